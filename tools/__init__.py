@@ -1,0 +1,1 @@
+"""Tools for working on storekit; none of this is installed with it."""
