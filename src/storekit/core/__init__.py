@@ -1,0 +1,1 @@
+"""What both stores stand on: pool, retries, HTTP transport, and the seam to the event loops."""

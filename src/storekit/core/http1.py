@@ -1,0 +1,194 @@
+"""HTTP/1.1 without I/O: request heads out, replies in.
+
+llhttp (through httptools) does the parsing. What is added here is what it leaves to its
+user: bounds, replies without a body, replies that end with the connection, and whether
+the connection may carry another request.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+import httptools
+import httpx
+
+__all__ = ["MAX_HEAD_SIZE", "ResponseParser", "TruncatedReply", "encode_head"]
+
+MAX_HEAD_SIZE = 128 * 1024
+"""Most bytes of a reply in a row that are not content: head, chunk lines, trailers."""
+
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_BAD_IN_TARGET = re.compile(rb"[\x00-\x20\x7f-\xff]")
+_BAD_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+@lru_cache(maxsize=512)
+def _is_token(name: bytes) -> bool:
+    return _TOKEN.fullmatch(name) is not None
+
+
+class TruncatedReply(httpx.RemoteProtocolError):
+    """The server closed the connection before its reply was complete."""
+
+
+def encode_head(method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return the head of a request, ready to be sent.
+
+    Raises `httpx.LocalProtocolError` for what would let one request pass for two.
+    """
+    verb = method.encode("ascii", "replace")
+    if not _is_token(verb):
+        raise httpx.LocalProtocolError(f"{method!r} is no HTTP method")
+    if not target or _BAD_IN_TARGET.search(target):
+        raise httpx.LocalProtocolError(f"{target!r} is no HTTP request target")
+    lines = [verb + b" " + target + b" HTTP/1.1"]
+    for name, value in headers:
+        if not _is_token(name):
+            raise httpx.LocalProtocolError(f"{name!r} is no HTTP header name")
+        if _BAD_IN_VALUE.search(value):  # the value may be a secret: it is not shown
+            raise httpx.LocalProtocolError(f"the value of header {name!r} has control characters")
+        lines.append(name + b": " + value)
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines)
+
+
+class ResponseParser:
+    """Parses the replies of one connection, one after the other.
+
+    Call `expect` for each request, then `feed` with what arrives until `done`; `content`
+    collects pieces of the body, which the caller takes away. `reusable` is meaningful
+    once `done`: the connection is at a clean boundary and both sides want to keep it.
+    """
+
+    def __init__(self, max_head_size: int = MAX_HEAD_SIZE) -> None:
+        self._max_head_size = max_head_size
+        self._parser = httptools.HttpResponseParser(self)
+        self._must_renew = False
+        self.expect("GET")
+
+    def expect(self, method: str) -> None:
+        """Get ready for the reply to a request with this method."""
+        if self._must_renew:
+            self._parser = httptools.HttpResponseParser(self)
+            self._must_renew = False
+        self._method = method
+        self._overhead = 0  # bytes since the last content
+        self._received = 0  # bytes of content
+        self._ends_with_connection = False
+        self._refused: str | None = None
+        self.started = False
+        self.head_done = False
+        self.done = False
+        self.reusable = False
+        self.content: list[bytes] = []
+        self._reset_head()
+
+    def _reset_head(self) -> None:
+        self.status = 0
+        self.reason = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._has_length = False
+        self._encoding = b""
+        self._connection = b""
+
+    def feed(self, data: bytes) -> None:
+        """Parse the next bytes of the reply; `httpx.RemoteProtocolError` if they are none."""
+        self.started = True
+        self._overhead += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self.reusable = False
+            if not self.done:  # else the reply was good and garbage followed
+                raise httpx.RemoteProtocolError(f"this is no HTTP/1.1 reply: {error}") from error
+        if self._refused is not None:
+            self.reusable = False
+            raise httpx.RemoteProtocolError(self._refused)
+        if not self.done and self._overhead > self._max_head_size:
+            raise httpx.RemoteProtocolError(
+                f"the reply has more than {self._max_head_size} bytes of headers"
+            )
+
+    def feed_end(self) -> None:
+        """Note that the server closed the connection; `TruncatedReply` if that was too early."""
+        self.reusable = False
+        if self.done:
+            return
+        if self.head_done and self._ends_with_connection:
+            self.done = True
+            return
+        if not self.started:
+            where = "before it sent a reply"
+        elif not self.head_done:
+            where = "in the head of the reply"
+        else:
+            where = f"after {self._received} bytes of content"
+        raise TruncatedReply(f"the server closed the connection {where}")
+
+    def take_content(self) -> list[bytes]:
+        """Return the pieces of content that arrived since the last call."""
+        content, self.content = self.content, []
+        return content
+
+    # The parser calls these. They only note: an exception in one would lose its type.
+
+    def on_status(self, reason: bytes) -> None:
+        if not self.done:
+            self.reason = reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.head_done:  # a trailer, which nobody asked for
+            return
+        self.headers.append((name, value))
+        lowered = name.lower()
+        if lowered == b"content-length":
+            self._has_length = True
+        elif lowered == b"transfer-encoding":
+            self._encoding = value.strip().lower()
+        elif lowered == b"connection":
+            self._connection += b"," + value.lower()
+
+    def on_headers_complete(self) -> None:
+        if self.done:
+            return
+        self.status = self._parser.get_status_code()
+        if 100 <= self.status < 200 and self.status != 101:
+            return  # the real reply follows
+        if self.status < 200:
+            self._refused = f"status {self.status} was not asked for"
+            return
+        self.head_done = True
+        if self._method == "HEAD":
+            # llhttp would wait for the body that the headers announce.
+            self._must_renew = True
+            self.done = True
+            self.reusable = (
+                self._parser.get_http_version() == "1.1" and b"close" not in self._connection
+            )
+        elif self.status not in (204, 304) and not self._has_length:
+            if self._encoding and self._encoding != b"chunked":
+                self._refused = f"transfer encoding {self._encoding!r} was not asked for"
+            self._ends_with_connection = not self._encoding
+
+    def on_body(self, data: bytes) -> None:
+        if self.done:
+            self.reusable = False
+            return
+        self._overhead = 0
+        self._received += len(data)
+        self.content.append(data)
+
+    def on_message_begin(self) -> None:
+        if self.done:  # bytes that no request asked for
+            self.reusable = False
+            self._must_renew = True
+
+    def on_message_complete(self) -> None:
+        if self.done:
+            return
+        if not self.head_done:  # an interim reply
+            self._reset_head()
+            return
+        self.done = True
+        # Only here does httptools know.
+        self.reusable = self._parser.should_keep_alive()

@@ -1,0 +1,191 @@
+"""The async side of the seam: anyio, and the one place that asks asyncio or trio directly."""
+
+import asyncio
+import inspect
+import logging
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+__all__ = [
+    "BackgroundTasks",
+    "Event",
+    "Guard",
+    "call_user_function",
+    "checkpoint",
+    "current_owner",
+    "look_up",
+    "monotonic",
+    "run_all",
+    "shielded",
+    "sleep",
+    "wait_readable",
+    "wait_writable",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+AddressInfo = tuple[int, int, int, str, Any]
+
+monotonic = time.monotonic
+sleep = anyio.sleep
+checkpoint = anyio.lowlevel.checkpoint
+
+_log = logging.getLogger("storekit")
+
+
+class Guard:
+    """Protects state changes. One event loop runs them one after the other: nothing to do."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exc_info: object) -> None: ...
+
+
+class Event:
+    """A flag that tasks can wait for."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    def set(self) -> None:
+        """Wake everyone who waits, now and later."""
+        self._event.set()
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Wait until set; False when `timeout` seconds passed first."""
+        with anyio.move_on_after(timeout):
+            await self._event.wait()
+        return self._event.is_set()
+
+
+def current_owner() -> object:
+    """Return what a client belongs to while it is in use: the thread of its event loop.
+
+    One thread runs one event loop at a time, and asking for the thread is the cheapest.
+    """
+    return threading.get_ident()
+
+
+async def wait_readable(sock: socket.socket, until: float | None) -> None:
+    """Wait until `sock` has data or is at its end; `TimeoutError` at the time `until`."""
+    await _wait(anyio.wait_readable, sock, until)
+
+
+async def wait_writable(sock: socket.socket, until: float | None) -> None:
+    """Wait until `sock` takes data or is broken; `TimeoutError` at the time `until`."""
+    await _wait(anyio.wait_writable, sock, until)
+
+
+async def _wait(
+    wait: Callable[[socket.socket], Awaitable[None]], sock: socket.socket, until: float | None
+) -> None:
+    if until is None:
+        await wait(sock)
+        return
+    with anyio.move_on_after(until - monotonic()):
+        await wait(sock)
+        return
+    raise TimeoutError
+
+
+async def look_up(host: str, port: int, until: float | None) -> Sequence[AddressInfo]:
+    """Resolve a host name; `TimeoutError` at the time `until`."""
+    with anyio.move_on_after(None if until is None else until - monotonic()):
+        return await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    raise TimeoutError
+
+
+async def shielded(call: Callable[P, Awaitable[object]], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Run a clean-up to its end although the caller is cancelled, for at most 2 seconds."""
+    with anyio.move_on_after(2, shield=True):
+        await call(*args, **kwargs)
+
+
+async def run_all(calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+    """Run all calls at the same time; results in order. The first error cancels the rest."""
+    results: dict[int, T] = {}
+
+    async def run(index: int, call: Callable[[], Awaitable[T]]) -> None:
+        results[index] = await call()
+
+    async with anyio.create_task_group() as group:
+        for index, call in enumerate(calls):
+            group.start_soon(run, index, call)
+    return [results[index] for index in range(len(calls))]
+
+
+async def call_user_function(
+    function: Callable[..., T | Awaitable[T]], kwargs: Mapping[str, object]
+) -> T:
+    """Call a function of the user's, sync or async, without blocking the event loop.
+
+    A plain function runs in a worker thread. When the caller is cancelled, that thread
+    runs on to its end and the result is dropped.
+    """
+    call = partial(function, **kwargs)
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - an object whose __call__ is async
+    ):
+        result = call()
+    else:
+        result = await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
+    if inspect.isawaitable(result):
+        return await result
+    return result
+
+
+class BackgroundTasks:
+    """Short tasks that may outlive the call that started them, but not their owner."""
+
+    def __init__(self) -> None:
+        self._running: dict[anyio.CancelScope, anyio.Event] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Start `call` now. It must bound its own time; an error in it is logged."""
+        scope, finished = anyio.CancelScope(), anyio.Event()
+
+        async def run() -> None:
+            try:
+                with scope:
+                    await call()
+            except Exception:  # noqa: BLE001 - an error here has no caller that could get it
+                _log.exception("a background task of a storekit client failed")
+            finally:
+                del self._running[scope]
+                finished.set()
+
+        self._running[scope] = finished
+        self._spawn(run)
+
+    def _spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        # A task group would tie the life of a client to one `async with` in one task, and
+        # clients are also made at import time and closed by hand.
+        loop = anyio.lowlevel.current_token().native_token
+        if isinstance(loop, asyncio.AbstractEventLoop):
+            task = loop.create_task(run())
+            self._tasks.add(task)  # the loop itself holds only a weak reference
+            task.add_done_callback(self._tasks.discard)
+        else:
+            import trio  # noqa: PLC0415 - loaded already: it is the loop that runs us
+
+            trio.lowlevel.spawn_system_task(run)
+
+    async def aclose(self) -> None:
+        """Cancel what is running and wait for its end."""
+        for scope in list(self._running):
+            scope.cancel()
+        for finished in list(self._running.values()):
+            await finished.wait()

@@ -1,0 +1,57 @@
+"""TLS settings in the forms that callers know from requests and httpx."""
+
+import os
+import ssl
+
+import httpx
+
+__all__ = ["Cert", "Verify", "create_tls_context"]
+
+Verify = bool | str | os.PathLike[str] | ssl.SSLContext
+Cert = (
+    str
+    | os.PathLike[str]
+    | tuple[str | os.PathLike[str], str | os.PathLike[str]]
+    | tuple[str | os.PathLike[str], str | os.PathLike[str], str]
+)
+
+
+def create_tls_context(verify: Verify = True, cert: Cert | None = None) -> ssl.SSLContext:
+    """Return a context for client connections.
+
+    `verify` is True for certifi's authorities (or those that `SSL_CERT_FILE` and
+    `SSL_CERT_DIR` name), a path to a file or directory of authorities, False for no
+    check at all, or a context, which is used as it is. `cert` is a file with a client
+    certificate and its key, or a tuple of certificate file, key file and, if the key is
+    encrypted, password.
+
+    Raises `ValueError` when a file cannot be read or used.
+    """
+    if isinstance(verify, ssl.SSLContext):
+        if cert is not None:
+            raise ValueError("load the client certificate into the context given as verify")
+        return verify
+    if not isinstance(verify, bool | str | os.PathLike):
+        raise TypeError(f"verify must be a bool, a path or an ssl.SSLContext, not {verify!r}")
+    if isinstance(verify, bool):
+        context = httpx.create_ssl_context(verify=verify)
+    else:
+        try:
+            directory = os.path.isdir(verify)
+            context = ssl.create_default_context(
+                cafile=None if directory else verify, capath=verify if directory else None
+            )
+        except OSError as error:
+            raise ValueError(f"verify: no certificates in {os.fspath(verify)!r}") from error
+    context.set_alpn_protocols(["http/1.1"])
+    if cert is not None:
+        files = cert if isinstance(cert, tuple) else (cert,)
+        if not 1 <= len(files) <= 3:
+            raise ValueError("cert must be a path or a tuple of 2 or 3, see the documentation")
+        try:
+            context.load_cert_chain(*files)
+        except OSError as error:  # ssl.SSLError is one; no password in the message
+            raise ValueError(
+                f"cert: no usable certificate and key in {os.fspath(files[0])!r}"
+            ) from error
+    return context
