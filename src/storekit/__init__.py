@@ -1,1 +1,23 @@
-"""Async Python SDK for QuasarDB and QCache."""
+"""Async Python SDK for QuasarDB and QCache, on asyncio and trio, with a generated sync twin."""
+
+from storekit.errors import (
+    ClientClosed,
+    OwnerMismatch,
+    PoolError,
+    PoolFull,
+    PoolTimeout,
+    StoreKitError,
+)
+from storekit.options import PoolLimits, RetryPolicy, Timeouts
+
+__all__ = [
+    "ClientClosed",
+    "OwnerMismatch",
+    "PoolError",
+    "PoolFull",
+    "PoolLimits",
+    "PoolTimeout",
+    "RetryPolicy",
+    "StoreKitError",
+    "Timeouts",
+]

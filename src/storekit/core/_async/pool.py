@@ -1,8 +1,8 @@
 """A pool of connections to one node, whatever a connection is.
 
-Every change of state happens without an await in it, under a guard that costs nothing on
-an event loop. A connection is always exactly one of idle, leased or connecting, and
-`size` counts them all, whatever is cancelled when.
+Every change of state happens in one go, with no point at which others run, under a guard
+that costs nothing on an event loop. A connection is always exactly one of idle, leased or
+connecting, and `size` counts them all, whatever is cancelled when.
 """
 
 import logging
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
 
+from storekit.core.forks import fork_count
 from storekit.core.runtime._async import Event, Guard, current_owner, monotonic, shielded
 from storekit.errors import ClientClosed, OwnerMismatch, PoolFull, PoolTimeout
 from storekit.options import PoolLimits
@@ -110,7 +111,7 @@ class AsyncPool(Generic[T]):
         self._connecting = 0
         self._closed = False
         self._owner: object = None
-        self._pid = os.getpid()
+        self._forks = fork_count()
         self._made = 0
         self._failed = 0
         self._dropped = 0
@@ -148,6 +149,7 @@ class AsyncPool(Generic[T]):
         Raises `PoolTimeout`, `PoolFull`, `ClientClosed`, `OwnerMismatch`, and whatever
         `connect` raises.
         """
+        self._check_fork()
         waiter = None
         while True:
             now = self._clock()
@@ -194,6 +196,7 @@ class AsyncPool(Generic[T]):
 
     async def fill(self, *, connect_timeout: float | None = None) -> None:
         """Connect until `min_size` connections exist."""
+        self._check_fork()
         while True:
             with self._guard:
                 self._check_owner()
@@ -209,6 +212,9 @@ class AsyncPool(Generic[T]):
 
         Whoever waits for a connection gets `ClientClosed`. Closing twice does nothing.
         """
+        if self._forks != fork_count():  # all is the parent's, who goes on using it
+            self._closed = True
+            return
         with self._guard:
             self._closed = True
             idle = list(self._idle)
@@ -216,29 +222,34 @@ class AsyncPool(Generic[T]):
             self._forget(idle)
             while self._waiters:
                 self._waiters.popleft().give(_Signal.CLOSED)
-        if self._pid == os.getpid():  # else they are the parent's, who goes on using them
-            await self._dispose(idle)
+        await self._dispose(idle)
 
     # What follows runs under the guard and never waits.
 
     def _check_owner(self) -> None:
         if self._closed:
             raise ClientClosed(f"{self._name}: the client is closed; make a new one")
-        owner, pid = current_owner(), os.getpid()
-        if owner == self._owner and pid == self._pid:
+        owner = current_owner()
+        if owner == self._owner:
             return
-        if pid != self._pid:
-            if self._size:
-                raise OwnerMismatch(
-                    f"{self._name}: process {pid} inherited connections of process {self._pid} "
-                    "through a fork; make the client after the fork"
-                )
-        elif self._leased or self._connecting or self._waiters:
+        if self._leased or self._connecting or self._waiters:
             raise OwnerMismatch(
                 f"{self._name}: the client is in use by another event loop; "
                 "give each event loop its own client"
             )
-        self._owner, self._pid = owner, pid
+        self._owner = owner
+
+    def _check_fork(self) -> None:
+        """Refuse what was inherited. Not under the guard: a thread that is gone may hold it."""
+        if self._forks == fork_count():
+            return
+        if self._size:
+            raise OwnerMismatch(
+                f"{self._name}: process {os.getpid()} inherited the connections of another "
+                "through a fork; make the client after the fork"
+            )
+        self._guard = Guard()
+        self._forks = fork_count()
 
     def _take_broken(self, now: float) -> list[Lease[T]]:
         """Remove idle connections from the right until the rightmost is good."""

@@ -6,15 +6,29 @@ between calls, and no view of `Retry-After`; hence this small one.
 
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from storekit.core.backoff import RetryBudget, pause_before
 from storekit.core.runtime._async import monotonic, sleep
 from storekit.options import RetryPolicy
 
-__all__ = ["AsyncRetrier", "GaveUp"]
+__all__ = ["AsyncRetrier", "GaveUp", "Repeat"]
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """How an operation may be repeated.
+
+    `after` is the least pause in seconds, where the server asked for one. `elsewhere`
+    says that the repeat goes to another node, which has not failed: then there is no
+    pause and no charge to the budget, for the load is only moved.
+    """
+
+    after: float = 0.0
+    elsewhere: bool = False
 
 
 class GaveUp(Exception):
@@ -46,15 +60,14 @@ class AsyncRetrier:
     async def call(
         self,
         operation: Callable[[], Awaitable[T]],
-        may_repeat: Callable[[Exception], float | None],
+        judge: Callable[[Exception], Repeat | None],
         *,
         until: float | None = None,
     ) -> T:
         """Call `operation` until it succeeds and return its result.
 
-        `may_repeat` judges an error: None means that repeating is not safe or is useless,
-        and the error is raised; otherwise the least pause in seconds (0 as a rule, more
-        where the server asked for it). No pause ends past `until`.
+        `judge` says of an error how to go on; None means that repeating is not safe or is
+        useless, and the error is raised. No pause ends past `until` (a time of the clock).
 
         Raises `GaveUp` with the errors of all attempts, or the error that may not be
         repeated; the errors of attempts before it are then its cause, if it has none.
@@ -65,17 +78,24 @@ class AsyncRetrier:
             try:
                 return await operation()
             except Exception as error:
-                least = may_repeat(error)
-                if least is None:
+                repeat = judge(error)
+                if repeat is None:
                     if errors and error.__cause__ is None:
                         error.__cause__ = ExceptionGroup("earlier attempts failed", errors)
                     raise
                 errors.append(error)
-            pause = max(least, pause_before(len(errors) - 1, self._policy, self._rng))
             if len(errors) >= self._policy.attempts:
                 raise GaveUp(f"{len(errors)} attempts failed", errors)
+            pause = self._pause_before(repeat, len(errors) - 1)
             if until is not None and self._clock() + pause >= until:
                 raise GaveUp("the next attempt would start after the deadline", errors)
+            if repeat.elsewhere:
+                continue
             if not self._budget.spend():
                 raise GaveUp("the retry budget of the client is used up", errors)
             await self._pause(pause)
+
+    def _pause_before(self, repeat: Repeat, repeats: int) -> float:
+        if repeat.elsewhere:
+            return 0.0
+        return max(repeat.after, pause_before(repeats, self._policy, self._rng))

@@ -1,8 +1,8 @@
 """Bytes over TCP or TLS on a non-blocking socket.
 
 Sending and receiving are plain calls on the socket; only "wait until it is ready" differs
-between the worlds. Against anyio's streams this costs 10 to 45 % less a round trip
-(`benchmarks/`), keeps what the server sends unasked in the kernel, where `is_quiet` sees
+between the worlds. Against the streams of the event loop libraries this saves 10 to 45 %
+a round trip, keeps what the server sends unasked in the kernel, where `is_quiet` sees
 it, and binds no connection to an event loop.
 """
 

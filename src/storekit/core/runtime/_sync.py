@@ -15,6 +15,7 @@ __all__ = [
     "BackgroundTasks",
     "Event",
     "Guard",
+    "call_blocking",
     "call_user_function",
     "checkpoint",
     "current_owner",
@@ -124,6 +125,11 @@ def call_user_function(function: Callable[..., T], kwargs: Mapping[str, object])
     return result
 
 
+def call_blocking(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do the work: the caller expects to wait."""
+    return call(*args, **kwargs)
+
+
 class BackgroundTasks:
     """Short threads that may outlive the call that started them, but not their owner."""
 
@@ -146,6 +152,7 @@ class BackgroundTasks:
         thread.start()
 
     def close(self) -> None:
-        """Wait for the end of what is running: a thread cannot be cancelled."""
+        """Wait for the end of what is running, at most 5 seconds: threads have no cancel."""
+        until = monotonic() + 5
         for thread in list(self._running):
-            thread.join()
+            thread.join(_remaining(until))

@@ -1,0 +1,64 @@
+"""Many callers, one call: whoever comes while a key is being worked on shares the outcome."""
+
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+from storekit.core.runtime._async import Event, Guard
+
+__all__ = ["AsyncSingleFlight"]
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+
+class _Flight(Generic[T]):
+    __slots__ = ("error", "landed", "result")
+
+    def __init__(self) -> None:
+        self.landed = Event()
+        self.result: tuple[T] | None = None
+        self.error: Exception | None = None
+
+
+class AsyncSingleFlight(Generic[K, T]):
+    """Calls at the same time for the same key become one.
+
+    The first caller makes the call. The others wait and get its result or its error; if
+    the first is cancelled, the next one makes the call anew.
+    """
+
+    def __init__(self) -> None:
+        self._guard = Guard()
+        self._flights: dict[K, _Flight[T]] = {}
+        self.landings = 0
+
+    async def run(self, key: K, call: Callable[[], Awaitable[T]]) -> T:
+        """Return what `call` returns, made by this caller or by one before it."""
+        while True:
+            with self._guard:
+                flight = self._flights.get(key)
+                leads = flight is None
+                if flight is None:
+                    flight = self._flights[key] = _Flight()
+            if leads:
+                return await self._lead(key, flight, call)
+            await flight.landed.wait()
+            if flight.result is not None:
+                return flight.result[0]
+            if flight.error is not None:
+                raise flight.error
+
+    async def _lead(self, key: K, flight: _Flight[T], call: Callable[[], Awaitable[T]]) -> T:
+        try:
+            result = await call()
+        except Exception as error:
+            flight.error = error
+            raise
+        else:
+            flight.result = (result,)
+            return result
+        finally:
+            with self._guard:
+                del self._flights[key]
+                self.landings += 1
+            flight.landed.set()

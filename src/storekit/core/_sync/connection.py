@@ -1,0 +1,148 @@
+# Generated from src/storekit/core/_async/connection.py by tools/generate_sync.py; do not edit.
+
+"""One HTTP/1.1 connection: a request out, the reply in, and again."""
+
+from collections.abc import Iterator
+
+import httpx
+
+from storekit.core._sync.stream import SocketStream
+from storekit.core.http1 import ResponseParser, encode_head
+
+__all__ = ["ExchangeLimits", "HTTPConnection"]
+
+
+class ExchangeLimits:
+    """The limits of one exchange, read from the extensions of an `httpx.Request`."""
+
+    __slots__ = ("connect", "deadline", "pool", "read", "write")
+
+    def __init__(self, request: httpx.Request) -> None:
+        timeout = request.extensions.get("timeout") or {}
+        self.connect: float | None = timeout.get("connect")
+        self.read: float | None = timeout.get("read")
+        self.write: float | None = timeout.get("write")
+        self.pool: float | None = timeout.get("pool")
+        self.deadline: float | None = request.extensions.get("deadline")
+
+
+class HTTPConnection:
+    """Speaks HTTP/1.1 over one stream. Any error leaves it fit only for closing."""
+
+    def __init__(self, stream: SocketStream, max_head_size: int) -> None:
+        self._stream = stream
+        self.parser = ResponseParser(max_head_size)
+        self.exchanges = 0
+
+    def send(self, request: httpx.Request, limits: ExchangeLimits) -> None:
+        """Send a request and read the reply until its head is complete.
+
+        Raises `httpx.LocalProtocolError` before anything is sent when the request is
+        malformed, else the `httpx.TransportError` that fits.
+        """
+        target = request.extensions.get("target") or request.url.raw_path
+        headers = request.headers.raw
+        names = [name.lower() for name, _ in headers]
+        if b"host" not in names:
+            headers = [(b"Host", request.url.netloc), *headers]
+        head = encode_head(request.method, target, headers)
+        self.parser.expect(request.method)
+        self.exchanges += 1
+        try:
+            if b"content-length" in names:
+                self._send_announced(head, request, limits)
+            elif b"transfer-encoding" in names:
+                self._send_chunked(head, request, limits)
+            else:
+                self._stream.send(head, limits.write, limits.deadline)
+        except OSError as error:
+            # A server that refuses a large upload answers and closes. The answer says
+            # more than the broken pipe, if it got here.
+            if not self._was_answered(limits):
+                raise _httpx_error(error, httpx.WriteTimeout, httpx.WriteError, request) from error
+        while not self.parser.head_done:
+            self.receive(request, limits)
+
+    def _send_announced(self, head: bytes, request: httpx.Request, limits: ExchangeLimits) -> None:
+        left = int(request.headers["content-length"])
+        for piece in _pieces(request):
+            left -= len(piece)
+            if left < 0:
+                break
+            if head and len(piece) <= 16384:  # one packet rather than two
+                self._stream.send(head + piece, limits.write, limits.deadline)
+            else:
+                if head:
+                    self._stream.send(head, limits.write, limits.deadline)
+                self._stream.send(piece, limits.write, limits.deadline)
+            head = b""
+        if left:
+            raise httpx.LocalProtocolError(
+                "the request body is not as long as its Content-Length says", request=request
+            )
+        if head:
+            self._stream.send(head, limits.write, limits.deadline)
+
+    def _send_chunked(self, head: bytes, request: httpx.Request, limits: ExchangeLimits) -> None:
+        self._stream.send(head, limits.write, limits.deadline)
+        for piece in _pieces(request):
+            chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
+            self._stream.send(chunk, limits.write, limits.deadline)
+        self._stream.send(b"0\r\n\r\n", limits.write, limits.deadline)
+
+    def _was_answered(self, limits: ExchangeLimits) -> bool:
+        """Read what the server sent while a request was still on its way."""
+        try:
+            while not self.parser.head_done:
+                data = self._stream.receive(0.05, limits.deadline)
+                if not data:
+                    return False
+                self.parser.feed(data)
+        except (OSError, httpx.RemoteProtocolError):
+            return False
+        return True
+
+    def receive(self, request: httpx.Request, limits: ExchangeLimits) -> None:
+        """Read more of the reply into the parser."""
+        try:
+            data = self._stream.receive(limits.read, limits.deadline)
+        except OSError as error:
+            raise _httpx_error(error, httpx.ReadTimeout, httpx.ReadError, request) from error
+        try:
+            if data:
+                self.parser.feed(data)
+            else:
+                self.parser.feed_end()
+        except httpx.RemoteProtocolError as error:
+            error.request = request
+            raise
+
+    def is_usable(self) -> bool:
+        """Whether an idle connection can take another request."""
+        return self._stream.is_quiet()
+
+    def close(self) -> None:
+        """Close the connection; never waits."""
+        self._stream.close()
+
+
+def _pieces(request: httpx.Request) -> Iterator[bytes]:
+    if not isinstance(request.stream, httpx.SyncByteStream):
+        raise httpx.LocalProtocolError(
+            "the request body is of the other world's kind", request=request
+        )
+    for piece in request.stream:
+        if piece:  # an empty chunk would end the body
+            yield piece
+
+
+def _httpx_error(
+    error: OSError,
+    on_timeout: type[httpx.TimeoutException],
+    on_error: type[httpx.NetworkError],
+    request: httpx.Request,
+) -> httpx.TransportError:
+    """Give an error of the operating system the name that users of httpx expect."""
+    if isinstance(error, TimeoutError):
+        return on_timeout("no progress in time", request=request)
+    return on_error(str(error), request=request)  # ssl.SSLError is one, too

@@ -1,0 +1,199 @@
+# Generated from src/storekit/core/_async/stream.py by tools/generate_sync.py; do not edit.
+
+"""Bytes over TCP or TLS on a non-blocking socket.
+
+Sending and receiving are plain calls on the socket; only "wait until it is ready" differs
+between the worlds. Against the streams of the event loop libraries this saves 10 to 45 %
+a round trip, keeps what the server sends unasked in the kernel, where `is_quiet` sees
+it, and binds no connection to an event loop.
+"""
+
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Sequence
+
+from storekit.core.readiness import readable_probe
+from storekit.core.runtime._sync import (
+    checkpoint,
+    look_up,
+    monotonic,
+    wait_readable,
+    wait_writable,
+)
+
+__all__ = ["SocketStream", "earlier"]
+
+_PIECE = 256 * 1024
+"""Most bytes handed to the kernel in one call, so that a large body does not hog the loop."""
+
+_CALLS_IN_A_ROW = 16
+"""Most calls on the socket that succeed at once before others get a turn."""
+
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+def earlier(timeout: float | None, deadline: float | None) -> float | None:
+    """Return when a wait that starts now must end."""
+    if timeout is None:
+        return deadline
+    until = monotonic() + timeout
+    return until if deadline is None or until < deadline else deadline
+
+
+class SocketStream:
+    """One connection. It belongs to one task or thread at a time.
+
+    Timeouts (seconds) limit each wait, `deadline` (a time of `monotonic`) the whole call.
+    Whatever interrupts a call, the stream is then in an unknown state: close it.
+    """
+
+    __slots__ = ("_calls", "_is_readable", "_just_sent", "_sock", "_tls")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
+        self._is_readable = readable_probe(sock)
+        self._just_sent = False
+        self._calls = 0
+
+    @classmethod
+    def connect(
+        cls, host: str, port: int, tls: ssl.SSLContext | None, until: float | None
+    ) -> "SocketStream":
+        """Connect, trying each address of `host` in turn, and shake hands if `tls` is given.
+
+        Each address gets an equal share of the time that is left, so that one which
+        swallows packets does not use up the time of the others. Raises `TimeoutError`,
+        `ssl.SSLError`, or another `OSError`.
+        """
+        sock = _connect_socket(host, port, until)
+        try:
+            if tls is not None:
+                sock = tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+            stream = cls(sock)
+            if stream._tls is not None:
+                stream._shake_hands(stream._tls, until)
+        except BaseException:
+            sock.close()
+            raise
+        return stream
+
+    def _shake_hands(self, tls: ssl.SSLSocket, until: float | None) -> None:
+        while True:
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                wait_readable(self._sock, until)
+            except ssl.SSLWantWriteError:
+                wait_writable(self._sock, until)
+            else:
+                return
+
+    def send(self, data: bytes, timeout: float | None, deadline: float | None) -> None:
+        """Hand all of `data` to the kernel. Raises `TimeoutError` or `OSError`."""
+        self._just_sent = True
+        try:
+            sent = self._sock.send(data)
+        except _WOULD_BLOCK:
+            sent = 0
+        if sent < len(data):
+            self._send_rest(memoryview(data)[sent:], timeout, deadline)
+
+    def _send_rest(self, rest: memoryview, timeout: float | None, deadline: float | None) -> None:
+        while rest:
+            self._take_turns(deadline)
+            try:
+                sent = self._sock.send(rest[:_PIECE])
+            except ssl.SSLWantReadError:
+                wait_readable(self._sock, earlier(timeout, deadline))
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                wait_writable(self._sock, earlier(timeout, deadline))
+            else:
+                rest = rest[sent:]
+
+    def receive(self, timeout: float | None, deadline: float | None) -> bytes:
+        """Return the next bytes, empty at the end. Raises `TimeoutError` or `OSError`."""
+        sock = self._sock
+        if self._just_sent and not (self._tls and self._tls.pending()):
+            # No answer can be there yet: save the call that would say so.
+            self._just_sent = False
+            wait_readable(sock, earlier(timeout, deadline))
+        else:
+            self._take_turns(deadline)
+        while True:
+            try:
+                return sock.recv(65536)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                wait_readable(sock, earlier(timeout, deadline))
+            except ssl.SSLWantWriteError:
+                wait_writable(sock, earlier(timeout, deadline))
+
+    def _take_turns(self, deadline: float | None) -> None:
+        """Let others run now and then, and see to the deadline, while no call has to wait."""
+        self._calls += 1
+        if self._calls >= _CALLS_IN_A_ROW:
+            self._calls = 0
+            checkpoint()
+            if deadline is not None and monotonic() >= deadline:
+                raise TimeoutError
+
+    def is_quiet(self) -> bool:
+        """Whether an idle connection is open and nothing came over it unasked."""
+        return not self._is_readable()
+
+    def close(self) -> None:
+        """Close the socket; never waits."""
+        self._sock.close()
+
+
+def _connect_socket(host: str, port: int, until: float | None) -> socket.socket:
+    addresses = _parse_address(host, port) or look_up(host, port, until)
+    errors: list[OSError] = []
+    for index, (family, kind, protocol, _, address) in enumerate(addresses):
+        now = monotonic()
+        share = None if until is None else now + (until - now) / (len(addresses) - index)
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _connect_address(sock, address, share)
+        except OSError as error:  # TimeoutError is one
+            sock.close()
+            errors.append(error)
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    if len(errors) == 1:
+        raise errors[0]
+    failed = TimeoutError if all(isinstance(e, TimeoutError) for e in errors) else ConnectionError
+    raise failed(f"none of the {len(errors)} addresses of {host} answered") from ExceptionGroup(
+        f"connecting to {host}", errors
+    )
+
+
+def _parse_address(
+    host: str, port: int
+) -> "Sequence[tuple[int, int, int, str, tuple[object, ...]]]":
+    """Return what a look-up of a numeric address gives, or nothing for a name."""
+    try:
+        return socket.getaddrinfo(
+            host,
+            port,
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+        )
+    except socket.gaierror:
+        return ()
+
+
+def _connect_address(sock: socket.socket, address: tuple[object, ...], until: float | None) -> None:
+    code = sock.connect_ex(address)
+    if code in (errno.EINPROGRESS, errno.EWOULDBLOCK):
+        wait_writable(sock, until)
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))

@@ -1,0 +1,76 @@
+"""Client for QCache: HTTP servers that hold tables and answer queries on them.
+
+`AsyncQClient` is for asyncio and trio, `QClient` for scripts and threads. Importing this
+loads neither: each comes with its own half of the library on first use.
+"""
+
+from typing import TYPE_CHECKING
+
+from storekit.qcache.errors import (
+    AuthenticationFailed,
+    ClientBusy,
+    ConnectionLost,
+    DatasetChanged,
+    DatasetMissing,
+    GarbledResponse,
+    MalformedQueryException,
+    NoCacheAvailable,
+    NodeTimeout,
+    NodeUnreachable,
+    QClientException,
+    ServerBusy,
+    ServerError,
+    TLSFailure,
+    TooManyConsecutiveErrors,
+    TruncatedResponse,
+    UnexpectedServerResponse,
+    UnsupportedAcceptType,
+    UnsupportedContentType,
+)
+from storekit.qcache.nodes import NodeReport, NodeStatistics, NodeStatus
+from storekit.qcache.result import QueryResult, Row
+
+if TYPE_CHECKING:
+    from storekit.qcache._async.client import AsyncQClient
+    from storekit.qcache._sync.client import QClient
+
+__all__ = [
+    "AsyncQClient",
+    "AuthenticationFailed",
+    "ClientBusy",
+    "ConnectionLost",
+    "DatasetChanged",
+    "DatasetMissing",
+    "GarbledResponse",
+    "MalformedQueryException",
+    "NoCacheAvailable",
+    "NodeReport",
+    "NodeStatistics",
+    "NodeStatus",
+    "NodeTimeout",
+    "NodeUnreachable",
+    "QClient",
+    "QClientException",
+    "QueryResult",
+    "Row",
+    "ServerBusy",
+    "ServerError",
+    "TLSFailure",
+    "TooManyConsecutiveErrors",
+    "TruncatedResponse",
+    "UnexpectedServerResponse",
+    "UnsupportedAcceptType",
+    "UnsupportedContentType",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "AsyncQClient":
+        from storekit.qcache._async.client import AsyncQClient
+
+        return AsyncQClient
+    if name == "QClient":
+        from storekit.qcache._sync.client import QClient
+
+        return QClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,383 @@
+# Generated from src/storekit/qcache/_async/fleet.py by tools/generate_sync.py; do not edit.
+
+"""The nodes of one client: which one to ask, what if it fails, when to try it again."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from io import BytesIO
+from typing import NoReturn
+
+import httpx
+
+from storekit.core._sync.retry import GaveUp, Repeat, Retrier
+from storekit.core._sync.single_flight import SingleFlight
+from storekit.core._sync.transport import HTTPTransport
+from storekit.core.runtime._sync import (
+    BackgroundTasks,
+    Guard,
+    call_blocking,
+    monotonic,
+    run_all,
+    sleep,
+)
+from storekit.errors import ClientClosed
+from storekit.options import RetryPolicy, Timeouts
+from storekit.qcache.compression import decompress
+from storekit.qcache.errors import (
+    ClientBusy,
+    NoCacheAvailable,
+    ServerBusy,
+    TooManyConsecutiveErrors,
+    UnexpectedServerResponse,
+)
+from storekit.qcache.nodes import (
+    Diagnosis,
+    Node,
+    NodeStatistics,
+    Outage,
+    diagnose,
+    probe_pause,
+)
+from storekit.qcache.refusals import is_busy, refusal
+from storekit.qcache.ring import HashRing
+from storekit.qcache.wire import Call, Reply
+
+__all__ = ["Fleet"]
+
+_EMPTY = httpx.ByteStream(b"")
+
+_IN_A_THREAD = 256 * 1024
+"""Content of this size and up is unpacked in a thread, for it takes a millisecond or more."""
+
+
+class _NodeFailed(Exception):
+    def __init__(self, diagnosis: Diagnosis) -> None:
+        super().__init__(diagnosis.reason)
+        self.diagnosis = diagnosis
+
+
+class _AllOut(Exception):
+    """Every node is out, and none answered a probe just now."""
+
+
+class Fleet:
+    """Sends calls to the node that the ring names, and on to the next one where that is safe.
+
+    A node that fails is taken out of the ring at once. It is put back when it answers: to
+    a probe, which runs beside the requests that other nodes serve, or, when all nodes are
+    out, before the request that finds them so.
+    """
+
+    def __init__(
+        self,
+        nodes: Mapping[str, httpx.URL],
+        ring: HashRing,
+        transport: httpx.BaseTransport,
+        *,
+        timeouts: Timeouts,
+        retry: RetryPolicy,
+        probe: Call,
+        max_content_size: int,
+        clock: Callable[[], float] = monotonic,
+        pause: Callable[[float], None] = sleep,
+        rng: Callable[[], float] = random.random,
+    ) -> None:
+        self.nodes = {name: Node(name, url) for name, url in nodes.items()}
+        self._ring = ring
+        self._transport = transport
+        # Our own transport takes the target apart from the URL; parsing one costs 30 µs.
+        self._takes_target = isinstance(transport, HTTPTransport)
+        self._timeouts = timeouts
+        self._policy = retry
+        self._retrier = Retrier(retry, clock=clock, pause=pause, rng=rng)
+        self._probe = probe
+        self._max_content_size = max_content_size
+        self._clock = clock
+        self._rng = rng
+        self._guard = Guard()
+        self._outages: dict[str, Outage] = {}
+        self._counts: dict[str, Counter[str]] = {name: Counter() for name in self.nodes}
+        self._probes = SingleFlight[str, None]()
+        self._background = BackgroundTasks()
+        self._closed = False
+
+    def close(self) -> None:
+        """End the probes. The transport is its owner's to close."""
+        self._closed = True
+        self._background.close()
+
+    def take_statistics(self) -> dict[str, NodeStatistics]:
+        """Return the counts since the last time, and start anew."""
+        with self._guard:
+            counts, self._counts = self._counts, {name: Counter() for name in self.nodes}
+        return {name: NodeStatistics(**counter) for name, counter in counts.items()}
+
+    # Calls
+
+    def send(self, key: str, call: Call) -> Reply:
+        """Send a call to the node that holds `key`, or to the next in line that lives."""
+        until = self._deadline(call)
+        try:
+            return self._retrier.call(
+                partial(self._attempt, key, call, until), partial(self._judge, call), until=until
+            )
+        except GaveUp as gave_up:
+            self._raise_gave_up(call, gave_up)
+        except _AllOut as out:
+            self._raise_unavailable(call, out)
+
+    def send_to(self, name: str, call: Call) -> Reply:
+        """Send a call once, to this node and no other."""
+        return self._ask(self.nodes[name], call, self._deadline(call))
+
+    def _deadline(self, call: Call) -> float | None:
+        if self._closed:
+            raise ClientClosed(f"{call.operation}: the client is closed; make a new one")
+        total = self._timeouts.total
+        return None if total is None else self._clock() + total
+
+    def _attempt(self, key: str, call: Call, until: float | None) -> Reply:
+        if self._outages:
+            self._start_due_probes()
+        name = self._ring.node_for(key)
+        if name is None:
+            self._probe_all()
+            name = self._ring.node_for(key)
+            if name is None:
+                raise _AllOut
+        reply = self._ask(self.nodes[name], call, until)
+        if is_busy(reply):
+            raise refusal(call, reply)
+        return reply
+
+    def _judge(self, call: Call, error: Exception) -> Repeat | None:
+        if isinstance(error, ServerBusy) and not call.writes:
+            return Repeat(after=error.retry_after)
+        if isinstance(error, NoCacheAvailable) and (
+            not call.writes or not error.reached or self._policy.retry_writes
+        ):
+            return Repeat(elsewhere=self._ring.has_live_node())
+        return None
+
+    def _ask(self, node: Node, call: Call, until: float | None) -> Reply:
+        """Send a call to one node, and draw conclusions on its health."""
+        try:
+            reply = self._exchange(node, call, until)
+        except _NodeFailed as failed:
+            diagnosis = failed.diagnosis
+            self._count(node.name, diagnosis.counter)
+            if until is None or self._clock() < until:  # else it had no fair chance
+                self._take_out(node.name, diagnosis)
+            aftermath = f"; {call.aftermath}" if call.aftermath and diagnosis.reached else ""
+            raise diagnosis.kind(
+                f"{call.operation}: {diagnosis.reason}{aftermath}",
+                node=node.name,
+                reached=diagnosis.reached,
+            ) from failed.__cause__
+        if node.name in self._outages:
+            self._put_back(node.name)
+        return reply
+
+    # One exchange
+
+    def _exchange(self, node: Node, call: Call, until: float | None) -> Reply:
+        self._count(node.name, "requests")
+        try:
+            response = self._transport.handle_request(self._build(node, call, until))
+            content = self._read(node, call, response)
+        except httpx.PoolTimeout as error:
+            raise ClientBusy(f"{call.operation}: {error}", node=node.name, reached=False) from error
+        except httpx.TransportError as error:
+            raise _NodeFailed(diagnose(node.name, error)) from error
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in response.headers.raw
+        }
+        encoding = headers.get("content-encoding", "identity")
+        if encoding != "identity" and content:
+            content = self._unpack(node, call, response.status_code, encoding, content)
+        return Reply(node.name, response.status_code, headers, content)
+
+    def _build(self, node: Node, call: Call, until: float | None) -> httpx.Request:
+        timeouts = self._timeouts
+        extensions: dict[str, object] = {
+            "timeout": {
+                "connect": timeouts.connect,
+                "read": call.read_timeout or timeouts.read,
+                "write": timeouts.write,
+                "pool": timeouts.pool,
+            },
+            "deadline": until,
+            "idempotent": not call.writes,
+        }
+        url = node.url
+        target = url.raw_path + call.target.encode()
+        headers = call.headers
+        if self._takes_target:
+            extensions["target"] = target
+        else:
+            url = url.copy_with(raw_path=target)
+            headers = httpx.Headers([(b"Host", url.netloc), *headers.raw])
+        return httpx.Request(
+            call.method,
+            url,
+            headers=headers,
+            stream=httpx.ByteStream(call.content) if call.content else _EMPTY,
+            extensions=extensions,
+        )
+
+    def _read(self, node: Node, call: Call, response: httpx.Response) -> bytes:
+        stream = response.stream
+        if isinstance(stream, httpx.ByteStream):  # the usual small reply is there already
+            content = b"".join(stream)
+            self._check_size(node, call, response, len(content))
+            return content
+        if not isinstance(stream, httpx.SyncByteStream):
+            raise TypeError("the transport answered with a stream of the other world's kind")
+        # BytesIO grows in place and hands its buffer out without a copy: a reply of 50 MB
+        # costs about 50 MB, where joining pieces costs twice that.
+        buffer = BytesIO()
+        try:
+            for piece in stream:
+                self._check_size(node, call, response, buffer.tell() + len(piece))
+                buffer.write(piece)
+        finally:
+            stream.close()
+        return buffer.getvalue()
+
+    def _check_size(self, node: Node, call: Call, response: httpx.Response, size: int) -> None:
+        if size > self._max_content_size:
+            raise UnexpectedServerResponse(
+                f"{call.operation}: {node.name} sent more than {self._max_content_size} bytes; "
+                "raise max_content_size= if that is right",
+                node=node.name,
+                status=response.status_code,
+            )
+
+    def _unpack(self, node: Node, call: Call, status: int, encoding: str, content: bytes) -> bytes:
+        try:
+            if len(content) < _IN_A_THREAD:
+                return decompress(content, encoding, self._max_content_size)
+            return call_blocking(decompress, content, encoding, self._max_content_size)
+        except ValueError as error:
+            self._count(node.name, "unknown_error")
+            raise UnexpectedServerResponse(
+                f"{call.operation}: {node.name} sent content that cannot be used: {error}",
+                node=node.name,
+                status=status,
+            ) from error
+
+    # The health of nodes
+
+    def _count(self, name: str, event: str) -> None:
+        with self._guard:
+            self._counts[name][event] += 1
+
+    def _take_out(self, name: str, diagnosis: Diagnosis) -> None:
+        with self._guard:
+            outage = self._outages.get(name)
+            if outage is not None:  # a call that was under way when the node went out
+                outage.diagnosis = diagnosis
+                return
+            self._outages[name] = Outage(diagnosis, self._clock() + probe_pause(0, self._rng()))
+            self._ring.take_out(name)
+
+    def _put_back(self, name: str) -> None:
+        with self._guard:
+            if self._outages.pop(name, None) is not None:
+                self._ring.put_back(name)
+                self._counts[name]["resurrections"] += 1
+
+    def _start_due_probes(self) -> None:
+        now = self._clock()
+        with self._guard:
+            due = [
+                (name, outage)
+                for name, outage in self._outages.items()
+                if now >= outage.next_probe and not outage.probing
+            ]
+            for _, outage in due:
+                outage.probing = True
+        for name, _ in due:
+            self._background.start(partial(self._probe_once, name))
+
+    def _probe_all(self) -> None:
+        """Ask all nodes that are out whether they are back, sharing probes under way."""
+        with self._guard:
+            names = list(self._outages)
+        if names:
+            run_all([partial(self._probe_once, name) for name in names])
+
+    def _probe_once(self, name: str) -> None:
+        self._probes.run(name, partial(self._probe_node, name))
+
+    def _probe_node(self, name: str) -> None:
+        """Ask one node for its status and act on the answer; failures are the expected case."""
+        timeouts = self._timeouts
+        limits = [limit for limit in (timeouts.connect, timeouts.read) if limit is not None]
+        until = self._clock() + sum(limits) if limits else None
+        diagnosis = None
+        try:
+            reply = self._exchange(self.nodes[name], self._probe, until)
+        except _NodeFailed as failed:
+            diagnosis = failed.diagnosis
+        except (ClientBusy, ClientClosed, UnexpectedServerResponse):
+            pass  # this says nothing new about the node: it stays out until the next probe
+        else:
+            if reply.status < 500:
+                self._put_back(name)
+                return
+            reason = str(refusal(self._probe, reply))
+            diagnosis = Diagnosis(NoCacheAvailable, reason, "retry_error", reached=True)
+        finally:
+            self._note_probe(name)
+        self._note_failure(name, diagnosis)
+
+    def _note_probe(self, name: str) -> None:
+        with self._guard:
+            outage = self._outages.get(name)
+            if outage is not None:
+                outage.probes += 1
+                outage.probing = False
+                outage.next_probe = self._clock() + probe_pause(outage.probes, self._rng())
+
+    def _note_failure(self, name: str, diagnosis: Diagnosis | None) -> None:
+        with self._guard:
+            self._counts[name]["retry_error"] += 1
+            outage = self._outages.get(name)
+            if outage is not None and diagnosis is not None:
+                outage.diagnosis = diagnosis
+
+    # What the caller gets when nothing helped
+
+    def _raise_gave_up(self, call: Call, gave_up: GaveUp) -> NoReturn:
+        errors = gave_up.errors
+        if isinstance(errors[-1], ServerBusy):
+            raise errors[-1] from _grouped(errors[:-1])
+        node = getattr(errors[-1], "node", None)
+        raise TooManyConsecutiveErrors(
+            f"{call.operation}: {gave_up.reason}; the last error: {errors[-1]}", node=node
+        ) from _grouped(errors)
+
+    def _raise_unavailable(self, call: Call, out: _AllOut) -> NoReturn:
+        with self._guard:
+            outages = {name: outage.diagnosis for name, outage in self._outages.items()}
+        kinds = {diagnosis.kind for diagnosis in outages.values()}
+        kind = kinds.pop() if len(kinds) == 1 else NoCacheAvailable
+        reasons = "; ".join(diagnosis.reason for diagnosis in outages.values())
+        cause = out.__cause__
+        if isinstance(cause, ExceptionGroup) and len(cause.exceptions) == 1:
+            cause = cause.exceptions[0]
+        raise kind(
+            f"{call.operation}: no QCache is reachable: {reasons or 'a node came and went'}",
+            node=next(iter(outages)) if len(outages) == 1 else None,
+            reached=False,
+        ) from cause
+
+
+def _grouped(errors: list[Exception]) -> Exception | None:
+    if len(errors) <= 1:
+        return errors[0] if errors else None
+    return ExceptionGroup("all attempts failed", errors)

@@ -1,0 +1,95 @@
+"""QCache's content encodings, with bounds: gzip, and its own lz4 framing.
+
+QCache's `lz4` is one raw LZ4 block behind its uncompressed size as 4 bytes, little-endian;
+not the LZ4 frame format.
+"""
+
+import gzip
+import zlib
+from typing import Literal
+
+__all__ = ["Compression", "ContentTooLarge", "compress", "decompress", "require"]
+
+Compression = Literal["gzip", "lz4"]
+
+_LZ4_BEST_RATIO = 255
+"""One byte of an LZ4 block stands for at most this many."""
+
+
+class ContentTooLarge(ValueError):
+    """The content is, or says it is, larger than allowed."""
+
+
+def require(compression: str | None) -> None:
+    """Check that `compression` is known and installed: `ValueError`, `ModuleNotFoundError`."""
+    if compression not in (None, "gzip", "lz4"):
+        raise ValueError(f"compression must be None, 'gzip' or 'lz4', not {compression!r}")
+    if compression == "lz4":
+        try:
+            import lz4.block  # noqa: F401, PLC0415 - an extra, loaded when asked for
+        except ImportError as error:
+            raise ModuleNotFoundError(
+                "compression='lz4' needs the lz4 package: pip install 'storekit[lz4]'"
+            ) from error
+
+
+def compress(content: bytes, compression: Compression) -> bytes:
+    """Return `content` encoded for QCache."""
+    if compression == "gzip":
+        return gzip.compress(content, compresslevel=1, mtime=0)
+    import lz4.block  # noqa: PLC0415 - an extra, loaded when asked for
+
+    encoded: bytes = lz4.block.compress(content, store_size=True)
+    return encoded
+
+
+def decompress(content: bytes, encoding: str, limit: int) -> bytes:
+    """Undo a content encoding.
+
+    Raises `ContentTooLarge` before more than `limit` bytes are made, `ValueError` for
+    broken content or an encoding that nobody asked for.
+    """
+    if encoding == "gzip":
+        return _gunzip(content, limit)
+    if encoding == "lz4":
+        return _unlz4(content, limit)
+    raise ValueError(f"unknown content encoding {encoding!r}")
+
+
+def _gunzip(content: bytes, limit: int) -> bytes:
+    pieces = []
+    left = limit
+    while content:  # a gzip file may have several members
+        inflater = zlib.decompressobj(wbits=31)
+        try:
+            piece = inflater.decompress(content, left + 1)
+        except zlib.error as error:
+            raise ValueError(f"broken gzip content: {error}") from error
+        left -= len(piece)
+        if left < 0:
+            raise ContentTooLarge(f"the gzip content unpacks to more than {limit} bytes")
+        if not inflater.eof:
+            raise ValueError("broken gzip content: it ends too early")
+        pieces.append(piece)
+        content = inflater.unused_data
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _unlz4(content: bytes, limit: int) -> bytes:
+    require("lz4")
+    import lz4.block  # noqa: PLC0415 - an extra, loaded when asked for
+
+    if len(content) < 4:
+        raise ValueError("broken lz4 content: it has no size")
+    size = int.from_bytes(content[:4], "little")
+    if size > limit:
+        raise ContentTooLarge(f"the lz4 content says it has {size} bytes; the limit is {limit}")
+    if size > len(content) * _LZ4_BEST_RATIO:
+        raise ValueError(f"broken lz4 content: {len(content)} bytes cannot hold {size}")
+    try:
+        decoded: bytes = lz4.block.decompress(memoryview(content)[4:], uncompressed_size=size)
+    except lz4.block.LZ4BlockError as error:
+        raise ValueError(f"broken lz4 content: {error}") from error
+    if len(decoded) != size:
+        raise ValueError(f"broken lz4 content: {len(decoded)} bytes where {size} were announced")
+    return decoded

@@ -1,0 +1,133 @@
+"""The errors of the qcache client: the documented tree, with finer branches below it."""
+
+from storekit.errors import StoreKitError
+
+__all__ = [
+    "AuthenticationFailed",
+    "ClientBusy",
+    "ConnectionLost",
+    "DatasetChanged",
+    "DatasetMissing",
+    "GarbledResponse",
+    "MalformedQueryException",
+    "NoCacheAvailable",
+    "NodeTimeout",
+    "NodeUnreachable",
+    "QClientException",
+    "ServerBusy",
+    "ServerError",
+    "TLSFailure",
+    "TooManyConsecutiveErrors",
+    "TruncatedResponse",
+    "UnexpectedServerResponse",
+    "UnsupportedAcceptType",
+    "UnsupportedContentType",
+]
+
+
+class QClientException(StoreKitError):
+    """Base exception for all other exceptions raised by the qcache clients.
+
+    `node` is the node that was asked, `status` its HTTP status and `text` its own words,
+    each None where there is none. `reached` is False if the request certainly did not
+    reach a node: a write then changed nothing.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        node: str | None = None,
+        status: int | None = None,
+        text: str | None = None,
+        reached: bool = True,
+    ) -> None:
+        super().__init__(message)
+        self.node = node
+        self.status = status
+        self.text = text
+        self.reached = reached
+
+
+class NoCacheAvailable(QClientException):
+    """No QCache node that could answer is deemed reachable.
+
+    Raised as one of its subclasses when all nodes failed in the same way.
+    """
+
+
+class NodeUnreachable(NoCacheAvailable):
+    """No connection: refused, no route, or the host name is unknown."""
+
+
+class NodeTimeout(NoCacheAvailable):
+    """The node did not connect, read or answer in time."""
+
+
+class ConnectionLost(NoCacheAvailable):
+    """The connection broke while the request was under way."""
+
+
+class TruncatedResponse(ConnectionLost):
+    """The node closed the connection before its answer was complete."""
+
+
+class GarbledResponse(NoCacheAvailable):
+    """What answered does not speak HTTP, or not in a form that is safe to accept."""
+
+
+class TLSFailure(NoCacheAvailable):
+    """TLS failed: an untrusted certificate, a missing client certificate, no TLS at all."""
+
+
+class TooManyConsecutiveErrors(QClientException):
+    """The operation was repeated too many times.
+
+    The nodes answer when asked for their status, yet the operation keeps failing:
+    probably a sign of misconfiguration or of a network problem.
+    """
+
+
+class ClientBusy(QClientException):
+    """All connections to the node stayed in use for longer than the pool timeout."""
+
+
+class UnexpectedServerResponse(QClientException):
+    """The server responded with something that could not be interpreted."""
+
+
+class AuthenticationFailed(UnexpectedServerResponse):
+    """The server refuses the user name and password (401, 403)."""
+
+
+class UnsupportedContentType(UnexpectedServerResponse):
+    """The server does not take uploads of this content type (415)."""
+
+
+class ServerError(UnexpectedServerResponse):
+    """The server failed (5xx). QCache also answers 500 to much that is the caller's mistake."""
+
+
+class ServerBusy(ServerError):
+    """The server, or a proxy before it, is away or overloaded (429, 502, 503, 504).
+
+    `retry_after` is the time in seconds that it asks to wait, 0 if it does not say.
+    """
+
+    retry_after: float = 0.0
+
+
+class MalformedQueryException(QClientException):
+    """The server could not process the query because of errors in syntax or semantics."""
+
+
+class UnsupportedAcceptType(QClientException):
+    """The server cannot produce a response of the requested type (406)."""
+
+
+class DatasetMissing(QClientException):
+    """The dataset vanished, or never existed, where one is needed to go on."""
+
+
+class DatasetChanged(QClientException):
+    """The dataset was replaced between two pages of one result."""

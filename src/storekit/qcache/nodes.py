@@ -1,0 +1,135 @@
+"""What a client knows about its nodes: addresses, health, counters. No I/O."""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import httpx
+
+from storekit.core.http1 import TruncatedReply
+from storekit.qcache.errors import (
+    ConnectionLost,
+    GarbledResponse,
+    NoCacheAvailable,
+    NodeTimeout,
+    NodeUnreachable,
+    QClientException,
+    TLSFailure,
+    TruncatedResponse,
+)
+
+__all__ = [
+    "Diagnosis",
+    "Node",
+    "NodeReport",
+    "NodeStatistics",
+    "NodeStatus",
+    "Outage",
+    "diagnose",
+    "probe_pause",
+]
+
+_FIRST_PROBE = 1.0
+_LAST_PROBE = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node: `name` as the caller wrote it, which is what the ring hashes."""
+
+    name: str
+    url: httpx.URL  # ends with a slash
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatistics:
+    """What a client has met with at one node, in numbers of events."""
+
+    connect_timeout: int = 0
+    connection_error: int = 0
+    read_timeout: int = 0
+    unknown_error: int = 0
+    resurrections: int = 0
+    retry_error: int = 0
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """Whether a node says that it is well, and if not, why. True in a condition if it is."""
+
+    node: str
+    ok: bool
+    error: QClientException | None = None
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """The counters of one node, or the reason why they could not be had."""
+
+    node: str
+    statistics: Mapping[str, object] | None
+    error: QClientException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What a failed request says of its node."""
+
+    kind: type[NoCacheAvailable]
+    reason: str  # names the node and the way out
+    counter: str  # the field of NodeStatistics that it adds to
+    reached: bool  # whether the node may have got the request, and acted on it
+
+
+@dataclass(slots=True)
+class Outage:
+    """A node that failed, and when (seconds of the client's clock) to ask it again."""
+
+    diagnosis: Diagnosis
+    next_probe: float
+    probes: int = 0
+    probing: bool = False
+
+
+def probe_pause(probes: int, rng: float) -> float:
+    """Return the seconds until the next probe: 1, 2, 4 ... 30, less up to a quarter."""
+    return min(_LAST_PROBE, _FIRST_PROBE * 2.0 ** min(probes, 10)) * (1 - 0.25 * rng)
+
+
+def diagnose(node: str, error: httpx.TransportError) -> Diagnosis:
+    """Say what went wrong at a node, from what its transport raised."""
+    what = str(error) or type(error).__name__
+    tls = _has_tls_cause(error)
+    if isinstance(error, httpx.ConnectTimeout):
+        reason = f"{node} accepted no connection in time; is it overloaded or cut off?"
+        return Diagnosis(NodeTimeout, reason, "connect_timeout", reached=False)
+    if isinstance(error, httpx.ConnectError) and tls:
+        reason = f"no TLS with {node}: {what}; check verify= and cert="
+        return Diagnosis(TLSFailure, reason, "connection_error", reached=False)
+    if isinstance(error, httpx.ConnectError):
+        reason = f"no connection to {node}: {what}"
+        return Diagnosis(NodeUnreachable, reason, "connection_error", reached=False)
+    if isinstance(error, httpx.TimeoutException):
+        reason = f"{node} was silent for too long; raise read_timeout= if it may take that long"
+        return Diagnosis(NodeTimeout, reason, "read_timeout", reached=True)
+    if tls:
+        reason = f"{node} ended the TLS session: {what}; does it want a client certificate (cert=)?"
+        return Diagnosis(TLSFailure, reason, "connection_error", reached=True)
+    if isinstance(error, TruncatedReply):
+        return Diagnosis(TruncatedResponse, f"{node}: {what}", "connection_error", reached=True)
+    if isinstance(error, httpx.RemoteProtocolError):
+        return Diagnosis(GarbledResponse, f"{node}: {what}", "connection_error", reached=True)
+    reason = f"lost the connection to {node}: {what}"
+    return Diagnosis(ConnectionLost, reason, "connection_error", reached=True)
+
+
+def _has_tls_cause(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -1,0 +1,95 @@
+"""The answer to a query."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+__all__ = ["QueryResult", "Row"]
+
+Row = dict[str, Any]
+"""One row by column. The values are whatever the table holds: JSON has no narrower type."""
+
+
+class _Response(Protocol):
+    @property
+    def content(self) -> bytes: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+
+class QueryResult:
+    """Returned upon a successful query. Iterating gives the rows.
+
+    `content` is the body received from the server, decompressed. `unsliced_result_len`
+    is the number of rows before offset and limit: the number of rows returned if
+    neither was given. `encoding` is the Content-Encoding that the server had set,
+    `content_type` the format. `statistics` holds figures of the server in seconds if it
+    sends any; QCache 0.9.3 and its Go port do not.
+    """
+
+    __slots__ = ("content", "content_type", "encoding", "statistics", "unsliced_result_len")
+
+    content: bytes
+    content_type: str
+    encoding: str | None
+    statistics: dict[str, float]
+    unsliced_result_len: int
+
+    def __init__(self, response: _Response) -> None:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        self.content = response.content
+        self.content_type = headers.get("content-type", "").partition(";")[0].strip()
+        self.encoding = headers.get("content-encoding")
+        self.statistics = request_statistics(headers, "get_")
+        self.unsliced_result_len = int(headers["x-qcache-unsliced-length"])
+
+    def json(self) -> list[Row]:
+        """Return the rows of a JSON result. `ValueError` if it is of another format."""
+        if self.content_type != "application/json":
+            raise ValueError(f"the result is {self.content_type or 'of no type'}, not JSON")
+        rows: list[Row] = json.loads(self.content)
+        return rows
+
+    def rows(self) -> list[Row]:
+        """Return the rows, whatever the format. The values of a CSV result are all text."""
+        if self.content_type == "text/csv":
+            text = io.StringIO(self.content.decode(), newline="")
+            return list(csv.DictReader(text, strict=True))
+        return self.json()
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, QueryResult):
+            return NotImplemented
+        return (self.content, self.unsliced_result_len, self.content_type) == (
+            other.content,
+            other.unsliced_result_len,
+            other.content_type,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.content, self.unsliced_result_len, self.content_type))
+
+    def __repr__(self) -> str:
+        shown = self.content if len(self.content) <= 60 else self.content[:60] + b"..."
+        return (
+            f"QueryResult(content={shown!r}, size={len(self.content)}, "
+            f"unsliced_result_len={self.unsliced_result_len}, encoding={self.encoding!r})"
+        )
+
+
+def request_statistics(headers: Mapping[str, str], prefix: str) -> dict[str, float]:
+    """Return the figures of an `X-QCache-stats: name=1.5,other=2` header."""
+    figures: dict[str, float] = {}
+    header = headers.get("x-qcache-stats")
+    for part in header.split(",") if header else ():
+        name, _, value = part.partition("=")
+        try:
+            figures[prefix + name.strip()] = float(value)
+        except ValueError:  # figures for the curious: never a reason to fail a query
+            continue
+    return figures

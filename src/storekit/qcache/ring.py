@@ -1,0 +1,78 @@
+"""Which node holds a key: consistent hashing that agrees with qcache-client 0.5.1.
+
+Old and new clients share a fleet, so the two must agree key for key, also while nodes are
+out. Dead nodes are skipped; the ring itself is built once.
+"""
+
+import math
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+from hashlib import md5
+
+__all__ = ["HashRing"]
+
+_POINTS = 1000
+"""Points on the ring in all, shared out evenly (as qcache-client does)."""
+
+
+class HashRing:
+    """A ring of nodes, some of them out. Nodes are told apart by their text."""
+
+    def __init__(self, nodes: Iterable[str]) -> None:
+        listed = list(nodes)
+        if not listed:
+            raise ValueError("a ring needs at least one node")
+        self.nodes = tuple(dict.fromkeys(listed))
+        self._out: set[str] = set()
+        # A node listed twice counts twice here, and only here: qcache-client's arithmetic.
+        each = math.ceil(_POINTS / len(listed))
+        owners: dict[int, str] = {}
+        shared: dict[int, set[str]] = defaultdict(set)
+        for node in self.nodes:
+            for index in range(each):
+                point = _hash(f"{node}-{index}")
+                if owners.setdefault(point, node) != node:
+                    shared[point] |= {owners[point], node}
+                owners[point] = node
+        self._points = sorted(owners)
+        self._owners: list[str | None] = [owners[point] for point in self._points]
+        # Points that two nodes hash to belong to whichever came in last. qcache-client
+        # takes such a point off when either node goes.
+        self._shared: dict[str, list[int]] = defaultdict(list)
+        for point, rivals in shared.items():
+            for node in rivals:
+                self._shared[node].append(bisect_right(self._points, point) - 1)
+
+    def node_for(self, key: str) -> str | None:
+        """Return the node that holds `key`, None when all nodes are out."""
+        points, owners, out = self._points, self._owners, self._out
+        start = bisect_right(points, _hash(key))
+        for step in range(len(points)):
+            owner = owners[(start + step) % len(points)]
+            if owner is not None and owner not in out:
+                return owner
+        return None
+
+    def take_out(self, node: str) -> None:
+        """Skip `node` from now on."""
+        self._out.add(node)
+        for index in self._shared.get(node, ()):
+            self._owners[index] = None
+
+    def put_back(self, node: str) -> None:
+        """Give `node` its keys again."""
+        self._out.discard(node)
+        for index in self._shared.get(node, ()):
+            self._owners[index] = node
+
+    def has_live_node(self) -> bool:
+        """Whether any node is not out."""
+        return len(self._out) < len(self.nodes)
+
+
+@lru_cache(maxsize=8192)  # a lookup costs a third of the hash, and keys come again
+def _hash(text: str) -> int:
+    digest = md5(text.encode(), usedforsecurity=False).digest()
+    return int.from_bytes(digest[:4], "little")
