@@ -1,0 +1,47 @@
+"""What importing storekit costs and shows."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def _run(code):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_the_sync_client_loads_no_event_loop_library():
+    code = (
+        "import sys; from storekit.qcache import QClient; QClient(['http://localhost:9401']);"
+        "print(sorted({'anyio', 'trio', 'asyncio'} & set(sys.modules)))"
+    )
+    assert _run(code) == "[]\n"
+
+
+@pytest.mark.parametrize("module", ["storekit", "storekit.core", "storekit.qcache"])
+def test_importing_a_package_loads_no_client_and_nothing_heavy(module):
+    code = (
+        f"import sys, {module};"
+        "heavy = {'anyio', 'trio', 'lz4', 'polars', 'pandas', 'cffi', 'uvloop'};"
+        "clients = {'storekit.qcache._async.client', 'storekit.qcache._sync.client'};"
+        "print(sorted((heavy | clients) & set(sys.modules)))"
+    )
+    assert _run(code) == "[]\n"
+
+
+@pytest.mark.parametrize("module", ["storekit", "storekit.core", "storekit.qcache"])
+def test_all_that_is_promised_is_there(module):
+    code = (
+        f"import {module} as m;"
+        "print([name for name in m.__all__ if getattr(m, name, None) is None])"
+    )
+    assert _run(code) == "[]\n"
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    import storekit.qcache
+
+    with pytest.raises(AttributeError, match="no attribute 'QKlient'"):
+        storekit.qcache.QKlient  # noqa: B018
