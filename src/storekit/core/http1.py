@@ -109,12 +109,15 @@ class ResponseParser:
                 f"the reply has more than {self._max_head_size} bytes of headers"
             )
 
-    def feed_end(self) -> None:
-        """Note that the server closed the connection; `TruncatedReply` if that was too early."""
+    def feed_end(self, *, clean: bool = True) -> None:
+        """Note that the server closed the connection; `TruncatedReply` if that was too early.
+
+        `clean` is False if it may have been somebody else: no reply ends with that.
+        """
         self.reusable = False
         if self.done:
             return
-        if self.head_done and self._ends_with_connection:
+        if clean and self.head_done and self._ends_with_connection:
             self.done = True
             return
         if not self.started:
@@ -134,7 +137,7 @@ class ResponseParser:
 
     def on_status(self, reason: bytes) -> None:
         if not self.done:
-            self.reason = reason
+            self.reason += reason  # it comes in the pieces in which it arrived
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.head_done:  # a trailer, which nobody asked for
@@ -144,7 +147,7 @@ class ResponseParser:
         if lowered == b"content-length":
             self._has_length = True
         elif lowered == b"transfer-encoding":
-            self._encoding = value.strip().lower()
+            self._encoding += b"," * bool(self._encoding) + value.strip().lower()
         elif lowered == b"connection":
             self._connection += b"," + value.lower()
 
@@ -162,8 +165,11 @@ class ResponseParser:
             # llhttp would wait for the body that the headers announce.
             self._must_renew = True
             self.done = True
+            # Of a chunk that follows nevertheless, llhttp would swallow the first line.
             self.reusable = (
-                self._parser.get_http_version() == "1.1" and b"close" not in self._connection
+                self._parser.get_http_version() == "1.1"
+                and b"close" not in self._connection
+                and not self._encoding
             )
         elif self.status not in (204, 304) and not self._has_length:
             if self._encoding and self._encoding != b"chunked":

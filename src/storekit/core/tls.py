@@ -45,13 +45,22 @@ def create_tls_context(verify: Verify = True, cert: Cert | None = None) -> ssl.S
             raise ValueError(f"verify: no certificates in {os.fspath(verify)!r}") from error
     context.set_alpn_protocols(["http/1.1"])
     if cert is not None:
-        files = cert if isinstance(cert, tuple) else (cert,)
-        if not 1 <= len(files) <= 3:
-            raise ValueError("cert must be a path or a tuple of 2 or 3, see the documentation")
-        try:
-            context.load_cert_chain(*files)
-        except OSError as error:  # ssl.SSLError is one; no password in the message
-            raise ValueError(
-                f"cert: no usable certificate and key in {os.fspath(files[0])!r}"
-            ) from error
+        _load_certificate(context, cert)
     return context
+
+
+def _load_certificate(context: ssl.SSLContext, cert: Cert) -> None:
+    password = ""  # with none at all, OpenSSL would ask for it at the terminal
+    key: str | os.PathLike[str] | None = None
+    if not isinstance(cert, tuple):
+        certificate = cert
+    elif len(cert) == 2:
+        certificate, key = cert
+    elif len(cert) == 3:
+        certificate, key, password = cert
+    else:
+        raise ValueError("cert must be a path, or a tuple of certificate, key and password")
+    try:
+        context.load_cert_chain(certificate, key, password)
+    except OSError as error:  # ssl.SSLError is one; no password in the message
+        raise ValueError(f"cert: no usable certificate and key in {certificate!r}") from error

@@ -1,6 +1,8 @@
 """One HTTP/1.1 connection: a request out, the reply in, and again."""
 
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import httpx
 
@@ -31,6 +33,12 @@ class AsyncHTTPConnection:
         self._stream = stream
         self.parser = ResponseParser(max_head_size)
         self.exchanges = 0
+        self._sent_all = True
+
+    @property
+    def reusable(self) -> bool:
+        """Whether, the reply being complete, another request can follow."""
+        return self.parser.reusable and self._sent_all
 
     async def send(self, request: httpx.Request, limits: ExchangeLimits) -> None:
         """Send a request and read the reply until its head is complete.
@@ -44,16 +52,18 @@ class AsyncHTTPConnection:
         if b"host" not in names:
             headers = [(b"Host", request.url.netloc), *headers]
         head = encode_head(request.method, target, headers)
+        length, chunked = _framing(request, names)
         self.parser.expect(request.method)
         self.exchanges += 1
         try:
-            if b"content-length" in names:
-                await self._send_announced(head, request, limits)
-            elif b"transfer-encoding" in names:
+            if length is not None:
+                await self._send_announced(head, length, request, limits)
+            elif chunked:
                 await self._send_chunked(head, request, limits)
             else:
                 await self._stream.send(head, limits.write, limits.deadline)
         except OSError as error:
+            self._sent_all = False
             # A server that refuses a large upload answers and closes. The answer says
             # more than the broken pipe, if it got here.
             if not await self._was_answered(limits):
@@ -62,20 +72,22 @@ class AsyncHTTPConnection:
             await self.receive(request, limits)
 
     async def _send_announced(
-        self, head: bytes, request: httpx.Request, limits: ExchangeLimits
+        self, head: bytes, left: int, request: httpx.Request, limits: ExchangeLimits
     ) -> None:
-        left = int(request.headers["content-length"])
-        async for piece in _pieces(request):
-            left -= len(piece)
-            if left < 0:
-                break
-            if head and len(piece) <= 16384:  # one packet rather than two
-                await self._stream.send(head + piece, limits.write, limits.deadline)
-            else:
-                if head:
-                    await self._stream.send(head, limits.write, limits.deadline)
-                await self._stream.send(piece, limits.write, limits.deadline)
-            head = b""
+        async with _body(request) as pieces:
+            async for piece in pieces:
+                if not piece:
+                    continue
+                left -= len(piece)
+                if left < 0:
+                    break
+                if head and len(piece) <= 16384:  # one packet rather than two
+                    await self._stream.send(head + piece, limits.write, limits.deadline)
+                else:
+                    if head:
+                        await self._stream.send(head, limits.write, limits.deadline)
+                    await self._stream.send(piece, limits.write, limits.deadline)
+                head = b""
         if left:
             raise httpx.LocalProtocolError(
                 "the request body is not as long as its Content-Length says", request=request
@@ -87,9 +99,12 @@ class AsyncHTTPConnection:
         self, head: bytes, request: httpx.Request, limits: ExchangeLimits
     ) -> None:
         await self._stream.send(head, limits.write, limits.deadline)
-        async for piece in _pieces(request):
-            chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
-            await self._stream.send(chunk, limits.write, limits.deadline)
+        async with _body(request) as pieces:
+            async for piece in pieces:
+                if not piece:  # an empty chunk would end the body
+                    continue
+                chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
+                await self._stream.send(chunk, limits.write, limits.deadline)
         await self._stream.send(b"0\r\n\r\n", limits.write, limits.deadline)
 
     async def _was_answered(self, limits: ExchangeLimits) -> bool:
@@ -106,15 +121,18 @@ class AsyncHTTPConnection:
 
     async def receive(self, request: httpx.Request, limits: ExchangeLimits) -> None:
         """Read more of the reply into the parser."""
+        clean = True
         try:
             data = await self._stream.receive(limits.read, limits.deadline)
+        except ssl.SSLEOFError:
+            data, clean = b"", False
         except OSError as error:
             raise _httpx_error(error, httpx.ReadTimeout, httpx.ReadError, request) from error
         try:
             if data:
                 self.parser.feed(data)
             else:
-                self.parser.feed_end()
+                self.parser.feed_end(clean=clean)
         except httpx.RemoteProtocolError as error:
             error.request = request
             raise
@@ -128,14 +146,43 @@ class AsyncHTTPConnection:
         self._stream.close()
 
 
-async def _pieces(request: httpx.Request) -> AsyncIterator[bytes]:
+def _framing(request: httpx.Request, names: Sequence[bytes]) -> tuple[int | None, bool]:
+    """Return the announced length of the body, if any, and whether it goes in chunks.
+
+    Raises `httpx.LocalProtocolError` for what servers would understand in different ways.
+    """
+    if b"transfer-encoding" in names:
+        if b"content-length" in names or request.headers["transfer-encoding"].lower() != "chunked":
+            raise httpx.LocalProtocolError(
+                "Transfer-Encoding must be 'chunked', without a Content-Length", request=request
+            )
+        return None, True
+    if b"content-length" in names:
+        length = request.headers["content-length"]
+        if not (length.isascii() and length.isdigit()):
+            raise httpx.LocalProtocolError("Content-Length must be one number", request=request)
+        return int(length), False
+    if not isinstance(request.stream, httpx.ByteStream) or any(request.stream):
+        raise httpx.LocalProtocolError(
+            "a body needs a Content-Length or Transfer-Encoding", request=request
+        )
+    return None, False
+
+
+@asynccontextmanager
+async def _body(request: httpx.Request) -> AsyncIterator[AsyncIterator[bytes]]:
     if not isinstance(request.stream, httpx.AsyncByteStream):
         raise httpx.LocalProtocolError(
             "the request body is of the other world's kind", request=request
         )
-    async for piece in request.stream:
-        if piece:  # an empty chunk would end the body
-            yield piece
+    pieces = aiter(request.stream)
+    try:
+        yield pieces
+    finally:
+        # Most are generators, and one that is left in the middle is to be closed at once.
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await close()
 
 
 def _httpx_error(

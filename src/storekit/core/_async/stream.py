@@ -13,18 +13,16 @@ import ssl
 from collections.abc import Sequence
 
 from storekit.core.readiness import readable_probe
-from storekit.core.runtime._async import (
-    checkpoint,
-    look_up,
-    monotonic,
-    wait_readable,
-    wait_writable,
-)
+from storekit.core.runtime._async import checkpoint, monotonic
+from storekit.core.sockets._async import SocketReader, look_up, wait_readable, wait_writable
 
 __all__ = ["AsyncSocketStream", "earlier"]
 
 _PIECE = 256 * 1024
 """Most bytes handed to the kernel in one call, so that a large body does not hog the loop."""
+
+_RECEIVED = 64 * 1024
+"""Most bytes taken from the kernel in one call."""
 
 _CALLS_IN_A_ROW = 16
 """Most calls on the socket that succeed at once before others get a turn."""
@@ -47,11 +45,12 @@ class AsyncSocketStream:
     Whatever interrupts a call, the stream is then in an unknown state: close it.
     """
 
-    __slots__ = ("_calls", "_is_readable", "_just_sent", "_sock", "_tls")
+    __slots__ = ("_calls", "_is_readable", "_just_sent", "_reader", "_sock", "_tls")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
+        self._reader = SocketReader(sock)
         self._is_readable = readable_probe(sock)
         self._just_sent = False
         self._calls = 0
@@ -69,7 +68,13 @@ class AsyncSocketStream:
         sock = await _connect_socket(host, port, until)
         try:
             if tls is not None:
-                sock = tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+                # A cut must not pass for the end of a reply: it is an SSLEOFError here.
+                sock = tls.wrap_socket(
+                    sock,
+                    server_hostname=host,
+                    do_handshake_on_connect=False,
+                    suppress_ragged_eofs=False,
+                )
             stream = cls(sock)
             if stream._tls is not None:
                 await stream._shake_hands(stream._tls, until)
@@ -93,7 +98,8 @@ class AsyncSocketStream:
         """Hand all of `data` to the kernel. Raises `TimeoutError` or `OSError`."""
         self._just_sent = True
         try:
-            sent = self._sock.send(data)
+            # No more than is tried again below: TLS refuses to go on with less.
+            sent = self._sock.send(data if len(data) <= _PIECE else memoryview(data)[:_PIECE])
         except _WOULD_BLOCK:
             sent = 0
         if sent < len(data):
@@ -107,6 +113,7 @@ class AsyncSocketStream:
             try:
                 sent = self._sock.send(rest[:_PIECE])
             except ssl.SSLWantReadError:
+                self._reader.stop()  # a loop takes one watcher of a socket
                 await wait_readable(self._sock, earlier(timeout, deadline))
             except (BlockingIOError, ssl.SSLWantWriteError):
                 await wait_writable(self._sock, earlier(timeout, deadline))
@@ -115,20 +122,21 @@ class AsyncSocketStream:
 
     async def receive(self, timeout: float | None, deadline: float | None) -> bytes:
         """Return the next bytes, empty at the end. Raises `TimeoutError` or `OSError`."""
-        sock = self._sock
-        if self._just_sent and not (self._tls and self._tls.pending()):
-            # No answer can be there yet: save the call that would say so.
-            self._just_sent = False
-            await wait_readable(sock, earlier(timeout, deadline))
-        else:
+        # No answer can be there just after a request: save the call that would say so.
+        at_once = not self._just_sent or (self._tls is not None and self._tls.pending() > 0)
+        self._just_sent = False
+        if at_once:
             await self._take_turns(deadline)
         while True:
             try:
-                return sock.recv(65536)
+                if at_once:
+                    return self._sock.recv(_RECEIVED)
+                return await self._reader.receive(_RECEIVED, earlier(timeout, deadline))
             except (BlockingIOError, ssl.SSLWantReadError):
-                await wait_readable(sock, earlier(timeout, deadline))
+                at_once = False
             except ssl.SSLWantWriteError:
-                await wait_writable(sock, earlier(timeout, deadline))
+                await wait_writable(self._sock, earlier(timeout, deadline))
+                at_once = True
 
     async def _take_turns(self, deadline: float | None) -> None:
         """Let others run now and then, and see to the deadline, while no call has to wait."""
@@ -145,6 +153,7 @@ class AsyncSocketStream:
 
     def close(self) -> None:
         """Close the socket; never waits."""
+        self._reader.stop()
         self._sock.close()
 
 
@@ -154,19 +163,10 @@ async def _connect_socket(host: str, port: int, until: float | None) -> socket.s
     for index, (family, kind, protocol, _, address) in enumerate(addresses):
         now = monotonic()
         share = None if until is None else now + (until - now) / (len(addresses) - index)
-        sock = socket.socket(family, kind, protocol)
         try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await _connect_address(sock, address, share)
+            return await _connect_address(family, kind, protocol, address, share)
         except OSError as error:  # TimeoutError is one
-            sock.close()
             errors.append(error)
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
     if len(errors) == 1:
         raise errors[0]
     failed = TimeoutError if all(isinstance(e, TimeoutError) for e in errors) else ConnectionError
@@ -188,14 +188,24 @@ def _parse_address(
         )
     except socket.gaierror:
         return ()
+    except UnicodeError as error:  # a label is empty or too long
+        raise OSError(f"{host!r} is no host name") from error
 
 
 async def _connect_address(
-    sock: socket.socket, address: tuple[object, ...], until: float | None
-) -> None:
-    code = sock.connect_ex(address)
-    if code in (errno.EINPROGRESS, errno.EWOULDBLOCK):
-        await wait_writable(sock, until)
-        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
-        raise OSError(code, os.strerror(code))
+    family: int, kind: int, protocol: int, address: tuple[object, ...], until: float | None
+) -> socket.socket:
+    sock = socket.socket(family, kind, protocol)  # fails where there is no IPv6
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = sock.connect_ex(address)
+        if code in (errno.EINPROGRESS, errno.EWOULDBLOCK):
+            await wait_writable(sock, until)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -2,6 +2,7 @@
 
 import random
 import ssl
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 
@@ -95,7 +96,7 @@ class AsyncHTTPTransport(httpx.AsyncBaseTransport):
         if parser.done:
             # The usual small reply: the connection is free before the caller even looks.
             stream = httpx.ByteStream(b"".join(parser.take_content()))
-            await pool.release(lease, reuse=parser.reusable)
+            await pool.release(lease, reuse=lease.connection.reusable)
         else:
             stream = _ReplyStream(pool, lease, request, limits)
         return httpx.Response(
@@ -169,26 +170,34 @@ class _ReplyStream(httpx.AsyncByteStream):
         self._lease: _Lease | None = lease
         self._request = request
         self._limits = limits
+        self._content: deque[bytes] = deque()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while self._lease is not None:
-            lease, parser = self._lease, self._lease.connection.parser
-            content = parser.take_content()
-            if not content and not parser.done:
-                try:
+    # Not a generator: those must be closed by whoever leaves them in the middle.
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._content:
+            lease = self._lease
+            if lease is None:
+                raise StopAsyncIteration
+            parser = lease.connection.parser
+            try:
+                if not (parser.content or parser.done):
                     await lease.connection.receive(self._request, self._limits)
-                except BaseException:
-                    await self.aclose()
-                    raise
-                continue
+            except BaseException:
+                await self.aclose()
+                raise
+            self._content.extend(parser.take_content())
             if parser.done:
                 self._lease = None
-                await self._pool.release(lease, reuse=parser.reusable)
-            for piece in content:
-                yield piece
+                await self._pool.release(lease, reuse=lease.connection.reusable)
+        return self._content.popleft()
 
     async def aclose(self) -> None:
         """Drop what was not read, and the connection with it."""
+        self._content.clear()
         lease, self._lease = self._lease, None
         if lease is not None:
             await self._pool.release(lease, reuse=False)

@@ -2,7 +2,9 @@
 
 """One HTTP/1.1 connection: a request out, the reply in, and again."""
 
-from collections.abc import Iterator
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import httpx
 
@@ -33,6 +35,12 @@ class HTTPConnection:
         self._stream = stream
         self.parser = ResponseParser(max_head_size)
         self.exchanges = 0
+        self._sent_all = True
+
+    @property
+    def reusable(self) -> bool:
+        """Whether, the reply being complete, another request can follow."""
+        return self.parser.reusable and self._sent_all
 
     def send(self, request: httpx.Request, limits: ExchangeLimits) -> None:
         """Send a request and read the reply until its head is complete.
@@ -46,16 +54,18 @@ class HTTPConnection:
         if b"host" not in names:
             headers = [(b"Host", request.url.netloc), *headers]
         head = encode_head(request.method, target, headers)
+        length, chunked = _framing(request, names)
         self.parser.expect(request.method)
         self.exchanges += 1
         try:
-            if b"content-length" in names:
-                self._send_announced(head, request, limits)
-            elif b"transfer-encoding" in names:
+            if length is not None:
+                self._send_announced(head, length, request, limits)
+            elif chunked:
                 self._send_chunked(head, request, limits)
             else:
                 self._stream.send(head, limits.write, limits.deadline)
         except OSError as error:
+            self._sent_all = False
             # A server that refuses a large upload answers and closes. The answer says
             # more than the broken pipe, if it got here.
             if not self._was_answered(limits):
@@ -63,19 +73,23 @@ class HTTPConnection:
         while not self.parser.head_done:
             self.receive(request, limits)
 
-    def _send_announced(self, head: bytes, request: httpx.Request, limits: ExchangeLimits) -> None:
-        left = int(request.headers["content-length"])
-        for piece in _pieces(request):
-            left -= len(piece)
-            if left < 0:
-                break
-            if head and len(piece) <= 16384:  # one packet rather than two
-                self._stream.send(head + piece, limits.write, limits.deadline)
-            else:
-                if head:
-                    self._stream.send(head, limits.write, limits.deadline)
-                self._stream.send(piece, limits.write, limits.deadline)
-            head = b""
+    def _send_announced(
+        self, head: bytes, left: int, request: httpx.Request, limits: ExchangeLimits
+    ) -> None:
+        with _body(request) as pieces:
+            for piece in pieces:
+                if not piece:
+                    continue
+                left -= len(piece)
+                if left < 0:
+                    break
+                if head and len(piece) <= 16384:  # one packet rather than two
+                    self._stream.send(head + piece, limits.write, limits.deadline)
+                else:
+                    if head:
+                        self._stream.send(head, limits.write, limits.deadline)
+                    self._stream.send(piece, limits.write, limits.deadline)
+                head = b""
         if left:
             raise httpx.LocalProtocolError(
                 "the request body is not as long as its Content-Length says", request=request
@@ -85,9 +99,12 @@ class HTTPConnection:
 
     def _send_chunked(self, head: bytes, request: httpx.Request, limits: ExchangeLimits) -> None:
         self._stream.send(head, limits.write, limits.deadline)
-        for piece in _pieces(request):
-            chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
-            self._stream.send(chunk, limits.write, limits.deadline)
+        with _body(request) as pieces:
+            for piece in pieces:
+                if not piece:  # an empty chunk would end the body
+                    continue
+                chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
+                self._stream.send(chunk, limits.write, limits.deadline)
         self._stream.send(b"0\r\n\r\n", limits.write, limits.deadline)
 
     def _was_answered(self, limits: ExchangeLimits) -> bool:
@@ -104,15 +121,18 @@ class HTTPConnection:
 
     def receive(self, request: httpx.Request, limits: ExchangeLimits) -> None:
         """Read more of the reply into the parser."""
+        clean = True
         try:
             data = self._stream.receive(limits.read, limits.deadline)
+        except ssl.SSLEOFError:
+            data, clean = b"", False
         except OSError as error:
             raise _httpx_error(error, httpx.ReadTimeout, httpx.ReadError, request) from error
         try:
             if data:
                 self.parser.feed(data)
             else:
-                self.parser.feed_end()
+                self.parser.feed_end(clean=clean)
         except httpx.RemoteProtocolError as error:
             error.request = request
             raise
@@ -126,14 +146,43 @@ class HTTPConnection:
         self._stream.close()
 
 
-def _pieces(request: httpx.Request) -> Iterator[bytes]:
+def _framing(request: httpx.Request, names: Sequence[bytes]) -> tuple[int | None, bool]:
+    """Return the announced length of the body, if any, and whether it goes in chunks.
+
+    Raises `httpx.LocalProtocolError` for what servers would understand in different ways.
+    """
+    if b"transfer-encoding" in names:
+        if b"content-length" in names or request.headers["transfer-encoding"].lower() != "chunked":
+            raise httpx.LocalProtocolError(
+                "Transfer-Encoding must be 'chunked', without a Content-Length", request=request
+            )
+        return None, True
+    if b"content-length" in names:
+        length = request.headers["content-length"]
+        if not (length.isascii() and length.isdigit()):
+            raise httpx.LocalProtocolError("Content-Length must be one number", request=request)
+        return int(length), False
+    if not isinstance(request.stream, httpx.ByteStream) or any(request.stream):
+        raise httpx.LocalProtocolError(
+            "a body needs a Content-Length or Transfer-Encoding", request=request
+        )
+    return None, False
+
+
+@contextmanager
+def _body(request: httpx.Request) -> Iterator[Iterator[bytes]]:
     if not isinstance(request.stream, httpx.SyncByteStream):
         raise httpx.LocalProtocolError(
             "the request body is of the other world's kind", request=request
         )
-    for piece in request.stream:
-        if piece:  # an empty chunk would end the body
-            yield piece
+    pieces = iter(request.stream)
+    try:
+        yield pieces
+    finally:
+        # Most are generators, and one that is left in the middle is to be closed at once.
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()
 
 
 def _httpx_error(

@@ -4,6 +4,7 @@
 
 import random
 import ssl
+from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
@@ -97,7 +98,7 @@ class HTTPTransport(httpx.BaseTransport):
         if parser.done:
             # The usual small reply: the connection is free before the caller even looks.
             stream = httpx.ByteStream(b"".join(parser.take_content()))
-            pool.release(lease, reuse=parser.reusable)
+            pool.release(lease, reuse=lease.connection.reusable)
         else:
             stream = _ReplyStream(pool, lease, request, limits)
         return httpx.Response(
@@ -171,26 +172,34 @@ class _ReplyStream(httpx.SyncByteStream):
         self._lease: _Lease | None = lease
         self._request = request
         self._limits = limits
+        self._content: deque[bytes] = deque()
+
+    # Not a generator: those must be closed by whoever leaves them in the middle.
 
     def __iter__(self) -> Iterator[bytes]:
-        while self._lease is not None:
-            lease, parser = self._lease, self._lease.connection.parser
-            content = parser.take_content()
-            if not content and not parser.done:
-                try:
+        return self
+
+    def __next__(self) -> bytes:
+        while not self._content:
+            lease = self._lease
+            if lease is None:
+                raise StopIteration
+            parser = lease.connection.parser
+            try:
+                if not (parser.content or parser.done):
                     lease.connection.receive(self._request, self._limits)
-                except BaseException:
-                    self.close()
-                    raise
-                continue
+            except BaseException:
+                self.close()
+                raise
+            self._content.extend(parser.take_content())
             if parser.done:
                 self._lease = None
-                self._pool.release(lease, reuse=parser.reusable)
-            for piece in content:
-                yield piece
+                self._pool.release(lease, reuse=lease.connection.reusable)
+        return self._content.popleft()
 
     def close(self) -> None:
         """Drop what was not read, and the connection with it."""
+        self._content.clear()
         lease, self._lease = self._lease, None
         if lease is not None:
             self._pool.release(lease, reuse=False)
