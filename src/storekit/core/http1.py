@@ -76,16 +76,16 @@ class ResponseParser:
         self._received = 0  # bytes of content
         self._ends_with_connection = False
         self._refused: str | None = None
-        self.started = False
-        self.head_done = False
-        self.done = False
-        self.reusable = False
+        self.started: bool = False
+        self.head_done: bool = False
+        self.done: bool = False
+        self.reusable: bool = False
         self.content: list[bytes] = []
         self._reset_head()
 
     def _reset_head(self) -> None:
-        self.status = 0
-        self.reason = b""
+        self.status: int = 0
+        self.reason: bytes = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self._has_length = False
         self._encoding = b""

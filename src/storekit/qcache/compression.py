@@ -16,6 +16,10 @@ _LZ4_BEST_RATIO = 255
 """One byte of an LZ4 block stands for at most this many."""
 
 
+_MOST_MEMBERS = 16
+"""A gzip file may have several members; QCache sends one, and each costs a copy of the rest."""
+
+
 class ContentTooLarge(ValueError):
     """The content is, or says it is, larger than allowed."""
 
@@ -57,9 +61,11 @@ def decompress(content: bytes, encoding: str, limit: int) -> bytes:
 
 
 def _gunzip(content: bytes, limit: int) -> bytes:
-    pieces = []
+    pieces: list[bytes] = []
     left = limit
-    while content:  # a gzip file may have several members
+    while content:
+        if len(pieces) == _MOST_MEMBERS:
+            raise ValueError(f"broken gzip content: more than {_MOST_MEMBERS} members")
         inflater = zlib.decompressobj(wbits=31)
         try:
             piece = inflater.decompress(content, left + 1)

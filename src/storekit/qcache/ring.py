@@ -24,7 +24,7 @@ class HashRing:
         listed = list(nodes)
         if not listed:
             raise ValueError("a ring needs at least one node")
-        self.nodes = tuple(dict.fromkeys(listed))
+        self.nodes: tuple[str, ...] = tuple(dict.fromkeys(listed))
         self._out: set[str] = set()
         # A node listed twice counts twice here, and only here: qcache-client's arithmetic.
         each = math.ceil(_POINTS / len(listed))

@@ -48,10 +48,17 @@ proxies before it often no more than 8."""
 _MAX_HEAD = 60_000
 """The server closes the connection without a word above 64 KiB of request head."""
 
-_JSON = json.JSONEncoder(separators=(",", ":"))
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+_JSON = json.JSONEncoder(separators=(",", ":"), default=_plain)
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _COLUMN_TYPES = ("string", "enum", "float", "int", "bool")
 _OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
@@ -92,14 +99,17 @@ def check_key(key: str) -> str:
 def check_node(node: str) -> httpx.URL:
     """Return the address of a node as a URL that ends with a slash."""
     if not isinstance(node, str):
-        raise TypeError(f"a node must be a str such as 'http://host:9401', not {node!r}")
+        raise TypeError(
+            f"a node must be a str such as 'http://host:9401', not {type(node).__name__}"
+        )
     try:
         url = httpx.URL(node)
     except httpx.InvalidURL:
         url = httpx.URL()
-    if url.userinfo:  # which is not repeated here: it holds a password
+    if "@" in node:  # what is before it is not repeated here: it holds a password
         raise ValueError("a node must not hold a user name or password; use auth=(user, password)")
-    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
+    well_formed = url.scheme in ("http", "https") and url.host and (url.port or 80) < 65536
+    if not well_formed or url.query or url.fragment:
         raise ValueError(f"a node must be a URL such as 'http://host:9401', not {node!r}")
     return url if url.path.endswith("/") else url.copy_with(path=url.path + "/")
 
@@ -117,7 +127,11 @@ def authorization(auth: tuple[str, str]) -> str:
     user, password = auth
     if ":" in user:
         raise ValueError("a user name for basic authentication cannot have a colon")
-    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+    try:
+        credentials = f"{user}:{password}".encode()
+    except UnicodeEncodeError:
+        raise ValueError("auth has characters that cannot be sent (lone surrogates)") from None
+    return "Basic " + b64encode(credentials).decode()
 
 
 def encode_query(query: Mapping[str, object]) -> str:
@@ -182,7 +196,7 @@ def encode_stand_ins(stand_ins: Mapping[str, object]) -> str:
 def _stand_in(column: str, value: object) -> str:
     _check_column(column, "stand-in columns")
     if isinstance(value, str):
-        if not value.isascii() or _CONTROL.search(value) or set(value) & {";", "="}:
+        if not value.isascii() or _CONTROL.search(value.encode()) or set(value) & {";", "="}:
             raise ValueError(
                 f"stand-in columns: the server takes only ASCII without ; and = for a text, "
                 f"which {value!r} for column {column!r} is not"
@@ -202,7 +216,7 @@ def _check_column(column: object, where: str) -> None:
         not column
         or column != column.strip()
         or not column.isascii()
-        or _CONTROL.search(column)
+        or _CONTROL.search(column.encode())
         or set(column) & {";", "="}
     ):
         raise ValueError(
@@ -231,13 +245,16 @@ def merge_headers(
             if lowered not in _COLUMN_HEADERS:
                 raise TypeError(f"the header {name} takes a str, not a dict")
             value = _COLUMN_HEADERS[lowered](value)  # noqa: PLW2901 - now the text of it
-        if isinstance(value, bytes):
-            value = value.decode("latin-1")  # noqa: PLW2901 - to be checked as text
-        elif not isinstance(value, str):
+        if not isinstance(value, bytes | str):
             raise TypeError(f"the header {name} takes a str, not {type(value).__name__}")
-        if _CONTROL.search(value):  # the value may be a secret: it is not shown
+        # The value may be a secret: no message shows it.
+        try:
+            sent = value.encode() if isinstance(value, str) else value
+        except UnicodeEncodeError:
+            raise ValueError(f"the value of the header {name} has lone surrogates") from None
+        if _CONTROL.search(sent):
             raise ValueError(f"the value of the header {name} has control characters")
-        merged[lowered] = value.strip().encode()
+        merged[lowered] = sent.strip(b" \t")
     size = sum(len(name) + len(value) + 4 for name, value in merged.items())
     if size > _MAX_HEAD:
         raise ValueError(f"{size} bytes of headers are more than the server takes ({_MAX_HEAD})")
@@ -254,8 +271,9 @@ def error_text(content: bytes) -> str:
     else:
         return _shortened(str(error))
     if "<html" in text[:200].lower():
-        title = re.search(r"<title>(.*?)</title>", text, re.DOTALL | re.IGNORECASE)
-        text = unescape(title.group(1)).strip() if title else re.sub(r"<[^>]*>", " ", text)
+        # No pattern here looks further than the next "<": a page of those must not cost seconds.
+        title = re.search(r"<title>([^<]*)</title>", text, re.IGNORECASE)
+        text = unescape(title.group(1)).strip() if title else re.sub(r"<[^<>]*>", " ", text)
     return _shortened(" ".join(text.split()))
 
 
@@ -294,6 +312,6 @@ def retry_after(headers: Mapping[str, str], now: float) -> float:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(value).timestamp() - now
-        except ValueError:
+        except (ValueError, OverflowError):
             return 0.0
     return seconds if math.isfinite(seconds) and seconds > 0 else 0.0

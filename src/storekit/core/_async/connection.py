@@ -32,7 +32,7 @@ class AsyncHTTPConnection:
     def __init__(self, stream: AsyncSocketStream, max_head_size: int) -> None:
         self._stream = stream
         self.parser = ResponseParser(max_head_size)
-        self.exchanges = 0
+        self.exchanges: int = 0
         self._sent_all = True
 
     @property

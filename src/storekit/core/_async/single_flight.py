@@ -30,7 +30,7 @@ class AsyncSingleFlight(Generic[K, T]):
     def __init__(self) -> None:
         self._guard = Guard()
         self._flights: dict[K, _Flight[T]] = {}
-        self.landings = 0
+        self.landings: int = 0
 
     async def run(self, key: K, call: Callable[[], Awaitable[T]]) -> T:
         """Return what `call` returns, made by this caller or by one before it."""

@@ -36,10 +36,11 @@ class Repeat:
 class GaveUp(Exception):
     """The operation kept failing. `errors` holds one error for each attempt, in order."""
 
-    def __init__(self, reason: str, errors: list[Exception]) -> None:
+    def __init__(self, reason: str, errors: list[Exception], *, out_of_time: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.errors = errors
+        self.out_of_time = out_of_time
 
 
 class Retrier:
@@ -90,7 +91,8 @@ class Retrier:
                 raise GaveUp(f"{len(errors)} attempts failed", errors)
             pause = self._pause_before(repeat, len(errors) - 1)
             if until is not None and self._clock() + pause >= until:
-                raise GaveUp("the next attempt would start after the deadline", errors)
+                reason = "the next attempt would start after the deadline"
+                raise GaveUp(reason, errors, out_of_time=True)
             if repeat.elsewhere:
                 continue
             if not self._budget.spend():

@@ -102,7 +102,8 @@ class SocketReader:
         self, loop: asyncio.AbstractEventLoop, size: int, until: float | None
     ) -> bytes:
         self._size = size
-        outcome = self._outcome = loop.create_future()
+        outcome: asyncio.Future[bytes | Exception] = loop.create_future()
+        self._outcome = outcome
         if until is not None:
             self._until = until
             if self._timer is None or until < self._due:
@@ -158,8 +159,6 @@ class SocketReader:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
 
 
 async def _wait_on_trio(sock: socket.socket, until: float | None) -> None:

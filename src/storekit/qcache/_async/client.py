@@ -144,7 +144,7 @@ class AsyncQClient:
             pool=pool_timeout,
             total=total_timeout,
         )
-        self._compression = compression
+        self._compression: Compression | None = compression
         self._headers = {
             "accept-encoding": compression or "identity",
             "user-agent": "storekit",
@@ -551,8 +551,9 @@ def _result(call: Call, reply: Reply, accept: str) -> QueryResult:
     if reply.status == 406:
         raise refusal(call, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}")
     if reply.status == 400:
-        # The Go port answers 400 where QCache has 406.
-        if accept not in ("application/json", "text/csv"):
+        # The Go port answers 400, in plain text, where QCache has 406. What QCache says of a
+        # query is JSON.
+        if accept not in ("application/json", "text/csv") and not reply.content.startswith(b"{"):
             raise refusal(call, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}")
         raise refusal(call, reply, kind=MalformedQueryException)
     raise refusal(call, reply)

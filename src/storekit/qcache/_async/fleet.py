@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from io import BytesIO
 from typing import NoReturn
@@ -26,6 +26,7 @@ from storekit.qcache.compression import decompress
 from storekit.qcache.errors import (
     ClientBusy,
     NoCacheAvailable,
+    NodeTimeout,
     ServerBusy,
     TooManyConsecutiveErrors,
     UnexpectedServerResponse,
@@ -48,6 +49,10 @@ _EMPTY = httpx.ByteStream(b"")
 
 _IN_A_THREAD = 256 * 1024
 """Content of this size and up is unpacked in a thread, for it takes a millisecond or more."""
+
+
+_EARLY = 0.01
+"""Seconds before a deadline that count as after it: event loops end a wait up to 1 ms early."""
 
 
 class _NodeFailed(Exception):
@@ -141,7 +146,7 @@ class AsyncFleet:
             self._start_due_probes()
         name = self._ring.node_for(key)
         if name is None:
-            await self._probe_all()
+            await self._probe_all(until)
             name = self._ring.node_for(key)
             if name is None:
                 raise _AllOut
@@ -166,7 +171,7 @@ class AsyncFleet:
         except _NodeFailed as failed:
             diagnosis = failed.diagnosis
             self._count(node.name, diagnosis.counter)
-            if until is None or self._clock() < until:  # else it had no fair chance
+            if until is None or self._clock() < until - _EARLY:  # else it had no fair chance
                 self._take_out(node.name, diagnosis)
             aftermath = f"; {call.aftermath}" if call.aftermath and diagnosis.reached else ""
             raise diagnosis.kind(
@@ -174,7 +179,7 @@ class AsyncFleet:
                 node=node.name,
                 reached=diagnosis.reached,
             ) from failed.__cause__
-        if node.name in self._outages:
+        if node.name in self._outages and not is_busy(reply):
             self._put_back(node.name)
         return reply
 
@@ -237,11 +242,15 @@ class AsyncFleet:
         # BytesIO grows in place and hands its buffer out without a copy: a reply of 50 MB
         # costs about 50 MB, where joining pieces costs twice that.
         buffer = BytesIO()
+        pieces = stream.__aiter__()
         try:
-            async for piece in stream:
+            async for piece in pieces:
                 self._check_size(node, call, response, buffer.tell() + len(piece))
                 buffer.write(piece)
         finally:
+            close = getattr(pieces, "aclose", None)  # a generator that is not at its end
+            if close is not None:
+                await close()
             await stream.aclose()
         return buffer.getvalue()
 
@@ -301,23 +310,25 @@ class AsyncFleet:
             for _, outage in due:
                 outage.probing = True
         for name, _ in due:
-            self._background.start(partial(self._probe_once, name))
+            self._background.start(partial(self._probe_once, name, None))
 
-    async def _probe_all(self) -> None:
+    async def _probe_all(self, until: float | None) -> None:
         """Ask all nodes that are out whether they are back, sharing probes under way."""
         with self._guard:
             names = list(self._outages)
         if names:
-            await run_all([partial(self._probe_once, name) for name in names])
+            await run_all([partial(self._probe_once, name, until) for name in names])
 
-    async def _probe_once(self, name: str) -> None:
-        await self._probes.run(name, partial(self._probe_node, name))
+    async def _probe_once(self, name: str, until: float | None) -> None:
+        await self._probes.run(name, partial(self._probe_node, name, until))
 
-    async def _probe_node(self, name: str) -> None:
+    async def _probe_node(self, name: str, until: float | None) -> None:
         """Ask one node for its status and act on the answer; failures are the expected case."""
         timeouts = self._timeouts
         limits = [limit for limit in (timeouts.connect, timeouts.read) if limit is not None]
-        until = self._clock() + sum(limits) if limits else None
+        if limits:
+            enough = self._clock() + sum(limits)
+            until = enough if until is None else min(until, enough)
         diagnosis = None
         try:
             reply = await self._exchange(self.nodes[name], self._probe, until)
@@ -357,8 +368,11 @@ class AsyncFleet:
         if isinstance(errors[-1], ServerBusy):
             raise errors[-1] from _grouped(errors[:-1])
         node = getattr(errors[-1], "node", None)
-        raise TooManyConsecutiveErrors(
-            f"{call.operation}: {gave_up.reason}; the last error: {errors[-1]}", node=node
+        kind = NodeTimeout if gave_up.out_of_time else TooManyConsecutiveErrors
+        raise kind(
+            f"{call.operation}: {gave_up.reason}; the last error: {errors[-1]}",
+            node=node,
+            reached=_reached(errors),
         ) from _grouped(errors)
 
     def _raise_unavailable(self, call: Call, out: _AllOut) -> NoReturn:
@@ -367,17 +381,23 @@ class AsyncFleet:
         kinds = {diagnosis.kind for diagnosis in outages.values()}
         kind = kinds.pop() if len(kinds) == 1 else NoCacheAvailable
         reasons = "; ".join(diagnosis.reason for diagnosis in outages.values())
-        cause = out.__cause__
-        if isinstance(cause, ExceptionGroup) and len(cause.exceptions) == 1:
-            cause = cause.exceptions[0]
+        attempts = out.__cause__.exceptions if isinstance(out.__cause__, ExceptionGroup) else ()
+        reached = _reached(attempts)
+        aftermath = f"; {call.aftermath}" if call.aftermath and reached else ""
         raise kind(
-            f"{call.operation}: no QCache is reachable: {reasons or 'a node came and went'}",
+            f"{call.operation}: no QCache is reachable: "
+            f"{reasons or 'a node came and went'}{aftermath}",
             node=next(iter(outages)) if len(outages) == 1 else None,
-            reached=False,
-        ) from cause
+            reached=reached,
+        ) from (attempts[0] if len(attempts) == 1 else out.__cause__)
 
 
 def _grouped(errors: list[Exception]) -> Exception | None:
     if len(errors) <= 1:
         return errors[0] if errors else None
     return ExceptionGroup("all attempts failed", errors)
+
+
+def _reached(errors: Iterable[Exception]) -> bool:
+    """Whether any of the failed attempts may have reached a node."""
+    return any(getattr(error, "reached", True) for error in errors)
