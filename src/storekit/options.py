@@ -7,6 +7,10 @@ from typing import TypeGuard
 __all__ = ["PoolLimits", "RetryPolicy", "Timeouts"]
 
 
+_LONGEST_TIMEOUT = 2_000_000.0
+"""Seconds; poll() takes at most 2**31 milliseconds."""
+
+
 def _refuse_unless(condition: bool, option: str, value: object, wanted: str) -> None:
     if not condition:
         raise ValueError(f"{option} must be {wanted}, not {value!r}")
@@ -45,7 +49,11 @@ class Timeouts:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            _check_seconds(f"timeout {field.name}", getattr(self, field.name), optional=True)
+            option, value = f"timeout {field.name}", getattr(self, field.name)
+            _check_seconds(option, value, optional=True)
+            if value is not None:
+                wanted = f"at most {_LONGEST_TIMEOUT:.0f} seconds, or None for no limit"
+                _refuse_unless(value <= _LONGEST_TIMEOUT, option, value, wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,19 +122,10 @@ class Pool(Generic[T]):
 
     def statistics(self) -> PoolStatistics:
         """Return the counts of this moment."""
+        if self._forks != fork_count():  # a thread that is gone may hold the guard
+            return self._count()
         with self._guard:
-            return PoolStatistics(
-                size=self._size,
-                idle=len(self._idle),
-                leased=self._leased,
-                connecting=self._connecting,
-                waiting=len(self._waiters),
-                connections_made=self._made,
-                connections_failed=self._failed,
-                connections_dropped=self._dropped,
-                waits=self._waits,
-                wait_timeouts=self._wait_timeouts,
-            )
+            return self._count()
 
     def acquire(
         self,
@@ -157,8 +148,8 @@ class Pool(Generic[T]):
             now = self._clock()
             with self._guard:
                 self._check_owner()
-                broken = self._take_broken(now)
-                if not broken:
+                unwanted = self._take_broken(now) or self._take_surplus(now)
+                if not unwanted:
                     if self._idle:
                         lease = self._idle.pop()
                         lease.active = True
@@ -171,7 +162,7 @@ class Pool(Generic[T]):
                         waiter = self._join_queue()
                     break
             # Closed before a place is reserved, so that a cancellation here costs nothing.
-            self._dispose(broken)
+            self._dispose(unwanted)
         if waiter is not None:
             granted = self._wait(waiter, self._shorter(timeout, until, now))
             if granted is not None:
@@ -180,6 +171,9 @@ class Pool(Generic[T]):
 
     def release(self, lease: Lease[T], *, reuse: bool) -> None:
         """Give a connection back. What was interrupted in mid-call must not be reused."""
+        if self._forks != fork_count():  # it is the parent's, who goes on using it
+            lease.active = False
+            return
         now = self._clock()
         with self._guard:
             if not lease.active:
@@ -227,6 +221,20 @@ class Pool(Generic[T]):
         self._dispose(idle)
 
     # What follows runs under the guard and never waits.
+
+    def _count(self) -> PoolStatistics:
+        return PoolStatistics(
+            size=self._size,
+            idle=len(self._idle),
+            leased=self._leased,
+            connecting=self._connecting,
+            waiting=len(self._waiters),
+            connections_made=self._made,
+            connections_failed=self._failed,
+            connections_dropped=self._dropped,
+            waits=self._waits,
+            wait_timeouts=self._wait_timeouts,
+        )
 
     def _check_owner(self) -> None:
         if self._closed:
@@ -385,11 +393,16 @@ class Pool(Generic[T]):
         raise ClientClosed(f"{self._name}: the client was closed while it connected")
 
     def _dispose(self, leases: Iterable[Lease[T]]) -> None:
+        interruption: BaseException | None = None
         for lease in leases:
             try:
                 shielded(self._close, lease.connection)
             except Exception:  # noqa: BLE001 - it must not hide the outcome of the call that came before
                 _log.warning("%s: closing a connection failed", self._name, exc_info=True)
+            except BaseException as error:  # noqa: BLE001 - raised when the others are closed, too
+                interruption = error
+        if interruption is not None:
+            raise interruption
 
     @staticmethod
     def _shorter(timeout: float | None, until: float | None, now: float) -> float | None:

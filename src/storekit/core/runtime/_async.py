@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 import logging
-import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -22,18 +21,14 @@ __all__ = [
     "call_user_function",
     "checkpoint",
     "current_owner",
-    "look_up",
     "monotonic",
     "run_all",
     "shielded",
     "sleep",
-    "wait_readable",
-    "wait_writable",
 ]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-AddressInfo = tuple[int, int, int, str, Any]
 
 monotonic = time.monotonic
 sleep = anyio.sleep
@@ -79,70 +74,6 @@ def current_owner() -> object:
     return threading.get_ident()
 
 
-async def wait_readable(sock: socket.socket, until: float | None) -> None:
-    """Wait until `sock` has data or is at its end; `TimeoutError` at the time `until`."""
-    loop = anyio.lowlevel.current_token().native_token
-    if isinstance(loop, asyncio.AbstractEventLoop):
-        await _wait_on_asyncio(loop, sock.fileno(), until, loop.add_reader, loop.remove_reader)
-    else:
-        await _wait_on_trio(anyio.wait_readable, sock, until)
-
-
-async def wait_writable(sock: socket.socket, until: float | None) -> None:
-    """Wait until `sock` takes data or is broken; `TimeoutError` at the time `until`."""
-    loop = anyio.lowlevel.current_token().native_token
-    if isinstance(loop, asyncio.AbstractEventLoop):
-        await _wait_on_asyncio(loop, sock.fileno(), until, loop.add_writer, loop.remove_writer)
-    else:
-        await _wait_on_trio(anyio.wait_writable, sock, until)
-
-
-async def _wait_on_trio(
-    wait: Callable[[socket.socket], Awaitable[None]], sock: socket.socket, until: float | None
-) -> None:
-    if until is None:
-        await wait(sock)
-        return
-    with anyio.move_on_after(until - monotonic()):
-        await wait(sock)
-        return
-    raise TimeoutError
-
-
-async def _wait_on_asyncio(
-    loop: asyncio.AbstractEventLoop,
-    descriptor: int,
-    until: float | None,
-    watch: Callable[..., object],
-    unwatch: Callable[[int], object],
-) -> None:
-    # What _wait_on_trio does would be right here, too, but a cancel scope on asyncio costs
-    # more than the wait itself: this way a small query takes a fifth less time in all.
-    outcome: asyncio.Future[bool] = loop.create_future()
-    watch(descriptor, _settle, outcome, True)
-    timer = None if until is None else loop.call_later(until - monotonic(), _settle, outcome, False)
-    try:
-        in_time = await outcome
-    finally:
-        unwatch(descriptor)
-        if timer is not None:
-            timer.cancel()
-    if not in_time:
-        raise TimeoutError
-
-
-def _settle(outcome: "asyncio.Future[bool]", in_time: bool) -> None:
-    if not outcome.done():
-        outcome.set_result(in_time)
-
-
-async def look_up(host: str, port: int, until: float | None) -> Sequence[AddressInfo]:
-    """Resolve a host name; `TimeoutError` at the time `until`."""
-    with anyio.move_on_after(None if until is None else until - monotonic()):
-        return await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    raise TimeoutError
-
-
 async def shielded(call: Callable[P, Awaitable[object]], *args: P.args, **kwargs: P.kwargs) -> None:
     """Run a clean-up to its end although the caller is cancelled, for at most 2 seconds."""
     with anyio.move_on_after(2, shield=True):
@@ -150,15 +81,22 @@ async def shielded(call: Callable[P, Awaitable[object]], *args: P.args, **kwargs
 
 
 async def run_all(calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
-    """Run all calls at the same time; results in order. The first error cancels the rest."""
+    """Run all calls at the same time; results in order. The first error stops the rest."""
     results: dict[int, T] = {}
+    errors: list[Exception] = []
 
     async def run(index: int, call: Callable[[], Awaitable[T]]) -> None:
-        results[index] = await call()
+        try:
+            results[index] = await call()
+        except Exception as error:  # noqa: BLE001 - raised below, and not in a group
+            errors.append(error)
+            group.cancel_scope.cancel()
 
     async with anyio.create_task_group() as group:
         for index, call in enumerate(calls):
             group.start_soon(run, index, call)
+    if errors:
+        raise errors[0]
     return [results[index] for index in range(len(calls))]
 
 
@@ -176,7 +114,8 @@ async def call_user_function(
     ):
         result = call()
     else:
-        result = await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
+        # In a tuple, since trio refuses to get a coroutine from a thread.
+        (result,) = await anyio.to_thread.run_sync(lambda: (call(),), abandon_on_cancel=True)
     if inspect.isawaitable(result):
         return await result
     return result
@@ -208,13 +147,16 @@ class BackgroundTasks:
             except Exception:  # noqa: BLE001 - an error here has no caller that could get it
                 _log.exception("a background task of a storekit client failed")
             finally:
-                del self._running[scope]
-                finished.set()
+                end()
+
+        def end() -> None:
+            self._running.pop(scope, None)
+            finished.set()
 
         self._running[scope] = finished
-        self._spawn(run)
+        self._spawn(run, end)
 
-    def _spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def _spawn(self, run: Callable[[], Coroutine[Any, Any, None]], end: Callable[[], None]) -> None:
         # A task group would tie the life of a client to one `async with` in one task, and
         # clients are also made at import time and closed by hand.
         loop = anyio.lowlevel.current_token().native_token

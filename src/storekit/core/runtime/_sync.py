@@ -2,14 +2,11 @@
 
 import inspect
 import logging
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
-
-from storekit.core.readiness import wait_ready
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
 
 __all__ = [
     "BackgroundTasks",
@@ -19,18 +16,14 @@ __all__ = [
     "call_user_function",
     "checkpoint",
     "current_owner",
-    "look_up",
     "monotonic",
     "run_all",
     "shielded",
     "sleep",
-    "wait_readable",
-    "wait_writable",
 ]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-AddressInfo = tuple[int, int, int, str, Any]
 
 monotonic = time.monotonic
 sleep = time.sleep
@@ -66,38 +59,8 @@ def current_owner() -> object:
     return None
 
 
-def wait_readable(sock: socket.socket, until: float | None) -> None:
-    """Wait until `sock` has data or is at its end; `TimeoutError` at the time `until`."""
-    if not wait_ready(sock, write=False, timeout=_remaining(until)):
-        raise TimeoutError
-
-
-def wait_writable(sock: socket.socket, until: float | None) -> None:
-    """Wait until `sock` takes data or is broken; `TimeoutError` at the time `until`."""
-    if not wait_ready(sock, write=True, timeout=_remaining(until)):
-        raise TimeoutError
-
-
 def _remaining(until: float | None) -> float | None:
     return None if until is None else max(0.0, until - monotonic())
-
-
-def look_up(host: str, port: int, until: float | None) -> Sequence[AddressInfo]:
-    """Resolve a host name; `TimeoutError` at the time `until`."""
-    if until is None:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    # The resolver has no time limit that a caller could set: ask it from a thread that
-    # can be left behind. Only new connections to host names come here.
-    answer: Future[Sequence[AddressInfo]] = Future()
-
-    def resolve() -> None:
-        try:
-            answer.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except BaseException as error:  # noqa: BLE001 - it goes to the caller
-            answer.set_exception(error)
-
-    threading.Thread(target=resolve, name="storekit-look-up", daemon=True).start()
-    return answer.result(_remaining(until))
 
 
 def shielded(call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
