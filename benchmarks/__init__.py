@@ -1,0 +1,1 @@
+"""How fast storekit is, side by side with other clients: `nox -s bench`."""

@@ -1,0 +1,132 @@
+"""Tables, the plot, and the line that says on what machine."""
+
+import os
+import platform
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.harness import Comparison, Row
+
+__all__ = ["as_json", "comparison_table", "machine", "machine_line", "replace_block", "row_table"]
+
+_BEGIN, _END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
+_PACKAGES = ("httpx", "anyio", "trio", "uvloop", "qcache-client")
+
+
+def machine(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
+    """What is measured on, as the system tells it."""
+    there = os.cpu_count() or 1
+    used = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else there
+    cores = str(there) if used == there else f"{used} of {there}"
+    release = re.match(r"\d+(\.\d+)?", platform.release())
+    facts = {
+        "CPU": _cpu_model(),
+        "cores": cores,
+        "system": f"{platform.system()} {release.group() if release else ''}".strip()
+        + f" {platform.machine()}",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+    }
+    for package in packages:
+        try:
+            facts[package] = version(package)
+        except ModuleNotFoundError:
+            continue
+    return facts
+
+
+def _cpu_model() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        text = ""
+    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return found.group(1).strip() if found else platform.processor() or platform.machine()
+
+
+def machine_line(facts: Mapping[str, str]) -> str:
+    """One line on the machine, for people."""
+    own = f"{facts['CPU']}, {facts['cores']} cores, {facts['system']}; {facts['Python']}"
+    shown = ("CPU", "cores", "system", "Python")
+    return ", ".join([own, *(f"{name} {facts[name]}" for name in facts if name not in shown)])
+
+
+def row_table(rows: Iterable[Row]) -> str:
+    """A Markdown table of µs a call."""
+    lines = ["| | min | median | max |", "|---|--:|--:|--:|"]
+    lines += [
+        f"| {row.name} | {min(row.rounds):.0f} | {row.median:.0f} | {max(row.rounds):.0f} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def comparison_table(comparisons: Iterable[Comparison]) -> str:
+    """A Markdown table of ratios, targets and verdicts."""
+    lines = ["| | min | median | max | target | |", "|---|--:|--:|--:|--:|---|"]
+    for each in comparisons:
+        low, high = min(each.figures), max(each.figures)
+        target = verdict = ""
+        if each.target is not None:
+            target = f"{'≤' if each.at_most else '≥'} {each.target:g}"
+            verdict = "MISSED" if each.missed else "ok"
+        lines.append(
+            f"| {each.name} | {low:.2f} | {each.median:.2f} | {high:.2f} | {target} | {verdict} |"
+        )
+    return "\n".join(lines)
+
+
+def as_json(rows: Iterable[Row], comparisons: Iterable[Comparison]) -> dict[str, object]:
+    """The raw data, every round of it."""
+    return {
+        "microseconds_a_call": {row.name: list(row.rounds) for row in rows},
+        "ratios": [
+            {
+                "name": each.name,
+                "rounds": list(each.figures),
+                "median": each.median,
+                "target": each.target,
+                "at_most": each.at_most,
+                "missed": each.missed,
+            }
+            for each in comparisons
+        ],
+    }
+
+
+def plot(rows: Sequence[Row], caption: str, path: Path) -> None:
+    """Save horizontal bars of µs a call, on a logarithmic axis."""
+    import matplotlib as mpl  # noqa: PLC0415 - slow to load, and not needed for a quick look
+
+    mpl.use("Agg")
+    from matplotlib import pyplot  # noqa: PLC0415 - after the choice of what it draws with
+
+    ordered = sorted(rows, key=lambda row: row.median, reverse=True)
+    medians = [row.median for row in ordered]
+    spread = [
+        [row.median - min(row.rounds) for row in ordered],
+        [max(row.rounds) - row.median for row in ordered],
+    ]
+    colours = ["#2a6f97" if "QClient" in row.name else "#b0b7bd" for row in ordered]
+    figure, axes = pyplot.subplots(figsize=(9, 0.45 * len(ordered) + 1.6), layout="constrained")
+    bars = axes.barh([row.name for row in ordered], medians, xerr=spread, color=colours)
+    axes.bar_label(bars, [f" {median:,.0f} µs" for median in medians])
+    axes.set_xscale("log")
+    axes.set_xlim(left=10, right=max(max(row.rounds) for row in ordered) * 2.5)
+    axes.set_xlabel("µs a call, less is better (logarithmic; median, lines from min to max)")
+    axes.set_title("One small query against a loopback stub", loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel(caption, fontsize=7, color="#555555")
+    figure.savefig(path, dpi=120, metadata={"Software": None})
+    pyplot.close(figure)
+
+
+def replace_block(path: Path, text: str) -> None:
+    """Put `text` between the two markers in a file."""
+    content = path.read_text("utf-8")
+    before, begin, rest = content.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"{path.name} lacks the markers {_BEGIN} and {_END}")
+    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", "utf-8")
