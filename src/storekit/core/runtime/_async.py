@@ -147,16 +147,13 @@ class BackgroundTasks:
             except Exception:  # noqa: BLE001 - an error here has no caller that could get it
                 _log.exception("a background task of a storekit client failed")
             finally:
-                end()
-
-        def end() -> None:
-            self._running.pop(scope, None)
-            finished.set()
+                del self._running[scope]
+                finished.set()
 
         self._running[scope] = finished
-        self._spawn(run, end)
+        self._spawn(run)
 
-    def _spawn(self, run: Callable[[], Coroutine[Any, Any, None]], end: Callable[[], None]) -> None:
+    def _spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         # A task group would tie the life of a client to one `async with` in one task, and
         # clients are also made at import time and closed by hand.
         loop = anyio.lowlevel.current_token().native_token
