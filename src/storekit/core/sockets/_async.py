@@ -54,8 +54,9 @@ class SocketReader:
     """Receives from one socket when there is something to receive.
 
     On asyncio the loop goes on watching the socket between calls, which saves two system
-    calls and a timer for each: a query takes a third less time. What arrives while nobody
-    asks is left in the kernel, and the watch ends until somebody does.
+    calls and a timer for each (`benchmarks/layers.py` compares it with a scope and a watch
+    for each call). What arrives while nobody asks is left in the kernel, and the watch ends
+    until somebody does.
     """
 
     __slots__ = ("_due", "_loop", "_outcome", "_size", "_sock", "_timer", "_until")
