@@ -1,0 +1,1 @@
+"""Client for QuasarDB: a distributed key-value store."""

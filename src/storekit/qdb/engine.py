@@ -1,0 +1,268 @@
+"""The one protocol that a client talks to: a blocking key-value session.
+
+Engines speak the semantics and codes of the C API 3.x; the documented 1.x contract is made
+of them by the clients. Two engines implement this: `capi`, over the C library, and
+`embedded`, over SQLite in process.
+
+Errors are raised as `QuasardbException`, without operation and alias, which the client adds.
+Aliases are text; the engine refuses what the store would refuse: `INVALID_ARGUMENT` for an
+empty one, `ALIAS_TOO_LONG` above 1024 bytes of UTF-8, `RESERVED_ALIAS` for a leading `..` in
+whatever writes. An alias with a NUL character is an `INVALID_ARGUMENT`.
+
+Times of expiry are milliseconds since the epoch; `NEVER` and `PRESERVE` are special.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from storekit.qdb.errors import ErrorCode
+
+__all__ = [
+    "MAX_ALIAS",
+    "NEVER",
+    "PRESERVE",
+    "Buffer",
+    "Engine",
+    "EntryType",
+    "Kind",
+    "Metadata",
+    "Operation",
+    "Outcome",
+    "Session",
+    "SessionOptions",
+]
+
+MAX_ALIAS = 1024
+"""Most bytes of an alias, in UTF-8."""
+
+NEVER = 0
+"""The entry never expires."""
+
+PRESERVE = -1
+"""An update keeps the time of expiry that the entry has."""
+
+Buffer = bytes | bytearray | memoryview
+"""Content on its way into the store."""
+
+
+class EntryType(IntEnum):
+    """What an entry holds, by its number in the C API."""
+
+    BLOB = 0
+    INTEGER = 1
+    TAG = 3
+    DOUBLE = 10
+    TIMESTAMP = 11
+    STRING = 12
+
+
+class Kind(IntEnum):
+    """What an operation of a batch does, by its number in the C API.
+
+    The last two have no number there: engines make them separate calls.
+    """
+
+    BLOB_GET = 0
+    BLOB_PUT = 1
+    BLOB_UPDATE = 2
+    BLOB_CAS = 4
+    BLOB_GET_AND_UPDATE = 5
+    HAS_TAG = 8
+    INT_PUT = 9
+    INT_UPDATE = 10
+    INT_GET = 11
+    INT_ADD = 12
+    GET_ENTRY_TYPE = 13
+    DOUBLE_PUT = 15
+    DOUBLE_UPDATE = 16
+    DOUBLE_GET = 17
+    DOUBLE_ADD = 18
+    BLOB_REMOVE = 28
+    BLOB_GET_AND_REMOVE = -106
+    BLOB_REMOVE_IF = -107
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a batch or transaction."""
+
+    kind: Kind
+    alias: str
+    content: Buffer | int | float | None = None  # the value, or the addend
+    comparand: Buffer | None = None
+    expiry: int = NEVER
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one operation. `content` is None if there is none to give."""
+
+    error: int
+    content: bytes | int | float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it counts as a success."""
+        return self.error in (ErrorCode.OK, ErrorCode.OK_CREATED)
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What the store knows about an entry. Times are nanoseconds since the epoch."""
+
+    type: EntryType
+    size: int  # bytes
+    modified: int
+    expiry: int  # 0 for never
+    reference: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """Options of a session with a cluster. None leaves the default of the library.
+
+    `timeout` is in seconds, for one operation on the network; the library takes whole ones,
+    at least 1. Sizes are in bytes. Keys are text as the cluster's tools write them; they
+    are not shown in any repr.
+    """
+
+    timeout: float | None = None
+    compression: bool | None = None
+    encryption: bool | None = None
+    user: str | None = None
+    secret_key: str | None = None
+    cluster_public_key: str | None = None
+    max_parallelism: int | None = None
+    max_in_buffer: int | None = None
+    max_batch_load: int | None = None
+    connections_per_address: int | None = None
+
+    def __repr__(self) -> str:
+        return f"SessionOptions(timeout={self.timeout!r}, user={self.user!r})"
+
+
+class Session(Protocol):
+    """A connection to the store. One thread at a time may use it.
+
+    Content is given out as `bytes`. An engine may give a `memoryview` instead where that
+    saves a copy of a large one; it stays valid for as long as it lives.
+    """
+
+    # Blobs
+
+    def blob_put(self, alias: str, content: Buffer, expiry: int) -> None: ...
+    def blob_update(self, alias: str, content: Buffer, expiry: int) -> bool:
+        """Return whether the entry was created."""
+
+    def blob_get(self, alias: str) -> bytes | memoryview: ...
+    def blob_get_and_remove(self, alias: str) -> bytes | memoryview: ...
+    def blob_get_and_update(
+        self, alias: str, content: Buffer, expiry: int
+    ) -> bytes | memoryview: ...
+    def blob_compare_and_swap(
+        self, alias: str, content: Buffer, comparand: Buffer, expiry: int
+    ) -> bytes | memoryview | None:
+        """Return None if it matched, else the content that is there."""
+
+    def blob_remove_if(self, alias: str, comparand: Buffer) -> None:
+        """`UNMATCHED_CONTENT` is raised."""
+
+    def blob_scan(self, pattern: Buffer, max_count: int) -> list[str]: ...
+    def blob_scan_regex(self, pattern: str, max_count: int) -> list[str]: ...
+
+    # Numbers
+
+    def int_put(self, alias: str, value: int, expiry: int) -> None: ...
+    def int_update(self, alias: str, value: int, expiry: int) -> bool: ...
+    def int_get(self, alias: str) -> int: ...
+    def int_add(self, alias: str, addend: int) -> int: ...
+    def double_put(self, alias: str, value: float, expiry: int) -> None: ...
+    def double_update(self, alias: str, value: float, expiry: int) -> bool: ...
+    def double_get(self, alias: str) -> float: ...
+    def double_add(self, alias: str, addend: float) -> float: ...
+
+    # Entries of any type
+
+    def remove(self, alias: str) -> None: ...
+    def expires_at(self, alias: str, expiry: int) -> None: ...
+    def expires_from_now(self, alias: str, milliseconds: int) -> None: ...
+    def get_expiry_time(self, alias: str) -> int: ...
+    def get_type(self, alias: str) -> EntryType: ...
+    def get_metadata(self, alias: str) -> Metadata: ...
+    def purge_all(self, timeout: float) -> None:
+        """Remove every entry; `timeout` in seconds."""
+
+    # Finding
+
+    def prefix_get(self, prefix: str, max_count: int) -> list[str]:
+        """Return aliases in ascending order of their bytes; none is an empty list."""
+
+    def prefix_count(self, prefix: str) -> int: ...
+    def suffix_get(self, suffix: str, max_count: int) -> list[str]: ...
+    def suffix_count(self, suffix: str) -> int: ...
+    def scan(self, cursor: object, count: int) -> tuple[list[tuple[str, bytes]], object]:
+        """Return up to `count` blobs and a cursor to go on from, None at the end.
+
+        The first cursor is None. An entry that nobody touches meanwhile comes exactly
+        once, one that is touched at most once. An open cursor may hold resources: scan to
+        the end, or `scan_close`.
+        """
+
+    def scan_close(self, cursor: object) -> None: ...
+
+    # Tags
+
+    def attach_tag(self, alias: str, tag: str) -> None:
+        """`TAG_ALREADY_SET` is raised."""
+
+    def attach_tags(self, alias: str, tags: Sequence[str]) -> None:
+        """Attach those that are not attached yet."""
+
+    def detach_tag(self, alias: str, tag: str) -> None:
+        """`TAG_NOT_SET` is raised."""
+
+    def detach_tags(self, alias: str, tags: Sequence[str]) -> None: ...
+    def has_tag(self, alias: str, tag: str) -> bool: ...
+    def get_tags(self, alias: str) -> list[str]: ...
+    def get_tagged(self, tag: str) -> list[str]: ...
+    def get_tagged_count(self, tag: str) -> int: ...
+
+    # Batches
+
+    def run_batch(self, operations: Sequence[Operation]) -> list[Outcome]:
+        """Run each for itself, in no particular order.
+
+        If one is malformed (alias, expiry), it has its error and all others are
+        `SKIPPED`: nothing was done.
+        """
+
+    def run_transaction(self, operations: Sequence[Operation]) -> tuple[int, int, list[Outcome]]:
+        """Run all in order, or none: error code, index of the one that failed, outcomes."""
+
+    # The cluster. `node` is "host:port"; answers are JSON.
+
+    def node_status(self, node: str) -> bytes: ...
+    def node_config(self, node: str) -> bytes: ...
+    def node_topology(self, node: str) -> bytes: ...
+    def node_stop(self, node: str, reason: str) -> None: ...
+
+    def close(self) -> None:
+        """Close the session; not while another thread is in a call of it. Closing twice is fine."""
+
+
+class Engine(Protocol):
+    """Makes sessions with one store."""
+
+    def connect(self) -> Session:
+        """Open a session. Blocks for as long as the network takes."""
+
+    def version(self) -> str:
+        """Return the version of what speaks to the store, e.g. of the C library."""
+
+    def build(self) -> str: ...
+
+    def describe(self) -> Mapping[str, object]:
+        """Return what is worth knowing when something goes wrong; no secrets."""
