@@ -32,6 +32,7 @@ __all__ = [
     "Outcome",
     "Session",
     "SessionOptions",
+    "TypedSession",
 ]
 
 MAX_ALIAS = 1024
@@ -79,7 +80,16 @@ class Kind(IntEnum):
     DOUBLE_UPDATE = 16
     DOUBLE_GET = 17
     DOUBLE_ADD = 18
+    STRING_GET = 19
+    STRING_PUT = 20
+    STRING_UPDATE = 21
+    STRING_CAS = 22
+    STRING_GET_AND_UPDATE = 23
     BLOB_REMOVE = 28
+    INT_REMOVE = 29
+    DOUBLE_REMOVE = 30
+    STRING_REMOVE = 31
+    TIMESTAMP_REMOVE = 32
     BLOB_GET_AND_REMOVE = -106
     BLOB_REMOVE_IF = -107
 
@@ -251,6 +261,31 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Close the session; not while another thread is in a call of it. Closing twice is fine."""
+
+
+class TypedSession(Session, Protocol):
+    """A session that also has the types of entries that only C programs use so far.
+
+    Texts may hold any character, NUL included. Timestamps are nanoseconds since the epoch,
+    of which `divmod(nanoseconds, 10**9)` makes the pair of the C API.
+    """
+
+    def string_put(self, alias: str, content: str, expiry: int) -> None: ...
+    def string_update(self, alias: str, content: str, expiry: int) -> bool: ...
+    def string_get(self, alias: str) -> str: ...
+    def string_get_and_remove(self, alias: str) -> str: ...
+    def string_get_and_update(self, alias: str, content: str, expiry: int) -> str: ...
+    def string_compare_and_swap(
+        self, alias: str, content: str, comparand: str, expiry: int
+    ) -> str | None: ...
+    def string_remove_if(self, alias: str, comparand: str) -> None: ...
+    def string_scan(self, pattern: str, max_count: int) -> list[str]: ...
+    def string_scan_regex(self, pattern: str, max_count: int) -> list[str]: ...
+
+    def timestamp_put(self, alias: str, nanoseconds: int, expiry: int) -> None: ...
+    def timestamp_update(self, alias: str, nanoseconds: int, expiry: int) -> bool: ...
+    def timestamp_get(self, alias: str) -> int: ...
+    def timestamp_add(self, alias: str, nanoseconds: int) -> int: ...
 
 
 class Engine(Protocol):

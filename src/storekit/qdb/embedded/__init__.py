@@ -1,0 +1,124 @@
+"""The engine over SQLite, in process: QuasarDB's semantics with no cluster.
+
+Stores in memory have one connection and a lock, which all sessions share: SQLite's own way
+of sharing one has readers fail while a table is being written. Stores in files have a
+connection for each session, in any number of threads and processes.
+"""
+
+import importlib.metadata
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+
+from storekit.core.forks import fork_count
+from storekit.qdb.embedded.connection import Connection, refuse_tainted
+from storekit.qdb.embedded.location import Location, parse_location
+from storekit.qdb.embedded.node import DEFAULT_NODE, Node
+from storekit.qdb.embedded.schema import SCHEMA_VERSION, open_file, open_memory
+from storekit.qdb.embedded.session import EmbeddedSession
+from storekit.qdb.errors import ErrorCode, error_for
+
+__all__ = ["DEFAULT_NODE", "EmbeddedEngine", "EmbeddedSession", "Location", "parse_location"]
+
+_NS = 1_000_000  # in a millisecond
+
+
+class EmbeddedEngine:
+    """Makes sessions with the store at a location, given as text or parsed.
+
+    By default, what was acknowledged survives the end of the process, however that comes;
+    with `durable`, that of the machine too, at the price of a write to the disk each time.
+    `node` is the address that the store says it has. `timeout` is for how many seconds to
+    wait for other processes that have locked the store. `clock` gives milliseconds since
+    the epoch, instead of the clock of the machine.
+    """
+
+    def __init__(
+        self,
+        location: Location | str,
+        *,
+        durable: bool = False,
+        node: str = DEFAULT_NODE,
+        timeout: float = 5.0,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self.location = parse_location(location) if isinstance(location, str) else location
+        self.durable = durable or self.location.durable
+        self._timeout = timeout
+        self._now_ns = time.time_ns if clock is None else _nanoseconds(clock)
+        self._node = Node(node, self.location, durable=self.durable, timeout=timeout)
+        self._memory = None if self.location.path is not None else _memory(self.location.name)
+
+    def connect(self) -> EmbeddedSession:
+        """Open a session; see `EmbeddedSession` for what may be raised."""
+        if self._memory is not None:
+            connection = self._memory.connect(self._now_ns)
+        else:
+            connection = self._open()
+        return EmbeddedSession(connection, self._node)
+
+    def _open(self) -> Connection:
+        path = self.location.path
+        assert path is not None  # noqa: S101 - it is no store in memory
+        refuse_tainted(path)
+        database = open_file(path, durable=self.durable, timeout=self._timeout)
+        return Connection(database, path=path, now_ns=self._now_ns)
+
+    def version(self) -> str:
+        """Return the version of storekit."""
+        return importlib.metadata.version("storekit")
+
+    def build(self) -> str:
+        """Return what the store is built on."""
+        return f"embedded, SQLite {sqlite3.sqlite_version}"
+
+    def describe(self) -> Mapping[str, object]:
+        """Return what is worth knowing when something goes wrong."""
+        return {
+            "engine": "embedded",
+            "location": str(self.location),
+            "durable": self.durable,
+            "node": self._node.address,
+            "timeout": self._timeout,
+            "schema": SCHEMA_VERSION,
+            "sqlite": sqlite3.sqlite_version,
+        }
+
+
+class _Memory:
+    """A store in memory, for as long as an engine or session has it."""
+
+    def __init__(self) -> None:
+        self._database = open_memory()
+        self._lock = threading.Lock()
+        self._forks = fork_count()
+        weakref.finalize(self, self._database.close)
+
+    def connect(self, now_ns: Callable[[], int]) -> Connection:
+        if self._forks != fork_count():
+            raise error_for(
+                ErrorCode.NOT_CONNECTED,
+                "A store in memory stays in its process: this one was forked since.",
+            )
+        return Connection(self._database, lock=self._lock, now_ns=now_ns, keep=self)
+
+
+_named: "weakref.WeakValueDictionary[str, _Memory]" = weakref.WeakValueDictionary()
+_naming = threading.Lock()
+
+
+def _memory(name: str | None) -> _Memory:
+    if name is None:
+        return _Memory()
+    with _naming:
+        key = f"{fork_count()}:{name}"
+        memory = _named.get(key)
+        if memory is None:
+            memory = _named[key] = _Memory()
+        return memory
+
+
+def _nanoseconds(clock: Callable[[], int]) -> Callable[[], int]:
+    return lambda: clock() * _NS

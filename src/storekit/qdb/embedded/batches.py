@@ -1,0 +1,297 @@
+"""Batches, of which each operation stands for itself, and transactions, which are one."""
+
+from collections.abc import Callable, Sequence
+
+from storekit.qdb.embedded.checks import check_alias, check_name, deadline, integer, plain
+from storekit.qdb.embedded.entries import Content, Entries
+from storekit.qdb.embedded.tags import Tags
+from storekit.qdb.engine import NEVER, PRESERVE, EntryType, Kind, Operation, Outcome
+from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
+
+__all__ = ["Batches"]
+
+_TOGETHER = 256  # operations in one change: more would keep other writers waiting
+_NS = 1_000_000  # in a millisecond
+
+_READS = {
+    Kind.BLOB_GET: int(EntryType.BLOB),
+    Kind.INT_GET: int(EntryType.INTEGER),
+    Kind.DOUBLE_GET: int(EntryType.DOUBLE),
+    Kind.STRING_GET: int(EntryType.STRING),
+}
+_PUTS = {
+    Kind.BLOB_PUT: int(EntryType.BLOB),
+    Kind.INT_PUT: int(EntryType.INTEGER),
+    Kind.DOUBLE_PUT: int(EntryType.DOUBLE),
+    Kind.STRING_PUT: int(EntryType.STRING),
+}
+_UPDATES = {
+    Kind.BLOB_UPDATE: int(EntryType.BLOB),
+    Kind.INT_UPDATE: int(EntryType.INTEGER),
+    Kind.DOUBLE_UPDATE: int(EntryType.DOUBLE),
+    Kind.STRING_UPDATE: int(EntryType.STRING),
+}
+_REMOVES = {
+    Kind.BLOB_REMOVE: int(EntryType.BLOB),
+    Kind.INT_REMOVE: int(EntryType.INTEGER),
+    Kind.DOUBLE_REMOVE: int(EntryType.DOUBLE),
+    Kind.STRING_REMOVE: int(EntryType.STRING),
+    Kind.TIMESTAMP_REMOVE: int(EntryType.TIMESTAMP),
+}
+_ADDS = {Kind.INT_ADD: int(EntryType.INTEGER), Kind.DOUBLE_ADD: int(EntryType.DOUBLE)}
+_REPLACE = {
+    Kind.BLOB_GET_AND_UPDATE: int(EntryType.BLOB),
+    Kind.STRING_GET_AND_UPDATE: int(EntryType.STRING),
+}
+_SWAPS = {Kind.BLOB_CAS: int(EntryType.BLOB), Kind.STRING_CAS: int(EntryType.STRING)}
+_VALUES = {**_PUTS, **_UPDATES, **_ADDS, **_REPLACE, **_SWAPS}  # what carries a content
+_COMPARES = {*_SWAPS, Kind.BLOB_REMOVE_IF}
+_READ_ONLY = {*_READS, Kind.HAS_TAG, Kind.GET_ENTRY_TYPE}
+_UNRESERVED = {Kind.BLOB_GET, Kind.STRING_GET}
+_SKIPPED = Outcome(ErrorCode.SKIPPED)
+_NAN = float("nan")
+
+
+class Batches:
+    """Runs many operations. Whoever calls a method holds the lock."""
+
+    def __init__(self, entries: Entries, tags: Tags) -> None:
+        self._entries = entries
+        self._tags = tags
+        self._connection = entries.connection
+
+    def run(self, operations: Sequence[Operation]) -> list[Outcome]:
+        """Run each for itself, or none if one is malformed."""
+        malformed = [self._malformed(operation) for operation in operations]
+        if any(code is not None for code in malformed):
+            return [_SKIPPED if code is None else Outcome(code) for code in malformed]
+        outcomes: list[Outcome] = []
+        for start in range(0, len(operations), _TOGETHER):
+            some = operations[start : start + _TOGETHER]
+            try:
+                outcomes += self._together(some)
+            except QuasardbException as error:
+                # the store failed, not an operation, and none of these is done
+                if error.error_code == ErrorCode.NO_SPACE_LEFT:
+                    outcomes += [self._outcome(operation) for operation in some]
+                    continue
+                if start == 0 and error.error_code != ErrorCode.RESOURCE_LOCKED:
+                    raise
+                failed = Outcome(error.error_code)
+                return outcomes + [failed] * (len(operations) - start)
+        self._entries.sweep()
+        return outcomes
+
+    def transact(self, operations: Sequence[Operation]) -> tuple[int, int, list[Outcome]]:
+        """Run all in order or none: error code, index of the one that failed, outcomes.
+
+        An operation fails also when a comparand does not match or a tag is not set. A store
+        that another writer kept for too long is a `CONFLICT`.
+        """
+        for index, operation in enumerate(operations):
+            code = self._malformed(operation)
+            if code is not None:
+                return code, index, _only(index, Outcome(code), len(operations))
+        outcomes: list[Outcome] = []
+        begun = False
+        try:
+            with self._connection.transaction():
+                begun = True
+                for operation in operations:
+                    outcome = self._attempt(operation)
+                    outcomes.append(outcome)
+                    if not outcome.ok:
+                        raise error_for(outcome.error)
+        except QuasardbException as error:
+            if not begun:
+                if error.error_code != ErrorCode.RESOURCE_LOCKED:
+                    raise
+                return ErrorCode.CONFLICT, 0, [_SKIPPED] * len(operations)
+            if outcomes and not outcomes[-1].ok:
+                index, failed = len(outcomes) - 1, outcomes[-1]
+            else:  # the store failed, at an operation or at the end
+                index = min(len(outcomes), len(operations) - 1)
+                failed = Outcome(error.error_code)
+            return failed.error, index, _only(index, failed, len(operations))
+        return ErrorCode.OK, 0, outcomes
+
+    def _together(self, operations: Sequence[Operation]) -> list[Outcome]:
+        reads = all(operation.kind in _READ_ONLY for operation in operations)
+        with self._connection.transaction("BEGIN" if reads else "BEGIN IMMEDIATE"):
+            return [self._attempt(operation) for operation in operations]
+
+    def _attempt(self, operation: Operation) -> Outcome:
+        """Run an operation; raise only where the store itself fails."""
+        try:
+            return self._apply(operation)
+        except QuasardbException as error:
+            if error.error_code in _OWN_ERRORS:
+                return Outcome(error.error_code)
+            raise
+
+    def _outcome(self, operation: Operation) -> Outcome:
+        try:
+            return self._apply(operation)
+        except QuasardbException as error:
+            return Outcome(error.error_code)
+
+    def _apply(self, operation: Operation) -> Outcome:
+        run = _RUN.get(operation.kind)
+        if run is None:
+            raise error_for(ErrorCode.NOT_IMPLEMENTED)
+        return run(self, operation)
+
+    def _read(self, operation: Operation) -> Outcome:
+        kind = _READS[operation.kind]
+        content = self._entries.get(operation.alias, kind)
+        return Outcome(ErrorCode.OK, _given(kind, content))
+
+    def _put(self, operation: Operation) -> Outcome:
+        kind = _PUTS[operation.kind]
+        self._entries.put(operation.alias, kind, _value(kind, operation), operation.expiry)
+        return Outcome(ErrorCode.OK)
+
+    def _update(self, operation: Operation) -> Outcome:
+        kind = _UPDATES[operation.kind]
+        value = _value(kind, operation)
+        created = self._entries.update(operation.alias, kind, value, operation.expiry)
+        return Outcome(ErrorCode.OK_CREATED if created else ErrorCode.OK)
+
+    def _remove(self, operation: Operation) -> Outcome:
+        self._entries.remove(operation.alias, _REMOVES[operation.kind])
+        return Outcome(ErrorCode.OK)
+
+    def _add(self, operation: Operation) -> Outcome:
+        kind = _ADDS[operation.kind]
+        value = _value(kind, operation)
+        assert isinstance(value, (int, float))  # noqa: S101 - it has been checked
+        if kind == EntryType.INTEGER:
+            return Outcome(ErrorCode.OK, self._entries.add(operation.alias, int(value)))
+        total = self._entries.add_double(operation.alias, value)
+        return Outcome(ErrorCode.OK, _given(kind, total))
+
+    def _replace(self, operation: Operation) -> Outcome:
+        kind = _REPLACE[operation.kind]
+        before = self._entries.get_and_update(
+            operation.alias, kind, _bytes(operation.content), operation.expiry
+        )
+        return Outcome(ErrorCode.OK, before)
+
+    def _swap(self, operation: Operation) -> Outcome:
+        there = self._entries.compare_and_swap(
+            operation.alias,
+            _SWAPS[operation.kind],
+            _bytes(operation.content),
+            _bytes(operation.comparand),
+            operation.expiry,
+        )
+        return Outcome(ErrorCode.OK if there is None else ErrorCode.UNMATCHED_CONTENT, there)
+
+    def _take(self, operation: Operation) -> Outcome:
+        content = self._entries.get_and_remove(operation.alias, EntryType.BLOB)
+        return Outcome(ErrorCode.OK, content)
+
+    def _remove_if(self, operation: Operation) -> Outcome:
+        self._entries.remove_if(operation.alias, EntryType.BLOB, _bytes(operation.comparand))
+        return Outcome(ErrorCode.OK)
+
+    def _has_tag(self, operation: Operation) -> Outcome:
+        known = self._tags.has(operation.alias, operation.tag or "")
+        return Outcome(ErrorCode.OK if known else ErrorCode.TAG_NOT_SET)
+
+    def _entry_type(self, operation: Operation) -> Outcome:
+        return Outcome(ErrorCode.OK, int(self._entries.kind_of(operation.alias)))
+
+    def _malformed(self, operation: Operation) -> int | None:
+        """Return what is wrong with an operation, whatever is in the store."""
+        kind = operation.kind
+        try:
+            if kind not in _RUN:
+                raise error_for(ErrorCode.INVALID_ARGUMENT)
+            (check_alias if kind in _UNRESERVED else check_name)(operation.alias)
+            if kind in _VALUES and not _fits(_VALUES[kind], operation):
+                raise error_for(ErrorCode.INVALID_ARGUMENT)
+            if kind in _COMPARES and not _is_buffer(operation.comparand):
+                raise error_for(ErrorCode.INVALID_ARGUMENT)
+            if kind is Kind.HAS_TAG:
+                check_name(operation.tag or "")
+            if operation.expiry not in (NEVER, PRESERVE) and kind in _VALUES:
+                deadline(operation.expiry, self._entries.now_ns() // _NS)
+        except QuasardbException as error:
+            return error.error_code
+        return None
+
+
+_OWN_ERRORS = {
+    ErrorCode.ALIAS_NOT_FOUND,
+    ErrorCode.ALIAS_ALREADY_EXISTS,
+    ErrorCode.INCOMPATIBLE_TYPE,
+    ErrorCode.UNMATCHED_CONTENT,
+    ErrorCode.OVERFLOW,
+    ErrorCode.UNDERFLOW,
+    ErrorCode.ENTRY_TOO_LARGE,
+    ErrorCode.INVALID_ARGUMENT,
+    ErrorCode.TAG_NOT_SET,
+}
+"""What an operation meets in the store and leaves as it was."""
+
+_RUN: dict[Kind, Callable[[Batches, Operation], Outcome]] = {
+    **dict.fromkeys(_READS, Batches._read),  # noqa: SLF001 - the table of the class above
+    **dict.fromkeys(_PUTS, Batches._put),  # noqa: SLF001
+    **dict.fromkeys(_UPDATES, Batches._update),  # noqa: SLF001
+    **dict.fromkeys(_REMOVES, Batches._remove),  # noqa: SLF001
+    **dict.fromkeys(_ADDS, Batches._add),  # noqa: SLF001
+    **dict.fromkeys(_REPLACE, Batches._replace),
+    **dict.fromkeys(_SWAPS, Batches._swap),  # noqa: SLF001
+    Kind.BLOB_GET_AND_REMOVE: Batches._take,  # noqa: SLF001
+    Kind.BLOB_REMOVE_IF: Batches._remove_if,  # noqa: SLF001
+    Kind.HAS_TAG: Batches._has_tag,  # noqa: SLF001
+    Kind.GET_ENTRY_TYPE: Batches._entry_type,  # noqa: SLF001
+}
+
+
+def _only(index: int, outcome: Outcome, count: int) -> list[Outcome]:
+    outcomes = [_SKIPPED] * count
+    outcomes[index] = outcome
+    return outcomes
+
+
+def _fits(kind: int, operation: Operation) -> bool:
+    value = operation.content
+    if kind == EntryType.INTEGER:
+        return isinstance(value, int) and integer(value) == value
+    if kind == EntryType.DOUBLE:
+        return isinstance(value, (int, float))
+    if not _is_buffer(value):
+        return False
+    return kind != EntryType.STRING or _is_utf8(_bytes(value))
+
+
+def _is_buffer(value: object) -> bool:
+    return isinstance(value, (bytes, bytearray, memoryview))
+
+
+def _is_utf8(content: bytes | bytearray | memoryview) -> bool:
+    try:
+        str(content, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _value(kind: int, operation: Operation) -> Content:
+    if kind == EntryType.DOUBLE and isinstance(operation.content, (int, float)):
+        return float(operation.content)
+    if isinstance(operation.content, (int, float)):
+        return operation.content
+    return _bytes(operation.content)
+
+
+def _bytes(content: Content) -> bytes | bytearray | memoryview:
+    if content is None or isinstance(content, (int, float)):
+        raise error_for(ErrorCode.INVALID_ARGUMENT)
+    return plain(content)
+
+
+def _given(kind: int, content: bytes | float | None) -> bytes | float | None:
+    return _NAN if content is None and kind == EntryType.DOUBLE else content

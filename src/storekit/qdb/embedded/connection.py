@@ -1,0 +1,195 @@
+"""One SQLite connection, its lock, and what becomes of both in a fork."""
+
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from storekit.qdb.embedded.checks import LARGE
+from storekit.qdb.embedded.failures import FAILURES, translate
+from storekit.qdb.errors import ErrorCode, error_for
+
+__all__ = ["Connection", "refuse_tainted"]
+
+Row = tuple[Any, ...]  # what SQLite gives depends on the statement
+
+_connections: "weakref.WeakSet[Connection]" = weakref.WeakSet()
+_tainted: set[tuple[int, int]] = set()  # device and inode
+_abandoned: list[sqlite3.Connection] = []
+
+
+class Connection:
+    """Runs statements and says what failed. Whoever calls a method holds `lock`.
+
+    Sessions with a store in memory share one database and one lock, so that each operation
+    is whole; each session with a file has its own of both. `now_ns` gives nanoseconds since
+    the epoch. `keep` is what must live for as long as the database is used.
+    """
+
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        *,
+        lock: "threading.Lock | None" = None,
+        path: str | None = None,
+        now_ns: Callable[[], int] = time.time_ns,
+        keep: object = None,
+    ) -> None:
+        self.database = database
+        self.lock = threading.Lock() if lock is None else lock
+        self.path = path
+        self.now_ns = now_ns
+        self._keep = keep
+        self._cursor: sqlite3.Cursor | _Refusal = database.cursor()
+        _connections.add(self)
+
+    def one(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
+        """Return the first row. The statement yields at most one, or its rest is dropped."""
+        try:
+            cursor = self._cursor
+            cursor.execute(sql, parameters)
+            return cursor.fetchone()
+        except FAILURES as error:
+            raise translate(error) from error
+
+    def all(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Return all rows."""
+        try:
+            return self._cursor.execute(sql, parameters).fetchall()
+        except FAILURES as error:
+            raise translate(error) from error
+
+    def some(self, sql: str, parameters: Sequence[object], size: int) -> tuple[list[Row], bool]:
+        """Return rows until their last columns have `size` bytes, and whether these are all."""
+        rows: list[Row] = []
+        cursor = None
+        try:
+            self._cursor.execute("SELECT 1").fetchone()  # refuses where nothing goes any more
+            cursor = self.database.cursor()
+            for row in cursor.execute(sql, parameters):
+                rows.append(row)
+                size -= len(row[-1])
+                if size <= 0:
+                    return rows, False
+        except FAILURES as error:
+            raise translate(error) from error
+        else:
+            return rows, True
+        finally:
+            if cursor is not None:
+                cursor.close()  # ends the statement, and with it the hold on the log
+
+    def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement that writes; return how many rows it changed."""
+        try:
+            return self._cursor.execute(sql, parameters).rowcount
+        except FAILURES as error:
+            raise translate(error) from error
+
+    def forget(self, sql: str, count: int, size: int) -> None:
+        """Have a prepared statement let go of a large content that was bound to it.
+
+        All of its `count` parameters become NULL, with which it changes nothing.
+        """
+        if size > LARGE:
+            self.one(sql, (None,) * count)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether statements are part of a transaction."""
+        return self.database.in_transaction
+
+    @contextmanager
+    def transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
+        """Make what is done inside one change, part of the one around it if there is one."""
+        if self.database.in_transaction:
+            yield
+            return
+        self.change(begin)
+        try:
+            yield
+            self.change("COMMIT")
+        except BaseException:
+            # SQLite may have rolled back by itself, for instance when the disk is full
+            if self.database.in_transaction:
+                self.change("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Refuse from now on; close the database unless it is shared."""
+        self._cursor.close()
+        self._cursor = _Refusal(ErrorCode.INVALID_HANDLE, "The session is closed.")
+        if self.path is not None:
+            self.database.close()
+
+    def disown(self) -> None:
+        """Give up what a fork has copied; runs in the child.
+
+        SQLite must not go on with it. A connection at rest can be closed, and the file then
+        be opened anew. One that another thread was using has to be left as it is, and as
+        SQLite's bookkeeping of the file is wrong then, the file stays closed to this process.
+        """
+        if isinstance(self._cursor, _Refusal):
+            return
+        idle = self.lock.acquire(blocking=False)
+        self.lock = threading.Lock()  # nobody is left to release one that was held
+        self._cursor = _Refusal(
+            ErrorCode.NOT_CONNECTED,
+            "The session was opened before this process was forked: open one in the child.",
+        )
+        if self.path is None or not idle:
+            _abandoned.append(self.database)
+        else:
+            self.database.close()
+        if self.path is not None and not idle:
+            _tainted.add(_identity(self.path))
+
+
+class _Refusal:
+    """Stands in for the cursor of a connection that is not to be used any more."""
+
+    rowcount = 0
+
+    def __init__(self, code: ErrorCode, detail: str) -> None:
+        self._code = code
+        self._detail = detail
+
+    def execute(self, sql: str, parameters: object = ()) -> NoReturn:  # noqa: ARG002
+        raise error_for(self._code, self._detail)
+
+    def fetchone(self) -> None:
+        """Never comes to be called: `execute` has raised."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def refuse_tainted(path: str) -> None:
+    """Raise if this process inherited the file of the store while it was in use."""
+    if _tainted and _identity(path) in _tainted:
+        raise error_for(
+            ErrorCode.OPERATION_NOT_PERMITTED,
+            "The store was in use by another thread when this process was forked: "
+            "start processes by 'spawn' or 'forkserver', or before the store is opened.",
+        )
+
+
+def _identity(path: str) -> tuple[int, int]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return (-1, -1)
+    return status.st_dev, status.st_ino
+
+
+def _disown_all() -> None:
+    for connection in list(_connections):
+        connection.disown()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown_all)

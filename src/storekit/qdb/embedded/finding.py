@@ -1,0 +1,123 @@
+"""Finding entries by alias or content, and walking through all of them."""
+
+# ruff: noqa: S608 - statements are put together from constants
+
+from dataclasses import dataclass
+
+from storekit.qdb.embedded.checks import LARGE, above
+from storekit.qdb.embedded.connection import Connection
+from storekit.qdb.engine import EntryType
+
+__all__ = ["Finding"]
+
+_ALIVE = "(expiry = 0 OR expiry > ?)"
+_BLOB = int(EntryType.BLOB)
+_NS = 1_000_000  # in a millisecond
+_CHUNK = 16 << 20  # bytes of content after which a chunk ends, however few entries that are
+
+
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    position: int  # the id that came last
+    end: int  # the highest id when the scan began
+
+
+class Finding:
+    """Searches. Whoever calls a method holds the lock; aliases have been checked."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def prefix(self, prefix: str, max_count: int) -> list[str]:
+        """Return the first aliases with a prefix, in ascending order of their bytes."""
+        where, bounds = _between(prefix)
+        rows = self._connection.all(
+            f"SELECT alias FROM entry WHERE {where} AND {_ALIVE} ORDER BY alias LIMIT ?",
+            (*bounds, self._now(), max_count),
+        )
+        return [row[0] for row in rows]
+
+    def prefix_count(self, prefix: str) -> int:
+        """Return how many aliases have a prefix."""
+        where, bounds = _between(prefix)
+        return self._count(f"{where} AND {_ALIVE}", (*bounds, self._now()))
+
+    def suffix(self, suffix: str, max_count: int) -> list[str]:
+        """Return the first aliases with a suffix, in ascending order; looks at all aliases."""
+        rows = self._connection.all(
+            f"SELECT alias FROM entry WHERE substr(alias, ?) = ? AND {_ALIVE} "
+            "ORDER BY alias LIMIT ?",
+            (-len(suffix), suffix, self._now(), max_count),
+        )
+        return [row[0] for row in rows]
+
+    def suffix_count(self, suffix: str) -> int:
+        """Return how many aliases have a suffix."""
+        return self._count(
+            f"substr(alias, ?) = ? AND {_ALIVE}", (-len(suffix), suffix, self._now())
+        )
+
+    def containing(self, part: bytes, kind: int, max_count: int) -> list[str]:
+        """Return the first aliases whose content has these bytes in it, in ascending order."""
+        sql = (
+            f"SELECT alias FROM entry WHERE type = ? AND instr(content, ?) AND {_ALIVE} "
+            "ORDER BY alias LIMIT ?"
+        )
+        rows = self._connection.all(sql, (kind, part, self._now(), max_count))
+        if len(part) > LARGE:
+            self._connection.all(sql, (None, None, None, 0))
+        return [row[0] for row in rows]
+
+    def contents(self, after: str, kind: int) -> tuple[list[tuple[str, bytes]], bool]:
+        """Return aliases and contents that follow an alias, and whether these are all."""
+        return self._connection.some(
+            f"SELECT alias, content FROM entry WHERE alias > ? AND type = ? AND {_ALIVE} "
+            "ORDER BY alias",
+            (after, kind, self._now()),
+            _CHUNK,
+        )
+
+    def scan(self, cursor: object, count: int) -> tuple[list[tuple[str, bytes]], object]:
+        """Return the next blobs, at most `count`, and a cursor to go on from or None.
+
+        The order is that of the ids. An update keeps the id of an entry, and a new entry,
+        also one of an alias that was there before, gets one above all that there ever were.
+        """
+        if isinstance(cursor, _Cursor):
+            at = cursor
+        else:
+            row = self._connection.one("SELECT max(id) FROM entry")
+            at = _Cursor(0, row[0] if row else 0)
+        rows, complete = self._connection.some(
+            "SELECT id, alias, content FROM entry WHERE id > ? AND id <= ? AND type = ? "
+            f"AND {_ALIVE} ORDER BY id LIMIT ?",
+            (at.position, at.end, _BLOB, self._now(), count),
+            _CHUNK,
+        )
+        found = [(row[1], row[2]) for row in rows]
+        if complete and len(rows) < count:
+            return found, None
+        return found, _Cursor(rows[-1][0], at.end)
+
+    def totals(self) -> tuple[int, int]:
+        """Return how many entries there are, and the bytes of their contents."""
+        row = self._connection.one(
+            "SELECT count(*), coalesce(sum(CASE typeof(content) WHEN 'blob' THEN length(content) "
+            f"WHEN 'null' THEN 0 ELSE 8 END), 0) FROM entry WHERE alias > '' AND {_ALIVE}",
+            (self._now(),),
+        )
+        return (row[0], row[1]) if row else (0, 0)
+
+    def _count(self, where: str, parameters: tuple[object, ...]) -> int:
+        row = self._connection.one(f"SELECT count(*) FROM entry WHERE {where}", parameters)
+        return int(row[0]) if row else 0
+
+    def _now(self) -> int:
+        return self._connection.now_ns() // _NS
+
+
+def _between(prefix: str) -> tuple[str, tuple[str, ...]]:
+    end = above(prefix)
+    if end is None:
+        return "alias >= ?", (prefix,)
+    return "alias >= ? AND alias < ?", (prefix, end)

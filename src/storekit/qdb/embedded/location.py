@@ -1,0 +1,66 @@
+"""Where an embedded store is: in memory, in memory by name, or in a file."""
+
+import os
+from dataclasses import dataclass
+
+from storekit.qdb.errors import ErrorCode, error_for
+
+__all__ = ["SCHEME", "Location", "parse_location"]
+
+SCHEME = "embedded:"
+_SWITCH = {"1": True, "true": True, "0": False, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where the entries are.
+
+    With a `path` they are in that file. With a `name` they are in memory and shared by all
+    engines of the process that have the same name. With neither, they are in memory and
+    belong to one engine. `durable` asks for what survives the loss of power.
+    """
+
+    path: str | None = None
+    name: str | None = None
+    durable: bool = False
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"{SCHEME}{self.path}"
+        return SCHEME if self.name is None else f"{SCHEME}{self.name}?mode=memory"
+
+
+def parse_location(text: str) -> Location:
+    """Read `embedded:`, `embedded:NAME?mode=memory` or `embedded:PATH`.
+
+    A path stands as it is, without any quoting; it becomes absolute here, so that a change of
+    the working directory does not change the store. `?durable=true` may follow it.
+    `INVALID_ARGUMENT` is raised for anything else.
+    """
+    if not text.startswith(SCHEME):
+        raise error_for(ErrorCode.INVALID_ARGUMENT, f"A location starts with {SCHEME!r}.")
+    rest, mark, query = text[len(SCHEME) :].rpartition("?")
+    if not mark:
+        rest, query = query, ""
+    if "\0" in rest:
+        raise error_for(ErrorCode.INVALID_ARGUMENT, "A location holds no NUL character.")
+    memory, durable = _options(query)
+    if memory or not rest:
+        return Location(name=rest or None, durable=durable)
+    return Location(path=os.path.abspath(rest), durable=durable)
+
+
+def _options(query: str) -> tuple[bool, bool]:
+    memory = durable = False
+    for option in query.split("&") if query else ():
+        name, _, value = option.partition("=")
+        if name == "mode" and value == "memory":
+            memory = True
+        elif name == "durable" and value in _SWITCH:
+            durable = _SWITCH[value]
+        else:
+            raise error_for(
+                ErrorCode.INVALID_ARGUMENT,
+                f"Unknown option {option!r} of a location: mode=memory and durable=true exist.",
+            )
+    return memory, durable

@@ -1,0 +1,211 @@
+"""What the one node of an embedded store says about itself, in the JSON of the servers."""
+
+import datetime
+import json
+import os
+import platform
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping
+
+from storekit.qdb.embedded.entries import Counter
+from storekit.qdb.embedded.location import Location
+from storekit.qdb.errors import ErrorCode, error_for
+
+__all__ = ["DEFAULT_NODE", "Node"]
+
+DEFAULT_NODE = "127.0.0.1:2836"
+
+_SCHEME = "qdb://"
+_PORTS = range(1, 65536)
+_LOOPBACK = {"localhost": "127.0.0.1", "[::1]": "127.0.0.1"}
+
+
+class Node:
+    """Describes the store. Figures of use are those of the sessions of this engine."""
+
+    def __init__(self, address: str, location: Location, *, durable: bool, timeout: float) -> None:
+        self.address = _endpoint(address)
+        self._location = location
+        self._durable = durable
+        self._timeout = timeout
+        self._startup = _now()
+        self._lock = threading.Lock()
+        self._closed: dict[str, Counter] = {}
+        self._open: list[Mapping[str, Counter]] = []
+
+    def opened(self, counters: Mapping[str, Counter]) -> None:
+        """Count what a session does."""
+        with self._lock:
+            self._open.append(counters)
+
+    def closed(self, counters: Mapping[str, Counter]) -> None:
+        """Keep what a session has done."""
+        with self._lock:
+            self._open = [others for others in self._open if others is not counters]
+            self._closed = _sum([self._closed, counters])
+
+    def check(self, node: str) -> None:
+        """Raise unless this is the address of the one node there is."""
+        endpoint = _endpoint(node)
+        if endpoint != self.address:
+            raise error_for(
+                ErrorCode.CONNECTION_REFUSED,
+                f"An embedded store has one node, {self.address}, and no {endpoint}.",
+            )
+
+    def status(self, count: int, size: int) -> bytes:
+        """Return the state, given how many entries there are and how large they are."""
+        with self._lock:
+            counters = _sum([self._closed, *self._open])
+            sessions = len(self._open)
+        figures = {"count": count, "size": size}
+        nothing = {"count": 0, "size": 0}
+        on_disk = self._location.path is not None
+        return _json(
+            {
+                "node_id": self._node_id(),
+                "operating_system": platform.platform(),
+                "hardware_concurrency": os.cpu_count() or 1,
+                "timestamp": _now(),
+                "startup": self._startup,
+                "engine_version": f"SQLite {sqlite3.sqlite_version}",
+                "engine_build_date": _source_date(),
+                "memory": _memory(),
+                "cpu_times": _cpu_times(),
+                "disk_usage": _disk_usage(self._location.path),
+                "network": {
+                    "listening_endpoint": self.address,
+                    "partitions": {"count": 1, "max_sessions": 0, "available_sessions": 0},
+                    "sessions": sessions,
+                },
+                "entries": {
+                    "resident": nothing if on_disk else figures,
+                    "persisted": figures if on_disk else nothing,
+                },
+                "operations": {name: _figures(counters[name]) for name in sorted(counters)},
+                "overall": _figures(_total(counters.values())),
+            }
+        )
+
+    def config(self) -> bytes:
+        """Return the settings."""
+        path = self._location.path
+        return _json(
+            {
+                "local": {
+                    "depot": {"root": path, "transient": path is None, "sync": self._durable},
+                    "network": {"listen_on": self.address},
+                    "user": {"daemon": False},
+                },
+                "global": {
+                    "cluster": {
+                        "transient": path is None,
+                        "enable_stop": False,
+                        "enable_purge_all": True,
+                    },
+                    "limiter": {"busy_timeout": self._timeout},
+                },
+            }
+        )
+
+    def topology(self) -> bytes:
+        """Return the ring, which has one node."""
+        this = {"reference": self._node_id(), "endpoint": self.address}
+        return _json({"predecessor": this, "center": this, "successor": this})
+
+    def _node_id(self) -> str:
+        return f"{os.getpid():x}-0-0-1"
+
+
+def _endpoint(node: str) -> str:
+    host, colon, port = node.removeprefix(_SCHEME).rpartition(":")
+    digits = port.isascii() and port.isdigit()
+    if not colon or not host or "," in host or not digits or int(port) not in _PORTS:
+        raise error_for(ErrorCode.INVALID_ARGUMENT, "A node is given as host:port.")
+    return f"{_LOOPBACK.get(host, host)}:{int(port)}"
+
+
+def _json(content: object) -> bytes:
+    return json.dumps(content).encode()
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat()
+
+
+def _source_date() -> str:
+    db = sqlite3.connect(":memory:")
+    try:
+        # "2022-12-28 14:03:47" and a hash
+        return str(db.execute("SELECT sqlite_source_id()").fetchone()[0])[:19]
+    finally:
+        db.close()
+
+
+def _memory() -> dict[str, dict[str, int]]:
+    try:
+        page, total = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
+        free = os.sysconf("SC_AVPHYS_PAGES")
+    except (ValueError, OSError, AttributeError):  # not everywhere
+        page = total = free = 0
+    physical = {"used": (total - free) * page, "total": total * page}
+    return {"physmem": physical, "vm": {"used": _virtual(page), "total": (1 << 47) - 1}}
+
+
+def _virtual(page: int) -> int:
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[0]) * page
+    except OSError:
+        return 0
+
+
+def _cpu_times() -> dict[str, int]:
+    """Return milliseconds: those of the machine, or of this process where it does not tell."""
+    try:
+        with open("/proc/stat", encoding="ascii") as file:
+            user, _, system, idle = (int(ticks) for ticks in file.readline().split()[1:5])
+    except (OSError, ValueError):
+        times = os.times()
+        return {"idle": 0, "system": int(times.system * 1000), "user": int(times.user * 1000)}
+    tick = 1000 // os.sysconf("SC_CLK_TCK")
+    return {"idle": idle * tick, "system": system * tick, "user": user * tick}
+
+
+def _disk_usage(path: str | None) -> dict[str, int]:
+    if path is None:
+        return {"free": 0, "total": 0}
+    usage = shutil.disk_usage(os.path.dirname(path))
+    return {"free": usage.free, "total": usage.total}
+
+
+def _sum(all_counters: Iterable[Mapping[str, Counter]]) -> dict[str, Counter]:
+    total: dict[str, Counter] = {}
+    for counters in all_counters:
+        for name, counter in counters.items():
+            total[name] = _total([total.get(name, Counter()), counter])
+    return total
+
+
+def _total(counters: Iterable[Counter]) -> Counter:
+    total = Counter()
+    for counter in counters:
+        total.count += counter.count
+        total.successes += counter.successes
+        total.in_bytes += counter.in_bytes
+        total.out_bytes += counter.out_bytes
+    return total
+
+
+def _figures(counter: Counter) -> dict[str, int]:
+    return {
+        "count": counter.count,
+        "successes": counter.successes,
+        "failures": counter.count - counter.successes,
+        "pageins": 0,
+        "evictions": 0,
+        "in_bytes": counter.in_bytes,
+        "out_bytes": counter.out_bytes,
+    }

@@ -1,0 +1,169 @@
+"""The tables in the file, and the ways in which a file can be wrong."""
+
+# ruff: noqa: S608 - statements are put together from constants
+
+import os
+import sqlite3
+import time
+
+from storekit.qdb.embedded.failures import FAILURES, translate
+from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
+
+__all__ = ["SCHEMA_VERSION", "open_file", "open_memory"]
+
+SCHEMA_VERSION = 1
+_APPLICATION = 0x73746B71  # "stkq"
+
+# An ordinary table with an index on the alias: contents stay out of the tree that searches
+# walk, which is twice as fast from 10 kB up, and five times for prefixes, as one keyed by
+# alias.
+#
+# Ids grow for ever: iteration goes by id up to the highest one at its start, and an entry that
+# was removed and put again must not come twice. AUTOINCREMENT would see to that for a third
+# of the time of a put. Instead, one row without an alias, which no entry can have, takes the
+# id of the highest entry when that one goes.
+_SCHEMA = f"""
+CREATE TABLE entry (
+    id INTEGER PRIMARY KEY,
+    alias TEXT NOT NULL,
+    type INTEGER NOT NULL,
+    expiry INTEGER NOT NULL,    -- ms since the epoch, 0 for never
+    modified INTEGER NOT NULL,  -- ns since the epoch
+    content                     -- last: what is before it is read without it
+);
+CREATE UNIQUE INDEX entry_alias ON entry (alias);
+CREATE INDEX entry_expiry ON entry (expiry) WHERE expiry > 0;
+CREATE TABLE tagging (
+    tag INTEGER NOT NULL,    -- id of an entry of type tag
+    entry INTEGER NOT NULL,
+    PRIMARY KEY (tag, entry)
+) WITHOUT ROWID;
+CREATE INDEX tagging_entry ON tagging (entry);
+CREATE TRIGGER entry_gone AFTER DELETE ON entry BEGIN
+    DELETE FROM tagging WHERE entry = old.id;
+    DELETE FROM tagging WHERE tag = old.id;
+    UPDATE entry SET id = old.id
+    WHERE alias = '' AND old.id > (SELECT max(id) FROM entry);
+END;
+INSERT INTO entry (id, alias, type, expiry, modified) VALUES (0, '', -1, 0, 0);
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+
+_STATEMENTS = 256  # prepared ones that a connection keeps
+_LOG_KEPT = 64 << 20  # bytes that the log may keep after a large write
+_PAUSE = 0.005  # s
+
+
+def open_memory() -> sqlite3.Connection:
+    """Open a store in memory that nobody else sees."""
+    db = _connect(":memory:", 0)
+    db.executescript(_SCHEMA)
+    return db
+
+
+def open_file(path: str, *, durable: bool, timeout: float) -> sqlite3.Connection:
+    """Open the store in a file, and make it if there is none.
+
+    `timeout` is for how many seconds to wait where another process has locked the store.
+    Nothing is written to a file that is not ours.
+    """
+    if os.path.isdir(path):
+        raise error_for(ErrorCode.OPERATION_NOT_PERMITTED, f"{path!r} is a directory.")
+    try:
+        db = _connect(path, timeout)
+    except FAILURES as error:
+        raise translate(error) from error
+    try:
+        if _is_new(db):
+            _create(db, timeout)
+        db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        db.execute(f"PRAGMA journal_size_limit = {_LOG_KEPT}")
+    except FAILURES as error:
+        db.close()
+        raise translate(error) from error
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _connect(path: str, timeout: float) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path,
+        timeout=timeout,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=_STATEMENTS,
+    )
+
+
+def _is_new(db: sqlite3.Connection) -> bool:
+    """Return whether nothing is in the file yet; raise if it is not ours."""
+    application, version, tables = _marks(db)
+    if application == 0 and version == 0 and tables == 0:
+        return True
+    if application != _APPLICATION:
+        raise error_for(
+            ErrorCode.OPERATION_NOT_PERMITTED, "The file is a database of another application."
+        )
+    if version > SCHEMA_VERSION:
+        raise error_for(
+            ErrorCode.OPERATION_NOT_PERMITTED,
+            f"The store was made by a newer storekit: it has version {version} of the schema, "
+            f"and this one knows {SCHEMA_VERSION}. Upgrade storekit.",
+        )
+    return False
+
+
+def _marks(db: sqlite3.Connection) -> tuple[int, int, int]:
+    # as they are at one moment: somebody else may just be making the store
+    alone = not db.in_transaction
+    if alone:
+        db.execute("BEGIN")
+    marks = (
+        _figure(db, "PRAGMA application_id"),
+        _figure(db, "PRAGMA user_version"),
+        _figure(db, "SELECT count(*) FROM sqlite_schema"),
+    )
+    if alone:
+        db.execute("COMMIT")
+    return marks
+
+
+def _figure(db: sqlite3.Connection, sql: str) -> int:
+    return int(db.execute(sql).fetchone()[0])
+
+
+def _create(db: sqlite3.Connection, timeout: float) -> None:
+    # SQLite does not wait for other processes that do the same, where waiting could be for ever
+    patience = time.monotonic() + timeout
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL").fetchone()
+            db.execute("BEGIN IMMEDIATE")
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                raise
+            time.sleep(_PAUSE)
+    try:
+        if _is_new(db):
+            for statement in _statements(_SCHEMA):
+                db.execute(statement)
+        db.execute("COMMIT")
+    except (*FAILURES, QuasardbException):
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> list[str]:
+    """Split a script; `executescript` would commit before it."""
+    found, begun = [], ""
+    for line in script.splitlines(keepends=True):
+        begun += line
+        if sqlite3.complete_statement(begun):
+            found.append(begun)
+            begun = ""
+    return found
