@@ -1,0 +1,100 @@
+"""Batches and transactions."""
+
+from collections.abc import Sequence
+
+from storekit.qdb.capi.arguments import alias_to_write, as_content
+from storekit.qdb.capi.calls import Calls
+from storekit.qdb.capi.library import CData
+from storekit.qdb.capi.operations import SEPARATE, Operations, validate
+from storekit.qdb.engine import Kind, Operation, Outcome
+from storekit.qdb.errors import ErrorCode, error_for
+
+__all__ = ["Batches"]
+
+_SKIPPED = Outcome(ErrorCode.SKIPPED)
+_NOT_RUN = frozenset({ErrorCode.SKIPPED, ErrorCode.UNINITIALIZED})
+
+
+class Batches(Calls):
+    """Many operations in one call."""
+
+    def run_batch(self, operations: Sequence[Operation]) -> list[Outcome]:
+        """Run each for itself; those that the C batch does not have follow one by one.
+
+        Raises:
+            QuasardbException: If nothing was done at all, e.g. without a connection.
+
+        """
+        refused = _refusals(operations)
+        if refused is not None:
+            return refused
+        joined = [operation for operation in operations if operation.kind not in SEPARATE]
+        with self._handle as pointer:
+            outcomes = iter(self._run_joined(pointer, joined) if joined else ())
+            results = [
+                None if operation.kind in SEPARATE else next(outcomes) for operation in operations
+            ]
+            # If the cluster found a malformed one, the rest of the batch was skipped.
+            skip = any(result is not None and result.error in _NOT_RUN for result in results)
+            return [
+                result or (_SKIPPED if skip else self._run_separate(pointer, operation))
+                for result, operation in zip(results, operations, strict=True)
+            ]
+
+    def run_transaction(self, operations: Sequence[Operation]) -> tuple[int, int, list[Outcome]]:
+        """Run all in order, or none: error code, index of the one that failed, outcomes.
+
+        `get_and_remove` and `remove_if` can't be part of one: they are `NOT_IMPLEMENTED`.
+        """
+        codes = [
+            ErrorCode.NOT_IMPLEMENTED if operation.kind in SEPARATE else validate(operation)
+            for operation in operations
+        ]
+        for index, code in enumerate(codes):
+            if code:
+                outcomes = [_SKIPPED] * len(codes)
+                outcomes[index] = Outcome(code)
+                return code, index, outcomes
+        with self._handle as pointer:
+            joined = Operations(self._ffi, self._lib, operations)
+            self._count[0] = 0
+            try:
+                code = self._lib.qdb_run_transaction(
+                    pointer, joined.array, len(joined), self._count
+                )
+                if code and all(each in _NOT_RUN for each in joined.codes()):
+                    raise self._handle.failure(code)
+                return code & 0xFFFFFFFF, self._count[0], joined.outcomes()
+            finally:
+                self._lib.qdb_release(pointer, joined.array)
+
+    def _run_joined(self, pointer: CData, operations: Sequence[Operation]) -> list[Outcome]:
+        joined = Operations(self._ffi, self._lib, operations)
+        try:
+            done = self._lib.qdb_run_batch(pointer, joined.array, len(joined))
+            if not done and all(code in _NOT_RUN for code in joined.codes()):
+                # Why is only in the last error.
+                code, detail = self._handle.last_error()
+                raise error_for(code or ErrorCode.SKIPPED, detail)
+            return joined.outcomes()
+        finally:
+            self._lib.qdb_release(pointer, joined.array)
+
+    def _run_separate(self, pointer: CData, operation: Operation) -> Outcome:
+        raw = alias_to_write(operation.alias)
+        if operation.kind == Kind.BLOB_REMOVE_IF and operation.comparand is not None:
+            data, size = as_content(self._ffi, operation.comparand)
+            return Outcome(self._lib.qdb_blob_remove_if(pointer, raw, data, size) & 0xFFFFFFFF)
+        code = self._lib.qdb_blob_get_and_remove(pointer, raw, self._out, self._size)
+        if code:
+            self._handle.drop(self._out)
+            return Outcome(code & 0xFFFFFFFF)
+        return Outcome(ErrorCode.OK, self._handle.take_bytes(self._out, self._size[0]))
+
+
+def _refusals(operations: Sequence[Operation]) -> list[Outcome] | None:
+    """Return the outcomes of a batch that must not run, None if it may."""
+    codes = [validate(operation) for operation in operations]
+    if not any(codes):
+        return None
+    return [Outcome(code) if code else _SKIPPED for code in codes]

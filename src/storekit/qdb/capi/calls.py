@@ -1,0 +1,88 @@
+"""What the calls of a session share: the handle, the functions, and places for results.
+
+cffi takes half a microsecond to make a place for a result, so those that most calls need are
+made once a session. They are safe there because turns on the handle exclude each other.
+"""
+
+from collections.abc import Callable
+
+from storekit.qdb.capi.arguments import INT64_MAX
+from storekit.qdb.capi.handle import Handle
+from storekit.qdb.capi.library import CData, Library
+from storekit.qdb.errors import ErrorCode
+
+__all__ = ["CREATED", "NOT_FOUND", "TAG_NOT_SET", "UNMATCHED", "Calls"]
+
+
+def _signed(code: int) -> int:
+    return code - 2**32 if code > INT64_MAX >> 32 else code
+
+
+# The codes as the library returns them; `ErrorCode` has them unsigned.
+CREATED = _signed(ErrorCode.OK_CREATED)
+NOT_FOUND = _signed(ErrorCode.ALIAS_NOT_FOUND)
+UNMATCHED = _signed(ErrorCode.UNMATCHED_CONTENT)
+TAG_NOT_SET = _signed(ErrorCode.TAG_NOT_SET)
+
+
+class Calls:
+    """Base of all parts of a session."""
+
+    def __init__(self, library: Library, handle: Handle) -> None:
+        ffi = library.ffi
+        self._ffi = ffi
+        self._lib = library.lib
+        self._handle = handle
+        self._out = ffi.new("const void **")
+        self._size = ffi.new("qdb_size_t *")
+        self._int = ffi.new("qdb_int_t *")
+        self._double = ffi.new("double *")
+        self._aliases = ffi.new("const char ***")
+        self._count = ffi.new("size_t *")
+        self._uint = ffi.new("qdb_uint_t *")
+
+    def _do(self, call: Callable[..., int], *arguments: CData) -> None:
+        """Call for its effect; raise unless it succeeded."""
+        with self._handle as pointer:
+            code = call(pointer, *arguments)
+            if code:
+                raise self._handle.failure(code)
+
+    def _update(self, call: Callable[..., int], *arguments: CData) -> bool:
+        """Call an update, and return whether the entry was created."""
+        with self._handle as pointer:
+            code = call(pointer, *arguments)
+            if code and code != CREATED:
+                raise self._handle.failure(code)
+        return code == CREATED
+
+    def _content(self, call: Callable[..., int], *arguments: CData) -> bytes | memoryview:
+        """Call what gives out content."""
+        out, size = self._out, self._size
+        with self._handle as pointer:
+            code = call(pointer, *arguments, out, size)
+            if code:
+                self._handle.drop(out)
+                raise self._handle.failure(code)
+            return self._handle.take(out, size[0])
+
+    def _texts(self, call: Callable[..., int], *arguments: CData) -> list[str]:
+        """Call what gives out aliases or tags; some versions have an error for none."""
+        out, count = self._aliases, self._count
+        with self._handle as pointer:
+            count[0] = 0
+            code = call(pointer, *arguments, out, count)
+            if code:
+                self._handle.drop(out)
+                if code == NOT_FOUND:
+                    return []
+                raise self._handle.failure(code)
+            return self._handle.take_texts(out, count[0])
+
+    def _number(self, call: Callable[..., int], place: CData, *arguments: CData) -> CData:
+        """Call what writes a number to `place`."""
+        with self._handle as pointer:
+            code = call(pointer, *arguments, place)
+            if code:
+                raise self._handle.failure(code)
+            return place[0]

@@ -1,0 +1,92 @@
+"""The engine: makes sessions with one cluster through the C library."""
+
+import os
+from collections.abc import Iterable, Mapping
+
+from storekit.qdb.capi.connecting import connect
+from storekit.qdb.capi.handle import Handle
+from storekit.qdb.capi.library import load_library
+from storekit.qdb.capi.options import (
+    DEFAULT_TIMEOUT,
+    apply_options,
+    check_options,
+    library_timeout,
+)
+from storekit.qdb.capi.session import CapiSession
+from storekit.qdb.capi.uri import join_uris
+from storekit.qdb.engine import SessionOptions
+
+__all__ = ["CapiEngine"]
+
+_GRACE = 0.5  # seconds for the library to report its own timeout, which tells more than ours
+
+
+class CapiEngine:
+    """Connects to the cluster at `uris` with the library `library`, or the one that is found.
+
+    `uris` is `qdb://host:port[,host:port...]`, or several of them.
+
+    Raises:
+        LibraryUnavailable: If there is no C library that storekit can work with.
+        ValueError: For a URI or an option that no cluster would take.
+
+    """
+
+    def __init__(
+        self,
+        uris: str | Iterable[str],
+        options: SessionOptions | None = None,
+        library: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._uri = join_uris(uris)
+        self._options = SessionOptions() if options is None else options
+        check_options(self._options)
+        self._library = load_library(library)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._uri!r}, {self._options!r})"
+
+    def connect(self) -> CapiSession:
+        """Open a session, within the timeout of the options (60 seconds by default).
+
+        Raises:
+            ConnectionFailed: If no node answers as one. `StoreTimeout`: not in time.
+
+        """
+        handle = Handle(self._library)
+        try:
+            apply_options(self._library, handle, self._options)
+        except BaseException:
+            handle.close()
+            raise
+        connect(self._library, handle, self._uri, self._deadline())
+        return CapiSession(self._library, handle)
+
+    def version(self) -> str:
+        """Return the version of the C library."""
+        return self._library.version
+
+    def build(self) -> str:
+        """Return the build of the C library."""
+        return self._library.build
+
+    def describe(self) -> Mapping[str, object]:
+        """Return what is worth knowing when something goes wrong; no secrets."""
+        options = self._options
+        return {
+            "engine": "capi",
+            "uri": self._uri,
+            "library": self._library.path,
+            "found": self._library.origin,
+            "version": self._library.version,
+            "build": self._library.build,
+            "timeout": self._deadline(),
+            "user": options.user,
+            "encryption": options.encryption,
+            "compression": options.compression,
+        }
+
+    def _deadline(self) -> float:
+        asked = DEFAULT_TIMEOUT if self._options.timeout is None else self._options.timeout
+        whole = library_timeout(self._options)
+        return asked if asked < whole else whole + _GRACE

@@ -1,0 +1,235 @@
+"""A handle of the C library: who may call on it, what it still owes, and when it closes.
+
+The library does not protect itself. A call on a closed handle, a second close, a close
+during a call, or any close in a forked child can crash or hang the process, and a buffer
+that is released on another handle leaks. All of this is decided here.
+"""
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from storekit.core.forks import fork_count
+from storekit.errors import ClientClosed, OwnerMismatch
+from storekit.qdb.capi.library import CData, Library
+from storekit.qdb.errors import ErrorCode, QuasardbException, error_for, make_error_string
+
+__all__ = ["VIEW_SIZE", "Handle"]
+
+VIEW_SIZE = 64 * 1024
+"""Contents of this many bytes and more are handed out without a copy."""
+
+_PLAIN = 2  # severities below are answers rather than failures; a detail would add nothing
+
+
+class Handle:
+    """Owns one C handle; `with handle as pointer:` is one turn of calls on it.
+
+    Turns exclude each other without waiting: a second thread is refused. Views of buffers
+    keep the C handle open. `close` never waits either: whoever is last, a turn, a view or
+    the closer, closes the C handle, once.
+    """
+
+    def __init__(self, library: Library) -> None:
+        ffi, lib = library.ffi, library.lib
+        place = ffi.new("qdb_handle_t *")
+        code = lib.qdb_open(place, 0)
+        if code or place[0] == ffi.NULL:
+            raise error_for(code or ErrorCode.NO_MEMORY_LOCAL, operation="open")
+        self._ffi = ffi
+        self._lib = lib
+        self._pointer = place[0]
+        self._turn = threading.Lock()
+        self._acquire = self._turn.acquire
+        self._release = lib.qdb_release
+        self._buffer = ffi.buffer
+        self._null = ffi.NULL
+        self._fork = fork_count()
+        self._views: set[int] = set()  # addresses of buffers that views stand on
+        self._returned: deque[CData] = deque()  # buffers to release when there is no call
+        self._closers: dict[CData, Callable[[], None]] = {}
+        self._closing = False
+        self._closed = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "closing" if self._closing else "open"
+        return f"<{type(self).__name__} {state}>"
+
+    @property
+    def views(self) -> int:
+        """How many views of buffers are alive."""
+        return len(self._views)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the C handle is closed, or was left to the parent process."""
+        return self._closed
+
+    # Turns
+
+    def __enter__(self) -> CData:
+        if not self._acquire(False):
+            raise self._unusable() or OwnerMismatch("another thread is in a call of this session")
+        # Asked only now: from here on nobody else can close the handle.
+        if self._closing or self._fork != fork_count():
+            self._turn.release()
+            self._tend()
+            raise self._unusable() or ClientClosed("the session is closed")
+        return self._pointer
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._turn.release()
+        if self._closing or self._returned:
+            self._tend()
+
+    def _unusable(self) -> Exception | None:
+        if self._fork != fork_count():
+            return OwnerMismatch("the session belongs to the parent process: open another one")
+        return ClientClosed("the session is closed") if self._closing else None
+
+    # Closing
+
+    def close(self) -> None:
+        """Close as soon as nothing uses the handle any more, which is mostly now."""
+        self._closing = True
+        self._tend()
+
+    def before_close(self, key: CData, closer: Callable[[], None]) -> None:
+        """Have `closer` called before the handle closes, unless `forget` comes first."""
+        self._closers[key] = closer
+
+    def forget(self, key: CData) -> None:
+        """Drop what `before_close` noted; a second time does nothing."""
+        self._closers.pop(key, None)
+
+    def __del__(self) -> None:
+        # To close can take minutes if the cluster is in trouble; a process that ends needs
+        # not wait for that.
+        if not getattr(self, "_closed", True) and not sys.is_finalizing():
+            self.close()
+
+    def _tend(self) -> None:
+        """Do what has to wait for a moment without a call: release, and close.
+
+        Takes no lock by waiting: a view may die at any point of the program, also in here.
+        Whoever holds the turn comes here when it ends, so nothing is left undone.
+        """
+        if self._fork != fork_count():
+            # Threads of the library are gone, and its locks may be held for ever.
+            self._closed = self._closed or self._closing
+            return
+        while (self._returned or self._may_close()) and not self._closed:
+            if not self._turn.acquire(False):
+                return
+            try:
+                last = self._may_close()  # no view can come to life during our turn
+                while self._returned:
+                    self._lib.qdb_release(self._pointer, self._returned.popleft())
+                if last and not self._closed:
+                    self._closed = True
+                    for closer in list(self._closers.values()):
+                        closer()
+                    self._lib.qdb_close(self._pointer)
+            finally:
+                self._turn.release()
+
+    def _may_close(self) -> bool:
+        return self._closing and not self._views
+
+    # Buffers. All of it during a turn.
+
+    def take(self, out: CData, size: int) -> bytes | memoryview:
+        """Return the content that `out[0]` points to; the buffer is released in any case.
+
+        Small ones are copied and released at once. A large one is released when the view of
+        it dies, and stays readable until then, also when the session was closed before.
+        """
+        buffer = out[0]
+        out[0] = self._null  # nothing to release if the next call fails
+        if size >= VIEW_SIZE:
+            return self._view(buffer, size)
+        try:
+            # Of an empty one, the pointer may be NULL.
+            return self._buffer(buffer, size)[:] if size else b""
+        finally:
+            self._release(self._pointer, buffer)
+
+    def take_bytes(self, out: CData, size: int) -> bytes:
+        """Return the content as `take` does, but always copied."""
+        buffer = out[0]
+        out[0] = self._ffi.NULL
+        try:
+            return self._ffi.buffer(buffer, size)[:] if size else b""
+        finally:
+            self._lib.qdb_release(self._pointer, buffer)
+
+    def take_texts(self, out: CData, count: int) -> list[str]:
+        """Return an array of strings, which is one buffer to the library."""
+        array = out[0]
+        out[0] = self._ffi.NULL
+        string = self._ffi.string
+        try:
+            # Those of other clients may be no UTF-8; one of them must not hide the others.
+            return [string(array[i]).decode(errors="surrogateescape") for i in range(count)]
+        finally:
+            self._lib.qdb_release(self._pointer, array)
+
+    def drop(self, out: CData) -> None:
+        """Release what a failed call may have left in `out`."""
+        if out[0] != self._ffi.NULL:
+            buffer = out[0]
+            out[0] = self._ffi.NULL
+            self._lib.qdb_release(self._pointer, buffer)
+
+    def _view(self, buffer: CData, size: int) -> memoryview:
+        ffi = self._ffi
+        address = int(ffi.cast("uintptr_t", buffer))
+
+        def died(_: object) -> None:
+            # Released before it is off the list, or the handle might close in between.
+            self._returned.append(buffer)
+            self._views.discard(address)
+            self._tend()
+
+        self._views.add(address)
+        try:
+            owner = ffi.gc(buffer, died, size)
+        except BaseException:
+            self._views.discard(address)
+            self._lib.qdb_release(self._pointer, buffer)
+            raise
+        return memoryview(ffi.buffer(owner, size)).toreadonly()
+
+    # Errors
+
+    def failure(self, code: int) -> QuasardbException:
+        """Return the error for what the last call answered, with the library's detail."""
+        code &= 0xFFFFFFFF
+        if code >> 24 & 0xF < _PLAIN:
+            return error_for(code)
+        return error_for(code, self.last_error()[1])
+
+    def last_error(self) -> tuple[int, str | None]:
+        """Return what went wrong last on this handle: a code, and what is worth adding."""
+        code = self._ffi.new("qdb_error_t *")
+        message = self._ffi.new("qdb_string_t **")
+        failed = self._lib.qdb_get_last_error(self._pointer, code, message)
+        if message[0] == self._ffi.NULL:
+            return (0 if failed else code[0] & 0xFFFFFFFF), None
+        try:
+            length = message[0].length
+            text = self._ffi.buffer(message[0].data, length)[:] if length else b""
+        finally:
+            self._lib.qdb_release(self._pointer, message[0])
+        return code[0] & 0xFFFFFFFF, _worth_adding(code[0], text.decode(errors="replace"))
+
+
+def _worth_adding(code: int, text: str) -> str | None:
+    """Return the text without what every message of that code says."""
+    standard = make_error_string(code)
+    rest = text.replace(standard, "").replace(standard.rstrip("."), "").strip(" .:\n")
+    where, _, what = rest.partition(": ")
+    if where.startswith("at qdb_"):
+        rest = what.strip(" .:\n")
+    return None if not rest or rest.startswith("at qdb_") else f"{rest}."

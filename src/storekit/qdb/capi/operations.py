@@ -1,0 +1,173 @@
+"""Operations of a batch or transaction: into the C structures, and their results out again."""
+
+from collections.abc import Callable, Sequence
+
+from storekit.qdb.capi.arguments import (
+    alias_to_read,
+    alias_to_write,
+    as_content,
+    as_expiry,
+    as_int64,
+)
+from storekit.qdb.capi.library import CData
+from storekit.qdb.engine import Kind, Operation, Outcome
+from storekit.qdb.errors import ErrorCode, QuasardbException
+
+__all__ = ["SEPARATE", "Operations", "validate"]
+
+SEPARATE = frozenset({Kind.BLOB_GET_AND_REMOVE, Kind.BLOB_REMOVE_IF})
+"""Kinds that the C batch does not have."""
+
+_GETS = frozenset({Kind.BLOB_GET, Kind.STRING_GET})
+_WRITES = frozenset({Kind.BLOB_PUT, Kind.BLOB_UPDATE, Kind.STRING_PUT, Kind.STRING_UPDATE})
+_REPLACES = frozenset({Kind.BLOB_GET_AND_UPDATE, Kind.STRING_GET_AND_UPDATE})
+_SWAPS = frozenset({Kind.BLOB_CAS, Kind.STRING_CAS})
+_BYTES = _WRITES | _REPLACES | _SWAPS
+_COMPARED = _SWAPS | {Kind.BLOB_REMOVE_IF}
+_TEXTS = frozenset(
+    {Kind.STRING_PUT, Kind.STRING_UPDATE, Kind.STRING_CAS, Kind.STRING_GET_AND_UPDATE}
+)
+_INTS = frozenset({Kind.INT_PUT, Kind.INT_UPDATE, Kind.INT_ADD})
+_DOUBLES = frozenset({Kind.DOUBLE_PUT, Kind.DOUBLE_UPDATE, Kind.DOUBLE_ADD})
+_ADDENDS = frozenset({Kind.INT_ADD, Kind.DOUBLE_ADD})
+_NUMBERS = (_INTS | _DOUBLES) - _ADDENDS
+_CREATED = ErrorCode.OK_CREATED
+_BUFFER = bytes | bytearray | memoryview
+
+
+def validate(operation: Operation) -> int:
+    """Return `OK`, or the code of what is wrong with an operation before it is sent.
+
+    One that is malformed has the library skip all of the batch, and on some paths it does
+    not say which one it was.
+    """
+    try:
+        kind = Kind(operation.kind)
+        # The library has names of its own for all but these.
+        (alias_to_read if kind in _GETS else alias_to_write)(operation.alias)
+        as_expiry(operation.expiry)
+        if kind is Kind.HAS_TAG:
+            alias_to_write(operation.tag or "")
+        content = operation.content
+        if kind in _TEXTS and isinstance(content, _BUFFER):
+            str(content, "utf-8")
+        well_formed = (
+            (kind not in _BYTES or isinstance(content, _BUFFER))
+            and (kind not in _COMPARED or isinstance(operation.comparand, _BUFFER))
+            and (kind not in _INTS or (isinstance(content, int) and as_int64(content) == content))
+            and (kind not in _DOUBLES or isinstance(content, int | float))
+        )
+    except QuasardbException as exc:
+        return exc.error_code
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+    ):  # unknown kind, alias of no text, text of no UTF-8
+        return ErrorCode.INVALID_ARGUMENT
+    return ErrorCode.OK if well_formed else ErrorCode.INVALID_ARGUMENT
+
+
+class Operations:
+    """Operations in C, and all memory that they point to. They must have been validated."""
+
+    def __init__(self, ffi: CData, lib: CData, operations: Sequence[Operation]) -> None:
+        self._ffi = ffi
+        self._kinds = [operation.kind for operation in operations]
+        self._keep: list[CData] = []
+        # One to spare: the library wants an address also for none.
+        self.array = ffi.new("qdb_operation_t[]", len(operations) + 1)
+        lib.qdb_init_operations(self.array, len(operations))
+        for place, operation in zip(self.array, operations, strict=False):
+            place.type = operation.kind
+            place.alias = self._text(operation.alias)
+            _FILL.get(operation.kind, _nothing)(self, place, operation)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def codes(self) -> list[int]:
+        """Return the code of each, unsigned."""
+        return [self.array[i].error & 0xFFFFFFFF for i in range(len(self))]
+
+    def outcomes(self) -> list[Outcome]:
+        """Return what became of each, with all contents copied."""
+        return [self._outcome(kind, self.array[i]) for i, kind in enumerate(self._kinds)]
+
+    def _outcome(self, kind: Kind, place: CData) -> Outcome:
+        code = place.error & 0xFFFFFFFF
+        content: bytes | int | float | None = None
+        if code == ErrorCode.UNMATCHED_CONTENT and kind in _SWAPS:
+            cas = place.blob_cas
+            content = self._bytes(cas.original_content, cas.original_content_size)
+        elif code in (ErrorCode.OK, _CREATED):
+            if kind in _GETS:
+                content = self._bytes(place.blob_get.content, place.blob_get.content_size)
+            elif kind in _REPLACES:
+                old = place.blob_get_and_update
+                content = self._bytes(old.original_content, old.original_content_size)
+            elif kind in (Kind.INT_GET, Kind.INT_ADD):
+                content = place.int_get.result  # which is first in both
+            elif kind in (Kind.DOUBLE_GET, Kind.DOUBLE_ADD):
+                content = place.double_get.result
+            elif kind is Kind.GET_ENTRY_TYPE:
+                content = place.get_entry_type.type
+        return Outcome(code, content)
+
+    def _bytes(self, pointer: CData, size: int) -> bytes:
+        copy: bytes = self._ffi.buffer(pointer, size)[:] if size else b""
+        return copy
+
+    def _text(self, text: str) -> CData:
+        pointer = self._ffi.new("char[]", text.encode())
+        self._keep.append(pointer)
+        return pointer
+
+    def _data(self, content: CData) -> tuple[CData, int]:
+        pinned, size = as_content(self._ffi, content)
+        pointer = self._ffi.from_buffer(pinned) if isinstance(pinned, bytes) else pinned
+        self._keep.append(pointer)
+        return pointer, size
+
+    def _fill_blob(self, place: CData, operation: Operation) -> None:
+        field = place.blob_put
+        field.content, field.content_size = self._data(operation.content)
+        field.expiry_time = operation.expiry
+
+    def _fill_get_and_update(self, place: CData, operation: Operation) -> None:
+        field = place.blob_get_and_update
+        field.new_content, field.new_content_size = self._data(operation.content)
+        field.expiry_time = operation.expiry
+
+    def _fill_cas(self, place: CData, operation: Operation) -> None:
+        field = place.blob_cas
+        field.new_content, field.new_content_size = self._data(operation.content)
+        field.comparand, field.comparand_size = self._data(operation.comparand)
+        field.expiry_time = operation.expiry
+
+    def _fill_number(self, place: CData, operation: Operation) -> None:
+        integer = operation.kind in _INTS
+        field = place.int_put if integer else place.double_put
+        field.value = operation.content
+        field.expiry_time = operation.expiry
+
+    def _fill_addend(self, place: CData, operation: Operation) -> None:
+        field = place.int_add if operation.kind is Kind.INT_ADD else place.double_add
+        field.addend = operation.content
+
+    def _fill_tag(self, place: CData, operation: Operation) -> None:
+        place.has_tag.tag = self._text(operation.tag or "")
+
+
+def _nothing(operations: Operations, place: CData, operation: Operation) -> None:
+    """Operations that consist of kind and alias."""
+
+
+_FILL: dict[Kind, Callable[[Operations, CData, Operation], None]] = {
+    **dict.fromkeys(_WRITES, Operations._fill_blob),  # noqa: SLF001 - a table of its methods
+    **dict.fromkeys(_SWAPS, Operations._fill_cas),  # noqa: SLF001
+    **dict.fromkeys(_REPLACES, Operations._fill_get_and_update),  # noqa: SLF001
+    **dict.fromkeys(_NUMBERS, Operations._fill_number),  # noqa: SLF001
+    **dict.fromkeys(_ADDENDS, Operations._fill_addend),  # noqa: SLF001
+    Kind.HAS_TAG: Operations._fill_tag,  # noqa: SLF001
+}

@@ -1,0 +1,114 @@
+"""Options of a session: checked when the engine is made, set on a handle before it connects."""
+
+import math
+from collections.abc import Iterator
+
+from storekit.qdb.capi.handle import Handle
+from storekit.qdb.capi.library import CData, Library
+from storekit.qdb.engine import SessionOptions
+from storekit.qdb.errors import ErrorCode, error_for
+
+__all__ = [
+    "DEFAULT_TIMEOUT",
+    "MAX_PARALLELISM",
+    "apply_options",
+    "check_options",
+    "library_timeout",
+]
+
+DEFAULT_TIMEOUT = 60.0
+"""Seconds for one operation on the network; the library's own default is five minutes."""
+
+MAX_PARALLELISM = 256
+"""The library starts two threads for each at once; 100 000 abort the process."""
+
+_MAX_TIMEOUT = 2**31 // 1000 - 1  # the library counts milliseconds in an int
+_COMPRESSIONS = (3, 1)  # balanced, else fast; "best" is accepted by no known version
+_ENCRYPTIONS = (2, 1)  # AEGIS-256, else AES-GCM-256
+_NOT_HERE = frozenset({ErrorCode.NOT_IMPLEMENTED, ErrorCode.INVALID_ARGUMENT})
+
+
+def check_options(options: SessionOptions) -> None:
+    """Raise `ValueError` or `TypeError` for what no version of the library takes."""
+    timeout = options.timeout
+    if timeout is not None and not 0 < timeout <= _MAX_TIMEOUT:
+        raise ValueError(f"timeout must be between 0 and {_MAX_TIMEOUT} seconds, not {timeout!r}")
+    ranges = {
+        "max_parallelism": (0, MAX_PARALLELISM),
+        "max_in_buffer": (1, 2**63 - 1),
+        "max_batch_load": (1, 2**63 - 1),
+        "connections_per_address": (2, 100_000),
+    }
+    for name, (low, high) in ranges.items():
+        value = getattr(options, name)
+        if value is None:
+            continue
+        if not isinstance(value, int):
+            raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+        if not low <= value <= high:
+            raise ValueError(f"{name} must be between {low} and {high}, not {value}")
+    if (options.user is None) != (options.secret_key is None):
+        raise ValueError("user and secret_key go together")
+    for name in ("user", "secret_key", "cluster_public_key"):
+        value = getattr(options, name)
+        if value is not None and (not value or "\0" in value):
+            raise ValueError(f"{name} is empty or has a NUL character")  # and is not shown
+
+
+def library_timeout(options: SessionOptions) -> int:
+    """Return the timeout for the C library: whole seconds, at least one."""
+    return math.ceil(DEFAULT_TIMEOUT if options.timeout is None else options.timeout)
+
+
+def apply_options(library: Library, handle: Handle, options: SessionOptions) -> None:
+    """Set all options; the handle must not be connected yet.
+
+    Raises:
+        QuasardbException: If this version of the library refuses one.
+
+    """
+    with handle as pointer:
+        for name, refusal in _settings(library.lib, pointer, options):
+            if refusal:
+                # What the library says of it is left out: it may repeat a key.
+                raise error_for(
+                    refusal,
+                    f"The C library {library.version} refuses this value of the option {name!r}.",
+                    operation="connect",
+                )
+
+
+def _settings(lib: CData, pointer: CData, options: SessionOptions) -> Iterator[tuple[str, int]]:
+    """Set one option after the other, and yield its name and what the library answered."""
+    yield "timeout", lib.qdb_option_set_timeout(pointer, 1000 * library_timeout(options))
+    numbers = {
+        "max_parallelism": lib.qdb_option_set_client_max_parallelism,
+        "max_in_buffer": lib.qdb_option_set_client_max_in_buf_size,
+        "max_batch_load": lib.qdb_option_set_client_max_batch_load,
+        "connections_per_address": lib.qdb_option_set_connection_per_address_soft_limit,
+    }
+    for name, setter in numbers.items():
+        value = getattr(options, name)
+        if value is not None:
+            yield name, setter(pointer, value)
+    for name, wanted, levels, setter in (
+        ("compression", options.compression, _COMPRESSIONS, lib.qdb_option_set_compression),
+        ("encryption", options.encryption, _ENCRYPTIONS, lib.qdb_option_set_encryption),
+    ):
+        if wanted is not None:
+            yield name, _first_accepted(setter, pointer, levels if wanted else (0,))
+    if options.cluster_public_key is not None:
+        key = options.cluster_public_key.encode()
+        yield "cluster_public_key", lib.qdb_option_set_cluster_public_key(pointer, key)
+    if options.user is not None and options.secret_key is not None:
+        user, secret = options.user.encode(), options.secret_key.encode()
+        yield "secret_key", lib.qdb_option_set_user_credentials(pointer, user, secret)
+
+
+def _first_accepted(setter: CData, pointer: CData, levels: tuple[int, ...]) -> int:
+    code = 0
+    for level in levels:
+        code = setter(pointer, level) & 0xFFFFFFFF
+        if code not in _NOT_HERE:
+            break
+    return code

@@ -1,0 +1,147 @@
+"""Handles of the C library, the buffers that they gave out, and the stores behind them."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from storekit.qdb.embedded import EmbeddedEngine, parse_location
+from storekit.qdb.engine import TypedSession
+from storekit.qdb.errors import ErrorCode, error_for
+from tools.qdb_library.embedding import CData, ffi
+
+__all__ = [
+    "DATA",
+    "Handle",
+    "address",
+    "clock",
+    "close_handle",
+    "counters",
+    "find",
+    "open_handle",
+    "open_handles",
+]
+
+DATA = "STOREKIT_QDB_LIBRARY_DATA"
+_COPIED = 4096  # bytes; contents above are given out as they are
+
+counters = {"allocated": 0, "released": 0}
+clock: Callable[[], int] | None = None
+"""What stores opened from now on take for the time, in milliseconds; for tests."""
+
+_handles: dict[int, "Handle"] = {}
+_engines: dict[str, EmbeddedEngine] = {}
+_lock = threading.Lock()  # of the three above
+
+
+class Handle:
+    """What a handle stands for. A lock lets one call in at a time."""
+
+    def __init__(self) -> None:
+        self.pointer = ffi.cast("qdb_handle_t", ffi.new_handle(self))
+        self.lock = threading.RLock()
+        self.error = (0, "")
+        self.nodes: list[str] = []
+        self.options: dict[str, CData] = {"timeout": 300_000, "timezone": "Etc/UTC"}
+        self.iterators: dict[int, CData] = {}
+        self._session: TypedSession | None = None
+        self._buffers: dict[int, list[CData]] = {}
+
+    @property
+    def session(self) -> TypedSession:
+        """The session, once it is connected."""
+        if self._session is None:
+            raise error_for(ErrorCode.NOT_CONNECTED)
+        return self._session
+
+    def connect(self, nodes: list[str]) -> None:
+        """Connect to the store that is known by the first node."""
+        with _lock:
+            engine = _engines.get(nodes[0])
+            if engine is None:
+                location = parse_location(_location(nodes[0]))
+                engine = _engines[nodes[0]] = EmbeddedEngine(location, node=nodes[0], clock=clock)
+        session = engine.connect()
+        self.disconnect()
+        self.nodes, self._session = nodes, session
+
+    def disconnect(self) -> None:
+        """Close the session, if there is one."""
+        session, self._session = self._session, None
+        if session is not None and not sys.is_finalizing():  # the stores are closed by then
+            session.close()
+
+    # Buffers: address to what it keeps in memory
+
+    def give(self, content: bytes | memoryview, owner: CData = None) -> CData:
+        """Return a pointer to the content, good until it is released by it, or by `owner`."""
+        size = len(content)
+        buffer = ffi.from_buffer(content) if size >= _COPIED else ffi.new("char[]", size + 1)
+        if size < _COPIED or address(buffer) in self._buffers:
+            buffer = ffi.new("char[]", size + 1)
+            ffi.memmove(buffer, content, size)
+        self.keep(buffer, buffer if owner is None else owner)
+        return buffer
+
+    def allocate(self, size: int) -> CData:
+        """Return a pointer to so many bytes."""
+        buffer = ffi.new("char[]", size)
+        self.keep(buffer, buffer)
+        return buffer
+
+    def keep(self, buffer: CData, owner: CData) -> None:
+        """Keep memory, for as long as the pointer `owner` is not released."""
+        self._buffers.setdefault(address(owner), []).append(buffer)
+        _count("allocated", 1)
+
+    def release(self, pointer: CData) -> None:
+        """Forget what was given out under this pointer; anything else is ignored."""
+        _count("released", len(self._buffers.pop(address(pointer), ())))
+
+
+def address(pointer: CData) -> int:
+    """Return a pointer as a number."""
+    return int(ffi.cast("uintptr_t", pointer))
+
+
+def open_handle() -> Handle:
+    """Return a new handle."""
+    handle = Handle()
+    with _lock:
+        _handles[address(handle.pointer)] = handle
+    return handle
+
+
+def find(pointer: CData) -> Handle | None:
+    """Return the handle behind the pointer, None if it is none, or closed."""
+    return _handles.get(address(pointer))
+
+
+def close_handle(pointer: CData) -> bool:
+    """Close the handle, and return whether there was one. Its buffers are freed."""
+    with _lock:
+        handle = _handles.pop(address(pointer), None)
+    if handle is None:
+        return False
+    with handle.lock:
+        handle.disconnect()
+    return True
+
+
+def open_handles() -> int:
+    """Return how many handles are open."""
+    return len(_handles)
+
+
+def _count(what: str, number: int) -> None:
+    with _lock:
+        counters[what] += number
+
+
+def _location(node: str) -> str:
+    directory = os.environ.get(DATA)
+    if not directory:
+        return "embedded:"
+    name = "".join(letter if letter.isalnum() else "_" for letter in node)
+    return f"embedded:{Path(directory) / name}.db"

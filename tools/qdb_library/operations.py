@@ -1,0 +1,111 @@
+"""Batches and transactions."""
+
+# ruff: noqa: D103 - the functions are C's, and described there
+
+from collections.abc import Sequence
+
+from storekit.qdb.engine import Kind, Operation, Outcome
+from storekit.qdb.errors import ErrorCode, QuasardbException
+from tools.qdb_library.calls import call, content, define, signed, text, there
+from tools.qdb_library.embedding import CData, ffi
+from tools.qdb_library.handles import Handle, find
+
+_SUCCESSES = (ErrorCode.OK, ErrorCode.OK_CREATED)
+_NOT_IN_C = (Kind.BLOB_GET_AND_REMOVE, Kind.BLOB_REMOVE_IF)
+
+
+@define
+def init_operations(places: CData, count: int) -> int:
+    if places == ffi.NULL:
+        return signed(ErrorCode.INVALID_ARGUMENT)
+    size = ffi.sizeof("qdb_operation_t") * count
+    ffi.memmove(places, bytes(size), size)
+    for i in range(count):
+        places[i].type, places[i].error = -1, signed(ErrorCode.UNINITIALIZED)
+    return 0
+
+
+@define
+def run_batch(pointer: CData, places: CData, count: int) -> int:
+    handle = find(pointer)
+    if handle is None:
+        return 0
+    with handle.lock:
+        outcomes: Sequence[Outcome]
+        try:
+            outcomes = handle.session.run_batch(_read(places, count))
+            handle.error = 0, ""
+        except QuasardbException as exc:
+            outcomes = [Outcome(ErrorCode.SKIPPED)] * count
+            handle.error = exc.error_code, exc.detail or ""
+        _write(handle, places, outcomes)
+    return sum(outcome.error in _SUCCESSES for outcome in outcomes)
+
+
+@call
+def run_transaction(handle: Handle, places: CData, count: int, failed: CData) -> int:
+    there(failed)
+    code, failed[0], outcomes = handle.session.run_transaction(_read(places, count))
+    _write(handle, places, outcomes)
+    return code
+
+
+def _read(places: CData, count: int) -> list[Operation]:
+    return [_operation(places[i]) for i in range(count)]
+
+
+def _operation(place: CData) -> Operation:
+    kind = Kind(place.type) if place.type in set(Kind) - set(_NOT_IN_C) else None
+    try:
+        alias = text(place.alias)
+    except QuasardbException:
+        alias = ""  # as malformed as what is there
+    if kind is None:
+        return Operation(Kind.BLOB_GET, "")
+    data: CData = None
+    comparand: bytes | None = None
+    expiry, tag = 0, None
+    if kind in (Kind.BLOB_PUT, Kind.BLOB_UPDATE, Kind.STRING_PUT, Kind.STRING_UPDATE):
+        put = place.blob_put
+        data, expiry = content(put.content, put.content_size), put.expiry_time
+    elif kind in (Kind.BLOB_CAS, Kind.STRING_CAS):
+        cas = place.blob_cas
+        data, expiry = content(cas.new_content, cas.new_content_size), cas.expiry_time
+        comparand = content(cas.comparand, cas.comparand_size)
+    elif kind in (Kind.BLOB_GET_AND_UPDATE, Kind.STRING_GET_AND_UPDATE):
+        new = place.blob_get_and_update
+        data, expiry = content(new.new_content, new.new_content_size), new.expiry_time
+    elif kind in (Kind.INT_PUT, Kind.INT_UPDATE):
+        data, expiry = place.int_put.value, place.int_put.expiry_time
+    elif kind in (Kind.DOUBLE_PUT, Kind.DOUBLE_UPDATE):
+        data, expiry = place.double_put.value, place.double_put.expiry_time
+    elif kind is Kind.INT_ADD:
+        data = place.int_add.addend
+    elif kind is Kind.DOUBLE_ADD:
+        data = place.double_add.addend
+    elif kind is Kind.HAS_TAG:
+        tag = text(place.has_tag.tag, "tag")
+    return Operation(kind, alias, content=data, comparand=comparand, expiry=expiry, tag=tag)
+
+
+def _write(handle: Handle, places: CData, outcomes: Sequence[Outcome]) -> None:
+    for i, outcome in enumerate(outcomes):
+        place = places[i]
+        place.error = signed(outcome.error)
+        value = outcome.content
+        if value is None:
+            continue
+        if isinstance(value, bytes):
+            # All of them go back by one release, of the operations.
+            pointer = handle.give(value, owner=places) if value else ffi.NULL
+            if place.type in (Kind.BLOB_GET, Kind.STRING_GET):
+                place.blob_get.content, place.blob_get.content_size = pointer, len(value)
+            else:  # the first two fields of what else gives out content
+                cas = place.blob_cas
+                cas.original_content, cas.original_content_size = pointer, len(value)
+        elif place.type == Kind.GET_ENTRY_TYPE:
+            place.get_entry_type.type = int(value)
+        elif isinstance(value, int):
+            place.int_get.result = value
+        else:
+            place.double_get.result = value
