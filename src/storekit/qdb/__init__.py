@@ -1,1 +1,136 @@
-"""Client for QuasarDB: a distributed key-value store."""
+"""Client for QuasarDB: a distributed key-value store.
+
+`AsyncClient` and `AsyncRawClient` are for asyncio and trio, `Client` and `RawClient` for
+scripts and threads. Importing this loads none of them, and neither the C library nor
+sqlite3: each comes on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from storekit.qdb.engine import EntryType, SessionOptions
+from storekit.qdb.errors import (
+    AccessDenied,
+    AliasAlreadyExists,
+    AliasNotFound,
+    AliasTooLong,
+    Conflict,
+    ConnectionFailed,
+    DataCorruption,
+    EntryTooLarge,
+    ErrorCode,
+    IncompatibleType,
+    InvalidArgument,
+    NoSpaceLeft,
+    NotImplementedByStore,
+    OperationDisabled,
+    OutOfRange,
+    QuasardbException,
+    ReservedAlias,
+    ResourceLocked,
+    Skipped,
+    StoreTimeout,
+    TagAlreadySet,
+    TagNotSet,
+    UnmatchedContent,
+    make_error_string,
+)
+from storekit.qdb.pickling import ClassNotAllowed, UnreadableValue
+from storekit.qdb.values import (
+    BatchRequest,
+    BatchResult,
+    EntryMetadata,
+    Operations,
+    RemoteNode,
+    TimeZone,
+    tz,
+)
+
+if TYPE_CHECKING:
+    from storekit.qdb._async.client import AsyncClient, AsyncRawClient
+    from storekit.qdb._async.iterator import AsyncForwardIterator, AsyncRawForwardIterator
+    from storekit.qdb._sync.client import Client, RawClient
+    from storekit.qdb._sync.iterator import ForwardIterator, RawForwardIterator
+
+__all__ = [
+    "AccessDenied",
+    "AliasAlreadyExists",
+    "AliasNotFound",
+    "AliasTooLong",
+    "AsyncClient",
+    "AsyncForwardIterator",
+    "AsyncRawClient",
+    "AsyncRawForwardIterator",
+    "BatchRequest",
+    "BatchResult",
+    "ClassNotAllowed",
+    "Client",
+    "Conflict",
+    "ConnectionFailed",
+    "DataCorruption",
+    "EntryMetadata",
+    "EntryTooLarge",
+    "EntryType",
+    "ErrorCode",
+    "ForwardIterator",
+    "IncompatibleType",
+    "InvalidArgument",
+    "NoSpaceLeft",
+    "NotImplementedByStore",
+    "Operation",
+    "OperationDisabled",
+    "Operations",
+    "OutOfRange",
+    "QuasardbException",
+    "RawClient",
+    "RawForwardIterator",
+    "RemoteNode",
+    "ReservedAlias",
+    "ResourceLocked",
+    "SessionOptions",
+    "Skipped",
+    "StoreTimeout",
+    "TagAlreadySet",
+    "TagNotSet",
+    "TimeZone",
+    "UnmatchedContent",
+    "UnreadableValue",
+    "build",
+    "make_error_string",
+    "tz",
+    "version",
+]
+
+Operation = Operations
+"""The name that the 1.x library had for it."""
+
+_HOMES = {
+    "AsyncClient": "_async.client",
+    "AsyncForwardIterator": "_async.iterator",
+    "AsyncRawClient": "_async.client",
+    "AsyncRawForwardIterator": "_async.iterator",
+    "Client": "_sync.client",
+    "ForwardIterator": "_sync.iterator",
+    "RawClient": "_sync.client",
+    "RawForwardIterator": "_sync.iterator",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(f"storekit.qdb.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def version() -> str:
+    """Return the version number of the C library, or of storekit where there is none."""
+    from storekit.qdb.location import library  # noqa: PLC0415 - loads more on first use
+
+    return library().version()
+
+
+def build() -> str:
+    """Return the build tag and date of the C library; without one, what stands in for it."""
+    from storekit.qdb.location import library  # noqa: PLC0415 - loads more on first use
+
+    return library().build()

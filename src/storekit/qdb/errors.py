@@ -86,8 +86,10 @@ class ErrorCode(IntEnum):
     )
     OPERATION_NOT_PERMITTED = (
         0xB200002F,
-        "The requested operation cannot be performed because it is not permitted in the "
-        "current state.",
+        (
+            "The requested operation cannot be performed because it is not permitted in the "
+            "current state."
+        ),
     )
     ACCESS_DENIED = 0xB2000037, "Access to the entry has been denied."
     QUERY_TOO_COMPLEX = (
@@ -134,8 +136,10 @@ class ErrorCode(IntEnum):
     INTERRUPTED = 0xF2000045, "The operation has been interrupted."
     ASYNC_PIPE_FULL = (
         0xF200004A,
-        "The remote asynchronous pipeline is full and has rejected additional workload. "
-        "Throttle back writes.",
+        (
+            "The remote asynchronous pipeline is full and has rejected additional workload. "
+            "Throttle back writes."
+        ),
     )
     SYSTEM_REMOTE = 0xF3000001, "A remote system error occurred"
     INTERNAL_REMOTE = 0xF3000002, "A remote internal error occurred."

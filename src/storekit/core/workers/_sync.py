@@ -1,0 +1,212 @@
+"""Sessions leased from a pool, for plain calls in the calling thread."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Generic, TypeVar
+
+from storekit.core._sync.pool import Lease, Pool
+from storekit.core.forks import fork_count
+from storekit.core.runtime._sync import monotonic
+from storekit.core.workers.calls import CallTimeout, Joint, WorkerStatistics
+from storekit.errors import ClientClosed, OwnerMismatch
+from storekit.options import PoolLimits
+
+__all__ = ["DEFAULT_LIMITS", "Workers"]
+
+S = TypeVar("S")
+T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
+
+DEFAULT_LIMITS = PoolLimits(max_size=16, max_waiting=10_000)
+
+
+class Workers(Generic[S]):
+    """Makes blocking calls with sessions, each of which serves one thread at a time.
+
+    `limits` are those of the pool of sessions. `is_broken` says of an error that its
+    session is of no more use. Only connecting and waiting for a session can be given up
+    at a deadline: a call that has begun ends when the session's own timeout says so.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], S],
+        close: Callable[[S], object],
+        *,
+        limits: PoolLimits = DEFAULT_LIMITS,
+        connect_timeout: float | None = None,
+        is_broken: Callable[[BaseException], bool] = lambda _: False,
+        name: str = "workers",
+        most_joined: int = 256,  # noqa: ARG002 - a plain call is alone
+        close_timeout: float = 5.0,  # noqa: ARG002 - nothing runs that could be waited for
+        grace: float = 1.0,  # noqa: ARG002
+    ) -> None:
+        self._name = name
+        self._connect = connect
+        self._close = close
+        self._connect_timeout = connect_timeout
+        self._is_broken = is_broken
+        self._closed = False
+        self._forks = fork_count()
+        self._warm: deque[Lease[S]] = deque()
+        self._leasing = 0
+        self._count = threading.Lock()
+        self._pool: Pool[S] = Pool(self._connect_until, self._close_one, limits=limits, name=name)
+
+    def statistics(self) -> WorkerStatistics:
+        """Return the counts of this moment."""
+        counts = self._pool.statistics()
+        return WorkerStatistics(
+            threads=0,
+            idle=0,
+            sessions=counts.size - counts.connecting,
+            calls=max(0, counts.leased - len(self._warm)) + counts.connecting + counts.waiting,
+            queued=counts.waiting,
+            abandoned=0,
+        )
+
+    def open(self) -> None:
+        """Open a session now, if there is none; raises what connecting raises."""
+        self.call(lambda _: None)
+
+    def call(
+        self,
+        function: Callable[..., T],
+        *args: object,
+        until: float | None = None,
+        discard: Callable[[T], object] | None = None,  # noqa: ARG002 - no caller ever leaves early
+    ) -> T:
+        """Return the result of `function(session, *args)`.
+
+        Raises what `function` or connecting raises, `CallTimeout` if there is no session
+        at the time `until`, `ClientClosed`, `OwnerMismatch`, `PoolFull`, `PoolTimeout`.
+        """
+        # The usual way costs a third of the pool's own: take the session that was used last.
+        try:
+            lease = self._warm.pop()
+        except IndexError:
+            lease = self._lease(until)
+        else:
+            if self._closed or self._forks != fork_count() or lease.expires_at < monotonic():
+                lease = self._exchange(lease, until)
+        try:
+            result = function(lease.connection, *args)
+        except BaseException as error:
+            if isinstance(error, Exception) and not self._is_broken(error):
+                self._keep_warm(lease)
+            else:
+                self._pool.release(lease, reuse=False)
+            raise
+        self._warm.append(lease)
+        if self._leasing or self._closed:
+            self._cool()
+        return result
+
+    # Warm sessions are leased from the pool, so whoever waits there would not see them. It
+    # takes one order of steps on each side: make yourself known, then look for the other.
+
+    def _keep_warm(self, lease: Lease[S]) -> None:
+        self._warm.append(lease)
+        if self._leasing or self._closed:
+            self._cool()
+
+    def _cool(self) -> None:
+        """Give all warm sessions back to the pool."""
+        while True:
+            try:
+                lease = self._warm.pop()
+            except IndexError:
+                return
+            self._pool.release(lease, reuse=not self._closed)
+
+    def _lease(self, until: float | None) -> Lease[S]:
+        with self._count:
+            self._leasing += 1
+        try:
+            if self._forks == fork_count():
+                self._cool()
+            return self._pool.acquire(connect_timeout=self._connect_timeout, until=until)
+        finally:
+            with self._count:
+                self._leasing -= 1
+
+    def _exchange(self, lease: Lease[S], until: float | None) -> Lease[S]:
+        """Give back a session that is too old, or not ours any more, for one that is good."""
+        if self._forks == fork_count():
+            self._pool.release(lease, reuse=False)
+        return self._lease(until)
+
+    def call_joint(self, joint: Joint[S, K, V], key: K, *, until: float | None = None) -> V:
+        """Return the value of one key."""
+        return self.call(joint.one, key, until=until)
+
+    def call_bare(
+        self,
+        function: Callable[..., T],
+        *args: object,
+        until: float | None = None,
+        discard: Callable[[T], object] | None = None,
+    ) -> T:
+        """Return the result of `function(*args)`; not waited for beyond `until` if given."""
+        if self._closed:
+            raise ClientClosed(f"{self._name}: the client is closed; make a new one")
+        if self._forks != fork_count():
+            raise OwnerMismatch(f"{self._name}: make the client after the fork")
+        if until is None:
+            return function(*args)
+        return _call_until(lambda: function(*args), until - monotonic(), discard)
+
+    def run_later(self, function: Callable[..., object], *args: object) -> None:
+        """Call `function(*args)` now."""
+        if self._forks == fork_count():
+            function(*args)
+
+    def close(self) -> None:
+        """Close all sessions, those in use when they are given back. Closing twice is fine."""
+        self._closed = True
+        if self._forks == fork_count():
+            self._cool()
+        self._pool.close()
+
+    def _connect_until(self, until: float | None) -> S:
+        if until is None:
+            return self._connect()
+        return _call_until(self._connect, until - monotonic(), self._close)
+
+    def _close_one(self, session: S) -> None:
+        self._close(session)
+
+
+def _call_until(call: Callable[[], T], timeout: float, discard: Callable[[T], object] | None) -> T:
+    """Call in a thread that can be left behind: what blocks in C can't be interrupted."""
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            value = call()
+        except BaseException as error:  # noqa: BLE001 - it goes to the caller
+            if answer.set_running_or_notify_cancel():
+                answer.set_exception(error)
+            return
+        if answer.set_running_or_notify_cancel():
+            answer.set_result(value)
+        elif discard is not None:
+            discard(value)
+
+    threading.Thread(target=run, name="storekit-connect", daemon=True).start()
+    try:
+        return answer.result(timeout)
+    except (FutureTimeout, KeyboardInterrupt) as error:
+        if answer.cancel():
+            if isinstance(error, FutureTimeout):
+                raise CallTimeout(started=True) from None
+            raise
+        if isinstance(error, KeyboardInterrupt):
+            if discard is not None and answer.exception() is None:
+                discard(answer.result())
+            raise
+        return answer.result()

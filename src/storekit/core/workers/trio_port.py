@@ -1,0 +1,74 @@
+"""The calls of tasks on trio."""
+
+# ruff: noqa: ASYNC105, D102 - the base class says it; its caller does it at once
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import outcome
+import trio
+
+from storekit.core.workers.ports import Call, Port
+
+__all__ = ["TrioPort"]
+
+
+class TrioPort(Port):
+    """The calls of tasks in one `trio.run`."""
+
+    def __init__(self, discard: Callable[[Call], None], grace: float) -> None:
+        super().__init__(discard, grace)
+        self._token = trio.lowlevel.current_trio_token()
+        self._over = False
+        self._timer: trio.CancelScope | None = None
+
+    def wake(self, callback: Callable[[], object]) -> bool:
+        try:
+            self._token.run_sync_soon(callback)
+        except trio.RunFinishedError:
+            self._over = True
+            return False
+        return True
+
+    def is_current(self) -> bool:
+        try:
+            return trio.lowlevel.current_trio_token() is self._token
+        except RuntimeError:
+            return False
+
+    def is_over(self) -> bool:
+        return not self.wake(lambda: None)
+
+    def wait(self, call: Call) -> Awaitable[Any]:
+        call.waiter = trio.lowlevel.current_task()
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self.leave(call)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        return trio.lowlevel.wait_task_rescheduled(abort)
+
+    def resume(self, call: Call) -> bool:
+        # A task that was cancelled has left in the same moment: it is not in `calls`.
+        if call.error is None:
+            trio.lowlevel.reschedule(call.waiter, outcome.Value(call.value))
+        else:
+            trio.lowlevel.reschedule(call.waiter, outcome.Error(call.error))
+        return True
+
+    def set_timer(self, delay: float) -> None:
+        self.stop_timer()
+        scope = self._timer = trio.CancelScope()
+
+        async def sleep_and_ring() -> None:
+            with scope:
+                await trio.sleep(delay)
+                if self._timer is scope:
+                    self.ring()
+
+        trio.lowlevel.spawn_system_task(sleep_and_ring, name="storekit alarm")
+
+    def stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

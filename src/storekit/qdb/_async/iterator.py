@@ -1,0 +1,76 @@
+"""Iteration over a whole store."""
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Self
+
+from storekit.qdb.scans import Scan
+
+if TYPE_CHECKING:
+    from storekit.qdb._async.client import AsyncRawClient
+
+__all__ = ["AsyncForwardIterator", "AsyncRawForwardIterator"]
+
+_CHUNK = 128
+
+
+class AsyncRawForwardIterator:
+    """A forward iterator over a whole cluster: gives pairs of alias and content.
+
+    Entries come in chunks, in no particular order. What nobody touches meanwhile comes
+    exactly once, what is touched at most once. Entries that hold no blob are left out.
+
+    The walk has a session of its own, which is closed at its end, by `aclose`, or with the
+    client. A step that was cancelled or has failed can be repeated.
+    """
+
+    def __init__(self, qdb_iter: "AsyncRawClient", chunk_size: int = _CHUNK) -> None:
+        """Make an iterator over the store of a client; nothing is sent yet.
+
+        `chunk_size` is how many entries are fetched, and held in memory, at a time.
+        """
+        self._client = qdb_iter
+        self._size = chunk_size
+        self._scan: Scan | None = None
+        self._number = 1
+        self._chunk: deque[tuple[str, bytes]] = deque()
+        self._over = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> tuple[Any, Any]:
+        while not self._chunk:
+            if self._over:
+                raise StopAsyncIteration
+            if self._scan is None:
+                self._scan = await self._client._open_scan()  # noqa: SLF001 - made by it
+            fetched = await self._client._fetch(self._scan, self._number, self._size)  # noqa: SLF001
+            self._number += 1
+            self._chunk.extend(fetched[0])
+            self._over = fetched[1]
+            if self._over:
+                self._end()
+        alias, content = self._chunk.popleft()
+        return self._client._entry(alias, content)  # noqa: SLF001
+
+    async def aclose(self) -> None:
+        """End the iteration and close its session."""
+        self._over = True
+        self._chunk.clear()
+        self._end()
+
+    def _end(self) -> None:
+        scan, self._scan = self._scan, None
+        if scan is not None:
+            self._client._close_later(scan)  # noqa: SLF001
+
+    def __del__(self) -> None:
+        if getattr(self, "_scan", None) is not None:
+            self._end()
+
+
+class AsyncForwardIterator(AsyncRawForwardIterator):
+    """A forward iterator over a whole cluster with unpickled aliases and values.
+
+    A value that can't be unpickled raises; the next step goes on with the entry after it.
+    """

@@ -1,0 +1,133 @@
+"""Checks arguments before anything is sent, and makes joint calls of gets."""
+
+# ruff: noqa: ANN401 - what is checked may be anything
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from storekit.core.workers.calls import Joint
+from storekit.qdb.engine import MAX_ALIAS, Buffer, Kind, Operation, Session
+from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
+
+__all__ = ["GET", "Content", "check_alias", "check_content", "check_integer", "check_writable"]
+
+Content = Buffer | str
+"""What raw clients store: bytes-like, or text, which becomes UTF-8."""
+
+_RESERVED = ".."
+
+
+def check_alias(alias: object) -> str:
+    """Return an alias or prefix as text that any store takes.
+
+    Raises:
+        TypeError: It is neither text nor bytes.
+        InvalidArgument: It is empty, has a NUL character, or is no valid UTF-8.
+        AliasTooLong: It has more than 1024 bytes of UTF-8.
+
+    """
+    if type(alias) is not str:
+        alias = _text(alias)
+    if not alias:
+        raise error_for(ErrorCode.INVALID_ARGUMENT, "An alias has at least one character.")
+    if "\0" in alias:
+        raise error_for(ErrorCode.INVALID_ARGUMENT, "An alias holds no NUL character.")
+    if alias.isascii():
+        size = len(alias)
+    else:
+        try:
+            size = len(alias.encode())
+        except UnicodeEncodeError:
+            raise error_for(
+                ErrorCode.INVALID_ARGUMENT, "The alias can't be written as UTF-8."
+            ) from None
+    if size > MAX_ALIAS:
+        raise error_for(ErrorCode.ALIAS_TOO_LONG, f"It has {size} bytes, at most {MAX_ALIAS} fit.")
+    return alias
+
+
+def check_writable(alias: str) -> str:
+    """Return an alias that may be written; `ReservedAlias` for one of the store's own."""
+    if alias.startswith(_RESERVED):
+        raise error_for(ErrorCode.RESERVED_ALIAS, "Aliases that start with '..' are the store's.")
+    return alias
+
+
+def _text(alias: object) -> str:
+    if isinstance(alias, str):
+        return str.__str__(alias)
+    if not isinstance(alias, bytes):
+        raise TypeError(f"an alias must be text, not {type(alias).__name__}")
+    try:
+        return alias.decode()
+    except UnicodeDecodeError:
+        raise error_for(
+            ErrorCode.INVALID_ARGUMENT, "An alias given as bytes must be UTF-8."
+        ) from None
+
+
+def check_content(data: object) -> bytes:
+    """Return content as bytes, which nobody can change while the call is on its way.
+
+    Raises `TypeError` if it is neither bytes-like nor text, `ValueError` for text that has
+    no UTF-8.
+    """
+    if type(data) is bytes:
+        return data
+    if isinstance(data, str):
+        return data.encode()
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data)
+    raise TypeError(
+        f"content must be bytes-like or text, not {type(data).__name__}; "
+        "a Client pickles other objects, a RawClient does not"
+    )
+
+
+def check_integer(value: Any) -> int:
+    """Return an integer that fits into 64 bits. Raises `TypeError` and `ValueError`."""
+    if isinstance(value, bool):
+        raise TypeError("an integer entry holds an int, not bool")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"an integer entry holds an int, not {type(value).__name__}") from None
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{number} does not fit into 64 bits")
+    return number
+
+
+def _get_many(session: Session, aliases: Sequence[str]) -> list[bytes | memoryview | Exception]:
+    """Get many blobs in one batch, each with an outcome of its own."""
+    outcomes = session.run_batch([Operation(Kind.BLOB_GET, alias) for alias in aliases])
+    if all(outcome.error == ErrorCode.SKIPPED for outcome in outcomes):
+        # Something spoilt the whole batch: ask one by one, so that each learns of its own.
+        return [_get_alone(session, alias) for alias in aliases]
+    values: list[bytes | memoryview | Exception] = []
+    for outcome in outcomes:
+        if not outcome.ok:
+            values.append(error_for(outcome.error))
+        else:
+            content = outcome.content
+            values.append(content if isinstance(content, bytes | memoryview) else b"")
+    return values
+
+
+def _get_alone(session: Session, alias: str) -> bytes | memoryview | Exception:
+    try:
+        return session.blob_get(alias)
+    except QuasardbException as error:
+        return error
+
+
+def _copy(error: Exception) -> Exception:
+    if isinstance(error, QuasardbException):
+        return error_for(error.error_code, error.detail)
+    return error
+
+
+GET: Joint[Session, str, bytes | memoryview] = Joint(
+    lambda session, alias: session.blob_get(alias), _get_many, _copy
+)
+"""Gets that wait for a session together travel as one batch."""

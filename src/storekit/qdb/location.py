@@ -1,0 +1,84 @@
+"""Which engine serves which address."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from storekit.qdb.engine import Engine, SessionOptions
+from storekit.qdb.values import RemoteNode, parse_nodes
+
+__all__ = ["Place", "library", "open_engine", "redirected", "stand_in"]
+
+Place = RemoteNode | Sequence[RemoteNode] | str
+"""One node of a cluster, several, or text: `qdb://host:port[,host:port...]`, `embedded:`,
+`embedded:NAME?mode=memory` or `embedded:PATH`."""
+
+EngineFactory = Callable[[tuple[RemoteNode, ...], SessionOptions], Engine]
+
+
+def _cluster(nodes: tuple[RemoteNode, ...], options: SessionOptions) -> Engine:
+    from storekit.qdb.capi import CapiEngine  # noqa: PLC0415 - loads the C library
+
+    return CapiEngine(f"qdb://{','.join(node.authority for node in nodes)}", options)
+
+
+def stand_in(nodes: tuple[RemoteNode, ...], options: SessionOptions) -> Engine:  # noqa: ARG001 - the signature of a factory
+    """Return a store in memory in place of a cluster; the same for the same nodes."""
+    from storekit.qdb.embedded import EmbeddedEngine  # noqa: PLC0415 - loads sqlite3
+
+    name = ",".join(node.authority for node in nodes)
+    return EmbeddedEngine(f"embedded:{name}?mode=memory", node=nodes[0].authority)
+
+
+_factory: EngineFactory = _cluster
+
+
+@contextmanager
+def redirected(factory: EngineFactory = stand_in) -> Iterator[None]:
+    """Have clients that are made meanwhile use other engines for clusters: for tests.
+
+    By default, each cluster is replaced by a store in memory. What is `embedded:` stays.
+    """
+    global _factory  # noqa: PLW0603 - where clients are made is not known here
+    before, _factory = _factory, factory
+    try:
+        yield
+    finally:
+        _factory = before
+
+
+def open_engine(place: Place, options: SessionOptions) -> tuple[Engine, str]:
+    """Return the engine for a place, and the name of the place for messages.
+
+    Raises `TypeError` and `ValueError` for what is no place.
+    """
+    if isinstance(place, str):
+        if place.startswith("embedded:"):
+            from storekit.qdb.embedded import EmbeddedEngine  # noqa: PLC0415 - loads sqlite3
+
+            return EmbeddedEngine(place), place
+        nodes = parse_nodes(place)
+    elif isinstance(place, RemoteNode):
+        nodes = (place,)
+    elif isinstance(place, Iterable) and not isinstance(place, bytes):
+        nodes = tuple(place)
+        if not nodes:
+            raise ValueError("a client needs at least one node")
+        for node in nodes:
+            if not isinstance(node, RemoteNode):
+                raise TypeError(f"nodes must be RemoteNodes, not {type(node).__name__}")
+    else:
+        raise TypeError(
+            "the first argument must be a RemoteNode, several of them, or text such as "
+            f'"qdb://host:2836" or "embedded:", not {type(place).__name__}'
+        )
+    return _factory(nodes, options), ",".join(node.authority for node in nodes)
+
+
+def library() -> Engine:
+    """Return an engine over the C library, or the embedded one if there is none. No session."""
+    from storekit.qdb.capi import CapiEngine, LibraryUnavailable  # noqa: PLC0415 - as above
+
+    try:
+        return CapiEngine("qdb://127.0.0.1:2836")
+    except LibraryUnavailable:
+        return open_engine("embedded:", SessionOptions())[0]

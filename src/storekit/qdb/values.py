@@ -1,0 +1,393 @@
+"""The values of the documented interface: nodes, batches, times."""
+
+import copy
+import ctypes
+import dataclasses
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from enum import IntEnum
+from typing import Any, Self
+
+from storekit.qdb.engine import NEVER, EntryType, Kind, Metadata, Operation, Outcome
+from storekit.qdb.errors import ErrorCode, error_for, make_error_string
+from storekit.qdb.pickling import DEFAULT_PICKLER
+
+__all__ = [
+    "DEFAULT_PORT",
+    "BatchRequest",
+    "BatchResult",
+    "EntryMetadata",
+    "Expiry",
+    "Operations",
+    "RemoteNode",
+    "TimeZone",
+    "copies",
+    "from_milliseconds",
+    "milliseconds_from_now",
+    "parse_node",
+    "parse_nodes",
+    "to_milliseconds",
+    "tz",
+]
+
+DEFAULT_PORT = 2836
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s\[\]:,/@?#]+)(?::(?P<port>[0-9]{1,5}))?")
+_CLOCKS_DIFFER = 5 * 60 * 1000
+"""How far back an expiry may lie, in milliseconds: as far as clusters accept."""
+
+
+class TimeZone(tzinfo):
+    """The quasardb time zone is UTC."""
+
+    def utcoffset(self, dt: datetime | None) -> timedelta:  # noqa: ARG002 - given by the base class
+        """Return no offset."""
+        return timedelta(0)
+
+    def dst(self, dt: datetime | None) -> timedelta:  # noqa: ARG002
+        """Return no offset."""
+        return timedelta(0)
+
+    def tzname(self, dt: datetime | None) -> str:  # noqa: ARG002
+        """Return "UTC"."""
+        return "UTC"
+
+    def __repr__(self) -> str:
+        return "qdb.tz"
+
+    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
+        return type(self), ()
+
+
+tz = TimeZone()
+"""The time zone of every datetime that the clients return."""
+
+
+Expiry = datetime | timedelta | int | float | None
+"""When an entry expires: a datetime (a naive one means UTC), a timedelta from now, seconds
+since the epoch, or None for never. Milliseconds count, what is finer does not."""
+
+
+def to_milliseconds(expiry: Expiry, now: float) -> int:
+    """Return an expiry as engines take it. `now` is in seconds since the epoch.
+
+    Raises:
+        TypeError: It is of another type.
+        InvalidArgument: It is more than five minutes ago, or is not a time at all.
+
+    """
+    if expiry is None:
+        return NEVER
+    if isinstance(expiry, datetime):
+        # By offset, for an aware datetime of another time zone is a point in time as well.
+        aware = expiry if expiry.utcoffset() is not None else expiry.replace(tzinfo=UTC)
+        milliseconds = (aware - _EPOCH) // _MILLISECOND
+    elif isinstance(expiry, timedelta):
+        milliseconds = round(now * 1000) + expiry // _MILLISECOND
+    elif isinstance(expiry, int | float) and not isinstance(expiry, bool):
+        try:
+            milliseconds = int(expiry * 1000)
+        except (OverflowError, ValueError):
+            raise _invalid(f"{expiry!r} is not a time") from None
+    else:
+        raise TypeError(
+            "an expiry must be a datetime, a timedelta, seconds since the epoch, or None, "
+            f"not {type(expiry).__name__}"
+        )
+    if milliseconds < now * 1000 - _CLOCKS_DIFFER:
+        raise _invalid(f"the expiry {expiry!r} is in the past")
+    if milliseconds >= 2**63:
+        raise _invalid(f"the expiry {expiry!r} is too far away; None is never")
+    return max(1, milliseconds)
+
+
+def milliseconds_from_now(delta: timedelta | float) -> int:
+    """Return the milliseconds in a timedelta or in a number of seconds.
+
+    Raises:
+        TypeError: It is of another type.
+        InvalidArgument: It is negative, or not a number.
+
+    """
+    if isinstance(delta, timedelta):
+        milliseconds = delta // _MILLISECOND
+    elif isinstance(delta, int | float) and not isinstance(delta, bool):
+        try:
+            milliseconds = int(delta * 1000)
+        except (OverflowError, ValueError):
+            raise _invalid(f"{delta!r} is not a number of seconds") from None
+    else:
+        raise TypeError(
+            f"expires_from_now takes seconds or a timedelta, not {type(delta).__name__}"
+        )
+    if milliseconds < 0:
+        raise _invalid(f"the expiry {delta!r} is in the past")
+    if milliseconds >= 2**62:
+        raise _invalid(f"the expiry {delta!r} is too far away; use expires_at with None")
+    return milliseconds
+
+
+def from_milliseconds(milliseconds: int) -> datetime | None:
+    """Return a time of expiry as a datetime in `tz`; None for never.
+
+    What lies beyond the year 9999 is the last moment of that year.
+    """
+    if milliseconds == NEVER:
+        return None
+    try:
+        return (_EPOCH + timedelta(milliseconds=milliseconds)).astimezone(tz)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=tz)
+
+
+def _invalid(detail: str) -> Exception:
+    return error_for(ErrorCode.INVALID_ARGUMENT, detail)
+
+
+@dataclass(frozen=True)
+class RemoteNode:
+    """A node of a cluster: host name or address, and port.
+
+    Raises `TypeError` and `ValueError` for what can't be a host or a port.
+    """
+
+    address: str
+    port: int = DEFAULT_PORT
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.address, str):
+            raise TypeError(f"address must be text, not {type(self.address).__name__}")
+        if isinstance(self.port, bool) or not isinstance(self.port, int):
+            raise TypeError(f"port must be a whole number, not {type(self.port).__name__}")
+        if not 0 < self.port < 65536:
+            raise ValueError(f"port must be from 1 to 65535, not {self.port}")
+        matched = _AUTHORITY.fullmatch(self.authority)
+        if matched is None or matched["host"] != self.authority.rpartition(":")[0]:
+            raise ValueError(f"{self.address!r} is not a host name or address")
+
+    @property
+    def authority(self) -> str:
+        """The node as it stands in a URI: `host:port`, an IPv6 address in brackets."""
+        host = self.address
+        if ":" in host and not host.startswith("["):
+            host = f"[{host}]"
+        return f"{host}:{self.port}"
+
+    @property
+    def error(self) -> int:
+        """Always that of an error variable nobody has set; the 1.x API wrote into it."""
+        return int(ErrorCode.UNINITIALIZED)
+
+    def c_type(self) -> ctypes.Structure:
+        """Return the node as the structure of the C API; it keeps its own copy of the text."""
+        return _CRemoteNode(self.address.encode(), self.port)
+
+    def __str__(self) -> str:
+        return self.authority
+
+
+class _CRemoteNode(ctypes.Structure):
+    _fields_ = (("address", ctypes.c_char_p), ("port", ctypes.c_ushort))
+
+
+def parse_node(text: str) -> RemoteNode:
+    """Return the node that `host`, `host:port` or `qdb://host:port` names.
+
+    Raises `ValueError` if it is none of these.
+    """
+    nodes = parse_nodes(text if "://" in text else f"qdb://{text}")
+    if len(nodes) != 1:
+        raise ValueError(f"{text!r} is more than one node")
+    return nodes[0]
+
+
+def parse_nodes(uri: str) -> tuple[RemoteNode, ...]:
+    """Return the nodes of `qdb://host:port[,host:port...]`. Raises `ValueError`."""
+    scheme, separator, rest = uri.partition("://")
+    if scheme != "qdb" or not separator:
+        raise ValueError(f"{uri!r} is not a URI of the form qdb://host:port[,host:port...]")
+    nodes = []
+    for part in rest.removesuffix("/").split(","):
+        matched = _AUTHORITY.fullmatch(part)
+        if matched is None:
+            # Not the text: what stands before an @ may be a password.
+            raise ValueError(
+                "the URI has a node that is not host:port; users and keys go into SessionOptions"
+            )
+        nodes.append(RemoteNode(matched["host"].strip("[]"), int(matched["port"] or DEFAULT_PORT)))
+    return tuple(nodes)
+
+
+class Operations(IntEnum):
+    """What a request of a batch does."""
+
+    uninitialized = -1
+    get_alloc = 0
+    put = 1
+    update = 2
+    remove = 3
+    cas = 4
+    get_update = 5
+    get_remove = 6
+    remove_if = 7
+
+
+_KINDS = {
+    Operations.get_alloc: Kind.BLOB_GET,
+    Operations.put: Kind.BLOB_PUT,
+    Operations.update: Kind.BLOB_UPDATE,
+    Operations.remove: Kind.BLOB_REMOVE,
+    Operations.cas: Kind.BLOB_CAS,
+    Operations.get_update: Kind.BLOB_GET_AND_UPDATE,
+    Operations.get_remove: Kind.BLOB_GET_AND_REMOVE,
+    Operations.remove_if: Kind.BLOB_REMOVE_IF,
+}
+
+
+@dataclass
+class BatchRequest:
+    """A request within a batch run.
+
+    `content` is for put, update, cas and get_update, `comparand` for cas and remove_if,
+    `expiry` (see `Expiry`) for whatever takes content; None is empty content.
+    """
+
+    op_type: Operations | int
+    alias: Any = None
+    content: Any = None
+    comparand: Any = None
+    expiry: Expiry = None
+
+    @property
+    def kind(self) -> Kind:
+        """The operation for an engine; `ValueError` if there is no such operation."""
+        try:
+            return _KINDS[Operations(self.op_type)]
+        except (KeyError, ValueError):
+            raise ValueError(
+                f"{self.op_type!r} is not an operation of a batch; use one of qdb.Operations"
+            ) from None
+
+    def cpp_type(self, handle: object = None, now: float = 0.0) -> Operation:  # noqa: ARG002 - documented, and of no use here
+        """Return the low-level value that engines take. Content must be bytes by now."""
+        return Operation(
+            self.kind,
+            self.alias,
+            b"" if self.content is None else self.content,
+            b"" if self.comparand is None else self.comparand,
+            to_milliseconds(self.expiry, now),
+        )
+
+    def pickle(self) -> Self:
+        """Return a copy with content and comparand pickled, as far as they are there."""
+        pickled = copy.copy(self)
+        if self.content is not None:
+            pickled.content = DEFAULT_PICKLER.dump(self.content)
+        if self.comparand is not None:
+            pickled.comparand = DEFAULT_PICKLER.dump(self.comparand)
+        return pickled
+
+
+class BatchResult:
+    """The result of one request of a batch run.
+
+    `type` is the operation and `alias` the alias of the request; `error` is 0 or a code of
+    `ErrorCode`; `result` is the content, or None if there is none to give. `failure` is
+    the exception if the content is there and can't be unpickled.
+    """
+
+    __slots__ = ("alias", "error", "failure", "result", "type")
+
+    type: Operations | int
+    alias: Any
+    error: int
+    result: Any
+    failure: Exception | None
+
+    def __init__(self, br: Any) -> None:  # noqa: ANN401 - whatever has these attributes
+        """Copy whatever has the attributes of a result."""
+        self.type = br.type
+        self.alias = br.alias
+        self.error = br.error
+        self.result = br.result
+        self.failure = getattr(br, "failure", None)
+
+    @classmethod
+    def of(
+        cls,
+        request: BatchRequest,
+        outcome: Outcome,
+        result: object,
+        failure: Exception | None = None,
+    ) -> Self:
+        """Return what became of `request`."""
+        made = cls.__new__(cls)
+        made.type = request.op_type
+        made.alias = request.alias
+        made.error = int(ErrorCode.OK) if outcome.ok else outcome.error
+        made.result = result
+        made.failure = failure
+        return made
+
+    @property
+    def ok(self) -> bool:
+        """Whether the operation was successful."""
+        return self.error == ErrorCode.OK
+
+    def unpickle(self) -> Self:
+        """Return a copy with the result unpickled; only plain data is let in."""
+        unpickled = copy.copy(self)
+        if self.result is not None:
+            unpickled.result = DEFAULT_PICKLER.load(self.result)
+        return unpickled
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BatchResult):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in BatchResult.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        outcome = "ok" if self.ok else make_error_string(self.error)
+        return f"<BatchResult {self.type!r} of {self.alias!r}: {outcome}>"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryMetadata:
+    """What the store knows about an entry. `size` is in bytes, `expiry` None for never."""
+
+    type: EntryType
+    size: int
+    modified: datetime
+    expiry: datetime | None
+    reference: tuple[int, int, int, int]
+
+    @classmethod
+    def of(cls, metadata: Metadata) -> Self:
+        """Return the metadata of an engine with datetimes in it."""
+        modified = from_milliseconds(metadata.modified // 1_000_000)
+        return cls(
+            metadata.type,
+            metadata.size,
+            _EPOCH.astimezone(tz) if modified is None else modified,
+            from_milliseconds(metadata.expiry // 1_000_000),
+            metadata.reference,
+        )
+
+
+def copies(requests: Iterable[BatchRequest]) -> list[BatchRequest]:
+    """Return the requests of a batch, each checked to be one; `TypeError`, `ValueError`."""
+    checked = []
+    for number, request in enumerate(requests):
+        if not isinstance(request, BatchRequest):
+            raise TypeError(
+                f"request {number} of the batch is not a BatchRequest but {type(request).__name__}"
+            )
+        request.kind  # noqa: B018 - raises for an unknown operation
+        checked.append(dataclasses.replace(request))
+    return checked

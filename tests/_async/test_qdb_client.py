@@ -1,0 +1,246 @@
+import datetime
+import uuid
+
+import pytest
+
+from storekit import qdb
+from storekit.errors import ClientClosed
+from storekit.options import RetryPolicy
+from storekit.qdb import AsyncClient, AsyncRawClient
+from tests.support.qdb_faults import FaultyEngine
+
+NODE = "127.0.0.1:2836"
+UTC = datetime.UTC
+
+
+async def test_what_is_put_is_got():
+    async with AsyncRawClient("embedded:") as client:
+        await client.put("alias", b"content")
+        assert await client.get("alias") == b"content"
+        assert bytes(await client.get_view("alias")) == b"content"
+        await client.update("alias", "té")
+        assert await client.get(b"alias") == "té".encode()
+        with pytest.raises(qdb.AliasAlreadyExists):
+            await client.put("alias", b"")
+
+
+@pytest.mark.parametrize("content", [b"", bytearray(b"ab"), memoryview(b"ab"), b"x" * 3_000_000])
+async def test_content_comes_back_as_bytes(content):
+    async with AsyncRawClient("embedded:") as client:
+        await client.put("a", content)
+        got = await client.get("a")
+        assert type(got) is bytes
+        assert got == bytes(content)
+
+
+async def test_changes_in_one_step():
+    async with AsyncRawClient("embedded:") as client:
+        await client.put("a", b"1")
+        assert await client.get_update("a", b"2") == b"1"
+        assert await client.compare_and_swap("a", b"3", b"other") == b"2"
+        assert await client.compare_and_swap("a", b"3", b"2") == b"2"
+        with pytest.raises(qdb.UnmatchedContent):
+            await client.remove_if("a", b"2")
+        assert await client.get("a") == b"3"
+        await client.remove_if("a", b"3")
+        await client.put("a", b"4")
+        assert await client.get_remove("a") == b"4"
+        with pytest.raises(qdb.AliasNotFound):
+            await client.remove("a")
+
+
+async def test_expiry_is_given_and_told_in_utc():
+    async with AsyncRawClient("embedded:") as client:
+        zone = datetime.timezone(datetime.timedelta(hours=5))
+        moment = datetime.datetime(2190, 1, 1, 12, 0, 0, 123_000, tzinfo=zone)
+        await client.put("a", b"", moment)
+        expiry = await client.get_expiry_time("a")
+        assert expiry == moment
+        assert expiry.tzinfo is qdb.tz
+        await client.expires_at("a", datetime.datetime(2190, 1, 1))  # noqa: DTZ001 - naive means UTC
+        assert await client.get_expiry_time("a") == datetime.datetime(2190, 1, 1, tzinfo=UTC)
+        await client.expires_at("a", None)
+        assert await client.get_expiry_time("a") is None
+        await client.expires_from_now("a", 60)
+        left = await client.get_expiry_time("a") - datetime.datetime.now(UTC)
+        assert datetime.timedelta(seconds=50) < left <= datetime.timedelta(seconds=60)
+        await client.update("a", b"")
+        assert await client.get_expiry_time("a") is None
+        assert (await client.get_metadata("a")).expiry is None
+
+
+async def test_aliases_are_found():
+    async with AsyncClient("embedded:") as client:
+        for alias in ("ab1", "ab2", "b1"):
+            await client.put(alias, 1)
+        assert await client.prefix_get("ab") == ["ab1", "ab2"]
+        assert await client.prefix_get("none") == []
+        assert await client.prefix_count("ab") == 2
+        assert sorted(await client.suffix_get("1")) == ["ab1", "b1"]
+        assert len(await client.prefix_get("ab", 1)) == 1
+        await client.remove_all()
+        assert await client.prefix_get("ab") == []
+
+
+async def test_integers_and_tags():
+    async with AsyncClient("embedded:") as client:
+        await client.int_put("i", 2**63 - 2)
+        assert await client.int_add("i", 1) == 2**63 - 1
+        with pytest.raises(qdb.OutOfRange):
+            await client.int_add("i", 1)
+        await client.int_update("i", -5)
+        assert await client.int_get("i") == -5
+        with pytest.raises(qdb.IncompatibleType):
+            await client.get("i")
+        await client.attach_tag("i", "t")
+        with pytest.raises(qdb.TagAlreadySet):
+            await client.attach_tag("i", "t")
+        assert await client.has_tag("i", "t")
+        assert await client.get_tags("i") == ["t"]
+        assert await client.get_tagged("t") == ["i"]
+        await client.detach_tag("i", "t")
+        assert not await client.has_tag("i", "t")
+        with pytest.raises(ValueError, match="64 bits"):
+            await client.int_put("j", 2**63)
+        with pytest.raises(TypeError):
+            await client.int_put("j", True)
+
+
+async def test_a_client_keeps_any_object_under_any_object():
+    async with AsyncClient("embedded:") as client:
+        for alias in (1, 1.5, ("a", 2), b"raw", None, uuid.UUID(int=5), "text", "\x10text"):
+            value = {"alias": alias}
+            await client.put(alias, value)
+            assert await client.get(alias) == value
+        assert await client.prefix_get("text") == ["text"]
+        assert await client.compare_and_swap("text", 2, {"alias": "text"}) == {"alias": "text"}
+        assert await client.get("text") == 2
+
+
+async def test_a_node_describes_itself():
+    async with AsyncClient("embedded:") as client:
+        assert (await client.node_status(qdb.RemoteNode("127.0.0.1")))["entries"]
+        assert (await client.node_config(NODE))["local"]
+        assert (await client.node_topology(f"qdb://{NODE}"))["center"]["endpoint"] == NODE
+        with pytest.raises(qdb.QuasardbException, match=r"127\.0\.0\.1:1"):
+            await client.node_status("127.0.0.1:1")
+        with pytest.raises(TypeError):
+            await client.node_status(5)
+        with pytest.raises(qdb.QuasardbException):
+            await client.stop_node(NODE, "test")
+
+
+@pytest.mark.parametrize(
+    ("alias", "error"),
+    [
+        ("", qdb.InvalidArgument),
+        ("a\0b", qdb.InvalidArgument),
+        ("\ud800", qdb.InvalidArgument),
+        (b"\xff", qdb.InvalidArgument),
+        ("é" * 513, qdb.AliasTooLong),
+        ("..a", qdb.ReservedAlias),
+        (5, TypeError),
+        (None, TypeError),
+    ],
+)
+async def test_bad_aliases_are_refused_before_anything_is_sent(alias, error):
+    engine = FaultyEngine()
+    async with AsyncRawClient("fake", engine=engine) as client:
+        sent = engine.calls
+        for call in (client.put, client.update, client.get_update):
+            with pytest.raises(error):
+                await call(alias, b"")
+        for call in (client.remove, client.get_remove, client.expires_at):
+            with pytest.raises(error):
+                await (call(alias, None) if call == client.expires_at else call(alias))
+        if error is not qdb.ReservedAlias:
+            with pytest.raises(error):
+                await client.get(alias)
+            with pytest.raises(error):
+                await client.prefix_get(alias)
+        assert engine.calls == sent
+
+
+@pytest.mark.parametrize("expiry", [datetime.datetime(2020, 1, 1, tzinfo=UTC), -5, 1e300])
+async def test_bad_times_are_refused(expiry):
+    async with AsyncRawClient("embedded:") as client:
+        with pytest.raises(qdb.InvalidArgument):
+            await client.put("a", b"", expiry)
+        with pytest.raises(TypeError):
+            await client.put("a", b"", "tomorrow")
+        assert await client.prefix_get("a") == []
+
+
+async def test_bad_content_and_options_are_refused():
+    async with AsyncRawClient("embedded:") as client:
+        with pytest.raises(TypeError, match="Client pickles"):
+            await client.put("a", 5)
+        with pytest.raises(TypeError):
+            await client.prefix_get("a", "5")
+    for wrong in (5, b"qdb://a", [5]):
+        with pytest.raises(TypeError):
+            AsyncRawClient(wrong)
+    for wrong in ("http://a", "qdb://", "qdb://a:99999", "qdb://user:secret@host:1", []):
+        with pytest.raises(ValueError) as caught:
+            AsyncRawClient(wrong)
+        assert "secret" not in str(caught.value)
+    with pytest.raises(ValueError):
+        AsyncRawClient("embedded:", timeout=0)
+    with pytest.raises(TypeError):
+        AsyncRawClient("embedded:", timeout="1")
+
+
+async def test_errors_say_what_was_asked_of_whom_and_no_content():
+    async with AsyncRawClient("embedded:") as client:
+        with pytest.raises(qdb.AliasNotFound) as caught:
+            await client.get_update("missing", b"secret content")
+        error = caught.value
+        assert (error.operation, error.alias, error.node) == ("get_update", "missing", "embedded:")
+        assert "secret" not in f"{error}{error!r}"
+
+
+async def test_a_closed_client_refuses():
+    client = AsyncRawClient("embedded:")
+    await client.put("a", b"")
+    await client.aclose()
+    await client.aclose()
+    with pytest.raises(ClientClosed):
+        await client.get("a")
+    with pytest.raises(ClientClosed):
+        await client.put("a", b"")
+    assert client.statistics().sessions == 0
+
+
+FAST = RetryPolicy(attempts=3, initial_backoff=0)
+
+
+async def test_reads_are_repeated_after_errors_that_pass():
+    engine = FaultyEngine({"a": b"1"})
+    async with AsyncRawClient("fake", engine=engine, retry=FAST) as client:
+        engine.fail_next(qdb.ErrorCode.CONNECTION_RESET, 2)
+        assert await client.get("a") == b"1"
+        assert engine.sessions_open == 1  # broken ones were replaced, and closed
+
+
+async def test_writes_whose_fate_is_unknown_are_not_repeated():
+    engine = FaultyEngine()
+    async with AsyncRawClient("fake", engine=engine, retry=FAST) as client:
+        engine.fail_next(qdb.ErrorCode.CONNECTION_RESET)
+        with pytest.raises(qdb.ConnectionFailed, match="put 'a' at fake"):
+            await client.put("a", b"")
+        engine.fail_next(qdb.ErrorCode.CONNECTION_REFUSED)
+        await client.put("a", b"")
+        engine.fail_next(qdb.ErrorCode.CONNECTION_REFUSED, 3)
+        with pytest.raises(qdb.ConnectionFailed) as caught:
+            await client.put("b", b"")
+        assert len(caught.value.__cause__.exceptions) == 2
+
+
+async def test_views_share_the_client_and_have_their_own_timeout():
+    async with AsyncRawClient("embedded:") as client:
+        view = client.with_timeout(5)
+        await view.put("a", b"1")
+        assert await client.get("a") == b"1"
+        assert await client.with_timeout(None).get("a") == b"1"
+        with pytest.raises(ValueError):
+            client.with_timeout(-1)
