@@ -5,6 +5,7 @@ that the 1.x API had for the same error, with one exception (see `QuasardbExcept
 """
 
 from enum import IntEnum
+from typing import Self
 
 from storekit.errors import StoreKitError
 
@@ -42,7 +43,8 @@ class ErrorCode(IntEnum):
 
     message: str
 
-    def __new__(cls, code: int, message: str) -> "ErrorCode":
+    def __new__(cls, code: int, message: str) -> Self:
+        """Make a member of a code and its message."""
         member = int.__new__(cls, code)
         member._value_ = code
         member.message = message
