@@ -26,7 +26,7 @@ def quickstart(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, with real servers where a Python 2.7 can be found."""
-    _install(session, "test", ".[trio,lz4]")
+    _install(session, "test", ".[trio,lz4,quasardb]")
     session.run("python", "-m", "pytest", *session.posargs)
 
 
@@ -38,12 +38,13 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
     session.run("lint-imports")
     session.run("python", "tools/generate_sync.py", "--check")
+    session.run("python", "tools/generate_qdb_bindings.py", "--check")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: the sources strictly, and the public interface for completeness."""
-    _install(session, "types", ".[trio,lz4]")
+    _install(session, "types", ".[trio,lz4,quasardb]")
     session.run("mypy")
     session.run("pyright", "--verifytypes", "storekit", "--ignoreexternal")
 
@@ -65,7 +66,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(python=["3.11", "3.12", "3.13", "3.14"])
 def all_pythons(session: nox.Session) -> None:
     """Run the tests on every Python that is supported and installed."""
-    _install(session, "test", ".[trio,lz4]")
+    _install(session, "test", ".[trio,lz4,quasardb]")
     session.run("python", "-m", "pytest", *session.posargs)
 
 
@@ -77,4 +78,8 @@ def build(session: nox.Session) -> None:
     session.run("python", "-m", "build", "--outdir", os.fspath(out))
     wheel = max(out.glob("*.whl"), key=lambda path: path.stat().st_mtime)
     session.install("--force-reinstall", os.fspath(wheel))
-    session.run("python", "-c", "import storekit.qcache as q; q.QClient, q.AsyncQClient")
+    session.run(
+        "python",
+        "-c",
+        "import storekit.qcache as q, storekit.qdb as d; q.QClient, q.AsyncQClient, d.Client",
+    )

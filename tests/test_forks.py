@@ -214,6 +214,15 @@ def test_a_child_does_not_wait_for_a_thread_of_its_parent_that_was_busy_in_the_p
     """)
 
 
+@forking
+def test_a_child_can_use_a_pool_that_a_thread_of_its_parent_was_about_to_use():
+    run_script("""
+        with sync_pool._guard:
+            in_child(use_sync)
+        use_sync()
+    """)
+
+
 class Connections:
     def __init__(self) -> None:
         self.made = 0
@@ -221,7 +230,8 @@ class Connections:
 
     async def connect(self, deadline: float | None) -> int:
         if self.gate is not None:
-            await self.gate.wait()
+            gate, self.gate = self.gate, None
+            await gate.wait()
         self.made += 1
         return self.made
 
@@ -230,7 +240,7 @@ class Connections:
 
 
 def make_pool(connections: Connections) -> AsyncPool[int]:
-    return AsyncPool(connections.connect, connections.close, limits=PoolLimits(max_size=1))
+    return AsyncPool(connections.connect, connections.close, limits=PoolLimits(max_size=2))
 
 
 async def use(pool: AsyncPool[int]) -> None:
@@ -252,14 +262,14 @@ async def test_another_event_loop_is_refused_while_a_connection_is_leased():
 
 async def test_another_event_loop_is_refused_while_a_connection_is_being_made():
     connections = Connections()
-    connections.gate = anyio.Event()
+    connections.gate = gate = anyio.Event()
     pool = make_pool(connections)
     async with anyio.create_task_group() as group:
         group.start_soon(pool.acquire)
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(OwnerMismatch, match="in use by another event loop"):
             await from_another_event_loop(pool)
-        connections.gate.set()
+        gate.set()
     assert pool.statistics().leased == 1
 
 

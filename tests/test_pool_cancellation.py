@@ -16,7 +16,7 @@ from storekit.core._async.retry import AsyncRetrier, Repeat
 from storekit.core._async.single_flight import AsyncSingleFlight
 from storekit.errors import ClientClosed, PoolError
 from storekit.options import PoolLimits, RetryPolicy
-from tests.support.concurrency import Clock
+from tests.support.concurrency import PATIENCE, Clock
 from tests.support.concurrency._async import until
 
 checkpoint = anyio.lowlevel.checkpoint
@@ -359,7 +359,7 @@ class Waiters:
 
     async def _wait(self, number: int) -> None:
         with self.scopes[number]:
-            self.leases[number] = await self.pool.acquire()
+            self.leases[number] = await self.pool.acquire(timeout=PATIENCE)
 
 
 async def test_a_connection_handed_to_a_cancelled_caller_goes_to_the_next_in_line():

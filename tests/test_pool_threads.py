@@ -1,18 +1,21 @@
 """The generated pool under many threads at once."""
 
 import random
-import sys
 import threading
+import time
+from types import FrameType
+from typing import Any
 
 import pytest
 
+from storekit.core._sync import pool
 from storekit.core._sync.pool import Pool
 from storekit.errors import ClientClosed, PoolFull, PoolTimeout
 from storekit.options import PoolLimits
 from tests.support.concurrency._sync import Crew, until
 
 THREADS = 16
-ROUNDS = 250
+ROUNDS = 50
 
 
 class Socket:
@@ -73,13 +76,21 @@ class World:
             self.outcomes.append("used")
 
 
+def switch_at_random(frame: FrameType, event: str, argument: object) -> Any:
+    """Let another thread run between any two lines of the pool, now and then."""
+    if frame.f_code.co_filename != pool.__file__:
+        return None
+    if random.random() < 0.1:
+        time.sleep(0)
+    return switch_at_random
+
+
 @pytest.fixture(autouse=True)
-def switch_threads_often():
-    """Threads take turns a hundred times as often as usual."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(5e-5)
+def threads_that_switch_often():
+    before = threading.gettrace()
+    threading.settrace(switch_at_random)
     yield
-    sys.setswitchinterval(interval)
+    threading.settrace(before)
 
 
 @pytest.mark.parametrize("max_waiting", [None, 4])
