@@ -63,7 +63,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.qcache", *session.posargs)
 
 
-@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
+@nox.session(python=["3.11", "3.12", "3.13"])
 def all_pythons(session: nox.Session) -> None:
     """Run the tests on every Python that is supported and installed."""
     _install(session, "test", ".[trio,lz4,quasardb]")

@@ -161,7 +161,7 @@ async def test_many_calls_cancelled_at_random_moments(
         assert await client.get("key", {}) is not None
 
 
-async def test_when_the_caller_who_probes_is_cancelled_the_next_one_probes(
+async def test_a_cancelled_caller_leaves_the_probe_to_the_others(
     start_node: Callable[..., StubNode],
 ) -> None:
     node = start_node(resets)
@@ -169,7 +169,13 @@ async def test_when_the_caller_who_probes_is_cancelled_the_next_one_probes(
     async with AsyncQClient([node.url], WAIT, WAIT, retry=policy) as client:
         with pytest.raises(Exception, match="lost the connection"):
             await client.get("key", {})
-        node.answer = silent
+        opened = threading.Event()
+
+        def when_opened(request: Request) -> Answer:
+            assert opened.wait(WAIT)
+            return well(request)
+
+        node.answer = when_opened
         first = anyio.CancelScope()
         results = []
 
@@ -186,11 +192,12 @@ async def test_when_the_caller_who_probes_is_cancelled_the_next_one_probes(
                 await until(node, lambda node: len(node.probes) == 1)
                 group.start_soon(ask)
                 await anyio.wait_all_tasks_blocked()
-                node.answer = well
                 first.cancel()
+                await anyio.wait_all_tasks_blocked()
+                opened.set()
         assert len(results) == 1
         assert results[0] is not None
-    assert len(node.probes) == 2
+    assert len(node.probes) == 1
 
 
 async def test_closing_lets_a_call_under_way_finish(start_node: Callable[..., StubNode]) -> None:

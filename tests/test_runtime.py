@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import importlib
 import logging
 import socket
 import threading
+import weakref
 from collections.abc import Awaitable
 
 import anyio
@@ -26,7 +28,7 @@ from storekit.core.runtime._async import (
     run_all,
     shielded,
 )
-from storekit.core.sockets._async import look_up, wait_readable, wait_writable
+from storekit.core.sockets._async import SocketReader, look_up, wait_readable, wait_writable
 from tests.support.concurrency._async import until
 
 
@@ -603,3 +605,58 @@ async def test_background_tasks_that_ended_are_forgotten():
     await anyio.wait_all_tasks_blocked()
     assert not background._running
     assert not background._tasks
+
+
+async def test_a_call_without_a_limit_outlasts_the_limit_of_the_call_before(pair):
+    left, right = pair
+    reader = SocketReader(left)
+    right.send(b"first")
+    assert await reader.receive(10, monotonic() + 0.05) == b"first"
+    received = []
+
+    async def receive() -> None:
+        received.append(await reader.receive(10, None))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(receive)
+        assert not await Event().wait(0.15)  # well past the first limit
+        right.send(b"second")
+    reader.stop()
+    assert received == [b"second"]
+
+
+async def test_a_loop_does_not_keep_a_reader_alive(pair):
+    left, right = pair
+    reader = SocketReader(left)
+    right.send(b"data")
+    await reader.receive(10, monotonic() + 60)
+    alive = weakref.ref(reader)
+    del reader
+    gc.collect()
+    assert alive() is None
+    with pytest.raises(TimeoutError):  # nor is anything left in the way of another
+        await SocketReader(left).receive(10, monotonic())
+
+
+async def test_what_arrives_while_nobody_asks_stays_in_the_kernel(pair):
+    left, right = pair
+    reader = SocketReader(left)
+    right.send(b"asked")
+    await reader.receive(10, monotonic() + 60)
+    right.send(b"unasked")
+    for _ in range(5):
+        await checkpoint()
+    assert left.recv(10) == b"unasked"
+    reader.stop()
+
+
+async def test_what_has_ended_says_so_even_if_it_never_began():
+    ended = []
+    background = BackgroundTasks()
+
+    async def work() -> None:
+        raise AssertionError("cancelled before it began")
+
+    background.start(work, lambda: ended.append(True))
+    await background.aclose()
+    assert ended == [True]

@@ -238,3 +238,22 @@ def test_an_error_in_a_background_thread_is_logged(caplog):
     (record,) = caplog.records
     assert record.name == "storekit"
     assert record.exc_info[1] is error
+
+
+def test_a_thread_that_cannot_be_had_leaves_nothing_behind(monkeypatch):
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    background = BackgroundTasks()
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="can't start"):
+        background.start(lambda: None)
+    background.close()
+
+
+def test_what_has_ended_says_so():
+    ended = threading.Event()
+    background = BackgroundTasks()
+    background.start(lambda: None, ended.set)
+    assert ended.wait(10)
+    background.close()

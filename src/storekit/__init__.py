@@ -8,7 +8,7 @@ from storekit.errors import (
     PoolTimeout,
     StoreKitError,
 )
-from storekit.options import PoolLimits, RetryPolicy, Timeouts
+from storekit.options import PoolLimits, RetryPolicy
 
 __all__ = [
     "ClientClosed",
@@ -19,5 +19,4 @@ __all__ = [
     "PoolTimeout",
     "RetryPolicy",
     "StoreKitError",
-    "Timeouts",
 ]

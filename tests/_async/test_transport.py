@@ -397,17 +397,19 @@ async def test_a_body_of_another_length_than_announced_is_an_error(announced):
             assert await fetch(transport, f"{server.url}next") == (200, b"/next ")
 
 
-async def test_an_error_of_the_body_reaches_the_caller_and_ends_the_connection():
-    class Broken(Exception):
-        pass
+class Broken(Exception):
+    """An error of the caller's."""
 
+
+@pytest.mark.parametrize("kind", [Broken, FileNotFoundError, TimeoutError])
+async def test_an_error_of_the_body_reaches_the_caller_and_ends_the_connection(kind):
     async def pieces() -> AsyncIterator[bytes]:
         yield b"x"
-        raise Broken
+        raise kind
 
     with StubServer(lambda peer: peer.hold_open(), echo) as server:
         async with AsyncHTTPTransport() as transport:
-            with pytest.raises(Broken):
+            with pytest.raises(kind):
                 await fetch(transport, server.url, "POST", content=pieces())
             assert counts(transport) == (0, 0)
             await call_blocking(server.wait_ended)
@@ -1188,3 +1190,17 @@ async def test_the_script_of_a_connection_that_ends_is_over():
             await fetch(transport, server.url)
         await call_blocking(server.wait_ended)
     assert ended == ["gone"]
+
+
+async def test_connections_can_be_made_ahead():
+    with StubServer(*[lambda peer: peer.hold_open()] * 2) as server:
+        async with AsyncHTTPTransport(limits=PoolLimits(min_size=2)) as transport:
+            await transport.warm_up(server.url, connect_timeout=10)
+            assert counts(transport) == (2, 0)
+
+
+async def test_connections_ahead_to_a_server_that_is_not_there():
+    with refusing_port() as port:
+        async with AsyncHTTPTransport(limits=PoolLimits(min_size=1)) as transport:
+            with pytest.raises(httpx.ConnectError):
+                await transport.warm_up(f"http://127.0.0.1:{port}/")

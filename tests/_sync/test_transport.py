@@ -391,17 +391,19 @@ def test_a_body_of_another_length_than_announced_is_an_error(announced):
             assert fetch(transport, f"{server.url}next") == (200, b"/next ")
 
 
-def test_an_error_of_the_body_reaches_the_caller_and_ends_the_connection():
-    class Broken(Exception):
-        pass
+class Broken(Exception):
+    """An error of the caller's."""
 
+
+@pytest.mark.parametrize("kind", [Broken, FileNotFoundError, TimeoutError])
+def test_an_error_of_the_body_reaches_the_caller_and_ends_the_connection(kind):
     def pieces() -> Iterator[bytes]:
         yield b"x"
-        raise Broken
+        raise kind
 
     with StubServer(lambda peer: peer.hold_open(), echo) as server:
         with HTTPTransport() as transport:
-            with pytest.raises(Broken):
+            with pytest.raises(kind):
                 fetch(transport, server.url, "POST", content=pieces())
             assert counts(transport) == (0, 0)
             call_blocking(server.wait_ended)
@@ -1178,3 +1180,17 @@ def test_the_script_of_a_connection_that_ends_is_over():
             fetch(transport, server.url)
         call_blocking(server.wait_ended)
     assert ended == ["gone"]
+
+
+def test_connections_can_be_made_ahead():
+    with StubServer(*[lambda peer: peer.hold_open()] * 2) as server:
+        with HTTPTransport(limits=PoolLimits(min_size=2)) as transport:
+            transport.warm_up(server.url, connect_timeout=10)
+            assert counts(transport) == (2, 0)
+
+
+def test_connections_ahead_to_a_server_that_is_not_there():
+    with refusing_port() as port:
+        with HTTPTransport(limits=PoolLimits(min_size=1)) as transport:
+            with pytest.raises(httpx.ConnectError):
+                transport.warm_up(f"http://127.0.0.1:{port}/")

@@ -41,10 +41,10 @@ def encode_head(method: str, target: bytes, headers: Iterable[tuple[bytes, bytes
         raise httpx.LocalProtocolError(f"{method!r} is no HTTP method")
     if not target or _BAD_IN_TARGET.search(target):
         raise httpx.LocalProtocolError(f"{target!r} is no HTTP request target")
-    return verb + b" " + target + b" HTTP/1.1\r\n" + _encode_headers(tuple(headers))
+    encode = _encode_headers_again if method == "GET" else _encode_headers
+    return verb + b" " + target + b" HTTP/1.1\r\n" + encode(tuple(headers))
 
 
-@lru_cache(maxsize=64)  # queries have the same headers each time; checking them takes 2 µs
 def _encode_headers(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     lines = []
     for name, value in headers:
@@ -55,6 +55,10 @@ def _encode_headers(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
         lines.append(name + b": " + value + b"\r\n")
     lines.append(b"\r\n")
     return b"".join(lines)
+
+
+# Queries have the same headers each time, and checking them takes 2 µs.
+_encode_headers_again = lru_cache(maxsize=64)(_encode_headers)
 
 
 class ResponseParser:

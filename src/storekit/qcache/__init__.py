@@ -6,6 +6,8 @@ loads neither: each comes with its own half of the library on first use.
 
 from typing import TYPE_CHECKING
 
+from storekit.core.tls import Cert, Verify
+from storekit.qcache.compression import Compression
 from storekit.qcache.errors import (
     AuthenticationFailed,
     ClientBusy,
@@ -29,6 +31,7 @@ from storekit.qcache.errors import (
 )
 from storekit.qcache.nodes import NodeReport, NodeStatistics, NodeStatus
 from storekit.qcache.result import QueryResult, Row
+from storekit.qcache.wire import Content, Headers
 
 if TYPE_CHECKING:
     from storekit.qcache._async.client import AsyncQClient
@@ -37,11 +40,15 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncQClient",
     "AuthenticationFailed",
+    "Cert",
     "ClientBusy",
+    "Compression",
     "ConnectionLost",
+    "Content",
     "DatasetChanged",
     "DatasetMissing",
     "GarbledResponse",
+    "Headers",
     "MalformedQueryException",
     "NoCacheAvailable",
     "NodeReport",
@@ -61,6 +68,7 @@ __all__ = [
     "UnexpectedServerResponse",
     "UnsupportedAcceptType",
     "UnsupportedContentType",
+    "Verify",
 ]
 
 

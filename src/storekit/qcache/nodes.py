@@ -92,7 +92,6 @@ class Outage:
     diagnosis: Diagnosis
     next_probe: float
     probes: int = 0
-    probing: bool = False
 
 
 def probe_pause(probes: int, rng: float) -> float:
@@ -113,6 +112,9 @@ def diagnose(node: str, error: httpx.TransportError) -> Diagnosis:
     if isinstance(error, httpx.ConnectError):
         reason = f"no connection to {node}: {what}"
         return Diagnosis(NodeUnreachable, reason, "connection_error", reached=False)
+    if isinstance(error, httpx.WriteTimeout):
+        reason = f"{node} took no more of the request; raise write_timeout= if it may be busy long"
+        return Diagnosis(NodeTimeout, reason, "read_timeout", reached=True)
     if isinstance(error, httpx.TimeoutException):
         reason = f"{node} was silent for too long; raise read_timeout= if it may take that long"
         return Diagnosis(NodeTimeout, reason, "read_timeout", reached=True)

@@ -58,7 +58,12 @@ class QueryResult:
         """Return the rows, whatever the format. The values of a CSV result are all text."""
         if self.content_type == "text/csv":
             text = io.StringIO(self.content.decode(), newline="")
-            return list(csv.DictReader(text, strict=True))
+            try:
+                return list(csv.DictReader(text, strict=True))
+            except csv.Error as error:  # a cell above 128 KiB, for one
+                raise ValueError(
+                    f"the CSV cannot be read: {error}; ask for JSON, or read `content`"
+                ) from error
         return self.json()
 
     def __iter__(self) -> Iterator[Row]:

@@ -48,7 +48,7 @@ class HashRing:
     def node_for(self, key: str) -> str | None:
         """Return the node that holds `key`, None when all nodes are out."""
         points, owners, out = self._points, self._owners, self._out
-        start = bisect_right(points, _hash(key))
+        start = bisect_right(points, _hash_of_key(key) if len(key) <= 200 else _hash(key))
         for step in range(len(points)):
             owner = owners[(start + step) % len(points)]
             if owner is not None and owner not in out:
@@ -72,7 +72,9 @@ class HashRing:
         return len(self._out) < len(self.nodes)
 
 
-@lru_cache(maxsize=8192)  # a lookup costs a third of the hash, and keys come again
 def _hash(text: str) -> int:
     digest = md5(text.encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest[:4], "little")
+
+
+_hash_of_key = lru_cache(maxsize=8192)(_hash)  # a third of the time, and keys come again

@@ -25,6 +25,7 @@ __all__ = [
     "authorization",
     "check_key",
     "check_node",
+    "check_query",
     "encode_content",
     "encode_query",
     "encode_stand_ins",
@@ -74,6 +75,7 @@ class Call(NamedTuple):
     writes: bool = False
     aftermath: str = ""  # what a write that failed may have left behind
     read_timeout: float | None = None  # seconds; None for the client's own
+    write_timeout: float | None = None  # the same
 
 
 class Reply(NamedTuple):
@@ -111,7 +113,8 @@ def check_node(node: str) -> httpx.URL:
     well_formed = url.scheme in ("http", "https") and url.host and (url.port or 80) < 65536
     if not well_formed or url.query or url.fragment:
         raise ValueError(f"a node must be a URL such as 'http://host:9401', not {node!r}")
-    return url if url.path.endswith("/") else url.copy_with(path=url.path + "/")
+    path = url.raw_path
+    return url if path.endswith(b"/") else url.copy_with(raw_path=path + b"/")
 
 
 def authorization(auth: tuple[str, str]) -> str:
@@ -134,10 +137,16 @@ def authorization(auth: tuple[str, str]) -> str:
     return "Basic " + b64encode(credentials).decode()
 
 
-def encode_query(query: Mapping[str, object]) -> str:
-    """Return a query as JSON. `TypeError` if it is no mapping, or JSON cannot express it."""
+def check_query(query: Mapping[str, object]) -> Mapping[str, object]:
+    """Return `query` if it is a mapping."""
     if not isinstance(query, Mapping):
         raise TypeError(f"a query must be a dict, not {type(query).__name__}")
+    return query
+
+
+def encode_query(query: Mapping[str, object]) -> str:
+    """Return a query as JSON. `TypeError` if it is no mapping, or JSON cannot express it."""
+    check_query(query)
     try:
         return _JSON.encode(query)
     except (TypeError, ValueError) as error:

@@ -28,6 +28,10 @@ class ExchangeLimits:
         self.deadline: float | None = request.extensions.get("deadline")
 
 
+class _SendFailed(Exception):  # caused by the OSError; one of the caller's is none of ours
+    pass
+
+
 class HTTPConnection:
     """Speaks HTTP/1.1 over one stream. Any error leaves it fit only for closing."""
 
@@ -63,15 +67,22 @@ class HTTPConnection:
             elif chunked:
                 self._send_chunked(head, request, limits)
             else:
-                self._stream.send(head, limits.write, limits.deadline)
-        except OSError as error:
+                self._write(head, limits)
+        except _SendFailed as failed:
             self._sent_all = False
             # A server that refuses a large upload answers and closes. The answer says
             # more than the broken pipe, if it got here.
             if not self._was_answered(limits):
+                error = failed.__cause__
                 raise _httpx_error(error, httpx.WriteTimeout, httpx.WriteError, request) from error
         while not self.parser.head_done:
             self.receive(request, limits)
+
+    def _write(self, data: bytes, limits: ExchangeLimits) -> None:
+        try:
+            self._stream.send(data, limits.write, limits.deadline)
+        except OSError as error:
+            raise _SendFailed from error
 
     def _send_announced(
         self, head: bytes, left: int, request: httpx.Request, limits: ExchangeLimits
@@ -84,28 +95,28 @@ class HTTPConnection:
                 if left < 0:
                     break
                 if head and len(piece) <= 16384:  # one packet rather than two
-                    self._stream.send(head + piece, limits.write, limits.deadline)
+                    self._write(head + piece, limits)
                 else:
                     if head:
-                        self._stream.send(head, limits.write, limits.deadline)
-                    self._stream.send(piece, limits.write, limits.deadline)
+                        self._write(head, limits)
+                    self._write(piece, limits)
                 head = b""
         if left:
             raise httpx.LocalProtocolError(
                 "the request body is not as long as its Content-Length says", request=request
             )
         if head:
-            self._stream.send(head, limits.write, limits.deadline)
+            self._write(head, limits)
 
     def _send_chunked(self, head: bytes, request: httpx.Request, limits: ExchangeLimits) -> None:
-        self._stream.send(head, limits.write, limits.deadline)
+        self._write(head, limits)
         with _body(request) as pieces:
             for piece in pieces:
                 if not piece:  # an empty chunk would end the body
                     continue
                 chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
-                self._stream.send(chunk, limits.write, limits.deadline)
-        self._stream.send(b"0\r\n\r\n", limits.write, limits.deadline)
+                self._write(chunk, limits)
+        self._write(b"0\r\n\r\n", limits)
 
     def _was_answered(self, limits: ExchangeLimits) -> bool:
         """Read what the server sent while a request was still on its way."""
@@ -186,7 +197,7 @@ def _body(request: httpx.Request) -> Iterator[Iterator[bytes]]:
 
 
 def _httpx_error(
-    error: OSError,
+    error: BaseException | None,
     on_timeout: type[httpx.TimeoutException],
     on_error: type[httpx.NetworkError],
     request: httpx.Request,

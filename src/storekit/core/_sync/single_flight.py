@@ -5,7 +5,8 @@
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from storekit.core.runtime._sync import Event, Guard
+from storekit.core.runtime._sync import Event, Guard, current_owner
+from storekit.errors import OwnerMismatch
 
 __all__ = ["SingleFlight"]
 
@@ -14,10 +15,11 @@ T = TypeVar("T")
 
 
 class _Flight(Generic[T]):
-    __slots__ = ("error", "landed", "result")
+    __slots__ = ("error", "landed", "owner", "result")
 
     def __init__(self) -> None:
         self.landed = Event()
+        self.owner = current_owner()
         self.result: tuple[T] | None = None
         self.error: Exception | None = None
 
@@ -44,6 +46,10 @@ class SingleFlight(Generic[K, T]):
                     flight = self._flights[key] = _Flight()
             if leads:
                 return self._lead(key, flight, call)
+            if flight.owner != current_owner():
+                raise OwnerMismatch(
+                    f"another event loop is at work on {key!r}; give each event loop its own client"
+                )
             flight.landed.wait()
             if flight.result is not None:
                 return flight.result[0]

@@ -109,6 +109,20 @@ class HTTPTransport(httpx.BaseTransport):
             request=request,
         )
 
+    def warm_up(self, url: httpx.URL | str, connect_timeout: float | None = None) -> None:
+        """Open the connections to a server that `PoolLimits.min_size` asks for.
+
+        Raises as a request would.
+        """
+        request = httpx.Request("GET", url, extensions={"timeout": {"connect": connect_timeout}})
+        pool = self._pool_for(request)
+        try:
+            pool.fill(connect_timeout=connect_timeout)
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout("no connection in time", request=request) from error
+        except OSError as error:
+            raise httpx.ConnectError(str(error), request=request) from error
+
     def _pool_for(self, request: httpx.Request) -> Pool[HTTPConnection]:
         url = request.url
         scheme, host = url.scheme, url.host
@@ -120,6 +134,8 @@ class HTTPTransport(httpx.BaseTransport):
             if scheme not in _PORTS or not host:
                 raise httpx.UnsupportedProtocol(f"{scheme!r} is not http or https", request=request)
             pool = self._pools.setdefault(key, self._new_pool(*key))
+            if self._closed:  # by another thread, which may not have seen this pool
+                raise ClientClosed("the transport is closed; make a new one")
         return pool
 
     def _new_pool(self, scheme: str, host: str, port: int) -> Pool[HTTPConnection]:

@@ -5,7 +5,7 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,6 +17,7 @@ __all__ = [
     "BackgroundTasks",
     "Event",
     "Guard",
+    "Lazy",
     "call_blocking",
     "call_user_function",
     "checkpoint",
@@ -29,6 +30,9 @@ __all__ = [
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Lazy = AsyncGenerator[T, None]
+"""What a generator function of this world returns."""
 
 monotonic = time.monotonic
 sleep = anyio.sleep
@@ -136,8 +140,13 @@ class BackgroundTasks:
         self._running: dict[anyio.CancelScope, anyio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, call: Callable[[], Awaitable[None]]) -> None:
-        """Start `call` now. It must bound its own time; an error in it is logged."""
+    def start(
+        self, call: Callable[[], Awaitable[None]], ended: Callable[[], None] = lambda: None
+    ) -> None:
+        """Start `call` now. It must bound its own time; an error in it is logged.
+
+        `ended` is called once it is over, also if it was cancelled before it began.
+        """
         scope, finished = anyio.CancelScope(), anyio.Event()
 
         async def run() -> None:
@@ -147,13 +156,17 @@ class BackgroundTasks:
             except Exception:  # noqa: BLE001 - an error here has no caller that could get it
                 _log.exception("a background task of a storekit client failed")
             finally:
-                del self._running[scope]
+                end()
+
+        def end() -> None:
+            if self._running.pop(scope, None) is not None:
                 finished.set()
+                ended()
 
         self._running[scope] = finished
-        self._spawn(run)
+        self._spawn(run, end)
 
-    def _spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def _spawn(self, run: Callable[[], Coroutine[Any, Any, None]], end: Callable[[], None]) -> None:
         # A task group would tie the life of a client to one `async with` in one task, and
         # clients are also made at import time and closed by hand.
         loop = anyio.lowlevel.current_token().native_token
@@ -161,6 +174,8 @@ class BackgroundTasks:
             task = loop.create_task(run())
             self._tasks.add(task)  # the loop itself holds only a weak reference
             task.add_done_callback(self._tasks.discard)
+            # A loop that ends cancels tasks before they ran at all: then no `finally` runs.
+            task.add_done_callback(lambda _: end())
         else:
             import trio  # noqa: PLC0415 - loaded already: it is the loop that runs us
 

@@ -4,7 +4,7 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
@@ -12,6 +12,7 @@ __all__ = [
     "BackgroundTasks",
     "Event",
     "Guard",
+    "Lazy",
     "call_blocking",
     "call_user_function",
     "checkpoint",
@@ -24,6 +25,9 @@ __all__ = [
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Lazy = Generator[T, None, None]
+"""What a generator function of this world returns."""
 
 monotonic = time.monotonic
 sleep = time.sleep
@@ -57,10 +61,6 @@ class Event:
 def current_owner() -> object:
     """Return what a client belongs to while it is in use: any thread may use it."""
     return None
-
-
-def _remaining(until: float | None) -> float | None:
-    return None if until is None else max(0.0, until - monotonic())
 
 
 def shielded(call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
@@ -99,8 +99,11 @@ class BackgroundTasks:
     def __init__(self) -> None:
         self._running: set[threading.Thread] = set()
 
-    def start(self, call: Callable[[], None]) -> None:
-        """Start `call` now. It must bound its own time; an error in it is logged."""
+    def start(self, call: Callable[[], None], ended: Callable[[], None] = lambda: None) -> None:
+        """Start `call` now. It must bound its own time; an error in it is logged.
+
+        `ended` is called once it is over. Raises `RuntimeError` if no thread can be had.
+        """
 
         def run() -> None:
             try:
@@ -109,13 +112,18 @@ class BackgroundTasks:
                 _log.exception("a background thread of a storekit client failed")
             finally:
                 self._running.discard(threading.current_thread())
+                ended()
 
         thread = threading.Thread(target=run, name="storekit-background", daemon=True)
         self._running.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            self._running.discard(thread)
+            raise
 
     def close(self) -> None:
         """Wait for the end of what is running, at most 5 seconds: threads have no cancel."""
         until = monotonic() + 5
         for thread in list(self._running):
-            thread.join(_remaining(until))
+            thread.join(max(0.0, until - monotonic()))

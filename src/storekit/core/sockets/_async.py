@@ -5,8 +5,11 @@ and watchers add to that wait is as much as all that storekit itself does for it
 """
 
 import asyncio
+import math
 import socket
 import ssl
+import threading
+import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any
@@ -59,12 +62,23 @@ class SocketReader:
     until somebody does.
     """
 
-    __slots__ = ("_due", "_loop", "_outcome", "_size", "_sock", "_timer", "_until")
+    __slots__ = (
+        "__weakref__",
+        "_due",
+        "_loop",
+        "_outcome",
+        "_size",
+        "_sock",
+        "_thread",
+        "_timer",
+        "_until",
+    )
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._size = 0
         self._loop: asyncio.AbstractEventLoop | None = None  # the one that watches
+        self._thread = 0  # and where it runs
         self._outcome: asyncio.Future[bytes | Exception] | None = None
         self._until = 0.0  # when the call that waits is to end
         self._timer: asyncio.TimerHandle | None = None
@@ -93,10 +107,10 @@ class SocketReader:
         if self._loop is not loop:
             self.stop()
             try:
-                loop.add_reader(self._sock.fileno(), self._on_readable)
+                loop.add_reader(self._sock.fileno(), _on_readable, weakref.ref(self))
             except NotImplementedError:  # the default loop of Windows; anyio has a way round
                 return False
-            self._loop = loop
+            self._loop, self._thread = loop, threading.get_ident()
         return True
 
     async def _receive_on_asyncio(
@@ -105,10 +119,9 @@ class SocketReader:
         self._size = size
         outcome: asyncio.Future[bytes | Exception] = loop.create_future()
         self._outcome = outcome
-        if until is not None:
-            self._until = until
-            if self._timer is None or until < self._due:
-                self._set_timer(loop, until)
+        self._until = math.inf if until is None else until
+        if until is not None and (self._timer is None or until < self._due):
+            self._set_timer(loop, until)
         try:
             received = await outcome
         finally:
@@ -117,7 +130,8 @@ class SocketReader:
             raise received
         return received
 
-    def _on_readable(self) -> None:
+    def on_readable(self) -> None:
+        """Hand what arrived to the call that waits, if any."""
         outcome = self._outcome
         if outcome is None or outcome.done():
             self._unwatch()
@@ -135,24 +149,29 @@ class SocketReader:
         if self._timer is not None:
             self._timer.cancel()
         self._due = due
-        self._timer = loop.call_later(due - monotonic(), self._on_timer, loop)
+        self._timer = loop.call_later(due - monotonic(), _on_timer, weakref.ref(self), loop)
 
-    def _on_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+    def on_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End the call that waits, if its time has come."""
         # One timer serves many calls: most of them are over before it rings, and then it
         # is set again for the one that waits now, if any.
         self._timer = None
         outcome = self._outcome
         if outcome is None or outcome.done():
             return
-        if monotonic() < self._until:
-            self._set_timer(loop, self._until)
-        else:
+        if monotonic() >= self._until:
             outcome.set_result(TimeoutError())
+        elif self._until < math.inf:
+            self._set_timer(loop, self._until)
 
     def _unwatch(self) -> None:
         loop, self._loop = self._loop, None
-        if loop is not None and not loop.is_closed():
+        if loop is None or loop.is_closed():
+            return
+        if self._thread == threading.get_ident() or not loop.is_running():
             loop.remove_reader(self._sock.fileno())
+        else:  # dropped, or taken over, by another thread
+            loop.call_soon_threadsafe(loop.remove_reader, self._sock.fileno())
 
     def stop(self) -> None:
         """Forget the event loop; to be called before the socket is closed."""
@@ -160,6 +179,27 @@ class SocketReader:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def __del__(self) -> None:
+        # A client that was dropped without being closed: the watch must end before the
+        # number of the descriptor is used again.
+        if self._loop is not None:
+            self.stop()
+
+
+# The loop holds no more than a weak reference, lest it keep what was dropped alive.
+
+
+def _on_readable(reader: "weakref.ref[SocketReader]") -> None:
+    alive = reader()
+    if alive is not None:
+        alive.on_readable()
+
+
+def _on_timer(reader: "weakref.ref[SocketReader]", loop: asyncio.AbstractEventLoop) -> None:
+    alive = reader()
+    if alive is not None:
+        alive.on_timer(loop)
 
 
 async def _wait_on_trio(sock: socket.socket, until: float | None) -> None:

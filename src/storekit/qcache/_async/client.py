@@ -1,7 +1,7 @@
 """The qcache client."""
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -12,7 +12,7 @@ import httpx
 from storekit.core._async.single_flight import AsyncSingleFlight
 from storekit.core._async.transport import AsyncHTTPTransport
 from storekit.core.backoff import pause_before
-from storekit.core.runtime._async import call_blocking, call_user_function, run_all, sleep
+from storekit.core.runtime._async import Lazy, call_blocking, call_user_function, run_all, sleep
 from storekit.core.tls import Cert, Verify, create_tls_context
 from storekit.options import PoolLimits, RetryPolicy, Timeouts
 from storekit.qcache._async.fleet import AsyncFleet
@@ -39,6 +39,7 @@ from storekit.qcache.wire import (
     authorization,
     check_key,
     check_node,
+    check_query,
     encode_content,
     encode_query,
     merge_headers,
@@ -48,8 +49,8 @@ from storekit.qcache.wire import (
 __all__ = ["AsyncQClient"]
 
 _UPLOADS_TAKE_LONGER = 10
-"""Read timeout of an upload, in read timeouts: the server parses the table before it answers.
-qcache-client has the same factor."""
+"""Timeouts of an upload, in those of a query: the server parses the table before it answers,
+and takes nothing while it works on a query. qcache-client has the same factor for reading."""
 
 _COMPRESS_FROM = 1024
 _IN_A_THREAD = 256 * 1024
@@ -103,7 +104,7 @@ class AsyncQClient:
                 share a fleet must write them alike: the ring hashes the text.
             connect_timeout: Seconds for look-up, TCP and TLS.
             read_timeout: Seconds of silence until an answer, or its next piece, arrives;
-                ten times that for uploads.
+                ten times that for uploads, and likewise for `write_timeout`.
             verify: For https: True, False, a path to certificates of authorities, or an
                 `ssl.SSLContext`.
             cert: Client certificate: a file with certificate and key, or a tuple of
@@ -114,7 +115,8 @@ class AsyncQClient:
             write_timeout: Seconds until the next piece of a request must be on its way.
             pool_timeout: Seconds to wait for a free connection.
             total_timeout: Seconds for a whole operation, with all attempts and pauses.
-                Load functions do not count.
+                Load functions do not count. Of another transport it is asked, but not
+                enforced while that waits.
             limits: How many connections to one node, and for how long.
             retry: When and how operations are repeated.
             compression: Ask for compressed answers and compress uploads: "gzip" or "lz4"
@@ -132,12 +134,17 @@ class AsyncQClient:
         """
         if isinstance(node_list, str | bytes):
             raise TypeError("node_list must be a list of addresses, not a single one")
+        _check_type("limits", limits, PoolLimits)
+        _check_type("retry", retry, RetryPolicy)
+        _check_type("transport", transport, httpx.AsyncBaseTransport)
+        _check_count("max_content_size", max_content_size)
+        _check_count("consecutive_error_count_limit", consecutive_error_count_limit)
         names = list(node_list)
         if not names:
             raise ValueError("node_list is empty: name at least one node")
         nodes = {name: check_node(name) for name in names}
         require(compression)
-        timeouts = Timeouts(
+        self._timeouts = Timeouts(
             connect=connect_timeout,
             read=read_timeout,
             write=write_timeout,
@@ -155,7 +162,6 @@ class AsyncQClient:
         self._retry = (
             retry if retry is not None else RetryPolicy(attempts=consecutive_error_count_limit)
         )
-        self._upload_timeout = None if read_timeout is None else _UPLOADS_TAKE_LONGER * read_timeout
         self._owned_transport: AsyncHTTPTransport | None = None
         if transport is None:
             if any(url.scheme == "https" for url in nodes.values()):
@@ -165,7 +171,7 @@ class AsyncQClient:
             nodes,
             HashRing(names),
             transport,
-            timeouts=timeouts,
+            timeouts=self._timeouts,
             retry=self._retry,
             probe=self._plain_call("status", "GET", "qcache/status"),
             max_content_size=max_content_size,
@@ -185,9 +191,11 @@ class AsyncQClient:
 
     async def aclose(self) -> None:
         """Close the client and its connections. Calls that wait for one get `ClientClosed`."""
-        await self._fleet.aclose()
-        if self._owned_transport is not None:
-            await self._owned_transport.aclose()
+        try:
+            await self._fleet.aclose()
+        finally:  # also when this is cancelled: closing connections does not wait
+            if self._owned_transport is not None:
+                await self._owned_transport.aclose()
 
     async def get(
         self,
@@ -387,7 +395,7 @@ class AsyncQClient:
         page_size: int = 1000,
         accept: str = "application/json",
         query_headers: Headers | None = None,
-    ) -> AsyncIterator[QueryResult]:
+    ) -> Lazy[QueryResult]:
         """Fetch a long result page by page, each of at most `page_size` rows.
 
         `offset` and `limit` of the query bound the whole. The pages are separate queries:
@@ -399,7 +407,8 @@ class AsyncQClient:
             Exception: The errors of `get`.
 
         """
-        offset, end = _window(q, page_size)
+        check_key(key)
+        offset, end = _window(check_query(q), page_size)
         total: int | None = None
         while True:
             size = page_size if end is None else min(page_size, end - offset)
@@ -437,6 +446,10 @@ class AsyncQClient:
         return self._fleet.take_statistics()
 
     # Building calls
+
+    @staticmethod
+    def _upload_timeout(usual: float | None) -> float | None:
+        return None if usual is None else _UPLOADS_TAKE_LONGER * usual
 
     def _headers_of_query(
         self,
@@ -504,7 +517,8 @@ class AsyncQClient:
             writes=True,
             aftermath=f"the node may hold no dataset {key!r} now: QCache drops the old one "
             "before it looks at the new one",
-            read_timeout=self._upload_timeout,
+            read_timeout=self._upload_timeout(self._timeouts.read),
+            write_timeout=self._upload_timeout(self._timeouts.write),
         )
         reply = await self._fleet.send(key, call)
         if reply.status != 201:
@@ -571,3 +585,15 @@ def _window(q: Mapping[str, object], page_size: int) -> tuple[int, int | None]:
     if offset < 0 or limit < 0:
         raise ValueError("offset and limit of a paged query must be 0 or more")
     return offset, offset + limit if limit else None
+
+
+def _check_type(name: str, value: object, kind: type) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+
+
+def _check_count(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be 1 or more, not {value}")

@@ -3,7 +3,7 @@
 """The qcache client."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -14,7 +14,7 @@ import httpx
 from storekit.core._sync.single_flight import SingleFlight
 from storekit.core._sync.transport import HTTPTransport
 from storekit.core.backoff import pause_before
-from storekit.core.runtime._sync import call_blocking, call_user_function, run_all, sleep
+from storekit.core.runtime._sync import Lazy, call_blocking, call_user_function, run_all, sleep
 from storekit.core.tls import Cert, Verify, create_tls_context
 from storekit.options import PoolLimits, RetryPolicy, Timeouts
 from storekit.qcache._sync.fleet import Fleet
@@ -41,6 +41,7 @@ from storekit.qcache.wire import (
     authorization,
     check_key,
     check_node,
+    check_query,
     encode_content,
     encode_query,
     merge_headers,
@@ -50,8 +51,8 @@ from storekit.qcache.wire import (
 __all__ = ["QClient"]
 
 _UPLOADS_TAKE_LONGER = 10
-"""Read timeout of an upload, in read timeouts: the server parses the table before it answers.
-qcache-client has the same factor."""
+"""Timeouts of an upload, in those of a query: the server parses the table before it answers,
+and takes nothing while it works on a query. qcache-client has the same factor for reading."""
 
 _COMPRESS_FROM = 1024
 _IN_A_THREAD = 256 * 1024
@@ -105,7 +106,7 @@ class QClient:
                 share a fleet must write them alike: the ring hashes the text.
             connect_timeout: Seconds for look-up, TCP and TLS.
             read_timeout: Seconds of silence until an answer, or its next piece, arrives;
-                ten times that for uploads.
+                ten times that for uploads, and likewise for `write_timeout`.
             verify: For https: True, False, a path to certificates of authorities, or an
                 `ssl.SSLContext`.
             cert: Client certificate: a file with certificate and key, or a tuple of
@@ -116,7 +117,8 @@ class QClient:
             write_timeout: Seconds until the next piece of a request must be on its way.
             pool_timeout: Seconds to wait for a free connection.
             total_timeout: Seconds for a whole operation, with all attempts and pauses.
-                Load functions do not count.
+                Load functions do not count. Of another transport it is asked, but not
+                enforced while that waits.
             limits: How many connections to one node, and for how long.
             retry: When and how operations are repeated.
             compression: Ask for compressed answers and compress uploads: "gzip" or "lz4"
@@ -134,12 +136,17 @@ class QClient:
         """
         if isinstance(node_list, str | bytes):
             raise TypeError("node_list must be a list of addresses, not a single one")
+        _check_type("limits", limits, PoolLimits)
+        _check_type("retry", retry, RetryPolicy)
+        _check_type("transport", transport, httpx.BaseTransport)
+        _check_count("max_content_size", max_content_size)
+        _check_count("consecutive_error_count_limit", consecutive_error_count_limit)
         names = list(node_list)
         if not names:
             raise ValueError("node_list is empty: name at least one node")
         nodes = {name: check_node(name) for name in names}
         require(compression)
-        timeouts = Timeouts(
+        self._timeouts = Timeouts(
             connect=connect_timeout,
             read=read_timeout,
             write=write_timeout,
@@ -157,7 +164,6 @@ class QClient:
         self._retry = (
             retry if retry is not None else RetryPolicy(attempts=consecutive_error_count_limit)
         )
-        self._upload_timeout = None if read_timeout is None else _UPLOADS_TAKE_LONGER * read_timeout
         self._owned_transport: HTTPTransport | None = None
         if transport is None:
             if any(url.scheme == "https" for url in nodes.values()):
@@ -167,7 +173,7 @@ class QClient:
             nodes,
             HashRing(names),
             transport,
-            timeouts=timeouts,
+            timeouts=self._timeouts,
             retry=self._retry,
             probe=self._plain_call("status", "GET", "qcache/status"),
             max_content_size=max_content_size,
@@ -187,9 +193,11 @@ class QClient:
 
     def close(self) -> None:
         """Close the client and its connections. Calls that wait for one get `ClientClosed`."""
-        self._fleet.close()
-        if self._owned_transport is not None:
-            self._owned_transport.close()
+        try:
+            self._fleet.close()
+        finally:  # also when this is cancelled: closing connections does not wait
+            if self._owned_transport is not None:
+                self._owned_transport.close()
 
     def get(
         self,
@@ -384,7 +392,7 @@ class QClient:
         page_size: int = 1000,
         accept: str = "application/json",
         query_headers: Headers | None = None,
-    ) -> Iterator[QueryResult]:
+    ) -> Lazy[QueryResult]:
         """Fetch a long result page by page, each of at most `page_size` rows.
 
         `offset` and `limit` of the query bound the whole. The pages are separate queries:
@@ -396,7 +404,8 @@ class QClient:
             Exception: The errors of `get`.
 
         """
-        offset, end = _window(q, page_size)
+        check_key(key)
+        offset, end = _window(check_query(q), page_size)
         total: int | None = None
         while True:
             size = page_size if end is None else min(page_size, end - offset)
@@ -434,6 +443,10 @@ class QClient:
         return self._fleet.take_statistics()
 
     # Building calls
+
+    @staticmethod
+    def _upload_timeout(usual: float | None) -> float | None:
+        return None if usual is None else _UPLOADS_TAKE_LONGER * usual
 
     def _headers_of_query(
         self,
@@ -501,7 +514,8 @@ class QClient:
             writes=True,
             aftermath=f"the node may hold no dataset {key!r} now: QCache drops the old one "
             "before it looks at the new one",
-            read_timeout=self._upload_timeout,
+            read_timeout=self._upload_timeout(self._timeouts.read),
+            write_timeout=self._upload_timeout(self._timeouts.write),
         )
         reply = self._fleet.send(key, call)
         if reply.status != 201:
@@ -568,3 +582,15 @@ def _window(q: Mapping[str, object], page_size: int) -> tuple[int, int | None]:
     if offset < 0 or limit < 0:
         raise ValueError("offset and limit of a paged query must be 0 or more")
     return offset, offset + limit if limit else None
+
+
+def _check_type(name: str, value: object, kind: type) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+
+
+def _check_count(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be 1 or more, not {value}")

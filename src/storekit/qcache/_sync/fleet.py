@@ -2,6 +2,7 @@
 
 """The nodes of one client: which one to ask, what if it fails, when to try it again."""
 
+import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -12,14 +13,13 @@ from typing import NoReturn
 import httpx
 
 from storekit.core._sync.retry import GaveUp, Repeat, Retrier
-from storekit.core._sync.single_flight import SingleFlight
 from storekit.core._sync.transport import HTTPTransport
 from storekit.core.runtime._sync import (
     BackgroundTasks,
+    Event,
     Guard,
     call_blocking,
     monotonic,
-    run_all,
     sleep,
 )
 from storekit.errors import ClientClosed
@@ -47,7 +47,12 @@ from storekit.qcache.wire import Call, Reply
 
 __all__ = ["Fleet"]
 
+_log = logging.getLogger("storekit")
+
 _EMPTY = httpx.ByteStream(b"")
+
+_PROBE_WAIT = 5.0
+"""Seconds that a probe may take where the client has no limit."""
 
 _IN_A_THREAD = 256 * 1024
 """Content of this size and up is unpacked in a thread, for it takes a millisecond or more."""
@@ -104,7 +109,7 @@ class Fleet:
         self._guard = Guard()
         self._outages: dict[str, Outage] = {}
         self._counts: dict[str, Counter[str]] = {name: Counter() for name in self.nodes}
-        self._probes = SingleFlight[str, None]()
+        self._probing: dict[str, Event] = {}  # set when the answer is there
         self._background = BackgroundTasks()
         self._closed = False
 
@@ -137,20 +142,26 @@ class Fleet:
         """Send a call once, to this node and no other."""
         return self._ask(self.nodes[name], call, self._deadline(call))
 
-    def _deadline(self, call: Call) -> float | None:
+    def _check_open(self, call: Call) -> None:
         if self._closed:
             raise ClientClosed(f"{call.operation}: the client is closed; make a new one")
+
+    def _deadline(self, call: Call) -> float | None:
+        self._check_open(call)
         total = self._timeouts.total
         return None if total is None else self._clock() + total
 
     def _attempt(self, key: str, call: Call, until: float | None) -> Reply:
         if self._outages:
-            self._start_due_probes()
+            self._start_probes(due=True)
         name = self._ring.node_for(key)
         if name is None:
             self._probe_all(until)
             name = self._ring.node_for(key)
             if name is None:
+                self._check_open(call)
+                if until is not None and self._clock() >= until:
+                    raise NodeTimeout(f"{call.operation}: no node came back in time", reached=False)
                 raise _AllOut
         reply = self._ask(self.nodes[name], call, until)
         if is_busy(reply):
@@ -158,11 +169,11 @@ class Fleet:
         return reply
 
     def _judge(self, call: Call, error: Exception) -> Repeat | None:
-        if isinstance(error, ServerBusy) and not call.writes:
+        if call.writes and not self._policy.retry_writes and getattr(error, "reached", True):
+            return None
+        if isinstance(error, ServerBusy):
             return Repeat(after=error.retry_after)
-        if isinstance(error, NoCacheAvailable) and (
-            not call.writes or not error.reached or self._policy.retry_writes
-        ):
+        if isinstance(error, NoCacheAvailable):
             return Repeat(elsewhere=self._ring.has_live_node())
         return None
 
@@ -191,7 +202,7 @@ class Fleet:
         self._count(node.name, "requests")
         try:
             response = self._transport.handle_request(self._build(node, call, until))
-            content = self._read(node, call, response)
+            content = self._read(node, call, response, until)
         except httpx.PoolTimeout as error:
             raise ClientBusy(f"{call.operation}: {error}", node=node.name, reached=False) from error
         except httpx.TransportError as error:
@@ -211,7 +222,7 @@ class Fleet:
             "timeout": {
                 "connect": timeouts.connect,
                 "read": call.read_timeout or timeouts.read,
-                "write": timeouts.write,
+                "write": call.write_timeout or timeouts.write,
                 "pool": timeouts.pool,
             },
             "deadline": until,
@@ -233,7 +244,7 @@ class Fleet:
             extensions=extensions,
         )
 
-    def _read(self, node: Node, call: Call, response: httpx.Response) -> bytes:
+    def _read(self, node: Node, call: Call, response: httpx.Response, until: float | None) -> bytes:
         stream = response.stream
         if isinstance(stream, httpx.ByteStream):  # the usual small reply is there already
             content = b"".join(stream)
@@ -248,6 +259,8 @@ class Fleet:
         try:
             for piece in pieces:
                 self._check_size(node, call, response, buffer.tell() + len(piece))
+                if until is not None and self._clock() >= until:
+                    raise httpx.ReadTimeout("the total timeout passed", request=response.request)
                 buffer.write(piece)
         finally:
             close = getattr(pieces, "close", None)  # a generator that is not at its end
@@ -299,36 +312,40 @@ class Fleet:
                 self._ring.put_back(name)
                 self._counts[name]["resurrections"] += 1
 
-    def _start_due_probes(self) -> None:
+    def _start_probes(self, *, due: bool) -> list[Event]:
+        """Ask nodes that are out, or only those that are `due`, whether they are back.
+
+        Returns what will be set when the answers are there, of probes under way as well.
+        """
         now = self._clock()
         with self._guard:
-            due = [
-                (name, outage)
+            names = [
+                name
                 for name, outage in self._outages.items()
-                if now >= outage.next_probe and not outage.probing
+                if name not in self._probing and (now >= outage.next_probe or not due)
             ]
-            for _, outage in due:
-                outage.probing = True
-        for name, _ in due:
-            self._background.start(partial(self._probe_once, name, None))
+            self._probing.update((name, Event()) for name in names)
+            answers = list(self._probing.values())
+        for name in names:
+            try:
+                self._background.start(
+                    partial(self._probe_node, name), partial(self._end_probe, name)
+                )
+            except RuntimeError:  # no thread to be had; the request at hand can do without
+                _log.warning("%s could not be asked whether it is back", name, exc_info=True)
+                self._end_probe(name)
+        return answers
 
     def _probe_all(self, until: float | None) -> None:
-        """Ask all nodes that are out whether they are back, sharing probes under way."""
-        with self._guard:
-            names = list(self._outages)
-        if names:
-            run_all([partial(self._probe_once, name, until) for name in names])
+        """Ask all nodes that are out whether they are back, and wait for the answers."""
+        for answer in self._start_probes(due=False):
+            answer.wait(None if until is None else until - self._clock())
 
-    def _probe_once(self, name: str, until: float | None) -> None:
-        self._probes.run(name, partial(self._probe_node, name, until))
-
-    def _probe_node(self, name: str, until: float | None) -> None:
+    def _probe_node(self, name: str) -> None:
         """Ask one node for its status and act on the answer; failures are the expected case."""
+        # A probe has limits of its own: it serves more callers than the one that started it.
         timeouts = self._timeouts
-        limits = [limit for limit in (timeouts.connect, timeouts.read) if limit is not None]
-        if limits:
-            enough = self._clock() + sum(limits)
-            until = enough if until is None else min(until, enough)
+        until = self._clock() + (timeouts.connect or _PROBE_WAIT) + (timeouts.read or _PROBE_WAIT)
         diagnosis = None
         try:
             reply = self._exchange(self.nodes[name], self._probe, until)
@@ -342,17 +359,15 @@ class Fleet:
                 return
             reason = str(refusal(self._probe, reply))
             diagnosis = Diagnosis(NoCacheAvailable, reason, "retry_error", reached=True)
-        finally:
-            self._note_probe(name)
         self._note_failure(name, diagnosis)
 
-    def _note_probe(self, name: str) -> None:
+    def _end_probe(self, name: str) -> None:
         with self._guard:
             outage = self._outages.get(name)
             if outage is not None:
                 outage.probes += 1
-                outage.probing = False
                 outage.next_probe = self._clock() + probe_pause(outage.probes, self._rng())
+            self._probing.pop(name).set()
 
     def _note_failure(self, name: str, diagnosis: Diagnosis | None) -> None:
         with self._guard:
@@ -365,6 +380,8 @@ class Fleet:
 
     def _raise_gave_up(self, call: Call, gave_up: GaveUp) -> NoReturn:
         errors = gave_up.errors
+        if len(errors) == 1 and not gave_up.out_of_time:  # nothing was repeated
+            raise errors[0]
         if isinstance(errors[-1], ServerBusy):
             raise errors[-1] from _grouped(errors[:-1])
         node = getattr(errors[-1], "node", None)
