@@ -175,7 +175,7 @@ class QuasardbException(StoreKitError):
         alias: str | None = None,
         node: str | None = None,
     ) -> None:
-        self.error_code = error_code & 0xFFFFFFFF
+        self.error_code: int = error_code & 0xFFFFFFFF
         self.detail = detail
         self.operation = operation
         self.alias = alias

@@ -56,7 +56,7 @@ class ClassNotAllowed(UnreadableValue):
     """A pickle that names what the client was not told to let in. `name` is what to allow."""
 
     def __init__(self, module: str, name: str) -> None:
-        self.name = f"{module}.{name}"
+        self.name: str = f"{module}.{name}"
         super().__init__(
             f"the value holds {self.name}, which decoding does not let in. If you trust it, "
             f'add it where the client is made: allow=["{self.name}"]'

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import IntEnum
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from storekit.qdb.engine import NEVER, EntryType, Kind, Metadata, Operation, Outcome
 from storekit.qdb.errors import ErrorCode, error_for, make_error_string
@@ -63,7 +63,7 @@ class TimeZone(tzinfo):
         return type(self), ()
 
 
-tz = TimeZone()
+tz: TimeZone = TimeZone()
 """The time zone of every datetime that the clients return."""
 
 
@@ -350,7 +350,7 @@ class BatchResult:
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in BatchResult.__slots__)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None]  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         outcome = "ok" if self.ok else make_error_string(self.error)

@@ -24,7 +24,7 @@ class Run:
     __slots__ = ("abandoned_at", "wanted")
 
     def __init__(self, wanted: int) -> None:
-        self.wanted = wanted  # how many callers still wait for it
+        self.wanted: int = wanted  # how many callers still wait for it
         self.abandoned_at: float | None = None
 
 
@@ -45,13 +45,14 @@ class Call:
         bare: bool = False,
         discard: Callable[[Any], object] | None = None,
     ) -> None:
-        self.port = port
-        self.function = function
-        self.args = args
-        self.until = until
-        self.bare = bare  # takes no session
-        self.discard = discard
-        self.claim = [None]  # whoever pops it decides: a thread to run it, or the loop to drop it
+        self.port: Port | None = port
+        self.function: Any = function
+        self.args: Any = args
+        self.until: float | None = until
+        self.bare: bool = bare  # takes no session
+        self.discard: Callable[[Any], object] | None = discard
+        # Whoever pops it decides: a thread to run it, or the loop to drop it.
+        self.claim: list[None] = [None]
         self.run: Run | None = None
         self.waiter: Any = None
         self.value: Any = None

@@ -48,10 +48,10 @@ class Crew(Generic[S]):
         self.idle: deque[Worker[S]] = deque()
         self.workers: set[Worker[S]] = set()
         self.lost: set[Worker[S]] = set()
-        self.rousing = False  # one thread is on its way and will look at the queue
-        self.closed = False
+        self.rousing: bool = False  # one thread is on its way and will look at the queue
+        self.closed: bool = False
         self.on_empty: Callable[[], object] = lambda: None
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
 
     def submit(self, call: Call) -> None:
         """Queue a call, and see to it that somebody takes it."""
@@ -151,14 +151,16 @@ class Worker(Generic[S]):
     """One thread with one session."""
 
     def __init__(self, crew: Crew[S]) -> None:
-        self.bell = threading.Lock()
+        self.bell: threading.Lock = threading.Lock()
         self.bell.acquire()
         self.replaced = False
-        self.run = Run(1)
+        self.run: Run = Run(1)
         self.session: S | None = None
         self._fresh_until = 0.0
         self._crew = crew
-        self.thread = threading.Thread(target=self._work, name=crew.name, daemon=True)
+        self.thread: threading.Thread = threading.Thread(
+            target=self._work, name=crew.name, daemon=True
+        )
 
     def _work(self) -> None:
         crew = self._crew

@@ -76,7 +76,7 @@ class Operations:
         self._kinds = [operation.kind for operation in operations]
         self._keep: list[CData] = []
         # One to spare: the library wants an address also for none.
-        self.array = ffi.new("qdb_operation_t[]", len(operations) + 1)
+        self.array: CData = ffi.new("qdb_operation_t[]", len(operations) + 1)
         lib.qdb_init_operations(self.array, len(operations))
         for place, operation in zip(self.array, operations, strict=False):
             place.type = operation.kind

@@ -44,8 +44,10 @@ class EmbeddedEngine:
         timeout: float = 5.0,
         clock: Callable[[], int] | None = None,
     ) -> None:
-        self.location = parse_location(location) if isinstance(location, str) else location
-        self.durable = durable or self.location.durable
+        self.location: Location = (
+            parse_location(location) if isinstance(location, str) else location
+        )
+        self.durable: bool = durable or self.location.durable
         self._timeout = timeout
         self._now_ns = time.time_ns if clock is None else _nanoseconds(clock)
         self._node = Node(node, self.location, durable=self.durable, timeout=timeout)

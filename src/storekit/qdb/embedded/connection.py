@@ -40,7 +40,7 @@ class Connection:
         keep: object = None,
     ) -> None:
         self.database = database
-        self.lock = threading.Lock() if lock is None else lock
+        self.lock: threading.Lock = threading.Lock() if lock is None else lock
         self.path = path
         self.now_ns = now_ns
         self._keep = keep

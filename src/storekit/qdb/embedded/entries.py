@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608 - statements are put together from constants
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from storekit.qdb.embedded.checks import deadline, integer
@@ -86,7 +87,7 @@ class Entries:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.now_ns = connection.now_ns
+        self.now_ns: Callable[[], int] = connection.now_ns
         self._due = _EVERY
         self._get = Counter()
         self._put = Counter()

@@ -26,7 +26,7 @@ class Node:
     """Describes the store. Figures of use are those of the sessions of this engine."""
 
     def __init__(self, address: str, location: Location, *, durable: bool, timeout: float) -> None:
-        self.address = _endpoint(address)
+        self.address: str = _endpoint(address)
         self._location = location
         self._durable = durable
         self._timeout = timeout
