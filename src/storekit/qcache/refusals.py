@@ -4,15 +4,18 @@ import time
 
 from storekit.qcache.errors import (
     AuthenticationFailed,
+    MalformedQueryException,
     QClientException,
     ServerBusy,
     ServerError,
     UnexpectedServerResponse,
+    UnsupportedAcceptType,
     UnsupportedContentType,
 )
+from storekit.qcache.result import QueryResult
 from storekit.qcache.wire import Call, Reply, error_text, retry_after
 
-__all__ = ["is_busy", "refusal"]
+__all__ = ["is_busy", "query_result", "refusal"]
 
 _BUSY = frozenset({429, 502, 503, 504})
 
@@ -64,3 +67,26 @@ def refusal(
     if isinstance(error, ServerBusy):
         error.retry_after = retry_after(reply.headers, time.time())
     return error
+
+
+def query_result(call: Call, reply: Reply, accept: str) -> QueryResult:
+    """Return the result that answers a query, or raise what the answer says."""
+    if reply.status == 200:
+        try:
+            return QueryResult(reply)
+        except (KeyError, ValueError):
+            raise UnexpectedServerResponse(
+                f"{call.operation}: {reply.node} answered 200 without a proper "
+                "X-QCache-unsliced-length header; is it a QCache node?",
+                node=reply.node,
+                status=200,
+            ) from None
+    if reply.status == 406:
+        raise refusal(call, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}")
+    if reply.status == 400:
+        # The Go port answers 400, in plain text, where QCache has 406. What QCache says of a
+        # query is JSON.
+        if accept not in ("application/json", "text/csv") and not reply.content.startswith(b"{"):
+            raise refusal(call, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}")
+        raise refusal(call, reply, kind=MalformedQueryException)
+    raise refusal(call, reply)

@@ -16,18 +16,16 @@ from storekit.core.runtime._async import Lazy, call_blocking, call_user_function
 from storekit.core.tls import Cert, Verify, create_tls_context
 from storekit.options import PoolLimits, RetryPolicy, Timeouts
 from storekit.qcache._async.fleet import AsyncFleet
+from storekit.qcache.arguments import check_count, check_type, window
 from storekit.qcache.compression import Compression, compress, require
 from storekit.qcache.errors import (
     DatasetChanged,
     DatasetMissing,
-    MalformedQueryException,
     QClientException,
     TooManyConsecutiveErrors,
-    UnexpectedServerResponse,
-    UnsupportedAcceptType,
 )
 from storekit.qcache.nodes import NodeReport, NodeStatistics, NodeStatus
-from storekit.qcache.refusals import refusal
+from storekit.qcache.refusals import query_result, refusal
 from storekit.qcache.result import QueryResult, request_statistics
 from storekit.qcache.ring import HashRing
 from storekit.qcache.wire import (
@@ -35,7 +33,6 @@ from storekit.qcache.wire import (
     Call,
     Content,
     Headers,
-    Reply,
     authorization,
     check_key,
     check_node,
@@ -134,11 +131,11 @@ class AsyncQClient:
         """
         if isinstance(node_list, str | bytes):
             raise TypeError("node_list must be a list of addresses, not a single one")
-        _check_type("limits", limits, PoolLimits)
-        _check_type("retry", retry, RetryPolicy)
-        _check_type("transport", transport, httpx.AsyncBaseTransport)
-        _check_count("max_content_size", max_content_size)
-        _check_count("consecutive_error_count_limit", consecutive_error_count_limit)
+        check_type("limits", limits, PoolLimits)
+        check_type("retry", retry, RetryPolicy)
+        check_type("transport", transport, httpx.AsyncBaseTransport)
+        check_count("max_content_size", max_content_size)
+        check_count("consecutive_error_count_limit", consecutive_error_count_limit)
         names = list(node_list)
         if not names:
             raise ValueError("node_list is empty: name at least one node")
@@ -245,7 +242,7 @@ class AsyncQClient:
         reply = await self._fleet.send(key, call)
         if reply.status == 404:
             return None
-        return _result(call, reply, accept)
+        return query_result(call, reply, accept)
 
     async def post(
         self,
@@ -408,7 +405,7 @@ class AsyncQClient:
 
         """
         check_key(key)
-        offset, end = _window(check_query(q), page_size)
+        offset, end = window(check_query(q), page_size)
         total: int | None = None
         while True:
             size = page_size if end is None else min(page_size, end - offset)
@@ -549,51 +546,3 @@ class AsyncQClient:
             return NodeReport(name, parse_statistics(reply))
         except QClientException as error:
             return NodeReport(name, None, error)
-
-
-def _result(call: Call, reply: Reply, accept: str) -> QueryResult:
-    if reply.status == 200:
-        try:
-            return QueryResult(reply)
-        except (KeyError, ValueError):
-            raise UnexpectedServerResponse(
-                f"{call.operation}: {reply.node} answered 200 without a proper "
-                "X-QCache-unsliced-length header; is it a QCache node?",
-                node=reply.node,
-                status=200,
-            ) from None
-    if reply.status == 406:
-        raise refusal(call, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}")
-    if reply.status == 400:
-        # The Go port answers 400, in plain text, where QCache has 406. What QCache says of a
-        # query is JSON.
-        if accept not in ("application/json", "text/csv") and not reply.content.startswith(b"{"):
-            raise refusal(call, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}")
-        raise refusal(call, reply, kind=MalformedQueryException)
-    raise refusal(call, reply)
-
-
-def _window(q: Mapping[str, object], page_size: int) -> tuple[int, int | None]:
-    """Return where the rows of a paged query begin and end."""
-    if not isinstance(page_size, int) or isinstance(page_size, bool):
-        raise TypeError(f"page_size must be a whole number of rows, not {page_size!r}")
-    if page_size < 1:
-        raise ValueError(f"page_size must be 1 or more, not {page_size}")
-    offset, limit = q.get("offset") or 0, q.get("limit") or 0
-    if not isinstance(offset, int) or not isinstance(limit, int):
-        raise TypeError("offset and limit of a paged query must be whole numbers")
-    if offset < 0 or limit < 0:
-        raise ValueError("offset and limit of a paged query must be 0 or more")
-    return offset, offset + limit if limit else None
-
-
-def _check_type(name: str, value: object, kind: type) -> None:
-    if value is not None and not isinstance(value, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
-
-
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be 1 or more, not {value}")

@@ -1,0 +1,33 @@
+"""Checks of arguments that are made before anything is sent."""
+
+from collections.abc import Mapping
+
+__all__ = ["check_count", "check_type", "window"]
+
+
+def window(q: Mapping[str, object], page_size: int) -> tuple[int, int | None]:
+    """Return where the rows of a paged query begin and end."""
+    if not isinstance(page_size, int) or isinstance(page_size, bool):
+        raise TypeError(f"page_size must be a whole number of rows, not {page_size!r}")
+    if page_size < 1:
+        raise ValueError(f"page_size must be 1 or more, not {page_size}")
+    offset, limit = q.get("offset") or 0, q.get("limit") or 0
+    if not isinstance(offset, int) or not isinstance(limit, int):
+        raise TypeError("offset and limit of a paged query must be whole numbers")
+    if offset < 0 or limit < 0:
+        raise ValueError("offset and limit of a paged query must be 0 or more")
+    return offset, offset + limit if limit else None
+
+
+def check_type(name: str, value: object, kind: type) -> None:
+    """Refuse an option that is given and of another type."""
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+
+
+def check_count(name: str, value: object) -> None:
+    """Refuse an option that is no whole number above 0."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be 1 or more, not {value}")
