@@ -588,7 +588,8 @@ async def test_plain_http_to_a_node_with_tls(tls_node: QCacheServer) -> None:
 async def test_tls_to_a_node_without(qcache_node: QCacheServer) -> None:
     node = f"https://127.0.0.1:{qcache_node.port}"
     async with AsyncQClient([node], connect_timeout=0.2, verify=False) as client:
-        with pytest.raises(NodeTimeout) as caught:  # it waits for the end of a line
+        # It waits for an empty line, which one in some hundred random greetings holds.
+        with pytest.raises((NodeTimeout, TLSFailure)) as caught:
             await client.get("key", {})
         assert caught.value.node == node
         assert caught.value.reached is False

@@ -572,7 +572,8 @@ def test_plain_http_to_a_node_with_tls(tls_node: QCacheServer) -> None:
 def test_tls_to_a_node_without(qcache_node: QCacheServer) -> None:
     node = f"https://127.0.0.1:{qcache_node.port}"
     with QClient([node], connect_timeout=0.2, verify=False) as client:
-        with pytest.raises(NodeTimeout) as caught:  # it waits for the end of a line
+        # It waits for an empty line, which one in some hundred random greetings holds.
+        with pytest.raises((NodeTimeout, TLSFailure)) as caught:
             client.get("key", {})
         assert caught.value.node == node
         assert caught.value.reached is False

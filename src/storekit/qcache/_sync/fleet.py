@@ -156,11 +156,11 @@ class Fleet:
             self._start_probes(due=True)
         name = self._ring.node_for(key)
         if name is None:
-            self._probe_all(until)
+            in_time = self._probe_all(until)
             name = self._ring.node_for(key)
             if name is None:
                 self._check_open(call)
-                if until is not None and self._clock() >= until:
+                if not in_time:
                     raise NodeTimeout(f"{call.operation}: no node came back in time", reached=False)
                 raise _AllOut
         reply = self._ask(self.nodes[name], call, until)
@@ -336,10 +336,12 @@ class Fleet:
                 self._end_probe(name)
         return answers
 
-    def _probe_all(self, until: float | None) -> None:
-        """Ask all nodes that are out whether they are back, and wait for the answers."""
+    def _probe_all(self, until: float | None) -> bool:
+        """Ask all nodes that are out whether they are back; False if there is no time to wait."""
         for answer in self._start_probes(due=False):
-            answer.wait(None if until is None else until - self._clock())
+            if not answer.wait(None if until is None else until - self._clock()):
+                return False
+        return True
 
     def _probe_node(self, name: str) -> None:
         """Ask one node for its status and act on the answer; failures are the expected case."""
