@@ -794,6 +794,21 @@ def test_when_all_are_out_callers_share_one_probe(
     assert len(node.probes) == 1
 
 
+def test_when_all_are_out_the_first_that_is_back_is_enough(
+    start_node: Callable[..., StubNode], clock: Clock
+) -> None:
+    nodes = {node.url: node for node in (start_node(resets), start_node(resets))}
+    key = key_of(next(iter(nodes)), list(nodes))
+    with fleet_of(list(nodes), clock, retry=RetryPolicy(attempts=2)) as fleet:
+        with pytest.raises(QClientException):
+            fleet.send(key, read(key))
+        first, second = (nodes[url] for url in fleet._outages)
+        first.answer, second.answer = silent, well
+        assert fleet.send(key, read(key)).node == second.url
+        assert first.url in fleet._probing, "the probe of the silent node was waited for"
+        first.release()
+
+
 def test_a_probe_that_is_refused_keeps_the_node_out(
     start_node: Callable[..., StubNode], clock: Clock
 ) -> None:

@@ -107,7 +107,8 @@ class AsyncFleet:
         self._guard = Guard()
         self._outages: dict[str, Outage] = {}
         self._counts: dict[str, Counter[str]] = {name: Counter() for name in self.nodes}
-        self._probing: dict[str, Event] = {}  # set when the answer is there
+        self._probing: set[str] = set()
+        self._watchers: set[Event] = set()  # set when a probe ends
         self._background = BackgroundTasks()
         self._closed = False
 
@@ -314,11 +315,8 @@ class AsyncFleet:
                 self._ring.put_back(name)
                 self._counts[name]["resurrections"] += 1
 
-    def _start_probes(self, *, due: bool) -> list[Event]:
-        """Ask nodes that are out, or only those that are `due`, whether they are back.
-
-        Returns what will be set when the answers are there, of probes under way as well.
-        """
+    def _start_probes(self, *, due: bool) -> None:
+        """Ask nodes that are out, or only those that are `due`, whether they are back."""
         now = self._clock()
         with self._guard:
             names = [
@@ -326,8 +324,7 @@ class AsyncFleet:
                 for name, outage in self._outages.items()
                 if name not in self._probing and (now >= outage.next_probe or not due)
             ]
-            self._probing.update((name, Event()) for name in names)
-            answers = list(self._probing.values())
+            self._probing.update(names)
         for name in names:
             try:
                 self._background.start(
@@ -336,14 +333,26 @@ class AsyncFleet:
             except RuntimeError:  # no thread to be had; the request at hand can do without
                 _log.warning("%s could not be asked whether it is back", name, exc_info=True)
                 self._end_probe(name)
-        return answers
 
     async def _probe_all(self, until: float | None) -> bool:
-        """Ask all nodes that are out whether they are back; False if there is no time to wait."""
-        for answer in self._start_probes(due=False):
-            if not await answer.wait(None if until is None else until - self._clock()):
+        """Ask all nodes, and wait for the first that is back, or for the answers of all.
+
+        Returns False if there is no time to wait.
+        """
+        self._start_probes(due=False)
+        while True:
+            news = Event()
+            with self._guard:
+                if self._ring.has_live_node() or not self._probing:
+                    return True
+                self._watchers.add(news)
+            try:
+                in_time = await news.wait(None if until is None else until - self._clock())
+            finally:
+                with self._guard:
+                    self._watchers.discard(news)
+            if not in_time:
                 return False
-        return True
 
     async def _probe_node(self, name: str) -> None:
         """Ask one node for its status and act on the answer; failures are the expected case."""
@@ -371,7 +380,9 @@ class AsyncFleet:
             if outage is not None:
                 outage.probes += 1
                 outage.next_probe = self._clock() + probe_pause(outage.probes, self._rng())
-            self._probing.pop(name).set()
+            self._probing.discard(name)
+            for watcher in self._watchers:
+                watcher.set()
 
     def _note_failure(self, name: str, diagnosis: Diagnosis | None) -> None:
         with self._guard:
