@@ -660,3 +660,21 @@ async def test_what_has_ended_says_so_even_if_it_never_began():
     background.start(work, lambda: ended.append(True))
     await background.aclose()
     assert ended == [True]
+
+
+class BlindLoop(asyncio.SelectorEventLoop):
+    """Watches no sockets for others, like the default loop of Windows."""
+
+    def add_reader(self, *args) -> None:
+        raise NotImplementedError
+
+
+def test_a_loop_that_cannot_watch_sockets_receives_all_the_same(pair):
+    left, right = pair
+
+    async def main() -> bytes:
+        right.send(b"data")
+        return await SocketReader(left).receive(10, monotonic() + 10)
+
+    received = anyio.run(main, backend="asyncio", backend_options={"loop_factory": BlindLoop})
+    assert received == b"data"
