@@ -1,5 +1,6 @@
 """Which engine serves which address."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -15,10 +16,15 @@ Place = RemoteNode | Sequence[RemoteNode] | str
 EngineFactory = Callable[[tuple[RemoteNode, ...], SessionOptions], Engine]
 
 
-def _cluster(nodes: tuple[RemoteNode, ...], options: SessionOptions) -> Engine:
+def _cluster(
+    nodes: tuple[RemoteNode, ...],
+    options: SessionOptions,
+    library: str | os.PathLike[str] | None = None,
+) -> Engine:
     from storekit.qdb.capi import CapiEngine  # noqa: PLC0415 - loads the C library
 
-    return CapiEngine(f"qdb://{','.join(node.authority for node in nodes)}", options)
+    uri = f"qdb://{','.join(node.authority for node in nodes)}"
+    return CapiEngine(uri, options, library=library)
 
 
 def stand_in(nodes: tuple[RemoteNode, ...], options: SessionOptions) -> Engine:  # noqa: ARG001 - the signature of a factory
@@ -46,8 +52,12 @@ def redirected(factory: EngineFactory = stand_in) -> Iterator[None]:
         _factory = before
 
 
-def open_engine(place: Place, options: SessionOptions) -> tuple[Engine, str]:
+def open_engine(
+    place: Place, options: SessionOptions, library: str | os.PathLike[str] | None = None
+) -> tuple[Engine, str]:
     """Return the engine for a place, and the name of the place for messages.
+
+    A `library` that is named is used for clusters in any case.
 
     Raises `TypeError` and `ValueError` for what is no place.
     """
@@ -71,7 +81,10 @@ def open_engine(place: Place, options: SessionOptions) -> tuple[Engine, str]:
             "the first argument must be a RemoteNode, several of them, or text such as "
             f'"qdb://host:2836" or "embedded:", not {type(place).__name__}'
         )
-    return _factory(nodes, options), ",".join(node.authority for node in nodes)
+    name = ",".join(node.authority for node in nodes)
+    if library is not None:
+        return _cluster(nodes, options, library), name
+    return _factory(nodes, options), name
 
 
 def library() -> Engine:

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -40,6 +41,7 @@ class AsyncBaseClient:
         limits: PoolLimits | None = None,
         retry: RetryPolicy | None = None,
         options: SessionOptions | None = None,
+        library: str | os.PathLike[str] | None = None,
         engine: Engine | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -56,6 +58,8 @@ class AsyncBaseClient:
             limits: How many sessions, for how long, and how many callers may wait.
             retry: When and how operations are repeated; three attempts by default.
             options: Options of the sessions: encryption, compression, credentials...
+            library: The file of the C library to reach a cluster with. By default what
+                `STOREKIT_QDB_LIBRARY` names, that of the package `quasardb`, or the system's.
             engine: What to use instead of what `remote_node` says.
             clock: The time of day in seconds since the epoch, for times of expiry.
 
@@ -71,7 +75,7 @@ class AsyncBaseClient:
         if options.timeout is None and timeout is not None:
             options = replace(options, timeout=timeout)
         if engine is None:
-            engine, self._place = open_engine(remote_node, options)
+            engine, self._place = open_engine(remote_node, options, library)
         else:
             self._place = str(remote_node)
         self._engine = engine

@@ -1,0 +1,40 @@
+# Generated from src/storekit/qdb/_async/tags.py by tools/generate_sync.py; do not edit.
+
+"""Tags on entries."""
+
+from storekit.qdb._sync.conversion import Conversion
+
+__all__ = ["Tags"]
+
+
+class Tags(Conversion):
+    """Tags, by which entries are found."""
+
+    def attach_tag(self, alias: "str | bytes", tag: str) -> None:
+        """Tag an entry. Raises `TagAlreadySet` and `AliasNotFound`."""
+        text, name = self._tag("attach_tag", alias, tag)
+        self._call("attach_tag", text, lambda session: session.attach_tag(text, name))
+
+    def detach_tag(self, alias: "str | bytes", tag: str) -> None:
+        """Take a tag off an entry. Raises `TagNotSet` and `AliasNotFound`."""
+        text, name = self._tag("detach_tag", alias, tag)
+        self._call("detach_tag", text, lambda session: session.detach_tag(text, name))
+
+    def has_tag(self, alias: "str | bytes", tag: str) -> bool:
+        """Return whether an entry has a tag. Raises `AliasNotFound`."""
+        text, name = self._tag("has_tag", alias, tag, writes=False)
+        return self._call("has_tag", text, lambda session: session.has_tag(text, name), reads=True)
+
+    def get_tags(self, alias: "str | bytes") -> list[str]:
+        """Return the tags of an entry. Raises `AliasNotFound`."""
+        text = self._alias("get_tags", alias)
+        return self._aliases(
+            self._call("get_tags", text, lambda session: session.get_tags(text), reads=True)
+        )
+
+    def get_tagged(self, tag: str) -> list[str]:
+        """Return the aliases of all entries that have a tag; [] if there is no such tag."""
+        name = self._alias("get_tagged", tag)
+        return self._aliases(
+            self._call("get_tagged", name, lambda session: session.get_tagged(name), reads=True)
+        )
