@@ -293,5 +293,7 @@ def _bytes(content: Content) -> bytes | bytearray | memoryview:
     return plain(content)
 
 
-def _given(kind: int, content: bytes | float | None) -> bytes | float | None:
+def _given(
+    kind: int, content: bytes | memoryview | float | None
+) -> bytes | memoryview | float | None:
     return _NAN if content is None and kind == EntryType.DOUBLE else content

@@ -38,7 +38,7 @@ class TypedOperations:
         """Make or replace a blob; return whether it was created."""
         return self._update(_BLOB, alias, plain(content), expiry)
 
-    def blob_get(self, alias: str) -> bytes:
+    def blob_get(self, alias: str) -> bytes | memoryview:
         """Return the content of a blob."""
         check_alias(alias)
         with self._connection.lock:
