@@ -745,3 +745,12 @@ class TestNode:
         assert code_of(session.node_stop, NODE, "") == ErrorCode.INVALID_ARGUMENT
         assert code_of(session.node_stop, NODE, "why") == ErrorCode.OPERATION_DISABLED
         assert code_of(session.purge_all, 0) == ErrorCode.INVALID_ARGUMENT
+
+
+def test_a_session_that_is_collected_during_a_call_of_its_store_closes() -> None:
+    engine = EmbeddedEngine("embedded:")
+    session, other = engine.connect(), engine.connect()
+    with session._connection.lock:  # as in a call
+        other.close()
+    session.blob_put("a", b"1", 0)
+    session.close()

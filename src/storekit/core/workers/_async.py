@@ -52,7 +52,7 @@ class Workers(Generic[S]):
         close: Callable[[S], object],
         *,
         limits: PoolLimits = DEFAULT_LIMITS,
-        connect_timeout: float | None = None,  # noqa: ARG002 - here, the caller's deadline counts
+        connect_timeout: float | None = None,
         is_broken: Callable[[BaseException], bool] = lambda _: False,
         name: str = "workers",
         most_joined: int = 256,
@@ -62,7 +62,9 @@ class Workers(Generic[S]):
         self._name = name
         self._limits = limits
         self._close_timeout = close_timeout
-        self._crew = Crew(connect, close, is_broken, limits, most_joined, grace, name)
+        self._crew = Crew(
+            connect, close, is_broken, limits, most_joined, grace, name, connect_timeout
+        )
         self._port: Port | None = None
         self._adopting = threading.Lock()
         self._forks = fork_count()

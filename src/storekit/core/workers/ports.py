@@ -7,6 +7,7 @@ A port belongs to one run of one event loop. Threads only ever append to `done` 
 # ruff: noqa: ANN401 - calls are of any type; the base class describes the methods
 
 import asyncio
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -32,8 +33,8 @@ class Call:
     """One call on its way through queue, thread and loop."""
 
     __slots__ = (
-        "args", "bare", "claim", "discard", "error", "function", "port", "run", "until", "value",
-        "waiter",
+        "args", "bare", "claim", "connect_by", "connecting", "discard", "error", "function", "port",
+        "run", "until", "value", "waiter",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +54,9 @@ class Call:
         self.discard: Callable[[Any], object] | None = discard
         # Whoever pops it decides: a thread to run it, or the loop to drop it.
         self.claim: list[None] = [None]
+        # The same, for a call whose thread first has to connect, by a time of its own.
+        self.connecting: list[None] = []
+        self.connect_by: float | None = None
         self.run: Run | None = None
         self.waiter: Any = None
         self.value: Any = None
@@ -62,6 +66,15 @@ class Call:
         """Return whether it is the taker's to run or to drop; at most one taker is told so."""
         try:
             self.claim.pop()
+        except IndexError:
+            return False
+        return True
+
+    def link(self) -> bool:
+        """Return whether it is still wanted, after its thread has connected; as for `take`."""
+        self.connect_by = None
+        try:
+            self.connecting.pop()
         except IndexError:
             return False
         return True
@@ -158,6 +171,7 @@ class Port(ABC):
         if call.take():
             call.args = ()  # it may hold much, and the queue holds it until a thread comes by
             return
+        call.link()
         run = call.run
         if run is not None:
             run.wanted -= 1
@@ -175,14 +189,20 @@ class Port(ABC):
         """Fail what is overdue, and set the timer anew for what is left."""
         self._alarm_at = None
         now = monotonic()
-        for call in [c for c in self.calls if c.until is not None and c.until <= now]:
-            self.fail(call, CallTimeout(started=not call.claim))
+        for call in [each for each in self.calls if _time_of(each) <= now]:
+            self.fail(call, CallTimeout(started=not call.claim and not call.link()))
         again = self.replace_abandoned()
         if again is not None:
             self.arm(again)
-        left = [call.until for call in self.calls if call.until is not None]
-        if left:
-            self.arm(min(left))
+        next_time = min(map(_time_of, self.calls), default=math.inf)
+        if next_time < math.inf:
+            self.arm(next_time)
+
+
+def _time_of(call: Call) -> float:
+    """Return when a call is to fail, if it has not ended."""
+    times = (call.until, call.connect_by)
+    return min((time for time in times if time is not None), default=math.inf)
 
 
 class AsyncioPort(Port):

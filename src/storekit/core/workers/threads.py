@@ -9,6 +9,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from storekit.core.runtime._async import monotonic
@@ -35,8 +36,10 @@ class Crew(Generic[S]):
         most_joined: int,
         grace: float,
         name: str,
+        connect_timeout: float | None,
     ) -> None:
         self.connect = connect
+        self.connect_timeout = connect_timeout
         self.close = close
         self.is_broken = is_broken
         self.limits = limits
@@ -51,7 +54,8 @@ class Crew(Generic[S]):
         self.rousing: bool = False  # one thread is on its way and will look at the queue
         self.closed: bool = False
         self.on_empty: Callable[[], object] = lambda: None
-        self.lock: threading.Lock = threading.Lock()
+        # Garbage that is collected while it is held may submit a call, for its clean-up.
+        self.lock: threading.RLock = threading.RLock()
 
     def submit(self, call: Call) -> None:
         """Queue a call, and see to it that somebody takes it."""
@@ -215,9 +219,10 @@ class Worker(Generic[S]):
         try:
             if call.bare:
                 call.value = function(*args)
+            elif self.session is None and not self._connect([call]):
+                pass  # given up meanwhile, and not begun
             else:
-                session = self.session
-                call.value = function(self._connect() if session is None else session, *args)
+                call.value = function(self.session, *args)
         except BaseException as error:  # noqa: BLE001 - it goes to the caller
             self._note_failure(call, error)
         call.args = function = args = ()  # not kept alive by a caller that is slow to look
@@ -258,13 +263,12 @@ class Worker(Generic[S]):
         if queue or crew.plain:
             crew.rouse()
         try:
-            session = self.session
-            if session is None:
-                session = self._connect()
-            if len(calls) == 1:
-                calls[0].value = kind.one(session, calls[0].args)
-            else:
-                self._settle(calls, kind.many(session, [call.args for call in calls]))
+            wanted = calls if self.session is not None else self._connect(calls)
+            session: Any = self.session
+            if len(wanted) == 1:
+                wanted[0].value = kind.one(session, wanted[0].args)
+            elif wanted:
+                self._settle(wanted, kind.many(session, [call.args for call in wanted]))
         except BaseException as error:  # noqa: BLE001 - it goes to the callers
             self._note_failure(calls[0], error)
             for call in calls[1:]:
@@ -294,11 +298,20 @@ class Worker(Generic[S]):
         if self.session is not None and self._crew.is_broken(error):
             self._drop_session()
 
-    def _connect(self) -> S:
-        session = self._crew.connect()
-        self.session = session
-        self._fresh_until = monotonic() + self._crew.limits.max_lifetime
-        return session
+    def _connect(self, calls: list[Call]) -> list[Call]:
+        """Open a session; return the calls that are still wanted then."""
+        crew = self._crew
+        for call in calls:
+            call.connecting.append(None)
+            if crew.connect_timeout is not None and call.port is not None:
+                call.connect_by = monotonic() + crew.connect_timeout
+                call.port.wake(partial(call.port.arm, call.connect_by))
+        try:
+            self.session = crew.connect()
+            self._fresh_until = monotonic() + crew.limits.max_lifetime
+        finally:
+            wanted = [call for call in calls if call.link()]
+        return wanted
 
     def _drop_session(self) -> None:
         session, self.session = self.session, None

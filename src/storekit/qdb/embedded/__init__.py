@@ -100,7 +100,7 @@ class _Memory:
 
     def __init__(self) -> None:
         self._database = open_memory()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._forks = fork_count()
         weakref.finalize(self, self._database.close)
 

@@ -34,13 +34,15 @@ class Connection:
         self,
         database: sqlite3.Connection,
         *,
-        lock: "threading.Lock | None" = None,
+        lock: "threading.RLock | None" = None,
         path: str | None = None,
         now_ns: Callable[[], int] = time.time_ns,
         keep: object = None,
     ) -> None:
         self.database = database
-        self.lock: threading.Lock = threading.Lock() if lock is None else lock
+        # It may be taken twice by one thread: what is collected as garbage during a call may
+        # be an iterator, whose end closes its session.
+        self.lock: threading.RLock = threading.RLock() if lock is None else lock
         self.path = path
         self.now_ns = now_ns
         self._keep = keep
@@ -136,7 +138,7 @@ class Connection:
         if isinstance(self._cursor, _Refusal):
             return
         idle = self.lock.acquire(blocking=False)
-        self.lock = threading.Lock()  # nobody is left to release one that was held
+        self.lock = threading.RLock()  # nobody is left to release one that was held
         self._cursor = _Refusal(
             ErrorCode.NOT_CONNECTED,
             "The session was opened before this process was forked: open one in the child.",

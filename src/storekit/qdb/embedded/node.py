@@ -31,7 +31,7 @@ class Node:
         self._durable = durable
         self._timeout = timeout
         self._startup = _now()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # as that of a connection
         self._closed: dict[str, Counter] = {}
         self._open: list[Mapping[str, Counter]] = []
 

@@ -1,0 +1,142 @@
+"""Calls whose thread first has to open a session."""
+
+import threading
+from contextlib import contextmanager
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from storekit.core.workers._async import Workers
+from storekit.core.workers.calls import CallTimeout, Joint
+from storekit.errors import ClientClosed
+from storekit.options import PoolLimits
+
+TOGETHER = Joint(
+    lambda session, key: session.append(key) or key,
+    lambda session, keys: [session.append(key) or key for key in keys],
+    lambda error: error,
+)
+
+
+class Door:
+    """A store to which a connection takes until the gate is opened."""
+
+    def __init__(self):
+        self.gate = threading.Event()
+        self.knocked = threading.Semaphore(0)
+        self.made = []
+
+    def connect(self):
+        self.knocked.release()
+        assert self.gate.wait(20)
+        return self.made
+
+
+@contextmanager
+def opened_at_last(door):
+    try:
+        yield
+    finally:
+        door.gate.set()
+
+
+def workers_of(door, **options):
+    return Workers(door.connect, len, limits=PoolLimits(max_size=1), name="test", **options)
+
+
+async def knock(door):
+    assert await anyio.to_thread.run_sync(door.knocked.acquire, True, 10)
+
+
+async def gone(workers, left):
+    with anyio.fail_after(10):
+        while workers.statistics().calls > left:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_caller_is_told_that_connecting_took_too_long_and_nothing_was_done():
+    door = Door()
+    workers = workers_of(door, connect_timeout=0.05)
+    with opened_at_last(door):
+        with pytest.raises(CallTimeout) as caught:
+            await workers.call(list.append, "late")
+        assert not caught.value.started
+        with pytest.raises(CallTimeout) as caught:
+            await workers.call_joint(TOGETHER, "late")
+        assert not caught.value.started
+    assert await workers.call(list.append, "in time") is None
+    await workers.aclose()
+    assert door.made == ["in time"]
+
+
+async def test_cancelled_call_is_not_made_once_the_session_is_there():
+    door = Door()
+    workers = workers_of(door)
+    async with anyio.create_task_group() as group:
+        with opened_at_last(door):
+            scope = anyio.CancelScope()
+
+            async def give_up():
+                with scope:
+                    await workers.call(list.append, "cancelled")
+
+            group.start_soon(give_up)
+            await knock(door)
+            scope.cancel()
+            await gone(workers, 0)
+    assert await workers.call(list.append, "wanted") is None
+    await workers.aclose()
+    assert door.made == ["wanted"]
+
+
+async def test_of_joint_calls_only_those_are_made_that_are_still_wanted():
+    door = Door()
+    workers = workers_of(door)
+    async with anyio.create_task_group() as group:
+        with opened_at_last(door):
+            scope = anyio.CancelScope()
+
+            async def get(key):
+                await workers.call_joint(TOGETHER, key)
+
+            async def give_up():
+                with scope:
+                    await get("cancelled")
+
+            group.start_soon(get, "first")
+            group.start_soon(give_up)
+            await knock(door)
+            scope.cancel()
+            await gone(workers, 1)
+    await workers.aclose()
+    assert door.made == ["first"]
+
+
+async def test_time_to_connect_does_not_count_for_calls():
+    door = Door()
+    door.gate.set()
+    workers = workers_of(door, connect_timeout=0.01)
+    held = threading.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(workers.call, lambda _: held.wait(20))
+        await knock(door)
+        await anyio.sleep(0.05)  # longer than connecting may take
+        held.set()
+    await workers.aclose()
+
+
+async def test_closing_while_a_thread_connects_tells_the_caller():
+    door = Door()
+    workers = workers_of(door, close_timeout=0.05)
+    async with anyio.create_task_group() as group:
+        with opened_at_last(door):
+
+            async def call():
+                with pytest.raises(ClientClosed):
+                    await workers.call(list.append, "closed")
+
+            group.start_soon(call)
+            await knock(door)
+            await workers.aclose()
+    assert door.made == []
