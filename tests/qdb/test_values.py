@@ -111,6 +111,12 @@ def test_seconds_from_now():
             milliseconds_from_now(wrong)
 
 
+@given(st.integers(1, 2**42))
+def test_seconds_with_a_fraction_keep_their_milliseconds(milliseconds):
+    assert to_milliseconds(milliseconds / 1000, 0) == milliseconds
+    assert milliseconds_from_now(milliseconds / 1000) == milliseconds
+
+
 @given(st.datetimes(min_value=datetime.datetime(1970, 1, 2), timezones=st.timezones()))  # noqa: DTZ001
 def test_every_moment_comes_back_to_the_millisecond(moment):
     back = from_milliseconds(to_milliseconds(moment, 0))

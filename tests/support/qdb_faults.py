@@ -80,6 +80,17 @@ class FaultySession:
         except KeyError:
             raise error_for(ErrorCode.ALIAS_NOT_FOUND) from None
 
+    def blob_get_many(self, aliases):
+        self._call()
+        self._engine.batches.append(len(aliases))
+        if self._engine.skip_batches:
+            return [error_for(ErrorCode.SKIPPED) for _ in aliases]
+        entries = self._engine.entries
+        return [
+            entries[alias] if alias in entries else error_for(ErrorCode.ALIAS_NOT_FOUND)
+            for alias in aliases
+        ]
+
     def blob_put(self, alias, content, expiry):
         self._call()
         self._engine.entries[alias] = content

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from storekit.core.workers.calls import Joint
-from storekit.qdb.engine import MAX_ALIAS, Buffer, Kind, Operation, Session
+from storekit.qdb.engine import MAX_ALIAS, Buffer, Session
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["GET", "Content", "check_alias", "check_content", "check_integer", "check_writable"]
@@ -16,6 +16,7 @@ Content = Buffer | str
 """What raw clients store: bytes-like, or text, which becomes UTF-8."""
 
 _RESERVED = ".."
+_SPOILT = frozenset({ErrorCode.SKIPPED, ErrorCode.INVALID_ARGUMENT, ErrorCode.ALIAS_TOO_LONG})
 
 
 def check_alias(alias: object) -> str:
@@ -98,20 +99,18 @@ def check_integer(value: Any) -> int:
     return number
 
 
-def _get_many(session: Session, aliases: Sequence[str]) -> list[bytes | memoryview | Exception]:
+def _get_many(session: Session, aliases: Sequence[str]) -> Sequence[bytes | memoryview | Exception]:
     """Get many blobs in one batch, each with an outcome of its own."""
-    outcomes = session.run_batch([Operation(Kind.BLOB_GET, alias) for alias in aliases])
-    if all(outcome.error == ErrorCode.SKIPPED for outcome in outcomes):
+    try:
+        found = session.blob_get_many(aliases)
+    except QuasardbException as error:
+        if error.error_code not in _SPOILT:
+            raise
+        found = [error]
+    if all(isinstance(each, QuasardbException) and each.error_code in _SPOILT for each in found):
         # Something spoilt the whole batch: ask one by one, so that each learns of its own.
         return [_get_alone(session, alias) for alias in aliases]
-    values: list[bytes | memoryview | Exception] = []
-    for outcome in outcomes:
-        if not outcome.ok:
-            values.append(error_for(outcome.error))
-        else:
-            content = outcome.content
-            values.append(content if isinstance(content, bytes | memoryview) else b"")
-    return values
+    return found
 
 
 def _get_alone(session: Session, alias: str) -> bytes | memoryview | Exception:

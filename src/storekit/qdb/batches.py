@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from storekit.qdb.engine import NEVER, Kind, Operation, Outcome
-from storekit.qdb.errors import ErrorCode
+from storekit.qdb.errors import ErrorCode, QuasardbException
 from storekit.qdb.pickling import UnreadableValue
-from storekit.qdb.values import BatchRequest, BatchResult, copies, to_milliseconds
+from storekit.qdb.values import BatchRequest, BatchResult, Expiry, copies, to_milliseconds
 
 __all__ = ["Codec", "explain_transaction", "operations_of", "results_of"]
 
@@ -14,6 +14,8 @@ _WITH_CONTENT = frozenset(
     {Kind.BLOB_PUT, Kind.BLOB_UPDATE, Kind.BLOB_CAS, Kind.BLOB_GET_AND_UPDATE}
 )
 _WITH_COMPARAND = frozenset({Kind.BLOB_CAS, Kind.BLOB_REMOVE_IF})
+_LONG_AGO = 1
+"""A time that every engine refuses, for the request that has it and no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,15 @@ def _operation(request: BatchRequest, codec: Codec, now: float) -> Operation:
         codec.alias(request.alias),
         codec.dump(request.content) if takes_content else None,
         codec.dump(request.comparand) if compares else None,
-        to_milliseconds(request.expiry, now) if takes_content else NEVER,
+        _expiry(request.expiry, now) if takes_content else NEVER,
     )
+
+
+def _expiry(expiry: Expiry, now: float) -> int:
+    try:
+        return to_milliseconds(expiry, now)
+    except QuasardbException:
+        return _LONG_AGO
 
 
 def results_of(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-from storekit.qdb.errors import ErrorCode
+from storekit.qdb.errors import ErrorCode, QuasardbException
 
 __all__ = [
     "MAX_ALIAS",
@@ -168,6 +168,14 @@ class Session(Protocol):
         """Return whether the entry was created."""
 
     def blob_get(self, alias: str) -> bytes | memoryview: ...
+    def blob_get_many(
+        self, aliases: Sequence[str]
+    ) -> Sequence[bytes | memoryview | QuasardbException]:
+        """Return the content of each, or its error; one way to the store for all.
+
+        What kept the store from doing anything is raised.
+        """
+
     def blob_get_and_remove(self, alias: str) -> bytes | memoryview: ...
     def blob_get_and_update(
         self, alias: str, content: Buffer, expiry: int

@@ -2,6 +2,7 @@
 
 import threading
 
+from storekit.errors import ClientClosed
 from storekit.qdb.engine import Session
 
 __all__ = ["Scan"]
@@ -22,21 +23,25 @@ class Scan:
         self._chunk: list[tuple[str, bytes]] = []
         self._over = False
         self._closing = False
+        self._ended = False
         self._in_session = threading.Lock()
         self._state = threading.Lock()
 
     def fetch(self, number: int, count: int) -> tuple[list[tuple[str, bytes]], bool]:
         """Return chunk `number`, which is the next or once more the last, and if it was all.
 
-        Counted from 1. What a caller was cancelled in is thus not lost.
+        Counted from 1. What a caller was cancelled in is thus not lost. Raises `ClientClosed`
+        if the walk was closed before its end.
         """
         try:
             with self._in_session:
-                if number != self._number and not self._over and not self._closing:
+                if self._closing:
+                    raise ClientClosed("the iteration was closed before it came to its end")
+                if number != self._number and not self._over:
                     self._chunk, self._cursor = self._session.scan(self._cursor, count)
                     self._over = self._cursor is None
                     self._number = number
-                return self._chunk, self._over or self._closing
+                return self._chunk, self._over
         finally:
             with self._state:
                 closing = self._closing
@@ -50,9 +55,11 @@ class Scan:
         self._end()
 
     def _end(self) -> None:
-        if not self._in_session.acquire(blocking=False):
+        if self._ended or not self._in_session.acquire(blocking=False):
             return  # whoever has it sees `_closing` after giving it back
         try:
+            # Once only: a walk may be collected at any time, in a thread that holds locks.
+            self._ended = True
             cursor, self._cursor = self._cursor, None
             self._chunk = []
             try:

@@ -90,7 +90,7 @@ def to_milliseconds(expiry: Expiry, now: float) -> int:
         milliseconds = round(now * 1000) + expiry // _MILLISECOND
     elif isinstance(expiry, int | float) and not isinstance(expiry, bool):
         try:
-            milliseconds = int(expiry * 1000)
+            milliseconds = round(expiry * 1000)  # 1.001 * 1000 is less than 1001
         except (OverflowError, ValueError):
             raise _invalid(f"{expiry!r} is not a time") from None
     else:
@@ -117,7 +117,7 @@ def milliseconds_from_now(delta: timedelta | float) -> int:
         milliseconds = delta // _MILLISECOND
     elif isinstance(delta, int | float) and not isinstance(delta, bool):
         try:
-            milliseconds = int(delta * 1000)
+            milliseconds = round(delta * 1000)
         except (OverflowError, ValueError):
             raise _invalid(f"{delta!r} is not a number of seconds") from None
     else:

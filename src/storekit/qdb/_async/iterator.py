@@ -3,6 +3,7 @@
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
+from storekit.errors import ClientClosed
 from storekit.qdb.scans import Scan
 
 if TYPE_CHECKING:
@@ -44,7 +45,15 @@ class AsyncRawForwardIterator:
                 raise StopAsyncIteration
             if self._scan is None:
                 self._scan = await self._client._open_scan()  # noqa: SLF001 - made by it
-            fetched = await self._client._fetch(self._scan, self._number, self._size)  # noqa: SLF001
+            try:
+                fetched = await self._client._fetch(self._scan, self._number, self._size)  # noqa: SLF001
+            except ClientClosed:
+                if self._over:  # another task has closed this, and not the client
+                    raise StopAsyncIteration from None
+                self._end()
+                raise
+            if self._over:
+                raise StopAsyncIteration
             self._number += 1
             self._chunk.extend(fetched[0])
             self._over = fetched[1]

@@ -5,6 +5,7 @@
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
+from storekit.errors import ClientClosed
 from storekit.qdb.scans import Scan
 
 if TYPE_CHECKING:
@@ -46,7 +47,15 @@ class RawForwardIterator:
                 raise StopIteration
             if self._scan is None:
                 self._scan = self._client._open_scan()  # noqa: SLF001 - made by it
-            fetched = self._client._fetch(self._scan, self._number, self._size)  # noqa: SLF001
+            try:
+                fetched = self._client._fetch(self._scan, self._number, self._size)  # noqa: SLF001
+            except ClientClosed:
+                if self._over:  # another task has closed this, and not the client
+                    raise StopIteration from None
+                self._end()
+                raise
+            if self._over:
+                raise StopIteration
             self._number += 1
             self._chunk.extend(fetched[0])
             self._over = fetched[1]

@@ -8,7 +8,8 @@ that is released on another handle leaks. All of this is decided here.
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from storekit.core.forks import fork_count
 from storekit.errors import ClientClosed, OwnerMismatch
@@ -20,14 +21,16 @@ __all__ = ["VIEW_SIZE", "Handle"]
 VIEW_SIZE = 64 * 1024
 """Contents of this many bytes and more are handed out without a copy."""
 
+_MOMENT = 0.001  # seconds between two looks at who has the turn
 _PLAIN = 2  # severities below are answers rather than failures; a detail would add nothing
 
 
 class Handle:
     """Owns one C handle; `with handle as pointer:` is one turn of calls on it.
 
-    Turns exclude each other without waiting: a second thread is refused. Views of buffers
-    keep the C handle open. `close` never waits either: whoever is last, a turn, a view or
+    Turns exclude each other without waiting: a second thread is refused. Only for buffers
+    that another thread is just releasing, a turn waits. Views of buffers keep the C handle
+    open. `close` never waits either: whoever is last, a turn, a view or
     the closer, closes the C handle, once.
     """
 
@@ -42,6 +45,8 @@ class Handle:
         self._pointer = place[0]
         self._turn = threading.Lock()
         self._acquire = self._turn.acquire
+        self._in_call = False  # whoever has the turn makes calls, and does not only tend
+        self._tender: int | None = None  # the thread that tends
         self._release = lib.qdb_release
         self._buffer = ffi.buffer
         self._null = ffi.NULL
@@ -70,18 +75,33 @@ class Handle:
 
     def __enter__(self) -> CData:
         if not self._acquire(False):
-            raise self._unusable() or OwnerMismatch("another thread is in a call of this session")
+            self._wait_for_tender()
         # Asked only now: from here on nobody else can close the handle.
         if self._closing or self._fork != fork_count():
             self._turn.release()
             self._tend()
             raise self._unusable() or ClientClosed("the session is closed")
+        self._in_call = True
         return self._pointer
 
     def __exit__(self, *exc_info: object) -> None:
+        self._in_call = False
         self._turn.release()
         if self._closing or self._returned:
             self._tend()
+
+    def _wait_for_tender(self) -> None:
+        """Get the turn once another thread has released buffers; wait for nothing else.
+
+        A view dies in whatever thread looked at it last, at any time, also now.
+        """
+        while True:
+            if refused := self._unusable():
+                raise refused
+            if self._in_call or self._tender == threading.get_ident():
+                raise OwnerMismatch("another thread is in a call of this session")
+            if self._turn.acquire(timeout=_MOMENT):
+                return
 
     def _unusable(self) -> Exception | None:
         if self._fork != fork_count():
@@ -122,6 +142,7 @@ class Handle:
         while (self._returned or self._may_close()) and not self._closed:
             if not self._turn.acquire(False):
                 return
+            self._tender = threading.get_ident()
             try:
                 last = self._may_close()  # no view can come to life during our turn
                 while self._returned:
@@ -132,6 +153,7 @@ class Handle:
                         closer()
                     self._lib.qdb_close(self._pointer)
             finally:
+                self._tender = None
                 self._turn.release()
 
     def _may_close(self) -> bool:
@@ -201,6 +223,35 @@ class Handle:
             raise
         return memoryview(ffi.buffer(owner, size)).toreadonly()
 
+    def lend(
+        self, owner: CData, parts: Sequence[tuple[CData, int]], keep: object
+    ) -> list[bytes | memoryview]:
+        """Return views of parts of one buffer, which is released when the last of them dies.
+
+        Small parts are copied. `keep` lives as long as the buffer.
+        """
+        ffi = self._ffi
+        address = int(ffi.cast("uintptr_t", owner))
+
+        def died(_: object, keep: object = keep) -> None:  # noqa: ARG001 - it is held by this
+            self._returned.append(owner)
+            self._views.discard(address)
+            self._tend()
+
+        self._views.add(address)
+        try:
+            last = ffi.gc(ffi.cast("void *", owner), died, sum(size for _, size in parts))
+        except BaseException:
+            self._views.discard(address)
+            self._lib.qdb_release(self._pointer, owner)
+            raise
+        return [
+            memoryview(ffi.buffer(ffi.gc(pointer, partial(_hold, last)), size)).toreadonly()
+            if size >= VIEW_SIZE
+            else (ffi.unpack(ffi.cast("char *", pointer), size) if size else b"")
+            for pointer, size in parts
+        ]
+
     # Errors
 
     def failure(self, code: int) -> QuasardbException:
@@ -223,6 +274,10 @@ class Handle:
         finally:
             self._lib.qdb_release(self._pointer, message[0])
         return code[0] & 0xFFFFFFFF, _worth_adding(code[0], text.decode(errors="replace"))
+
+
+def _hold(_held: object, _dead: object) -> None:
+    """Nothing is to be done when a part dies, but to let go of the whole."""
 
 
 def _worth_adding(code: int, text: str) -> str | None:

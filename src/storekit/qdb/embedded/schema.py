@@ -66,6 +66,7 @@ PRAGMA user_version = {SCHEMA_VERSION};
 
 _STATEMENTS = 256  # prepared ones that a connection keeps
 _LOG_KEPT = 64 << 20  # bytes that the log may keep after a large write
+_CACHE = 8000  # kB of pages for each session; SQLite's 2000 cost a tenth of all gets
 _PAUSE = 0.005  # s
 
 
@@ -95,6 +96,7 @@ def open_file(path: str, *, durable: bool, timeout: float) -> sqlite3.Connection
             _upgrade(db)
         db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         db.execute(f"PRAGMA journal_size_limit = {_LOG_KEPT}")
+        db.execute(f"PRAGMA cache_size = -{_CACHE}")
     except FAILURES as error:
         db.close()
         raise translate(error) from error

@@ -1,12 +1,14 @@
 """Operations on entries of one type: blobs, numbers, strings and timestamps."""
 
+from collections.abc import Sequence
+
 from storekit.qdb.embedded.checks import check_alias, check_name, integer, plain
 from storekit.qdb.embedded.connection import Connection
 from storekit.qdb.embedded.entries import Content, Entries
 from storekit.qdb.embedded.finding import Finding
 from storekit.qdb.embedded.regex import Regex
 from storekit.qdb.engine import PRESERVE, Buffer, EntryType
-from storekit.qdb.errors import ErrorCode, error_for
+from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["TypedOperations"]
 
@@ -43,6 +45,18 @@ class TypedOperations:
         check_alias(alias)
         with self._connection.lock:
             return self._entries.get(alias, _BLOB)  # type: ignore[return-value]
+
+    def blob_get_many(self, aliases: Sequence[str]) -> list[bytes | memoryview | QuasardbException]:
+        """Return the content of each blob, or its error."""
+        found: list[bytes | memoryview | QuasardbException] = []
+        with self._connection.lock, self._connection.transaction("BEGIN"):
+            for alias in aliases:
+                try:
+                    check_alias(alias)
+                    found.append(self._entries.get(alias, _BLOB))  # type: ignore[arg-type]
+                except QuasardbException as error:
+                    found.append(error)
+        return found
 
     def blob_get_and_remove(self, alias: str) -> bytes:
         """Remove a blob and return its content."""
