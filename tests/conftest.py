@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["tests.support.plugin"]
+pytest_plugins = [
+    "tests.support.plugin",
+    "tests.qdb.libraries",
+    "tests.support.qdb_stores",
+    "tests.support.features",
+]
 
 BACKENDS = [pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio")]
 if importlib.util.find_spec("uvloop") is not None:

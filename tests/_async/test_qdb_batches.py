@@ -1,3 +1,5 @@
+import datetime
+
 import pytest
 
 from storekit import qdb
@@ -5,9 +7,9 @@ from storekit.qdb import AsyncClient, AsyncRawClient, BatchRequest, Operations
 from storekit.qdb.errors import ErrorCode
 
 
-async def test_each_request_has_its_own_result():
-    async with AsyncRawClient("embedded:") as client:
-        for alias in ("a", "b", "c", "d", "e", "f"):
+async def test_each_request_has_its_own_result(store):
+    async with AsyncRawClient(store.place) as client:
+        for alias in ("a", "b", "c", "d", "e", "f", "g"):
             await client.put(alias, alias)
         successes, results = await client.run_batch(
             [
@@ -19,15 +21,16 @@ async def test_each_request_has_its_own_result():
                 BatchRequest(Operations.cas, "d", b"D", b"other"),
                 BatchRequest(Operations.get_update, "e", b"E"),
                 BatchRequest(Operations.get_remove, "f"),
+                BatchRequest(Operations.remove_if, "g", comparand=b"g"),
                 BatchRequest(Operations.remove_if, "missing", comparand=b"x"),
             ]
         )
         assert [result.error for result in results] == [
-            0, 0, 0, 0, 0, ErrorCode.UNMATCHED_CONTENT, 0, 0, ErrorCode.ALIAS_NOT_FOUND,
+            0, 0, 0, 0, 0, ErrorCode.UNMATCHED_CONTENT, 0, 0, 0, ErrorCode.ALIAS_NOT_FOUND,
         ]  # fmt: skip
-        assert successes == 7
+        assert successes == 8
         assert [result.result for result in results] == [
-            b"a", None, None, None, b"c", b"d", b"e", b"f", None,
+            b"a", None, None, None, b"c", b"d", b"e", b"f", None, None,
         ]  # fmt: skip
         assert [result.alias for result in results[:2]] == ["a", "new"]
         assert results[1].type == Operations.put
@@ -35,8 +38,8 @@ async def test_each_request_has_its_own_result():
         assert await client.prefix_get("f") == []
 
 
-async def test_a_client_pickles_batches():
-    async with AsyncClient("embedded:") as client:
+async def test_a_client_pickles_batches(store):
+    async with AsyncClient(store.place) as client:
         requests = [
             BatchRequest(Operations.put, ("k", number), {"n": number}) for number in range(3)
         ]
@@ -50,9 +53,9 @@ async def test_a_client_pickles_batches():
         assert requests[0].content == {"n": 0}
 
 
-async def test_a_result_that_cannot_be_read_leaves_the_others():
-    async with AsyncClient("embedded:ba1?mode=memory") as client:
-        async with AsyncRawClient("embedded:ba1?mode=memory") as raw:
+async def test_a_result_that_cannot_be_read_leaves_the_others(store):
+    async with AsyncClient(store.place) as client:
+        async with AsyncRawClient(store.place) as raw:
             await raw.update("a", b"not a pickle")
         await client.update("b", 1)
         successes, results = await client.run_batch([BatchRequest(0, "a"), BatchRequest(0, "b")])
@@ -60,8 +63,8 @@ async def test_a_result_that_cannot_be_read_leaves_the_others():
         assert isinstance(results[0].failure, qdb.UnreadableValue)
 
 
-async def test_a_malformed_alias_keeps_the_whole_batch_from_being_done():
-    async with AsyncRawClient("embedded:") as client:
+async def test_a_malformed_alias_keeps_the_whole_batch_from_being_done(store):
+    async with AsyncRawClient(store.place) as client:
         successes, results = await client.run_batch(
             [BatchRequest(Operations.put, "a", b""), BatchRequest(Operations.put, "x" * 1025, b"")]
         )
@@ -71,6 +74,26 @@ async def test_a_malformed_alias_keeps_the_whole_batch_from_being_done():
             ErrorCode.ALIAS_TOO_LONG,
         ]
         assert await client.prefix_get("a") == []
+
+
+@pytest.mark.parametrize("expiry", [datetime.datetime(2020, 1, 1), -1, float("nan"), 1e300])  # noqa: DTZ001
+async def test_a_bad_time_is_the_error_of_its_request(store, expiry):
+    async with AsyncRawClient(store.place) as client:
+        successes, results = await client.run_batch(
+            [
+                BatchRequest(Operations.put, "a", b"", expiry=expiry),
+                BatchRequest(Operations.put, "b", b""),
+            ]
+        )
+        assert successes == 0
+        assert [result.error for result in results] == [
+            ErrorCode.INVALID_ARGUMENT,
+            ErrorCode.SKIPPED,
+        ]
+        with pytest.raises(qdb.InvalidArgument):
+            await client.run_transaction([BatchRequest(Operations.put, "a", b"", expiry=expiry)])
+        with pytest.raises(TypeError):
+            await client.run_batch([BatchRequest(Operations.put, "a", b"", expiry="soon")])
 
 
 @pytest.mark.parametrize(
@@ -86,8 +109,8 @@ async def test_a_malformed_alias_keeps_the_whole_batch_from_being_done():
         (["a"], TypeError),
     ],
 )
-async def test_what_is_no_request_is_refused_and_nothing_done(requests, error):
-    async with AsyncRawClient("embedded:") as client:
+async def test_what_is_no_request_is_refused_and_nothing_done(store, requests, error):
+    async with AsyncRawClient(store.place) as client:
         good = [BatchRequest(Operations.put, "good", b"")]
         with pytest.raises(error):
             await client.run_batch(good + requests)
@@ -95,8 +118,8 @@ async def test_what_is_no_request_is_refused_and_nothing_done(requests, error):
         assert await client.run_batch([]) == (0, [])
 
 
-async def test_a_transaction_is_all_or_nothing():
-    async with AsyncRawClient("embedded:") as client:
+async def test_a_transaction_is_all_or_nothing(store):
+    async with AsyncRawClient(store.place) as client:
         await client.put("taken", b"")
         put = [BatchRequest(Operations.put, "a", b"1"), BatchRequest(Operations.get_alloc, "a")]
         with pytest.raises(qdb.AliasAlreadyExists, match="Request 2") as caught:

@@ -9,12 +9,11 @@ from storekit.options import RetryPolicy
 from storekit.qdb import AsyncClient, AsyncRawClient
 from tests.support.qdb_faults import FaultyEngine
 
-NODE = "127.0.0.1:2836"
 UTC = datetime.UTC
 
 
-async def test_what_is_put_is_got():
-    async with AsyncRawClient("embedded:") as client:
+async def test_what_is_put_is_got(store):
+    async with AsyncRawClient(store.place) as client:
         await client.put("alias", b"content")
         assert await client.get("alias") == b"content"
         assert bytes(await client.get_view("alias")) == b"content"
@@ -25,16 +24,16 @@ async def test_what_is_put_is_got():
 
 
 @pytest.mark.parametrize("content", [b"", bytearray(b"ab"), memoryview(b"ab"), b"x" * 3_000_000])
-async def test_content_comes_back_as_bytes(content):
-    async with AsyncRawClient("embedded:") as client:
+async def test_content_comes_back_as_bytes(store, content):
+    async with AsyncRawClient(store.place) as client:
         await client.put("a", content)
         got = await client.get("a")
         assert type(got) is bytes
         assert got == bytes(content)
 
 
-async def test_changes_in_one_step():
-    async with AsyncRawClient("embedded:") as client:
+async def test_changes_in_one_step(store):
+    async with AsyncRawClient(store.place) as client:
         await client.put("a", b"1")
         assert await client.get_update("a", b"2") == b"1"
         assert await client.compare_and_swap("a", b"3", b"other") == b"2"
@@ -49,8 +48,8 @@ async def test_changes_in_one_step():
             await client.remove("a")
 
 
-async def test_expiry_is_given_and_told_in_utc():
-    async with AsyncRawClient("embedded:") as client:
+async def test_expiry_is_given_and_told_in_utc(store):
+    async with AsyncRawClient(store.place) as client:
         zone = datetime.timezone(datetime.timedelta(hours=5))
         moment = datetime.datetime(2190, 1, 1, 12, 0, 0, 123_000, tzinfo=zone)
         await client.put("a", b"", moment)
@@ -69,8 +68,8 @@ async def test_expiry_is_given_and_told_in_utc():
         assert (await client.get_metadata("a")).expiry is None
 
 
-async def test_aliases_are_found():
-    async with AsyncClient("embedded:") as client:
+async def test_aliases_are_found(store):
+    async with AsyncClient(store.place) as client:
         for alias in ("ab1", "ab2", "b1"):
             await client.put(alias, 1)
         assert await client.prefix_get("ab") == ["ab1", "ab2"]
@@ -80,10 +79,13 @@ async def test_aliases_are_found():
         assert len(await client.prefix_get("ab", 1)) == 1
         await client.remove_all()
         assert await client.prefix_get("ab") == []
+        await client.put("ab", 1)
+        await client.purge_all()  # the name that the 1.x library had for it
+        assert await client.prefix_get("ab") == []
 
 
-async def test_integers_and_tags():
-    async with AsyncClient("embedded:") as client:
+async def test_integers_and_tags(store):
+    async with AsyncClient(store.place) as client:
         await client.int_put("i", 2**63 - 2)
         assert await client.int_add("i", 1) == 2**63 - 1
         with pytest.raises(qdb.OutOfRange):
@@ -106,8 +108,8 @@ async def test_integers_and_tags():
             await client.int_put("j", True)
 
 
-async def test_a_client_keeps_any_object_under_any_object():
-    async with AsyncClient("embedded:") as client:
+async def test_a_client_keeps_any_object_under_any_object(store):
+    async with AsyncClient(store.place) as client:
         for alias in (1, 1.5, ("a", 2), b"raw", None, uuid.UUID(int=5), "text", "\x10text"):
             value = {"alias": alias}
             await client.put(alias, value)
@@ -117,17 +119,22 @@ async def test_a_client_keeps_any_object_under_any_object():
         assert await client.get("text") == 2
 
 
-async def test_a_node_describes_itself():
-    async with AsyncClient("embedded:") as client:
-        assert (await client.node_status(qdb.RemoteNode("127.0.0.1")))["entries"]
-        assert (await client.node_config(NODE))["local"]
-        assert (await client.node_topology(f"qdb://{NODE}"))["center"]["endpoint"] == NODE
-        with pytest.raises(qdb.QuasardbException, match=r"127\.0\.0\.1:1"):
-            await client.node_status("127.0.0.1:1")
+async def test_a_node_describes_itself(store):
+    async with AsyncClient(store.place) as client:
+        address, _, port = store.node.partition(":")
+        node = qdb.RemoteNode(address, int(port))
+        assert (await client.node_status(node))["entries"]
+        assert (await client.node_config(store.node))["local"]
+        topology = await client.node_topology(f"qdb://{store.node}")
+        assert topology["center"]["endpoint"] == store.node
+        with pytest.raises(qdb.QuasardbException, match=r"127\.0\.0\.1:65000"):
+            await client.node_status("127.0.0.1:65000")
         with pytest.raises(TypeError):
             await client.node_status(5)
-        with pytest.raises(qdb.QuasardbException):
-            await client.stop_node(NODE, "test")
+        with pytest.raises(qdb.OperationDisabled):
+            await client.stop_node(node, "test")
+        with pytest.raises(TypeError):
+            await client.stop_node(node, None)
 
 
 @pytest.mark.parametrize(
@@ -162,8 +169,8 @@ async def test_bad_aliases_are_refused_before_anything_is_sent(alias, error):
 
 
 @pytest.mark.parametrize("expiry", [datetime.datetime(2020, 1, 1, tzinfo=UTC), -5, 1e300])
-async def test_bad_times_are_refused(expiry):
-    async with AsyncRawClient("embedded:") as client:
+async def test_bad_times_are_refused(store, expiry):
+    async with AsyncRawClient(store.place) as client:
         with pytest.raises(qdb.InvalidArgument):
             await client.put("a", b"", expiry)
         with pytest.raises(TypeError):
@@ -171,8 +178,8 @@ async def test_bad_times_are_refused(expiry):
         assert await client.prefix_get("a") == []
 
 
-async def test_bad_content_and_options_are_refused():
-    async with AsyncRawClient("embedded:") as client:
+async def test_bad_content_and_options_are_refused(store):
+    async with AsyncRawClient(store.place) as client:
         with pytest.raises(TypeError, match="Client pickles"):
             await client.put("a", 5)
         with pytest.raises(TypeError):
@@ -190,17 +197,19 @@ async def test_bad_content_and_options_are_refused():
         AsyncRawClient("embedded:", timeout="1")
 
 
-async def test_errors_say_what_was_asked_of_whom_and_no_content():
-    async with AsyncRawClient("embedded:") as client:
+async def test_errors_say_what_was_asked_of_whom_and_no_content(store):
+    async with AsyncRawClient(store.place) as client:
         with pytest.raises(qdb.AliasNotFound) as caught:
             await client.get_update("missing", b"secret content")
         error = caught.value
-        assert (error.operation, error.alias, error.node) == ("get_update", "missing", "embedded:")
+        assert (error.operation, error.alias, error.node) == ("get_update", "missing", store.name)
         assert "secret" not in f"{error}{error!r}"
 
 
-async def test_a_closed_client_refuses():
-    client = AsyncRawClient("embedded:")
+async def test_a_closed_client_refuses(store):
+    client = AsyncRawClient(store.place)
+    await client.connect()
+    assert client.statistics().sessions == 1
     await client.put("a", b"")
     await client.aclose()
     await client.aclose()
@@ -236,8 +245,8 @@ async def test_writes_whose_fate_is_unknown_are_not_repeated():
         assert len(caught.value.__cause__.exceptions) == 2
 
 
-async def test_views_share_the_client_and_have_their_own_timeout():
-    async with AsyncRawClient("embedded:") as client:
+async def test_views_share_the_client_and_have_their_own_timeout(store):
+    async with AsyncRawClient(store.place) as client:
         view = client.with_timeout(5)
         await view.put("a", b"1")
         assert await client.get("a") == b"1"

@@ -12,8 +12,8 @@ async def all_of(entries):
     return found
 
 
-async def test_iteration_gives_every_entry_once():
-    async with AsyncRawClient("embedded:") as client:
+async def test_iteration_gives_every_entry_once(store):
+    async with AsyncRawClient(store.place) as client:
         expected = {f"n{number}": str(number).encode() for number in range(300)}
         for alias, content in expected.items():
             await client.put(alias, content)
@@ -23,22 +23,22 @@ async def test_iteration_gives_every_entry_once():
         assert isinstance(aiter(client), AsyncRawForwardIterator)
 
 
-async def test_an_empty_store_has_no_entries():
-    async with AsyncRawClient("embedded:") as client:
+async def test_an_empty_store_has_no_entries(store):
+    async with AsyncRawClient(store.place) as client:
         assert await all_of(client) == []
 
 
-async def test_a_client_unpickles_what_it_iterates_over():
-    async with AsyncClient("embedded:") as client:
+async def test_a_client_unpickles_what_it_iterates_over(store):
+    async with AsyncClient(store.place) as client:
         await client.put(("a", 1), {"b": 2})
         await client.int_put("integer", 5)
         assert isinstance(aiter(client), AsyncForwardIterator)
         assert await all_of(client) == [(("a", 1), {"b": 2})]
 
 
-async def test_a_value_that_cannot_be_read_does_not_end_the_iteration():
-    async with AsyncClient("embedded:it1?mode=memory") as client:
-        async with AsyncRawClient("embedded:it1?mode=memory") as raw:
+async def test_a_value_that_cannot_be_read_does_not_end_the_iteration(store):
+    async with AsyncClient(store.place) as client:
+        async with AsyncRawClient(store.place) as raw:
             await raw.update("a", b"not a pickle")
         await client.update("b", 1)
         entries, failures, steps = [], 0, aiter(client)

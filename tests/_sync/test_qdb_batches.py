@@ -1,5 +1,7 @@
 # Generated from tests/_async/test_qdb_batches.py by tools/generate_sync.py; do not edit.
 
+import datetime
+
 import pytest
 
 from storekit import qdb
@@ -7,9 +9,9 @@ from storekit.qdb import BatchRequest, Client, Operations, RawClient
 from storekit.qdb.errors import ErrorCode
 
 
-def test_each_request_has_its_own_result():
-    with RawClient("embedded:") as client:
-        for alias in ("a", "b", "c", "d", "e", "f"):
+def test_each_request_has_its_own_result(store):
+    with RawClient(store.place) as client:
+        for alias in ("a", "b", "c", "d", "e", "f", "g"):
             client.put(alias, alias)
         successes, results = client.run_batch(
             [
@@ -21,15 +23,16 @@ def test_each_request_has_its_own_result():
                 BatchRequest(Operations.cas, "d", b"D", b"other"),
                 BatchRequest(Operations.get_update, "e", b"E"),
                 BatchRequest(Operations.get_remove, "f"),
+                BatchRequest(Operations.remove_if, "g", comparand=b"g"),
                 BatchRequest(Operations.remove_if, "missing", comparand=b"x"),
             ]
         )
         assert [result.error for result in results] == [
-            0, 0, 0, 0, 0, ErrorCode.UNMATCHED_CONTENT, 0, 0, ErrorCode.ALIAS_NOT_FOUND,
+            0, 0, 0, 0, 0, ErrorCode.UNMATCHED_CONTENT, 0, 0, 0, ErrorCode.ALIAS_NOT_FOUND,
         ]  # fmt: skip
-        assert successes == 7
+        assert successes == 8
         assert [result.result for result in results] == [
-            b"a", None, None, None, b"c", b"d", b"e", b"f", None,
+            b"a", None, None, None, b"c", b"d", b"e", b"f", None, None,
         ]  # fmt: skip
         assert [result.alias for result in results[:2]] == ["a", "new"]
         assert results[1].type == Operations.put
@@ -37,8 +40,8 @@ def test_each_request_has_its_own_result():
         assert client.prefix_get("f") == []
 
 
-def test_a_client_pickles_batches():
-    with Client("embedded:") as client:
+def test_a_client_pickles_batches(store):
+    with Client(store.place) as client:
         requests = [
             BatchRequest(Operations.put, ("k", number), {"n": number}) for number in range(3)
         ]
@@ -52,9 +55,9 @@ def test_a_client_pickles_batches():
         assert requests[0].content == {"n": 0}
 
 
-def test_a_result_that_cannot_be_read_leaves_the_others():
-    with Client("embedded:ba1?mode=memory") as client:
-        with RawClient("embedded:ba1?mode=memory") as raw:
+def test_a_result_that_cannot_be_read_leaves_the_others(store):
+    with Client(store.place) as client:
+        with RawClient(store.place) as raw:
             raw.update("a", b"not a pickle")
         client.update("b", 1)
         successes, results = client.run_batch([BatchRequest(0, "a"), BatchRequest(0, "b")])
@@ -62,8 +65,8 @@ def test_a_result_that_cannot_be_read_leaves_the_others():
         assert isinstance(results[0].failure, qdb.UnreadableValue)
 
 
-def test_a_malformed_alias_keeps_the_whole_batch_from_being_done():
-    with RawClient("embedded:") as client:
+def test_a_malformed_alias_keeps_the_whole_batch_from_being_done(store):
+    with RawClient(store.place) as client:
         successes, results = client.run_batch(
             [BatchRequest(Operations.put, "a", b""), BatchRequest(Operations.put, "x" * 1025, b"")]
         )
@@ -73,6 +76,26 @@ def test_a_malformed_alias_keeps_the_whole_batch_from_being_done():
             ErrorCode.ALIAS_TOO_LONG,
         ]
         assert client.prefix_get("a") == []
+
+
+@pytest.mark.parametrize("expiry", [datetime.datetime(2020, 1, 1), -1, float("nan"), 1e300])  # noqa: DTZ001
+def test_a_bad_time_is_the_error_of_its_request(store, expiry):
+    with RawClient(store.place) as client:
+        successes, results = client.run_batch(
+            [
+                BatchRequest(Operations.put, "a", b"", expiry=expiry),
+                BatchRequest(Operations.put, "b", b""),
+            ]
+        )
+        assert successes == 0
+        assert [result.error for result in results] == [
+            ErrorCode.INVALID_ARGUMENT,
+            ErrorCode.SKIPPED,
+        ]
+        with pytest.raises(qdb.InvalidArgument):
+            client.run_transaction([BatchRequest(Operations.put, "a", b"", expiry=expiry)])
+        with pytest.raises(TypeError):
+            client.run_batch([BatchRequest(Operations.put, "a", b"", expiry="soon")])
 
 
 @pytest.mark.parametrize(
@@ -88,8 +111,8 @@ def test_a_malformed_alias_keeps_the_whole_batch_from_being_done():
         (["a"], TypeError),
     ],
 )
-def test_what_is_no_request_is_refused_and_nothing_done(requests, error):
-    with RawClient("embedded:") as client:
+def test_what_is_no_request_is_refused_and_nothing_done(store, requests, error):
+    with RawClient(store.place) as client:
         good = [BatchRequest(Operations.put, "good", b"")]
         with pytest.raises(error):
             client.run_batch(good + requests)
@@ -97,8 +120,8 @@ def test_what_is_no_request_is_refused_and_nothing_done(requests, error):
         assert client.run_batch([]) == (0, [])
 
 
-def test_a_transaction_is_all_or_nothing():
-    with RawClient("embedded:") as client:
+def test_a_transaction_is_all_or_nothing(store):
+    with RawClient(store.place) as client:
         client.put("taken", b"")
         put = [BatchRequest(Operations.put, "a", b"1"), BatchRequest(Operations.get_alloc, "a")]
         with pytest.raises(qdb.AliasAlreadyExists, match="Request 2") as caught:

@@ -11,12 +11,11 @@ from storekit.options import RetryPolicy
 from storekit.qdb import Client, RawClient
 from tests.support.qdb_faults import FaultyEngine
 
-NODE = "127.0.0.1:2836"
 UTC = datetime.UTC
 
 
-def test_what_is_put_is_got():
-    with RawClient("embedded:") as client:
+def test_what_is_put_is_got(store):
+    with RawClient(store.place) as client:
         client.put("alias", b"content")
         assert client.get("alias") == b"content"
         assert bytes(client.get_view("alias")) == b"content"
@@ -27,16 +26,16 @@ def test_what_is_put_is_got():
 
 
 @pytest.mark.parametrize("content", [b"", bytearray(b"ab"), memoryview(b"ab"), b"x" * 3_000_000])
-def test_content_comes_back_as_bytes(content):
-    with RawClient("embedded:") as client:
+def test_content_comes_back_as_bytes(store, content):
+    with RawClient(store.place) as client:
         client.put("a", content)
         got = client.get("a")
         assert type(got) is bytes
         assert got == bytes(content)
 
 
-def test_changes_in_one_step():
-    with RawClient("embedded:") as client:
+def test_changes_in_one_step(store):
+    with RawClient(store.place) as client:
         client.put("a", b"1")
         assert client.get_update("a", b"2") == b"1"
         assert client.compare_and_swap("a", b"3", b"other") == b"2"
@@ -51,8 +50,8 @@ def test_changes_in_one_step():
             client.remove("a")
 
 
-def test_expiry_is_given_and_told_in_utc():
-    with RawClient("embedded:") as client:
+def test_expiry_is_given_and_told_in_utc(store):
+    with RawClient(store.place) as client:
         zone = datetime.timezone(datetime.timedelta(hours=5))
         moment = datetime.datetime(2190, 1, 1, 12, 0, 0, 123_000, tzinfo=zone)
         client.put("a", b"", moment)
@@ -71,8 +70,8 @@ def test_expiry_is_given_and_told_in_utc():
         assert client.get_metadata("a").expiry is None
 
 
-def test_aliases_are_found():
-    with Client("embedded:") as client:
+def test_aliases_are_found(store):
+    with Client(store.place) as client:
         for alias in ("ab1", "ab2", "b1"):
             client.put(alias, 1)
         assert client.prefix_get("ab") == ["ab1", "ab2"]
@@ -82,10 +81,13 @@ def test_aliases_are_found():
         assert len(client.prefix_get("ab", 1)) == 1
         client.remove_all()
         assert client.prefix_get("ab") == []
+        client.put("ab", 1)
+        client.purge_all()  # the name that the 1.x library had for it
+        assert client.prefix_get("ab") == []
 
 
-def test_integers_and_tags():
-    with Client("embedded:") as client:
+def test_integers_and_tags(store):
+    with Client(store.place) as client:
         client.int_put("i", 2**63 - 2)
         assert client.int_add("i", 1) == 2**63 - 1
         with pytest.raises(qdb.OutOfRange):
@@ -108,8 +110,8 @@ def test_integers_and_tags():
             client.int_put("j", True)
 
 
-def test_a_client_keeps_any_object_under_any_object():
-    with Client("embedded:") as client:
+def test_a_client_keeps_any_object_under_any_object(store):
+    with Client(store.place) as client:
         for alias in (1, 1.5, ("a", 2), b"raw", None, uuid.UUID(int=5), "text", "\x10text"):
             value = {"alias": alias}
             client.put(alias, value)
@@ -119,17 +121,22 @@ def test_a_client_keeps_any_object_under_any_object():
         assert client.get("text") == 2
 
 
-def test_a_node_describes_itself():
-    with Client("embedded:") as client:
-        assert client.node_status(qdb.RemoteNode("127.0.0.1"))["entries"]
-        assert client.node_config(NODE)["local"]
-        assert client.node_topology(f"qdb://{NODE}")["center"]["endpoint"] == NODE
-        with pytest.raises(qdb.QuasardbException, match=r"127\.0\.0\.1:1"):
-            client.node_status("127.0.0.1:1")
+def test_a_node_describes_itself(store):
+    with Client(store.place) as client:
+        address, _, port = store.node.partition(":")
+        node = qdb.RemoteNode(address, int(port))
+        assert client.node_status(node)["entries"]
+        assert client.node_config(store.node)["local"]
+        topology = client.node_topology(f"qdb://{store.node}")
+        assert topology["center"]["endpoint"] == store.node
+        with pytest.raises(qdb.QuasardbException, match=r"127\.0\.0\.1:65000"):
+            client.node_status("127.0.0.1:65000")
         with pytest.raises(TypeError):
             client.node_status(5)
-        with pytest.raises(qdb.QuasardbException):
-            client.stop_node(NODE, "test")
+        with pytest.raises(qdb.OperationDisabled):
+            client.stop_node(node, "test")
+        with pytest.raises(TypeError):
+            client.stop_node(node, None)
 
 
 @pytest.mark.parametrize(
@@ -164,8 +171,8 @@ def test_bad_aliases_are_refused_before_anything_is_sent(alias, error):
 
 
 @pytest.mark.parametrize("expiry", [datetime.datetime(2020, 1, 1, tzinfo=UTC), -5, 1e300])
-def test_bad_times_are_refused(expiry):
-    with RawClient("embedded:") as client:
+def test_bad_times_are_refused(store, expiry):
+    with RawClient(store.place) as client:
         with pytest.raises(qdb.InvalidArgument):
             client.put("a", b"", expiry)
         with pytest.raises(TypeError):
@@ -173,8 +180,8 @@ def test_bad_times_are_refused(expiry):
         assert client.prefix_get("a") == []
 
 
-def test_bad_content_and_options_are_refused():
-    with RawClient("embedded:") as client:
+def test_bad_content_and_options_are_refused(store):
+    with RawClient(store.place) as client:
         with pytest.raises(TypeError, match="Client pickles"):
             client.put("a", 5)
         with pytest.raises(TypeError):
@@ -192,17 +199,19 @@ def test_bad_content_and_options_are_refused():
         RawClient("embedded:", timeout="1")
 
 
-def test_errors_say_what_was_asked_of_whom_and_no_content():
-    with RawClient("embedded:") as client:
+def test_errors_say_what_was_asked_of_whom_and_no_content(store):
+    with RawClient(store.place) as client:
         with pytest.raises(qdb.AliasNotFound) as caught:
             client.get_update("missing", b"secret content")
         error = caught.value
-        assert (error.operation, error.alias, error.node) == ("get_update", "missing", "embedded:")
+        assert (error.operation, error.alias, error.node) == ("get_update", "missing", store.name)
         assert "secret" not in f"{error}{error!r}"
 
 
-def test_a_closed_client_refuses():
-    client = RawClient("embedded:")
+def test_a_closed_client_refuses(store):
+    client = RawClient(store.place)
+    client.connect()
+    assert client.statistics().sessions == 1
     client.put("a", b"")
     client.close()
     client.close()
@@ -238,8 +247,8 @@ def test_writes_whose_fate_is_unknown_are_not_repeated():
         assert len(caught.value.__cause__.exceptions) == 2
 
 
-def test_views_share_the_client_and_have_their_own_timeout():
-    with RawClient("embedded:") as client:
+def test_views_share_the_client_and_have_their_own_timeout(store):
+    with RawClient(store.place) as client:
         view = client.with_timeout(5)
         view.put("a", b"1")
         assert client.get("a") == b"1"

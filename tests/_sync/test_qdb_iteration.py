@@ -14,8 +14,8 @@ def all_of(entries):
     return found
 
 
-def test_iteration_gives_every_entry_once():
-    with RawClient("embedded:") as client:
+def test_iteration_gives_every_entry_once(store):
+    with RawClient(store.place) as client:
         expected = {f"n{number}": str(number).encode() for number in range(300)}
         for alias, content in expected.items():
             client.put(alias, content)
@@ -25,22 +25,22 @@ def test_iteration_gives_every_entry_once():
         assert isinstance(iter(client), RawForwardIterator)
 
 
-def test_an_empty_store_has_no_entries():
-    with RawClient("embedded:") as client:
+def test_an_empty_store_has_no_entries(store):
+    with RawClient(store.place) as client:
         assert all_of(client) == []
 
 
-def test_a_client_unpickles_what_it_iterates_over():
-    with Client("embedded:") as client:
+def test_a_client_unpickles_what_it_iterates_over(store):
+    with Client(store.place) as client:
         client.put(("a", 1), {"b": 2})
         client.int_put("integer", 5)
         assert isinstance(iter(client), ForwardIterator)
         assert all_of(client) == [(("a", 1), {"b": 2})]
 
 
-def test_a_value_that_cannot_be_read_does_not_end_the_iteration():
-    with Client("embedded:it1?mode=memory") as client:
-        with RawClient("embedded:it1?mode=memory") as raw:
+def test_a_value_that_cannot_be_read_does_not_end_the_iteration(store):
+    with Client(store.place) as client:
+        with RawClient(store.place) as raw:
             raw.update("a", b"not a pickle")
         client.update("b", 1)
         entries, failures, steps = [], 0, iter(client)

@@ -8,6 +8,8 @@ import importlib.util
 import itertools
 import os
 import shutil
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +23,7 @@ from storekit.qdb.capi.session import CapiSession
 from storekit.qdb.errors import QuasardbException
 
 REQUIRED = "STOREKIT_REQUIRE_QDB"
+MAX_CONNECT = 10.0  # seconds that nothing here may take; the real limits are asserted
 ports = itertools.count(1)  # of stores that no other test has used
 
 
@@ -147,3 +150,54 @@ def door_session(connect, counters: Counters) -> Iterator[CapiSession]:
     assert session.closed
     assert counters.outstanding == before
     assert counters.handles == handles
+
+
+# Peers that do not answer as nodes do
+
+
+def fill(address: tuple[str, int]) -> list[socket.socket]:
+    """Fill the queue of a listener, so that the next SYN is dropped."""
+    fillers = []
+    for _ in range(4):
+        filler = socket.socket()
+        filler.setblocking(False)
+        filler.connect_ex(address)
+        fillers.append(filler)
+    return fillers
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port where connections are accepted and nothing is ever said."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def black_hole() -> Iterator[tuple[int, Callable[[], None]]]:
+    """A port where packets are dropped, and what makes it refuse them."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+    fillers = fill(listener.getsockname())
+
+    def leave() -> None:
+        for each in (listener, *fillers):
+            each.close()
+
+    yield listener.getsockname()[1], leave
+    leave()
+
+
+def join_connects() -> None:
+    """Wait for connects that were given up."""
+    for thread in threading.enumerate():
+        if thread.name == "storekit-qdb-connect":
+            thread.join(MAX_CONNECT)
+            assert not thread.is_alive()

@@ -68,15 +68,18 @@ class Clock:
         self.milliseconds += milliseconds
 
 
-def sequences(profile: str = "3x") -> Iterator[dict[str, Any]]:
-    """Yield what is recorded for a profile; nothing if the files are not there."""
+def sequences(*profiles: str) -> Iterator[dict[str, Any]]:
+    """Yield what is recorded for any of the profiles; nothing if the files are not there.
+
+    By default, these are those that an engine is to keep.
+    """
     named = os.environ.get(VARIABLE)
     for path in [Path(name) for name in named.split(os.pathsep)] if named else [RECORDED]:
         if named or path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 if line.strip():
                     sequence = json.loads(line)
-                    if sequence["profile"] in (profile, "both"):
+                    if sequence["profile"] in (profiles or ("both", "3x")):
                         yield sequence
 
 
@@ -114,28 +117,11 @@ class _Iterator:
         return True
 
 
-class Run:
-    """One sequence against one session."""
+class Comparison:
+    """What was expected of a step, and what came of it."""
 
-    def __init__(self, session: Session, clock: Clock) -> None:
-        self.session = session
+    def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.iterators: dict[str, _Iterator] = {}
-
-    def sequence(self, sequence: dict[str, Any]) -> None:
-        for number, step in enumerate(sequence["steps"]):
-            actual = self.step(step["op"], step.get("args", {}))
-            problem = self.compare(step.get("expect", {}), actual)
-            assert problem is None, f"{sequence['id']}, step {number} {step}: {problem}\n{actual}"
-
-    def step(self, op: str, args: dict[str, Any]) -> dict[str, Any]:
-        run: Callable[[dict[str, Any]], dict[str, Any]] = getattr(self, f"op_{op}")
-        try:
-            return {"error": "ok", **run(args)}
-        except QuasardbException as error:
-            return {"error": _name(error.error_code)}
-
-    # Comparing
 
     def compare(self, expect: dict[str, Any], actual: dict[str, Any]) -> str | None:
         for key, wanted in expect.items():
@@ -186,6 +172,28 @@ class Run:
         if "abs" in wanted:
             return got == wanted["abs"]
         return abs(got - (self.clock.now() + wanted["in"])) <= wanted.get("tol", 0)
+
+
+class Run(Comparison):
+    """One sequence against one session."""
+
+    def __init__(self, session: Session, clock: Clock) -> None:
+        super().__init__(clock)
+        self.session = session
+        self.iterators: dict[str, _Iterator] = {}
+
+    def sequence(self, sequence: dict[str, Any]) -> None:
+        for number, step in enumerate(sequence["steps"]):
+            actual = self.step(step["op"], step.get("args", {}))
+            problem = self.compare(step.get("expect", {}), actual)
+            assert problem is None, f"{sequence['id']}, step {number} {step}: {problem}\n{actual}"
+
+    def step(self, op: str, args: dict[str, Any]) -> dict[str, Any]:
+        run: Callable[[dict[str, Any]], dict[str, Any]] = getattr(self, f"op_{op}")
+        try:
+            return {"error": "ok", **run(args)}
+        except QuasardbException as error:
+            return {"error": _name(error.error_code)}
 
     def _expiry(self, args: dict[str, Any]) -> int:
         expiry = args.get("expiry")

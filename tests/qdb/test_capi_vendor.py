@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,9 @@ from storekit.qdb.capi.library import Library
 from storekit.qdb.capi.session import CapiSession
 from storekit.qdb.engine import Kind, Operation, SessionOptions
 from storekit.qdb.errors import ConnectionFailed, ErrorCode, QuasardbException, StoreTimeout
-from tests.qdb.libraries import refusal
+from tests.qdb.libraries import MAX_CONNECT, join_connects, refusal
 
 SECRET = "SVw8cDlZEI4OYfZ1Zm6BTJZ1GzQGAqGVFtTvhoSwhHfE="
-MAX_CONNECT = 10.0  # seconds that nothing here may take; the real limits are asserted
 
 
 @pytest.fixture
@@ -34,45 +32,6 @@ def session(unconnected: CapiSession) -> CapiSession:
 
 
 # Connecting
-
-
-def fill(address: tuple[str, int]) -> list[socket.socket]:
-    """Fill the queue of a listener, so that the next SYN is dropped."""
-    fillers = []
-    for _ in range(4):
-        filler = socket.socket()
-        filler.setblocking(False)
-        filler.connect_ex(address)
-        fillers.append(filler)
-    return fillers
-
-
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port where connections are accepted and nothing is ever said."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield listener.getsockname()[1]
-
-
-@pytest.fixture
-def black_hole() -> Iterator[tuple[int, Callable[[], None]]]:
-    """A port where packets are dropped, and what makes it refuse them."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=0)
-    fillers = fill(listener.getsockname())
-
-    def leave() -> None:
-        for each in (listener, *fillers):
-            each.close()
-
-    yield listener.getsockname()[1], leave
-    leave()
-
-
-def join_connects() -> None:
-    for thread in threading.enumerate():
-        if thread.name == "storekit-qdb-connect":
-            thread.join(MAX_CONNECT)
-            assert not thread.is_alive()
 
 
 def engine_of(library: Library, port: int, timeout: float, monkeypatch) -> CapiEngine:
@@ -413,6 +372,37 @@ def test_view_that_dies_during_a_call_is_released_after_it(handle: Handle, count
         del view
         assert counted.lib.count("qdb_release") == 0
     assert counted.lib.count("qdb_release") == 1
+
+
+def test_call_waits_for_a_view_that_dies_in_another_thread(counted: Library):
+    handle = Handle(counted)
+    views = allocate(handle, counted, VIEW_SIZE)
+    releasing, gate = threading.Event(), threading.Event()
+    release = counted.lib.qdb_release
+
+    def slow_release(*arguments: Any) -> None:
+        releasing.set()
+        assert gate.wait(MAX_CONNECT)
+        release(*arguments)
+
+    counted.lib.qdb_release = slow_release
+    entered = []
+
+    def call() -> None:
+        with handle:
+            entered.append(counted.lib.count("qdb_release"))
+
+    threads = [threading.Thread(target=views.clear), threading.Thread(target=call)]
+    threads[0].start()
+    assert releasing.wait(MAX_CONNECT)
+    threads[1].start()
+    threads[1].join(0.05)
+    assert not entered
+    gate.set()
+    for thread in threads:
+        thread.join(MAX_CONNECT)
+    assert entered == [1]
+    handle.close()
 
 
 def test_release_is_on_the_handle_that_allocated(counted: Library):

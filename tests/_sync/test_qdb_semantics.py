@@ -1,0 +1,204 @@
+# Generated from tests/_async/test_qdb_semantics.py by tools/generate_sync.py; do not edit.
+
+"""What is recorded of QuasarDB holds for the clients, in the documented contract."""
+
+import datetime
+
+import pytest
+
+from storekit.errors import StoreKitError
+from storekit.qdb import Client, RawClient, RawForwardIterator
+from tests.qdb.contract import ClientComparison, missing, recorded
+from tests.qdb.semantics import plain
+
+RECORDED = [
+    pytest.param(
+        sequence,
+        id=sequence["id"],
+        marks=pytest.mark.skip(reason=f"clients have no {lacks}") if lacks else (),
+    )
+    for sequence in recorded()
+    for lacks in [missing(sequence)]
+]
+CHUNK = 3  # entries: small, so that iteration goes over several chunks
+
+
+class Run(ClientComparison):
+    """Sequences through a client."""
+
+    def __init__(self, client, clock):
+        super().__init__(clock)
+        self.client = client
+        self.iterators = {}
+
+    def sequence(self, sequence):
+        for number, step in enumerate(sequence["steps"]):
+            actual = self.step(step["op"], step.get("args", {}))
+            problem = self.disagreement(sequence, number, actual)
+            assert problem is None, problem
+
+    def step(self, op, args):
+        try:
+            return {"error": "ok", **((getattr(self, f"op_{op}")(args)) or {})}
+        except (StoreKitError, ValueError) as error:
+            return self.failed(error)
+
+    # Values
+
+    def op_put(self, args):
+        put = self.client.int_put if self.is_int(args) else self.client.put
+        put(plain(args["alias"]), self.value(args), self.expiry(args))
+
+    def op_update(self, args):
+        update = self.client.int_update if self.is_int(args) else self.client.update
+        update(plain(args["alias"]), self.value(args), self.expiry(args))
+
+    def op_get(self, args):
+        get = self.client.int_get if self.is_int(args) else self.client.get
+        return {"content": get(plain(args["alias"]))}
+
+    def op_add(self, args):
+        return {"value": self.client.int_add(plain(args["alias"]), args["value"])}
+
+    def op_get_update(self, args):
+        alias, value = plain(args["alias"]), self.value(args)
+        return {"content": self.client.get_update(alias, value, self.expiry(args))}
+
+    def op_get_remove(self, args):
+        return {"content": self.client.get_remove(plain(args["alias"]))}
+
+    def op_cas(self, args):
+        alias, value, comparand = plain(args["alias"]), self.value(args), plain(args["comparand"])
+        original = self.client.compare_and_swap(alias, value, comparand, self.expiry(args))
+        return {"content": original}
+
+    def op_remove_if(self, args):
+        self.client.remove_if(plain(args["alias"]), plain(args["comparand"]))
+
+    def is_int(self, args):
+        return args.get("type") in ("int", "integer")
+
+    def value(self, args):
+        return plain(args.get("content", args.get("value")))
+
+    # Entries
+
+    def op_remove(self, args):
+        self.client.remove(plain(args["alias"]))
+
+    def op_expires_at(self, args):
+        self.client.expires_at(plain(args["alias"]), self.expiry(args))
+
+    def op_expires_from_now(self, args):
+        delta = datetime.timedelta(milliseconds=args["delta_ms"])
+        self.client.expires_from_now(plain(args["alias"]), delta)
+
+    def op_get_expiry(self, args):
+        expiry = self.client.get_expiry_time(plain(args["alias"]))
+        return {"expiry": self.milliseconds(expiry)}
+
+    def op_get_type(self, args):
+        return {"type": self.client.get_metadata(plain(args["alias"])).type.name.lower()}
+
+    def op_get_metadata(self, args):
+        known = self.client.get_metadata(plain(args["alias"]))
+        return {
+            "type": known.type.name.lower(),
+            "size": known.size,
+            "expiry": self.milliseconds(known.expiry),
+        }
+
+    def op_purge_all(self, args):
+        timeout = args.get("timeout_ms", 60_000) / 1000
+        self.client.with_timeout(timeout).remove_all()
+
+    def op_sleep(self, args):
+        self.clock.sleep(args["ms"])
+
+    # Finding
+
+    def op_prefix_get(self, args):
+        return {"aliases": self.client.prefix_get(plain(args["prefix"]), args["max_count"])}
+
+    def op_suffix_get(self, args):
+        return {"aliases": self.client.suffix_get(plain(args["suffix"]), args["max_count"])}
+
+    def op_prefix_count(self, args):
+        return {"count": self.client.prefix_count(plain(args["prefix"]))}
+
+    def op_iterate(self, args):
+        seen = []
+        for entry in self.client:
+            seen += [entry]
+        return self.entries(seen)
+
+    def op_iter_open(self, args):
+        self.iterators[args["it"]] = RawForwardIterator(self.client, CHUNK), []
+
+    def op_iter_next(self, args):
+        iterator, seen = self.iterators[args["it"]]
+        for _ in range(args.get("n", 1)):
+            try:
+                seen.append(next(iterator))
+            except StopIteration:
+                return {"error": "iterator_end", **self.entries(seen)}
+        return self.entries(seen)
+
+    def op_iter_drain(self, args):
+        iterator, seen = self.iterators[args["it"]]
+        for entry in iterator:
+            seen.append(entry)
+        return self.entries(seen)
+
+    # Tags
+
+    def op_attach_tag(self, args):
+        self.client.attach_tag(plain(args["alias"]), plain(args["tag"]))
+
+    def op_detach_tag(self, args):
+        self.client.detach_tag(plain(args["alias"]), plain(args["tag"]))
+
+    def op_has_tag(self, args):
+        known = self.client.has_tag(plain(args["alias"]), plain(args["tag"]))
+        return {} if known else {"error": "tag_not_set"}
+
+    def op_get_tags(self, args):
+        return {"tags": self.client.get_tags(plain(args["alias"]))}
+
+    def op_get_tagged(self, args):
+        return {"aliases": self.client.get_tagged(plain(args["tag"]))}
+
+    # Batches
+
+    def op_run_batch(self, args):
+        requests = [self.request(one) for one in args["ops"]]
+        successes, results = self.client.run_batch(requests)
+        return {"successes": successes, "results": self.results(results)}
+
+    def op_run_transaction(self, args):
+        requests = [self.request(one) for one in args["ops"]]
+        results = self.client.run_transaction(requests)
+        return {"successes": len(results), "results": self.results(results)}
+
+
+@pytest.mark.skipif(not RECORDED, reason="the recorded sequences are not here")
+@pytest.mark.parametrize("sequence", RECORDED)
+def test_recorded_sequence(sequence, timed_store):
+    with RawClient(timed_store.place, **timed_store.options) as client:
+        Run(client, timed_store.clock).sequence(sequence)
+
+
+def about_blobs(sequence):
+    """Tell whether a sequence is the same for content that is pickled."""
+    steps = sequence["steps"]
+    return not any(
+        "size" in step.get("expect", {}) or "hex" in str(step.get("args", {}).get("alias"))
+        for step in steps
+    )
+
+
+@pytest.mark.skipif(not RECORDED, reason="the recorded sequences are not here")
+@pytest.mark.parametrize("sequence", [one for one in RECORDED if about_blobs(one.values[0])])
+def test_recorded_sequence_with_pickled_values(sequence, timed_store):
+    with Client(timed_store.place, **timed_store.options) as client:
+        Run(client, timed_store.clock).sequence(sequence)
