@@ -110,7 +110,7 @@ class Wire:
         return Answer(response.status_code, response.headers, content)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def wire(qcache_node: QCacheServer) -> AsyncIterator[Wire]:
     client = AsyncQClient([qcache_node.url], connect_timeout=20, read_timeout=20)
     async with client, AsyncHTTPTransport() as transport:

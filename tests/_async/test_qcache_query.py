@@ -76,7 +76,7 @@ async def client(node: StubNode) -> AsyncIterator[AsyncQClient]:
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def real_client(qcache_node: QCacheServer) -> AsyncIterator[AsyncQClient]:
     async with AsyncQClient([qcache_node.url], WAIT, WAIT) as client:
         yield client

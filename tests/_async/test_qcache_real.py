@@ -43,7 +43,7 @@ def large_table(rows: int) -> bytes:
     return b"n,text\n" + b"".join(b"%d,row number %d\n" % (n, n * n) for n in range(rows))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def client(qcache_node: QCacheServer) -> AsyncIterator[AsyncQClient]:
     async with AsyncQClient([qcache_node.url], **PATIENT) as client:
         yield client

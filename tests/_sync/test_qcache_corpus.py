@@ -112,7 +112,7 @@ class Wire:
         return Answer(response.status_code, response.headers, content)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def wire(qcache_node: QCacheServer) -> Iterator[Wire]:
     client = QClient([qcache_node.url], connect_timeout=20, read_timeout=20)
     with client, HTTPTransport() as transport:

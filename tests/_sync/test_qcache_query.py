@@ -78,7 +78,7 @@ def client(node: StubNode) -> Iterator[QClient]:
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def real_client(qcache_node: QCacheServer) -> Iterator[QClient]:
     with QClient([qcache_node.url], WAIT, WAIT) as client:
         yield client

@@ -45,7 +45,7 @@ def large_table(rows: int) -> bytes:
     return b"n,text\n" + b"".join(b"%d,row number %d\n" % (n, n * n) for n in range(rows))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client(qcache_node: QCacheServer) -> Iterator[QClient]:
     with QClient([qcache_node.url], **PATIENT) as client:
         yield client
