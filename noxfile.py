@@ -57,10 +57,18 @@ def generate(session: nox.Session) -> None:
 
 
 @nox.session
+def features(session: nox.Session) -> None:
+    """Write the table of what works where into the README, from what the tests call."""
+    _install(session, "test", ".[trio,lz4,quasardb]")
+    session.run("python", "-m", "tools.feature_table", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
-    """Measure against qcache-client and httpx, side by side; `-- --readme` updates README."""
-    _install(session, "bench", ".[trio]")
+    """Measure both clients against others, side by side; `-- --readme` updates README."""
+    _install(session, "bench", ".[trio,quasardb]")
     session.run("python", "-m", "benchmarks.qcache", *session.posargs)
+    session.run("python", "-m", "benchmarks.qdb", *session.posargs)
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import qclient  # type: ignore[import-untyped]
 
-from benchmarks.harness import WARM_UP, Calls, Contender, run_on_loop
+from benchmarks.harness import WARM_UP, Calls, Contender, run_on_loop, time_calls
 from storekit.qcache import AsyncQClient, QClient
 
 __all__ = ["KEY", "QUERY", "contenders", "httpx_url", "query_calls"]
@@ -53,13 +53,13 @@ def httpx_url(url: str, key: str = KEY) -> str:
 
 def _run_sync(url: str, calls: int) -> float:
     with QClient([url]) as client:
-        return _timed(partial(client.get, KEY, QUERY), calls)
+        return time_calls(partial(client.get, KEY, QUERY), calls)
 
 
 def _run_peer(url: str, calls: int) -> float:
     client = qclient.QClient([url], trust_env=False)
     with client.session:
-        return _timed(partial(client.get, KEY, QUERY), calls)
+        return time_calls(partial(client.get, KEY, QUERY), calls)
 
 
 def _run_bare(url: str, calls: int) -> float:
@@ -74,14 +74,7 @@ def _run_bare(url: str, calls: int) -> float:
             bare.sendall(request)
             bare.recv(65536)
 
-        return _timed(call, calls)
-
-
-def _timed(call: Callable[[], object], calls: int) -> float:
-    _work(call, iter(range(WARM_UP)))
-    started = time.perf_counter()
-    _work(call, iter(range(calls)))
-    return time.perf_counter() - started
+        return time_calls(call, calls)
 
 
 def _work(call: Callable[[], object], left: Iterator[int]) -> None:

@@ -15,7 +15,17 @@ from typing import Any
 
 import anyio
 
-__all__ = ["LOOPS", "Calls", "Comparison", "Contender", "Effort", "Row", "race", "run_on_loop"]
+__all__ = [
+    "LOOPS",
+    "Calls",
+    "Comparison",
+    "Contender",
+    "Effort",
+    "Row",
+    "race",
+    "run_on_loop",
+    "time_calls",
+]
 
 LOOPS: dict[str, dict[str, Any]] = {
     "asyncio": {"backend": "asyncio"},
@@ -27,7 +37,7 @@ LOOPS: dict[str, dict[str, Any]] = {
 WARM_UP = 8
 """Calls by each task before the clock starts: connections are made, caches are filled."""
 
-_FEW = 50
+_WARM = 1024  # calls after which all is warm, however many tasks there are
 
 Calls = AbstractAsyncContextManager[Sequence[Callable[[], Awaitable[object]]]]
 """What is called, one function for each task, while the context lasts."""
@@ -39,6 +49,7 @@ class Contender:
 
     name: str
     run: Callable[[int], float]
+    fewest: int = 50  # calls to measure
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,22 @@ class Comparison:
         pairs = zip(rows[ours].rounds, rows[theirs].rounds, strict=True)
         return cls(f"{ours} vs {theirs}", [their / our for our, their in pairs], target)
 
+    @classmethod
+    def times_as_long(
+        cls, rows: Mapping[str, Row], ours: str, theirs: str, target: float | None = None
+    ) -> "Comparison":
+        pairs = zip(rows[ours].rounds, rows[theirs].rounds, strict=True)
+        name = f"{ours}, times as long as {theirs}"
+        return cls(name, [our / their for our, their in pairs], target, at_most=True)
+
+    @classmethod
+    def microseconds_more(
+        cls, rows: Mapping[str, Row], ours: str, theirs: str, target: float | None = None
+    ) -> "Comparison":
+        pairs = zip(rows[ours].rounds, rows[theirs].rounds, strict=True)
+        name = f"{ours}, µs more than {theirs}"
+        return cls(name, [our - their for our, their in pairs], target, at_most=True)
+
 
 def race(
     contenders: Sequence[Contender], effort: Effort, report: Callable[[str], None]
@@ -103,13 +130,14 @@ def race(
 
 
 def _enough_calls(contender: Contender, seconds: float) -> int:
-    count = _FEW
+    count = contender.fewest
     if not seconds:
         return count
-    for share in (0.1, 1.0):  # the first look is a rough one
-        took = _timed(contender, count)
-        count = max(_FEW, round(count * seconds * share / took))
-    return count
+    # Few calls take longer each, for many tasks have to be started and ended: no guess from a
+    # short look would be good.
+    while (took := _timed(contender, count)) < seconds / 2:
+        count = min(round(count * seconds / took), 10 * count)
+    return max(contender.fewest, round(count * seconds / took))
 
 
 def _timed(contender: Contender, calls: int) -> float:
@@ -117,12 +145,22 @@ def _timed(contender: Contender, calls: int) -> float:
     return contender.run(calls)
 
 
+def time_calls(call: Callable[[], object], calls: int) -> float:
+    """Make the calls in this thread, after a few to warm up; returns the seconds."""
+    for _ in range(WARM_UP):
+        call()
+    started = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return time.perf_counter() - started
+
+
 def run_on_loop(loop: str, make_calls: Callable[[int], Calls], tasks: int, calls: int) -> float:
     """Make the calls on a fresh event loop, in so many tasks at a time; returns the seconds."""
 
     async def main() -> float:
         async with make_calls(tasks) as functions:
-            await _spread(functions, WARM_UP * tasks)
+            await _spread(functions, min(WARM_UP * tasks, _WARM))
             started = time.perf_counter()
             await _spread(functions, calls)
             return time.perf_counter() - started

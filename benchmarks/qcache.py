@@ -7,20 +7,16 @@
 Exit status 0 also where a target is missed, unless `--strict` is given.
 """
 
-import argparse
-import importlib.util
 import json
-import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import clients, layers, memory, report
-from benchmarks.harness import LOOPS, Comparison, Effort, Row, race
+from benchmarks import clients, command, layers, memory, report
+from benchmarks.command import ROOT, say
+from benchmarks.harness import Comparison, Effort, Row, race
 from benchmarks.stub import running_stub
 
-_ROOT = Path(__file__).resolve().parent.parent
 _TASKS = 32
 
 
@@ -47,10 +43,6 @@ def _targets(rows: dict[str, Row], loops: list[str]) -> list[Comparison]:
     ]
 
 
-def _say(text: str) -> None:
-    print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
-
-
 def _text(rows: Sequence[Row], comparisons: Sequence[Comparison], facts: dict[str, str]) -> str:
     """What is printed, and what goes into the README."""
     return f"""\
@@ -74,29 +66,10 @@ Machine: {report.machine_line(facts)}."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.qcache")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="default: docs/benchmarks")
-    parser.add_argument("--quick", action="store_true", help="no plot, and figures mean little")
-    parser.add_argument("--readme", action="store_true", help="write the result into README.md")
-    parser.add_argument("--one-core", action="store_true", help="clients and stub on one core")
-    parser.add_argument("--strict", action="store_true", help="exit 1 if a target is missed")
-    options = parser.parse_args(arguments)
-    if options.quick and options.readme:
-        parser.error("--quick figures are not for the README")
-    if options.quick and options.output is None:
-        parser.error("--quick needs an --output: its figures are not for the repository")
-    output: Path = options.output or _ROOT / "docs" / "benchmarks"
-    output.mkdir(parents=True, exist_ok=True)
-
-    loops = [loop for loop in LOOPS if importlib.util.find_spec(loop)]
-    if options.one_core and not hasattr(os, "sched_setaffinity"):
-        parser.error("this system does not bind processes to cores")
-    if options.one_core:
-        # Inherited by the stub. What is left is the work of clients and stub; what is gone is
-        # the time in which one core wakes another, 100 µs a round trip on some machines.
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    options = command.parse("benchmarks.qcache", arguments)
+    loops = command.loops()
     facts = report.machine()
-    load_before = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    load_before = command.load_average()
     main_effort, layer_effort = Effort(7, 0.7), Effort(5, 0.4)
     memory_rounds = 3
     if options.quick:
@@ -104,11 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         memory_rounds = 1
 
     with running_stub() as url:
-        _say("queries")
-        found = race(clients.contenders(url, _TASKS, loops), main_effort, _say)
-        memories = memory.compare(url, memory_rounds, _say)
-        _say("layers")
-        layer_rows = race(layers.contenders(url, loops), layer_effort, _say)
+        say("queries")
+        found = race(clients.contenders(url, _TASKS, loops), main_effort, say)
+        memories = memory.compare(url, memory_rounds, say)
+        say("layers")
+        layer_rows = race(layers.contenders(url, loops), layer_effort, say)
 
     rows = list(found.values())
     comparisons = _targets(found, loops) + memories
@@ -119,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(report.row_table(layer_rows.values()))
     print("\n" + report.comparison_table(layer_comparisons))
 
-    load = {"before": load_before, "after": os.getloadavg()[0] if load_before is not None else None}
+    load = {"before": load_before, "after": command.load_average()}
     print(f"\nLoad average before: {load['before']}, after: {load['after']}")
     data = {
         "machine": facts,
@@ -127,23 +100,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "queries": report.as_json(rows, comparisons),
         "layers": report.as_json(layer_rows.values(), layer_comparisons),
     }
-    (output / "qcache.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+    (options.output / "qcache.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
     if not options.quick:
-        report.plot(rows, report.machine_line(facts), output / "qcache.png")
+        report.plot(rows, report.machine_line(facts), options.output / "qcache.png")
     if options.readme:
-        report.replace_block(_ROOT / "README.md", text + _picture(output))
+        report.replace_block(ROOT / "README.md", text + _picture(options.output))
 
-    missed = [each.name for each in comparisons if each.missed]
-    if missed:
-        print(f"\nMISSED: {'; '.join(missed)}")
-    return 1 if missed and options.strict else 0
+    return command.conclude(comparisons, strict=options.strict)
 
 
 def _picture(output: Path) -> str:
     path = output.resolve() / "qcache.png"
-    if not path.is_relative_to(_ROOT):
+    if not path.is_relative_to(ROOT):
         return ""
-    return f"\n\n![µs a call by client]({path.relative_to(_ROOT).as_posix()})"
+    return f"\n\n![µs a call by client]({path.relative_to(ROOT).as_posix()})"
 
 
 if __name__ == "__main__":

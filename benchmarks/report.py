@@ -11,7 +11,6 @@ from benchmarks.harness import Comparison, Row
 
 __all__ = ["as_json", "comparison_table", "machine", "machine_line", "replace_block", "row_table"]
 
-_BEGIN, _END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
 _PACKAGES = ("httpx", "anyio", "trio", "uvloop", "qcache-client")
 
 
@@ -56,10 +55,16 @@ def row_table(rows: Iterable[Row]) -> str:
     """A Markdown table of µs a call."""
     lines = ["| | min | median | max |", "|---|--:|--:|--:|"]
     lines += [
-        f"| {row.name} | {min(row.rounds):.0f} | {row.median:.0f} | {max(row.rounds):.0f} |"
+        "| "
+        + " | ".join([row.name, *map(_figure, (min(row.rounds), row.median, max(row.rounds)))])
+        + " |"
         for row in rows
     ]
     return "\n".join(lines)
+
+
+def _figure(number: float) -> str:
+    return f"{number:.2f}" if number < 10 else f"{number:.0f}"
 
 
 def comparison_table(comparisons: Iterable[Comparison]) -> str:
@@ -122,11 +127,12 @@ def plot(rows: Sequence[Row], caption: str, path: Path) -> None:
     pyplot.close(figure)
 
 
-def replace_block(path: Path, text: str) -> None:
-    """Put `text` between the two markers in a file."""
+def replace_block(path: Path, text: str, name: str = "benchmark") -> None:
+    """Put `text` between the two markers of that name in a file."""
+    begin_marker, end_marker = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     content = path.read_text("utf-8")
-    before, begin, rest = content.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+    before, begin, rest = content.partition(begin_marker)
+    _, end, after = rest.partition(end_marker)
     if not begin or not end:
-        raise ValueError(f"{path.name} lacks the markers {_BEGIN} and {_END}")
+        raise ValueError(f"{path.name} lacks the markers {begin_marker} and {end_marker}")
     path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", "utf-8")

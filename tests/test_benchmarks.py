@@ -1,6 +1,8 @@
 """That the benchmarks run and report what they are there for; the figures are their own matter."""
 
+import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +60,60 @@ def test_quick_run_yields_all_rows(tmp_path: Path) -> None:
     assert not (tmp_path / "qcache.png").exists()
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler for the stub")
+@pytest.mark.skipif(
+    importlib.util.find_spec("quasardb") is None or importlib.util.find_spec("diskcache") is None,
+    reason="the packages to compare with are not installed",
+)
+def test_quick_run_over_the_c_library_yields_all_rows(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.qdb", "--quick", "--output", str(tmp_path)],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+
+    data = json.loads((tmp_path / "qdb.json").read_text())
+    expected = {
+        "tasks": {
+            "no wait, 1 task": 1,
+            "no wait, 8 tasks": 4,
+            "no wait, 64 tasks": 8,
+            "no wait, 512 tasks": 10,
+            "100 µs, 64 tasks": 8,
+            "100 µs, 512 tasks": 15,
+            "1000 µs, 64 tasks": 4,
+            "1000 µs, 512 tasks": 15,
+        },
+        "calls": {
+            "RawClient.get, 100 bytes, µs more than bare call, 100 bytes": 3,
+            "RawClient.get, 100 bytes, times as long as quasardb, 100 bytes": 1.5,
+            "RawClient.get, 1 MB, times as long as bare call without a copy, 1 MB": 1.5,
+            "RawClient.get_view, 1 MB, times as long as bare call without a copy, 1 MB": 1.5,
+        },
+        "embedded": {
+            "embedded, get vs diskcache, get": 1,
+            "embedded, put vs diskcache, set": 1.8,
+            "embedded, prefix_get vs diskcache, its keys": 10,
+        },
+    }
+    expected["tasks"] = {
+        f"{case}, {loop}": target
+        for case, target in expected["tasks"].items()
+        for loop in ("asyncio", "trio")
+    }
+    for section, targets in expected.items():
+        found = {row["name"]: row["target"] for row in data[section]["ratios"]}
+        for name, target in targets.items():
+            assert found[name] == target
+            assert f"| {name} |" in done.stdout
+        for rounds in data[section]["microseconds_a_call"].values():
+            assert all(figure > 0 for figure in rounds)
+
+
 @pytest.mark.parametrize(
     ("figures", "target", "at_most", "verdict"),
     [
@@ -80,14 +136,21 @@ def test_a_comparison_is_made_round_by_round() -> None:
     assert Comparison.times_faster(rows, "ours", "theirs").figures == [3, 3, 4]
 
 
-def test_the_block_between_the_markers_is_replaced(tmp_path: Path) -> None:
+def test_what_takes_longer_is_compared_round_by_round_too() -> None:
+    rows = {"ours": Row("ours", [5, 12, 7]), "theirs": Row("theirs", [2, 4, 4])}
+    longer = Comparison.times_as_long(rows, "ours", "theirs", 2)
+    assert (longer.figures, longer.missed) == ([2.5, 3, 1.75], True)
+    more = Comparison.microseconds_more(rows, "ours", "theirs", 3)
+    assert (more.figures, more.missed) == ([3, 8, 3], False)
+
+
+def test_the_block_between_the_markers_of_a_name_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "README.md"
-    path.write_text("# Title\n<!-- benchmark:begin -->\nold\n<!-- benchmark:end -->\nrest\n")
+    text = "# Title\n<!-- a:begin -->\n{}\n<!-- a:end -->\n<!-- b:begin -->\n<!-- b:end -->\nrest\n"
+    path.write_text(text.format("old"))
     for _ in range(2):
-        replace_block(path, "new")
-        assert path.read_text() == (
-            "# Title\n<!-- benchmark:begin -->\n\nnew\n\n<!-- benchmark:end -->\nrest\n"
-        )
+        replace_block(path, "new", "a")
+        assert path.read_text() == text.format("\nnew\n")
 
 
 def test_a_file_without_markers_is_left_alone(tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""QuasarDB's clients over a stub of the C library and embedded, with the targets to meet.
+
+    python -m benchmarks.qdb             # five minutes; `nox -s bench` does the same
+    python -m benchmarks.qdb --quick     # a look whether it runs; the figures mean little
+    python -m benchmarks.qdb --readme    # writes the result into README.md, too
+
+Exit status 0 also where a target is missed, unless `--strict` is given. Needs a C compiler.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+
+from benchmarks import command, qdb_async, qdb_embedded, qdb_sync, report
+from benchmarks.command import ROOT, say
+from benchmarks.harness import Comparison, Effort, Row, race
+from benchmarks.qdb_library import compiled_stub
+
+_PACKAGES = ("anyio", "trio", "uvloop", "cffi", "quasardb", "diskcache")
+
+Section = tuple[dict[str, Row], list[Comparison]]
+
+
+def _text(tasks: Section, calls: Section, embedded: Section, facts: dict[str, str]) -> str:
+    """What is printed, and what goes into the README."""
+    rounds = len(next(iter(tasks[0].values())).rounds)
+    return f"""\
+`get` of 100 bytes by tasks: how many times as many a second as the bare C call makes in the
+threads of `anyio.to_thread`, with anyio's default limit of 40, by round (the median counts).
+The wait is what the C call takes; a batch takes one wait and 2 µs more for each operation:
+
+{report.comparison_table(tasks[1])}
+
+One call at a time, in microseconds:
+
+{report.row_table(calls[0].values())}
+
+{report.comparison_table(calls[1])}
+
+An embedded store on disk against diskcache, both with `synchronous = NORMAL`, in microseconds;
+`prefix_get` finds 1 000 of 100 000 aliases:
+
+{report.row_table(embedded[0].values())}
+
+{report.comparison_table(embedded[1])}
+
+Measured by `nox -s bench` (`python -m benchmarks.qdb`) in {rounds} interleaved rounds, against
+a stub of the C library that the benchmark compiles: a hash map that sleeps where the library
+would wait for the network. It hands out contents in fresh buffers that it has written.
+
+The bare call is `qdb_blob_get` by cffi, a copy of the content, and `qdb_release`; for 1 MB,
+`qdb_blob_get` and `qdb_release` alone, without a look at the content. `anyio.to_thread` is the
+bare call in a thread of anyio's, each with a handle of its own. `quasardb` is the vendor's client,
+an extension module, over the same stub: `get` of an entry object that is there already.
+
+Machine: {report.machine_line(facts)}."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = command.parse("benchmarks.qdb", arguments)
+    loops = command.loops()
+    facts = report.machine(_PACKAGES)
+    load_before = command.load_average()
+    effort = Effort(2, 0) if options.quick else Effort(7, 0.4)
+    size = qdb_embedded.SIZE // 100 if options.quick else qdb_embedded.SIZE
+
+    with compiled_stub() as library:
+        say("calls by tasks")
+        rows = race(qdb_async.contenders(library, loops), effort, say)
+        tasks = rows, qdb_async.compare(rows, loops)
+        say("single calls")
+        with qdb_sync.contenders(library, loops) as contenders:
+            rows = race(contenders, effort, say)
+        calls = rows, qdb_sync.compare(rows, loops)
+    say("embedded")
+    with qdb_embedded.contenders(size) as contenders:
+        rows = race(contenders, effort, say)
+    embedded = rows, qdb_embedded.compare(rows)
+
+    text = _text(tasks, calls, embedded, facts)
+    print(text)
+    print("\nCalls by tasks: µs a call.\n")
+    print(report.row_table(tasks[0].values()))
+    load = {"before": load_before, "after": command.load_average()}
+    print(f"\nLoad average before: {load['before']}, after: {load['after']}")
+    data = {
+        "machine": facts,
+        "load_average": load,
+        "tasks": report.as_json(tasks[0].values(), tasks[1]),
+        "calls": report.as_json(calls[0].values(), calls[1]),
+        "embedded": report.as_json(embedded[0].values(), embedded[1]),
+    }
+    (options.output / "qdb.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+    if options.readme:
+        report.replace_block(ROOT / "README.md", text, "benchmark-qdb")
+    return command.conclude(tasks[1] + calls[1] + embedded[1], strict=options.strict)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
