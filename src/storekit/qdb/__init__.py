@@ -8,6 +8,7 @@ sqlite3: each comes on first use.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from storekit.qdb.documents import DocumentDamaged, DocumentIncomplete, DocumentInfo
 from storekit.qdb.engine import EntryType, SessionOptions
 from storekit.qdb.errors import (
     AccessDenied,
@@ -68,6 +69,9 @@ __all__ = [
     "Conflict",
     "ConnectionFailed",
     "DataCorruption",
+    "DocumentDamaged",
+    "DocumentIncomplete",
+    "DocumentInfo",
     "EntryMetadata",
     "EntryTooLarge",
     "EntryType",

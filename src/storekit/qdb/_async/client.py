@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from storekit.core.runtime._async import call_blocking
 from storekit.qdb._async.batches import AsyncBatches
 from storekit.qdb._async.blobs import AsyncBlobs
+from storekit.qdb._async.documents import AsyncDocuments
 from storekit.qdb._async.entries import AsyncEntries
 from storekit.qdb._async.integers import AsyncIntegers
 from storekit.qdb._async.iterator import AsyncForwardIterator, AsyncRawForwardIterator
@@ -26,7 +27,9 @@ _LARGE = 256 * 1024
 """Content of this size and up is unpickled in a thread, for it may take a millisecond or more."""
 
 
-class AsyncRawClient(AsyncBlobs, AsyncEntries, AsyncBatches, AsyncIntegers, AsyncTags, AsyncNodes):
+class AsyncRawClient(
+    AsyncBlobs, AsyncEntries, AsyncBatches, AsyncDocuments, AsyncIntegers, AsyncTags, AsyncNodes
+):
     """The raw client takes text and bytes-like content, stores it as it is, and gives bytes.
 
     ```python

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from storekit.core.runtime._sync import call_blocking
 from storekit.qdb._sync.batches import Batches
 from storekit.qdb._sync.blobs import Blobs
+from storekit.qdb._sync.documents import Documents
 from storekit.qdb._sync.entries import Entries
 from storekit.qdb._sync.integers import Integers
 from storekit.qdb._sync.iterator import ForwardIterator, RawForwardIterator
@@ -28,7 +29,7 @@ _LARGE = 256 * 1024
 """Content of this size and up is unpickled in a thread, for it may take a millisecond or more."""
 
 
-class RawClient(Blobs, Entries, Batches, Integers, Tags, Nodes):
+class RawClient(Blobs, Entries, Batches, Documents, Integers, Tags, Nodes):
     """The raw client takes text and bytes-like content, stores it as it is, and gives bytes.
 
     ```python
