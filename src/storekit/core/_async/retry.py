@@ -64,11 +64,13 @@ class AsyncRetrier:
         judge: Callable[[Exception], Repeat | None],
         *,
         until: float | None = None,
+        on_repeat: Callable[[Exception, float], object] | None = None,
     ) -> T:
         """Call `operation` until it succeeds and return its result.
 
         `judge` says of an error how to go on; None means that repeating is not safe or is
         useless, and the error is raised. No pause ends past `until` (a time of the clock).
+        `on_repeat` is told the error and the pause in seconds before each repeat.
 
         Raises `GaveUp` with the errors of all attempts, or the error that may not be
         repeated; the errors of attempts before it are then its cause, if it has none.
@@ -91,11 +93,12 @@ class AsyncRetrier:
             if until is not None and self._clock() + pause >= until:
                 reason = "the next attempt would start after the deadline"
                 raise GaveUp(reason, errors, out_of_time=True)
-            if repeat.elsewhere:
-                continue
-            if not self._budget.spend():
+            if not repeat.elsewhere and not self._budget.spend():
                 raise GaveUp("the retry budget of the client is used up", errors)
-            await self._pause(pause)
+            if on_repeat is not None:
+                on_repeat(errors[-1], pause)
+            if not repeat.elsewhere:
+                await self._pause(pause)
 
     def _pause_before(self, repeat: Repeat, repeats: int) -> float:
         if repeat.elsewhere:

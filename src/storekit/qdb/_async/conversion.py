@@ -3,6 +3,7 @@
 # ruff: noqa: ANN401 - a client that pickles takes and gives anything
 
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 from storekit.qdb._async.base import AsyncBaseClient
@@ -41,6 +42,14 @@ class AsyncConversion(AsyncBaseClient):
 
     async def _get(self, operation: str, text: str) -> bytes | memoryview:
         until = self._until()
+        if self._observers:
+            return await self._watched(
+                partial(self._workers.call_joint, GET, text, until=until),
+                operation,
+                text,
+                until,
+                reads=True,
+            )
         try:
             return await self._workers.call_joint(GET, text, until=until)
         except Exception as error:  # noqa: BLE001 - raised again there

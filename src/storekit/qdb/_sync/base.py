@@ -6,7 +6,7 @@ import copy
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -17,6 +17,7 @@ from storekit.core._sync.retry import GaveUp, Repeat, Retrier
 from storekit.core.runtime._sync import monotonic
 from storekit.core.workers._sync import DEFAULT_LIMITS, Workers
 from storekit.core.workers.calls import CallTimeout, WorkerStatistics
+from storekit.observers import Observer, Watch, check_observers
 from storekit.options import PoolLimits, RetryPolicy
 from storekit.qdb.engine import Engine, Session, SessionOptions
 from storekit.qdb.errors import ErrorCode, QuasardbException, StoreTimeout
@@ -44,6 +45,7 @@ class BaseClient:
         retry: RetryPolicy | None = None,
         options: SessionOptions | None = None,
         library: str | os.PathLike[str] | None = None,
+        observers: Iterable[Observer] = (),
         engine: Engine | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -62,6 +64,7 @@ class BaseClient:
             options: Options of the sessions: encryption, compression, credentials...
             library: The file of the C library to reach a cluster with. By default what
                 `STOREKIT_QDB_LIBRARY` names, that of the package `quasardb`, or the system's.
+            observers: Who is told of calls; see `storekit.observers`.
             engine: What to use instead of what `remote_node` says.
             clock: The time of day in seconds since the epoch, for times of expiry.
 
@@ -81,6 +84,7 @@ class BaseClient:
         else:
             self._place = str(remote_node)
         self._engine = engine
+        self._observers = check_observers(observers)
         self._timeout = timeout
         self._clock = clock
         self._retry = retry if retry is not None else _DEFAULT_RETRY
@@ -162,11 +166,30 @@ class BaseClient:
     ) -> T:
         """Return what `function` makes of a session. What only reads is repeated more freely."""
         until = self._until()
+        if self._observers:
+            call = partial(self._workers.call, function, until=until)
+            return self._watched(call, operation, alias, until, reads, node)
         try:
             return self._workers.call(function, until=until)
         except Exception as error:  # noqa: BLE001 - raised again there
             again = partial(self._workers.call, function, until=until)
             return self._recover(error, again, operation, alias, until, reads, node)
+
+    def _watched(
+        self,
+        call: Callable[[], T],
+        operation: str,
+        alias: str | None,
+        until: float | None,
+        reads: bool,
+        node: str | None = None,
+    ) -> T:
+        """Make a call that observers are told of."""
+        with Watch(self._observers, "qdb", operation, node or self._place, alias) as watch:
+            try:
+                return call()
+            except Exception as error:  # noqa: BLE001 - raised again there
+                return self._recover(error, call, operation, alias, until, reads, node, watch)
 
     def _recover(
         self,
@@ -177,6 +200,7 @@ class BaseClient:
         until: float | None,
         reads: bool,
         node: str | None = None,
+        watch: Watch | None = None,
     ) -> T:
         """Repeat what failed with `error`, where that is safe; else raise it, explained."""
         first = [error]
@@ -193,7 +217,9 @@ class BaseClient:
             return Repeat() if known else None
 
         try:
-            return self._retrier.call(attempt, judge, until=until)
+            return self._retrier.call(
+                attempt, judge, until=until, on_repeat=None if watch is None else watch.retry
+            )
         except GaveUp as gave_up:
             *earlier, last = gave_up.errors
             cause = ExceptionGroup("earlier attempts failed", earlier) if earlier else None

@@ -4,6 +4,7 @@
 
 # ruff: noqa: ANN401 - a client that pickles takes and gives anything
 
+from functools import partial
 from typing import Any
 
 from storekit.qdb._sync.base import BaseClient
@@ -42,6 +43,14 @@ class Conversion(BaseClient):
 
     def _get(self, operation: str, text: str) -> bytes | memoryview:
         until = self._until()
+        if self._observers:
+            return self._watched(
+                partial(self._workers.call_joint, GET, text, until=until),
+                operation,
+                text,
+                until,
+                reads=True,
+            )
         try:
             return self._workers.call_joint(GET, text, until=until)
         except Exception as error:  # noqa: BLE001 - raised again there

@@ -1,0 +1,61 @@
+"""An observer that makes OpenTelemetry spans (`pip install storekit[opentelemetry]`)."""
+
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, get_tracer
+
+from storekit.observers.events import CallEnded, CallRetried, CallStarted
+
+__all__ = ["OpenTelemetryObserver"]
+
+
+class OpenTelemetryObserver:
+    """Makes a client span of each call, below the span that is current for its caller.
+
+    Names and attributes follow OpenTelemetry's conventions for database clients. The key is
+    an attribute only where `keys` is true, for it may tell of people.
+    """
+
+    def __init__(self, tracer: Tracer | None = None, *, keys: bool = False) -> None:
+        self._tracer = tracer if tracer is not None else get_tracer("storekit")
+        self._keys = keys
+
+    def start(self, event: CallStarted) -> Span:
+        """Start a span."""
+        attributes = {
+            "db.system.name": _SYSTEMS.get(event.store, event.store),
+            "db.operation.name": event.operation,
+        }
+        if event.key is not None and self._keys:
+            attributes["storekit.key"] = event.key
+        return self._tracer.start_span(
+            f"{event.store} {event.operation}", kind=SpanKind.CLIENT, attributes=attributes
+        )
+
+    def retry(self, token: object, event: CallRetried) -> None:
+        """Add an event to the span."""
+        if isinstance(token, Span):
+            token.add_event(
+                "retry",
+                {
+                    "storekit.attempt": event.attempt,
+                    "storekit.pause": event.pause,
+                    "error.type": type(event.error).__name__,
+                    "server.address": event.node or "",
+                },
+            )
+
+    def end(self, token: object, event: CallEnded) -> None:
+        """End the span, with what became of the call."""
+        if not isinstance(token, Span):
+            return
+        if event.node is not None:
+            token.set_attribute("server.address", event.node)
+        if event.attempts > 1:
+            token.set_attribute("storekit.attempts", event.attempts)
+        if event.error is not None:
+            token.set_attribute("error.type", type(event.error).__name__)
+            if isinstance(event.error, Exception):
+                token.set_status(Status(StatusCode.ERROR, str(event.error)))
+        token.end()
+
+
+_SYSTEMS = {"qdb": "quasardb"}

@@ -1,0 +1,99 @@
+import logging
+
+import pytest
+
+from storekit import qdb
+from storekit.observers import CallStarted, LoggingObserver
+from storekit.options import RetryPolicy
+from storekit.qdb import AsyncRawClient
+from tests.support.qdb_faults import FaultyEngine
+
+PLACE = "embedded:"
+QUICK = RetryPolicy(attempts=3, initial_backoff=0)
+
+
+class Recorder:
+    def __init__(self):
+        self.events = []
+
+    def start(self, event):
+        self.events.append(("start", event.store, event.operation, event.node, event.key))
+        return event
+
+    def retry(self, token, event):
+        assert token is event.call
+        self.events.append(("retry", event.attempt, type(event.error), event.node))
+
+    def end(self, token, event):
+        assert token is event.call
+        assert event.duration >= 0
+        self.events.append(("end", type(event.error), event.attempts, event.node))
+
+
+async def test_observers_are_told_of_start_and_end():
+    first, second = Recorder(), Recorder()
+    async with AsyncRawClient(PLACE, observers=[first, second]) as client:
+        await client.put("a", b"1")
+        await client.get("a")
+        with pytest.raises(qdb.AliasNotFound):
+            await client.get("b")
+    assert first.events == [
+        ("start", "qdb", "put", PLACE, "a"),
+        ("end", type(None), 1, PLACE),
+        ("start", "qdb", "get", PLACE, "a"),
+        ("end", type(None), 1, PLACE),
+        ("start", "qdb", "get", PLACE, "b"),
+        ("end", qdb.AliasNotFound, 1, PLACE),
+    ]
+    assert second.events == first.events
+
+
+async def test_observers_are_told_of_attempts_that_failed():
+    seen = Recorder()
+    engine = FaultyEngine()
+    async with AsyncRawClient(PLACE, engine=engine, observers=[seen], retry=QUICK) as client:
+        await client.put("a", b"1")
+        engine.fail_next(qdb.ErrorCode.CONNECTION_RESET, times=2)
+        await client.get("a")
+    assert seen.events[2:] == [
+        ("start", "qdb", "get", PLACE, "a"),
+        ("retry", 1, qdb.ConnectionFailed, PLACE),
+        ("retry", 2, qdb.ConnectionFailed, PLACE),
+        ("end", type(None), 3, PLACE),
+    ]
+
+
+async def test_failing_observer_changes_nothing_and_is_logged(caplog):
+    class Broken:
+        def start(self, event):
+            raise RuntimeError("start")
+
+        def retry(self, token, event):
+            raise RuntimeError("retry")
+
+        def end(self, token, event):
+            assert token is None
+            raise RuntimeError("end")
+
+    seen = Recorder()
+    async with AsyncRawClient(PLACE, observers=[Broken(), seen]) as client:
+        await client.put("a", b"1")
+    assert len(seen.events) == 2
+    assert [record.message for record in caplog.records] == ["an observer failed"] * 2
+
+
+async def test_log_has_calls_and_no_contents(caplog):
+    caplog.set_level(logging.DEBUG)
+    async with AsyncRawClient(PLACE, observers=[LoggingObserver()]) as client:
+        await client.put("a", b"secret")
+        with pytest.raises(qdb.AliasNotFound):
+            await client.get("b")
+    levels = [(record.levelname, record.message.split(":")[0]) for record in caplog.records]
+    assert levels == [("DEBUG", "qdb put 'a' at embedded"), ("WARNING", "qdb get 'b' at embedded")]
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("observers", [[object()], [CallStarted]])
+async def test_what_is_no_observer_is_refused(observers):
+    with pytest.raises(TypeError, match="start, retry and end"):
+        AsyncRawClient(PLACE, observers=observers)
