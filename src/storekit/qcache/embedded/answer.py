@@ -1,0 +1,21 @@
+"""The result of a query, before it is written as JSON or CSV."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+__all__ = ["Answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Rows to be written.
+
+    `header` has the name of each column of `frame` as it is to be shown: a query may select
+    one column twice, which a frame cannot. `unsliced_length` is the number of rows before
+    offset and limit.
+    """
+
+    frame: pl.DataFrame
+    header: tuple[str, ...]
+    unsliced_length: int

@@ -1,0 +1,17 @@
+"""What a node refuses. The node answers with the status, and the message as JSON."""
+
+__all__ = ["BadQuery", "BadTable", "Refusal"]
+
+
+class Refusal(Exception):
+    """A request that cannot be served, for a reason that the client can change."""
+
+    status = 400
+
+
+class BadTable(Refusal):
+    """Content, or a header about its columns, that makes no table."""
+
+
+class BadQuery(Refusal):
+    """A query that the language does not have, or that does not fit the table."""
