@@ -1,0 +1,11 @@
+"""The query language of QCache, on Polars.
+
+A query is checked against what the language has and turned into operations on columns. No
+text of a query is ever evaluated as code, and no query takes time or memory that does not
+follow from its own length and the size of the table.
+"""
+
+from storekit.qcache.embedded.query.parse import parse_query
+from storekit.qcache.embedded.query.run import run_query
+
+__all__ = ["parse_query", "run_query"]

@@ -1,0 +1,284 @@
+"""The expressions of aliases, from JSON or text to a tree.
+
+The reference hands text to pandas, which evaluates it as Python. Here is a small grammar of its
+own: numbers, quoted text, columns, operators, and calls of some functions. There are no
+attributes, methods or subscripts.
+"""
+
+import re
+from dataclasses import dataclass
+
+from storekit.qcache.embedded.errors import BadQuery
+from storekit.qcache.embedded.query.refusing import bad_query
+
+__all__ = [
+    "BINARY",
+    "FUNCTIONS",
+    "UNARY",
+    "Call",
+    "Column",
+    "Constant",
+    "Expression",
+    "parse_expression",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A number, bool or text."""
+
+    value: float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table, or an alias from further left."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An operator or function of `BINARY`, `UNARY` or `FUNCTIONS`, and its operands."""
+
+    name: str
+    operands: tuple["Expression", ...]
+
+
+Expression = Constant | Column | Call
+
+_COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
+
+BINARY = _COMPARISONS | {"+", "-", "*", "/", "//", "%", "**", "and", "or"}
+"""Operators of two operands."""
+
+UNARY = frozenset({"+", "-", "not"})
+"""Operators of one."""
+
+FUNCTIONS = {
+    "abs": 1,
+    "arccos": 1,
+    "arccosh": 1,
+    "arcsin": 1,
+    "arcsinh": 1,
+    "arctan": 1,
+    "arctan2": 2,
+    "arctanh": 1,
+    "cos": 1,
+    "cosh": 1,
+    "exp": 1,
+    "expm1": 1,
+    "log": 1,
+    "log1p": 1,
+    "sin": 1,
+    "sinh": 1,
+    "sqrt": 1,
+    "tanh": 1,
+}
+"""Functions and how many operands they have."""
+
+_SYNONYMS = {"&": "and", "|": "or", "~": "not", "<>": "!="}
+_NAMED = {"True": True, "False": False, "inf": float("inf"), "Inf": float("inf")}
+_LENGTH = 1000  # characters of an expression in text
+_TOKENS = 200  # of it: as deep can its tree be
+_DEPTH = 50  # of parentheses and signs in it
+_MOST = 2**64 - 1
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+        (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![0-9A-Za-z_.]))
+      | (?P<name>[^\W\d]\w*)
+      | (?P<local>@[^\W\d]\w*)
+      | (?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
+      | (?P<sign>\*\*|//|==|!=|<>|<=|>=|[-+*/%<>&|~(),])
+    )""",
+    re.VERBOSE,
+)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
+
+
+def parse_expression(source: object) -> Expression:
+    """Return the tree of an expression of JSON: a list, a number, or text.
+
+    Text is a name, a quoted text, or a whole expression. `BadQuery` if it is none.
+    """
+    if isinstance(source, str):
+        return _Parser(source).all()
+    if source is None or source != source:
+        raise BadQuery(f"name '{source}' is not defined")
+    if isinstance(source, int | float):
+        return _constant(source, source)
+    if not isinstance(source, list):
+        raise bad_query("Unknown function in alias", source)
+    if len(source) not in (2, 3):
+        raise bad_query("Invalid number of arguments", source)
+    name = source[0]
+    if isinstance(name, str):
+        operands = tuple(parse_expression(part) for part in source[1:])
+        name = _SYNONYMS.get(name, name)
+        if name in BINARY and len(operands) == 2:
+            return Call(name, operands)
+        if (name in UNARY or FUNCTIONS.get(name) == 1) and len(operands) == 1:
+            return Call(name, operands)
+    raise bad_query("Unknown function in alias", source)
+
+
+def _constant(value: float, source: object) -> Constant:
+    if isinstance(value, int) and not -(2**63) <= value <= _MOST:
+        raise bad_query("A number has more than 64 bits", source)
+    return Constant(value)
+
+
+class _Parser:
+    """Reads an expression in the syntax of Python, with the precedence that pandas gives."""
+
+    def __init__(self, text: str) -> None:
+        self._source = text
+        self._tokens = self._split()
+        self._at = 0
+        self._depth = 0
+
+    def all(self) -> Expression:
+        expression = self._or()
+        if self._kind():
+            raise self._error()
+        return expression
+
+    def _error(self) -> BadQuery:
+        return bad_query("Unknown function in alias", self._source)
+
+    def _split(self) -> list[tuple[str, str]]:
+        text = self._source.rstrip()
+        if len(text) > _LENGTH:
+            raise BadQuery(f"An expression in text has at most {_LENGTH} characters")
+        tokens, at = [], 0
+        while at < len(text):
+            token = _TOKEN.match(text, at)
+            if token is None or token.lastgroup is None:
+                raise self._error()
+            tokens.append((token.lastgroup, token[token.lastgroup]))
+            at = token.end()
+        if len(tokens) > _TOKENS:
+            raise BadQuery(f"An expression in text has at most {_TOKENS} names, values and signs")
+        return tokens
+
+    def _kind(self) -> str:
+        return self._tokens[self._at][0] if self._at < len(self._tokens) else ""
+
+    def _skip(self, *expected: str) -> str:
+        """Take a sign or word if it is next, and return it, or what it is a synonym of."""
+        if self._kind() not in ("sign", "name"):
+            return ""
+        found = self._tokens[self._at][1]
+        if found not in expected:
+            return ""
+        self._at += 1
+        return _SYNONYMS.get(found, found)
+
+    def _deeper(self) -> None:
+        self._depth += 1
+        if self._depth > _DEPTH:
+            raise BadQuery(f"An expression in text is at most {_DEPTH} levels deep")
+
+    def _or(self) -> Expression:
+        left = self._and()
+        while name := self._skip("or", "|"):
+            left = Call(name, (left, self._and()))
+        return left
+
+    def _and(self) -> Expression:
+        left = self._not()
+        while name := self._skip("and", "&"):
+            left = Call(name, (left, self._not()))
+        return left
+
+    def _not(self) -> Expression:
+        if not self._skip("not"):
+            return self._comparison()
+        self._deeper()
+        operand = self._not()
+        self._depth -= 1
+        return Call("not", (operand,))
+
+    def _comparison(self) -> Expression:
+        left = self._sum()
+        result: Expression | None = None
+        while name := self._skip(*_COMPARISONS, "<>"):
+            right = self._sum()
+            link = Call(name, (left, right))
+            result = Call("and", (result, link)) if result else link
+            left = right
+        return result or left
+
+    def _sum(self) -> Expression:
+        left = self._product()
+        while name := self._skip("+", "-"):
+            left = Call(name, (left, self._product()))
+        return left
+
+    def _product(self) -> Expression:
+        left = self._signed()
+        while name := self._skip("*", "/", "//", "%"):
+            left = Call(name, (left, self._signed()))
+        return left
+
+    def _signed(self) -> Expression:
+        name = self._skip("+", "-", "~")
+        if not name:
+            return self._power()
+        self._deeper()
+        operand = self._signed()
+        self._depth -= 1
+        return Call(name, (operand,))
+
+    def _power(self) -> Expression:
+        base = self._atom()
+        if not self._skip("**"):
+            return base
+        self._deeper()
+        exponent = self._signed()
+        self._depth -= 1
+        return Call("**", (base, exponent))
+
+    def _atom(self) -> Expression:
+        if self._skip("("):
+            return self._group(1)[0]
+        kind = self._kind()
+        if kind in ("", "sign"):
+            raise self._error()
+        token = self._tokens[self._at][1]
+        if kind == "local":
+            raise BadQuery(f"local variable '{token[1:]}' is not defined")
+        self._at += 1
+        if kind == "number":
+            return self._number(token)
+        if kind == "text":
+            return Constant(_ESCAPE.sub(_unescaped, token[1:-1]))
+        if self._skip("("):
+            if token not in FUNCTIONS:
+                raise self._error()
+            return Call(token, self._group(FUNCTIONS[token]))
+        return Constant(_NAMED[token]) if token in _NAMED else Column(token)
+
+    def _group(self, size: int) -> tuple[Expression, ...]:
+        """Read expressions with commas between them, up to the closing parenthesis."""
+        self._deeper()
+        parts = [self._or()]
+        while self._skip(","):
+            parts.append(self._or())
+        self._depth -= 1
+        if not self._skip(")") or len(parts) != size:
+            raise self._error()
+        return tuple(parts)
+
+    def _number(self, text: str) -> Expression:
+        if not text.isdigit():
+            return Constant(float(text))
+        if len(text) > 1 and text.startswith("0") and text.strip("0"):
+            raise self._error()  # an octal number in Python 2, none in Python 3
+        return _constant(int(text), self._source)
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return _ESCAPED.get(escape[1], escape[0])

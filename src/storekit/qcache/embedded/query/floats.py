@@ -1,0 +1,11 @@
+"""Floats without NaN, which a table has null for."""
+
+import polars as pl
+
+__all__ = ["without_nan"]
+
+
+def without_nan(column: pl.Series) -> pl.Series:
+    """Return a column of floats with null for NaN."""
+    total = column.sum()  # far quicker than to look for it, and NaN itself if there is one
+    return column.fill_nan(None) if total != total else column

@@ -1,0 +1,93 @@
+"""`group_by` and `distinct`: rows that belong together."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from storekit.qcache.embedded.query.aggregates import in_groups
+from storekit.qcache.embedded.query.floats import without_nan
+from storekit.qcache.embedded.query.mixed import sort_key
+from storekit.qcache.embedded.query.refusing import bad_query
+from storekit.qcache.embedded.tables import FLOAT, is_mixed, unused_name
+
+__all__ = ["check_keys", "count_groups", "distinct", "group"]
+
+
+def distinct(frame: pl.DataFrame, names: object, labels: str) -> pl.DataFrame:
+    """Return the first row of each kind. Nulls are equal.
+
+    If none is named, all columns count, but for `labels`.
+    """
+    if isinstance(names, str) and names:
+        names = [names]
+    keys = names or [name for name in frame.columns if name != labels]
+    if not isinstance(keys, list) or not all(key in frame.columns for key in keys):
+        raise bad_query("Distinct column not in table", names)
+    if not keys:
+        return frame
+    keys = list(dict.fromkeys(keys))
+    if len(keys) == 1:
+        return frame.filter(frame.get_column(keys[0]).is_first_distinct())
+    return frame.filter(pl.struct(keys).is_first_distinct())
+
+
+def check_keys(frame: pl.DataFrame, keys: object) -> list[str]:
+    """Return the columns to group by."""
+    if not isinstance(keys, list):
+        raise bad_query("Invalid format for group_by", keys)
+    if not all(isinstance(key, str) and key in frame.columns for key in keys):
+        raise bad_query("Group by column not in table", keys)
+    if len(set(keys)) < len(keys):
+        raise bad_query("Group by column occurs twice", keys)
+    return keys
+
+
+def count_groups(frame: pl.DataFrame, keys: list[str]) -> int:
+    """Return how many groups pandas counts: nulls make some if there are several keys."""
+    values = frame.select(keys)
+    return (values.drop_nulls() if len(keys) == 1 else values).n_unique()
+
+
+def group(
+    frame: pl.DataFrame, keys: list[str], functions: Mapping[str, str], labels: str
+) -> pl.DataFrame:
+    """Return one row for each group, in the order of the keys: them, and what functions yield.
+
+    `functions` has a function of `GROUP_FUNCTIONS` for each column that is to be aggregated.
+    Rows with a null in a key are in no group.
+    """
+    expressions = [
+        in_groups(function, frame.get_column(name), labels).alias(name)
+        for name, function in functions.items()
+    ]
+    nullable = [key for key in keys if frame.get_column(key).null_count()]
+    groups = frame.group_by(keys).agg(expressions)
+    if nullable:
+        groups = groups.drop_nulls(nullable)
+    groups = _sorted(groups, keys)
+    for name in functions:
+        column = groups.get_column(name)
+        plain = _plain(column)
+        if plain is not column:
+            groups = groups.with_columns(plain)
+    return groups
+
+
+def _sorted(groups: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    mixed = [key for key in keys if is_mixed(groups.schema[key])]
+    if not mixed:
+        return groups.sort(keys)
+    places = {key: unused_name(groups.columns, f"place of {key}") for key in mixed}
+    ordered = groups.with_columns(
+        sort_key(groups.get_column(key)).alias(place) for key, place in places.items()
+    )
+    return ordered.sort([places.get(key, key) for key in keys]).drop(places.values())
+
+
+def _plain(column: pl.Series) -> pl.Series:
+    """Return a result in a type that a table can have."""
+    if column.dtype == FLOAT:
+        return without_nan(column)
+    if column.dtype.is_integer() and column.null_count():
+        return column.cast(FLOAT)
+    return column

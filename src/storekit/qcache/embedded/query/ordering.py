@@ -1,0 +1,87 @@
+"""`order_by`, `offset` and `limit`."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from storekit.qcache.embedded.query.mixed import sort_key
+from storekit.qcache.embedded.query.refusing import bad_query
+from storekit.qcache.embedded.tables import INT, is_bool, is_mixed, unused_name
+
+__all__ = ["Slice", "check_order", "check_slice", "ordered"]
+
+Slice = tuple[int, int]
+"""The first row, and the one after the last."""
+
+_WORTH_IT = 4  # times as many rows as are wanted, and the rest need not be sorted
+
+
+def check_order(header: Sequence[str], order: object) -> list[tuple[int, bool]]:
+    """Return the columns to sort by, as places in the header, and whether each descends."""
+    if not isinstance(order, list):
+        raise bad_query("Invalid format for order_by", order)
+    if not all(isinstance(name, str) for name in order):
+        raise bad_query("Invalid order by format", order)
+    names = [name.removeprefix("-") for name in order]
+    if not all(name in header for name in names):
+        raise bad_query("Order by column not in table", names)
+    if any(header.count(name) > 1 for name in names):
+        raise bad_query("Order by column is selected twice", names)
+    return [
+        (header.index(name), sign.startswith("-")) for name, sign in zip(names, order, strict=True)
+    ]
+
+
+def check_slice(offset: object, limit: object, length: int) -> Slice:
+    """Return the rows that are wanted. Negative numbers count from the end, as in Python."""
+    start, stop, _ = slice(_number("offset", offset), None).indices(length)
+    rest = max(stop - start, 0)
+    _, stop, _ = slice(None, _number("limit", limit)).indices(rest)
+    return start, start + stop
+
+
+def _number(name: str, value: object) -> int | None:
+    if not value:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise bad_query(f"Invalid type for {name}", value)
+    return value
+
+
+def ordered(frame: pl.DataFrame, order: list[tuple[int, bool]], wanted: Slice) -> pl.DataFrame:
+    """Return the wanted rows of a sorted table.
+
+    Nulls come last, whatever the direction. Rows that are equal stay in the order they had.
+    """
+    start, stop = wanted
+    width = frame.width
+    descending: dict[str, bool] = {}
+    for place, descends in order:
+        name = frame.columns[place]
+        if is_mixed(frame.schema[name]):
+            key = sort_key(frame.to_series(place)).alias(unused_name(frame.columns, name))
+            frame, name = frame.with_columns(key), key.name
+        descending.setdefault(name, descends)
+    if stop * _WORTH_IT < frame.height:
+        name = next(iter(descending))
+        frame = _candidates(frame, name, descending[name], stop)
+    rows = frame.sort(
+        [*descending],
+        descending=[*descending.values()],
+        nulls_last=True,
+        maintain_order=True,
+    )
+    rows = rows.slice(start, stop - start)
+    return rows if rows.width == width else rows[:, :width]
+
+
+def _candidates(frame: pl.DataFrame, name: str, descending: bool, count: int) -> pl.DataFrame:
+    """Return the rows with one of the first `count` values of a column, and those equal to them."""
+    key = frame.get_column(name)
+    if is_bool(key.dtype):
+        key = key.cast(INT)
+    if not count or len(key) - key.null_count() < count:
+        return frame
+    first = key.top_k(count) if descending else key.bottom_k(count)
+    last = first.min() if descending else first.max()
+    return frame.filter(key >= last if descending else key <= last)

@@ -1,0 +1,54 @@
+"""From the text of a query to its object."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from storekit.qcache.embedded.errors import BadQuery
+from storekit.qcache.embedded.query.refusing import bad_query, shown
+
+__all__ = ["MOST_NESTED", "check_object", "parse_query"]
+
+MOST_NESTED = 200
+"""Lists and objects within each other. What runs a query goes down as deep as that."""
+
+
+def parse_query(text: str) -> Mapping[str, object]:
+    """Return the object that a query is. `BadQuery` if it is none."""
+    try:
+        query = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        # ValueError: also for a number of more digits than Python converts
+        raise BadQuery(f"Could not load JSON: {error}") from error
+    if text.count("[") + text.count("{") > MOST_NESTED and isinstance(query, list | dict):
+        _check_depth(query)
+    if "\\u" in text:
+        _check_characters(query)
+    return check_object(query)
+
+
+def check_object(query: object) -> Mapping[str, object]:
+    """Return a query or sub-query if it is an object."""
+    if not isinstance(query, Mapping):
+        raise BadQuery(f'Query must be a dictionary, not "{shown(query)}"')
+    return query
+
+
+def _check_depth(query: list[Any] | dict[str, Any]) -> None:
+    level: list[Any] = [query]
+    for _ in range(MOST_NESTED):
+        below: list[Any] = []
+        for part in level:
+            parts = part.values() if isinstance(part, dict) else part
+            below += [each for each in parts if isinstance(each, list | dict)]
+        if not below:
+            return
+        level = below
+    raise BadQuery(f"Could not load JSON: it is nested more than {MOST_NESTED} levels deep")
+
+
+def _check_characters(query: object) -> None:
+    try:
+        json.dumps(query, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise bad_query("Could not load JSON", "half of a surrogate pair is no text") from error

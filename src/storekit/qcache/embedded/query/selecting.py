@@ -1,0 +1,173 @@
+"""`select`: the columns of an answer."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from storekit.qcache.embedded.errors import BadQuery
+from storekit.qcache.embedded.query.aggregates import (
+    GROUP_FUNCTIONS,
+    LABEL_FUNCTIONS,
+    TABLE_FUNCTIONS,
+    in_table,
+)
+from storekit.qcache.embedded.query.aliases import with_aliases
+from storekit.qcache.embedded.query.grouping import count_groups, group
+from storekit.qcache.embedded.query.refusing import bad_query
+from storekit.qcache.embedded.tables import INT, unused_name
+
+__all__ = ["Projection", "needed_columns", "project", "wants_labels"]
+
+_COUNT = [["count"]]
+_AGGREGATE, _ALIAS = 2, 3  # the lengths of their lists
+_MORE = 1000  # parts of a select than columns of the table
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A table whose columns are named by a header, where a name may occur twice."""
+
+    frame: pl.DataFrame
+    header: tuple[str, ...]
+
+
+def needed_columns(query: Mapping[str, object]) -> list[str] | None:
+    """Return the columns that matter once the rows are chosen, or None for all of them.
+
+    Those that are selected come first, in that order.
+    """
+    select, subset = query.get("select"), query.get("distinct")
+    if not select or not isinstance(select, list) or not (subset or subset is None):
+        return None
+    names: list[str] = []
+    if select != _COUNT:
+        for part in select:
+            name = part[1] if isinstance(part, list) and len(part) == _AGGREGATE else part
+            if not isinstance(name, str):
+                return None
+            names.append(name)
+    names += [*_strings(query.get("group_by")), *_strings(subset)]
+    return list(dict.fromkeys(names))
+
+
+def _strings(part: object) -> Iterable[str]:
+    if isinstance(part, str):
+        return [part]
+    return [name for name in part if isinstance(name, str)] if isinstance(part, list) else []
+
+
+def wants_labels(select: object) -> bool:
+    """Whether a select has a function that answers with the number of a row."""
+    return isinstance(select, list) and any(
+        isinstance(part, list)
+        and len(part) == _AGGREGATE
+        and isinstance(part[0], str)
+        and part[0] in LABEL_FUNCTIONS
+        for part in select
+    )
+
+
+def project(frame: pl.DataFrame, select: object, keys: list[str] | None, labels: str) -> Projection:
+    """Return the selected columns, of groups if there are keys.
+
+    `labels` is the column of row numbers, if `wants_labels`.
+    """
+    if not select:
+        if keys is not None:
+            raise bad_query("Aggregate function required when group_by is specified", select)
+        return Projection(frame, tuple(frame.columns))
+    if not isinstance(select, list):
+        raise bad_query("Invalid format for project", select)
+    if len(select) > frame.width + _MORE:
+        raise BadQuery(f"A select has at most {frame.width + _MORE} parts for this table")
+    if select == _COUNT:
+        count = frame.height if keys is None else count_groups(frame, keys)
+        return Projection(pl.DataFrame([pl.Series("count", [count], dtype=INT)]), ("count",))
+    aggregates, aliases = _parts(select)
+    if aggregates and aliases:
+        raise bad_query("Cannot mix aliasing and aggregation functions", select)
+    if keys is not None:
+        frame = _grouped(frame, select, keys, aggregates, labels)
+    elif aggregates:
+        return _aggregated(frame, select, aggregates, labels)
+    frame = with_aliases(frame, aliases)
+    return _chosen(frame, [part[1] if isinstance(part, list) else part for part in select])
+
+
+def _parts(select: list[object]) -> tuple[list[list[object]], list[list[object]]]:
+    aggregates, aliases = [], []
+    for part in select:
+        if not isinstance(part, list):
+            continue
+        if len(part) == _AGGREGATE:
+            aggregates.append(part)
+        elif len(part) == _ALIAS and part[0] == "=":
+            aliases.append(part)
+        else:
+            raise bad_query("Invalid expression in select", part)
+    return aggregates, aliases
+
+
+def _grouped(
+    frame: pl.DataFrame,
+    select: list[object],
+    keys: list[str],
+    aggregates: list[list[object]],
+    labels: str,
+) -> pl.DataFrame:
+    if not aggregates:
+        raise bad_query("Aggregate function required when group_by is specified", select)
+    functions: dict[str, str] = {}
+    for function, column in aggregates:
+        if not isinstance(function, str) or function not in GROUP_FUNCTIONS:
+            raise bad_query(f"Unknown aggregation function '{function}'", select)
+        name = _aggregated_column(frame, column)
+        if name in keys:
+            raise BadQuery(f"Aggregation of a column that is grouped by: {name}")
+        if name in functions:
+            raise BadQuery(f"Only one aggregation for each column: {name}")
+        functions[name] = function
+    return group(frame, keys, functions, labels)
+
+
+def _aggregated(
+    frame: pl.DataFrame, select: list[object], aggregates: list[list[object]], labels: str
+) -> Projection:
+    names = {str(name) for _, name in aggregates}
+    if len(names) < len(select):
+        raise bad_query(
+            "Cannot mix aggregation functions and columns without group_by clause", select
+        )
+    functions: dict[str, str] = {}
+    for function, name in aggregates:
+        if not isinstance(function, str) or function not in TABLE_FUNCTIONS:
+            raise bad_query("Unknown aggregation function", select)
+        functions[_aggregated_column(frame, name)] = function
+    header = tuple(sorted(functions))
+    return Projection(in_table(frame, {name: functions[name] for name in header}, labels), header)
+
+
+def _aggregated_column(frame: pl.DataFrame, name: object) -> str:
+    if not isinstance(name, str) or name not in frame.columns:
+        raise bad_query("Aggregated column not in table", name)
+    return name
+
+
+def _chosen(frame: pl.DataFrame, names: list[object]) -> Projection:
+    known = frame.columns
+    if names == known:
+        return Projection(frame, tuple(known))
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise bad_query("Selected columns not in table", missing)
+    header = tuple(str(name) for name in names)
+    columns: list[pl.Series] = []
+    taken: set[str] = set()
+    for name in header:
+        column = frame.get_column(name)
+        if name in taken:
+            column = column.alias(unused_name({*taken, *header}, name))
+        taken.add(column.name)
+        columns.append(column)
+    return Projection(pl.DataFrame(columns), header)
