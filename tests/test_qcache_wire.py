@@ -149,6 +149,8 @@ def assert_not_told(error: BaseException | None, secret: str = PASSWORD) -> None
         ("https://[::1]:9401", b"/"),
         ("http://host/below", b"/below/"),
         ("http://host/below/", b"/below/"),
+        ("embedded:", b"/"),
+        ("embedded:NAME", b"/"),
     ],
 )
 def test_the_path_of_a_node_ends_with_a_slash(node: str, path: bytes) -> None:

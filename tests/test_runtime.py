@@ -22,6 +22,7 @@ from storekit.core.runtime._async import (
     Event,
     call_blocking,
     call_user_function,
+    call_within,
     checkpoint,
     current_owner,
     monotonic,
@@ -678,3 +679,27 @@ def test_a_loop_that_cannot_watch_sockets_receives_all_the_same(pair):
 
     received = anyio.run(main, backend="asyncio", backend_options={"loop_factory": BlindLoop})
     assert received == b"data"
+
+
+# Limits in time
+
+
+@both_backends
+def test_a_call_within_its_time_returns_its_value(backend):
+    async def main() -> None:
+        async def call() -> int:
+            await anyio.sleep(0.9)
+            return 7
+
+        assert await call_within(1.0, call) == 7
+
+    run_without_sleep(backend, main)
+
+
+@both_backends
+def test_a_call_that_takes_too_long_is_given_up(backend):
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await call_within(1.0, anyio.sleep_forever)
+
+    assert 0.9 < run_without_sleep(backend, main) < 2

@@ -11,6 +11,7 @@ from storekit.core.runtime._sync import (
     Event,
     call_blocking,
     call_user_function,
+    call_within,
     current_owner,
     monotonic,
     run_all,
@@ -257,3 +258,16 @@ def test_what_has_ended_says_so():
     background.start(lambda: None, ended.set)
     assert ended.wait(10)
     background.close()
+
+
+def test_a_call_within_its_time_returns_its_value_or_raises_its_error():
+    assert call_within(20.0, lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        call_within(20.0, lambda: 1 / 0)
+
+
+def test_a_call_that_takes_too_long_is_given_up():
+    go_on = threading.Event()
+    with pytest.raises(TimeoutError):
+        call_within(0.01, go_on.wait)
+    go_on.set()

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import httpx
 
+from storekit.qcache.embedded.naming import SCHEME, check_address
 from storekit.qcache.errors import UnexpectedServerResponse
 
 __all__ = [
@@ -61,6 +62,7 @@ _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _COLUMN_TYPES = ("string", "enum", "float", "int", "bool")
+_EMBEDDED = httpx.URL("embedded://node/")
 _OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
 
@@ -99,11 +101,17 @@ def check_key(key: str) -> str:
 
 
 def check_node(node: str) -> httpx.URL:
-    """Return the address of a node as a URL that ends with a slash."""
+    """Return the address of a node as a URL that ends with a slash.
+
+    One in this process has the scheme `embedded`; which one it is, only its text says.
+    """
     if not isinstance(node, str):
         raise TypeError(
             f"a node must be a str such as 'http://host:9401', not {type(node).__name__}"
         )
+    if node.startswith(SCHEME):
+        check_address(node)
+        return _EMBEDDED
     try:
         url = httpx.URL(node)
     except httpx.InvalidURL:
@@ -112,7 +120,9 @@ def check_node(node: str) -> httpx.URL:
         raise ValueError("a node must not hold a user name or password; use auth=(user, password)")
     well_formed = url.scheme in ("http", "https") and url.host and (url.port or 80) < 65536
     if not well_formed or url.query or url.fragment:
-        raise ValueError(f"a node must be a URL such as 'http://host:9401', not {node!r}")
+        raise ValueError(
+            f"a node must be a URL such as 'http://host:9401', or 'embedded:', not {node!r}"
+        )
     path = url.raw_path
     return url if path.endswith(b"/") else url.copy_with(raw_path=path + b"/")
 

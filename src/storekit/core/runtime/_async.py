@@ -20,6 +20,7 @@ __all__ = [
     "Lazy",
     "call_blocking",
     "call_user_function",
+    "call_within",
     "checkpoint",
     "current_owner",
     "monotonic",
@@ -131,6 +132,12 @@ async def call_blocking(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     When the caller is cancelled, the thread runs on to its end and the result is dropped.
     """
     return await anyio.to_thread.run_sync(partial(call, *args, **kwargs), abandon_on_cancel=True)
+
+
+async def call_within(timeout: float, call: Callable[[], Awaitable[T]]) -> T:
+    """Return what `call` returns; `TimeoutError` if that takes more than `timeout` seconds."""
+    with anyio.fail_after(timeout):
+        return await call()
 
 
 class BackgroundTasks:

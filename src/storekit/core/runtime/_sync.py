@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Lazy",
     "call_blocking",
     "call_user_function",
+    "call_within",
     "checkpoint",
     "current_owner",
     "monotonic",
@@ -91,6 +92,23 @@ def call_user_function(function: Callable[..., T], kwargs: Mapping[str, object])
 def call_blocking(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Do the work: the caller expects to wait."""
     return call(*args, **kwargs)
+
+
+def call_within(timeout: float, call: Callable[[], T]) -> T:
+    """Return what `call` returns; `TimeoutError` if that takes more than `timeout` seconds.
+
+    It then goes on in its thread, and nobody sees what comes of it.
+    """
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - it goes to the caller
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="storekit-call", daemon=True).start()
+    return answer.result(timeout)
 
 
 class BackgroundTasks:

@@ -18,6 +18,7 @@ from storekit.options import PoolLimits, RetryPolicy, Timeouts
 from storekit.qcache._async.fleet import AsyncFleet
 from storekit.qcache.arguments import check_count, check_type, window
 from storekit.qcache.compression import Compression, compress, require
+from storekit.qcache.embedded.naming import node_at
 from storekit.qcache.errors import (
     DatasetChanged,
     DatasetMissing,
@@ -57,6 +58,14 @@ T = TypeVar("T")
 
 Loader = Callable[..., Content | Awaitable[Content]]
 """A function that returns the content of a dataset."""
+
+
+def _embedded(address: str) -> httpx.AsyncBaseTransport:
+    node = node_at(address)
+    # It loads Polars, which is there: the node is.
+    from storekit.qcache._async.embedded import AsyncEmbeddedTransport  # noqa: PLC0415
+
+    return AsyncEmbeddedTransport(node)
 
 
 class AsyncQClient:
@@ -99,6 +108,8 @@ class AsyncQClient:
         Args:
             node_list: Addresses of the nodes, e.g. `["http://host1:9401"]`. Clients that
                 share a fleet must write them alike: the ring hashes the text.
+                `embedded:` is a node in this process that belongs to this client, and
+                `embedded:NAME` one that all who name it share (needs `storekit[embedded]`).
             connect_timeout: Seconds for look-up, TCP and TLS.
             read_timeout: Seconds of silence until an answer, or its next piece, arrives;
                 ten times that for uploads, and likewise for `write_timeout`.
@@ -119,14 +130,16 @@ class AsyncQClient:
             compression: Ask for compressed answers and compress uploads: "gzip" or "lz4"
                 (needs `storekit[lz4]`). On a fast network both cost more than they save.
             max_content_size: Most bytes of an answer, packed or unpacked.
-            transport: Another httpx transport to send requests through. `verify`, `cert`
-                and `limits` are then its own business, and so is closing it.
+            transport: Another httpx transport to send requests through, but for those to
+                embedded nodes. `verify`, `cert` and `limits` are then its own business,
+                and so is closing it.
 
         Raises:
             TypeError: An argument is of the wrong type.
-            ValueError: A node is no http(s) URL, the list is empty, a value is out of
-                range, or a certificate file cannot be used.
-            ModuleNotFoundError: `compression="lz4"` without the lz4 package.
+            ValueError: A node is no http(s) URL and no `embedded:`, the list is empty, a
+                value is out of range, or a certificate file cannot be used.
+            ModuleNotFoundError: `compression="lz4"` without the lz4 package, or an
+                embedded node without Polars.
 
         """
         if isinstance(node_list, str | bytes):
@@ -159,11 +172,16 @@ class AsyncQClient:
         self._retry = (
             retry if retry is not None else RetryPolicy(attempts=consecutive_error_count_limit)
         )
-        self._owned_transport: AsyncHTTPTransport | None = None
+        self._owned_transports: list[httpx.AsyncBaseTransport] = []
         if transport is None:
             if any(url.scheme == "https" for url in nodes.values()):
                 verify = create_tls_context(verify, cert)  # here, where a bad path is noticed
-            transport = self._owned_transport = AsyncHTTPTransport(verify=verify, limits=limits)
+            transport = AsyncHTTPTransport(verify=verify, limits=limits)
+            self._owned_transports.append(transport)
+        embedded = {
+            name: _embedded(name) for name, url in nodes.items() if url.scheme == "embedded"
+        }
+        self._owned_transports += embedded.values()
         self._fleet = AsyncFleet(
             nodes,
             HashRing(names),
@@ -172,6 +190,7 @@ class AsyncQClient:
             retry=self._retry,
             probe=self._plain_call("status", "GET", "qcache/status"),
             max_content_size=max_content_size,
+            embedded=embedded,
         )
         self._loads = AsyncSingleFlight[str, dict[str, float]]()
 
@@ -191,8 +210,8 @@ class AsyncQClient:
         try:
             await self._fleet.aclose()
         finally:  # also when this is cancelled: closing connections does not wait
-            if self._owned_transport is not None:
-                await self._owned_transport.aclose()
+            for transport in self._owned_transports:
+                await transport.aclose()
 
     async def get(
         self,

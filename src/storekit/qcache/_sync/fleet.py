@@ -77,7 +77,7 @@ class Fleet:
 
     A node that fails is taken out of the ring at once. It is put back when it answers: to
     a probe, which runs beside the requests that other nodes serve, or, when all nodes are
-    out, before the request that finds them so.
+    out, before the request that finds them so. Nodes in `embedded` have a transport each.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Fleet:
         retry: RetryPolicy,
         probe: Call,
         max_content_size: int,
+        embedded: Mapping[str, httpx.BaseTransport] | None = None,
         clock: Callable[[], float] = monotonic,
         pause: Callable[[float], None] = sleep,
         rng: Callable[[], float] = random.random,
@@ -97,7 +98,8 @@ class Fleet:
         self.nodes = {name: Node(name, url) for name, url in nodes.items()}
         self._ring = ring
         self._transport = transport
-        # Our own transport takes the target apart from the URL; parsing one costs 30 µs.
+        self._embedded = embedded or {}
+        # Our own transports take the target apart from the URL; parsing one costs 30 µs.
         self._takes_target = isinstance(transport, HTTPTransport)
         self._timeouts = timeouts
         self._policy = retry
@@ -201,8 +203,9 @@ class Fleet:
 
     def _exchange(self, node: Node, call: Call, until: float | None) -> Reply:
         self._count(node.name, "requests")
+        transport = self._embedded.get(node.name, self._transport)
         try:
-            response = self._transport.handle_request(self._build(node, call, until))
+            response = transport.handle_request(self._build(node, call, until))
             content = self._read(node, call, response, until)
         except httpx.PoolTimeout as error:
             raise ClientBusy(f"{call.operation}: {error}", node=node.name, reached=False) from error
@@ -232,7 +235,7 @@ class Fleet:
         url = node.url
         target = url.raw_path + call.target.encode()
         headers = call.headers
-        if self._takes_target:
+        if self._takes_target or node.name in self._embedded:
             extensions["target"] = target
         else:
             url = url.copy_with(raw_path=target)

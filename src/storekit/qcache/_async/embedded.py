@@ -1,0 +1,65 @@
+"""The door to a node in this process: an httpx transport without a socket."""
+
+import httpx
+
+from storekit.core.forks import fork_count
+from storekit.core.runtime._async import call_blocking
+from storekit.errors import ClientClosed, OwnerMismatch
+from storekit.qcache.embedded.node import Node
+from storekit.qcache.embedded.requests import Request, fold_headers
+
+__all__ = ["AsyncEmbeddedTransport"]
+
+
+class AsyncEmbeddedTransport(httpx.AsyncBaseTransport):
+    r"""Sends requests to a node in this process, whatever host they name.
+
+    ```python
+    from storekit.qcache.embedded import AsyncEmbeddedTransport, Node
+
+    transport = AsyncEmbeddedTransport(Node(size=100_000_000))
+    async with AsyncQClient(["http://tables"], transport=transport) as client:
+        await client.post("cities", "city\nUppsala\n")
+    ```
+
+    Where there is an event loop, threads do the work, and the loop goes on. Cancelling
+    returns at once, while the thread works on to its end: a cancelled upload may have
+    happened. Timeouts have no meaning here. Closing lets go of the node, which others may
+    go on using.
+
+    Raises `ClientClosed`, and `OwnerMismatch` in a process that was forked off.
+    """
+
+    def __init__(self, node: Node) -> None:
+        if not isinstance(node, Node):
+            raise TypeError(f"node must be a Node, not {type(node).__name__}")
+        self._node: Node | None = node
+        self._forks = fork_count()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Have the node serve a request; return with the whole answer."""
+        node = self._node
+        if node is None:
+            raise ClientClosed("the transport to an embedded node is closed; make a new one")
+        if self._forks != fork_count():
+            raise OwnerMismatch(
+                "this process inherited an embedded node through a fork, where its threads are "
+                "not; make the client after the fork"
+            )
+        body = await request.aread()
+        target: bytes = request.extensions.get("target", request.url.raw_path)
+        path, _, query = target.partition(b"?")
+        asked = Request(request.method, path, query, fold_headers(request.headers.raw), body)
+        quick = node.is_quick(asked)
+        answer = node.handle(asked) if quick else await call_blocking(node.handle, asked)
+        return httpx.Response(
+            answer.status,
+            headers=[*answer.headers],
+            stream=httpx.ByteStream(answer.body),
+            extensions={"http_version": b"HTTP/1.1"},
+            request=request,
+        )
+
+    async def aclose(self) -> None:
+        """Let go of the node. Requests under way are served."""
+        self._node = None

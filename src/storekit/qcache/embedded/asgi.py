@@ -1,0 +1,234 @@
+"""A node as an ASGI 3 application, for any server that takes one."""
+
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from storekit.core.runtime._async import call_within, monotonic
+from storekit.core.workers._async import Workers
+from storekit.errors import PoolFull
+from storekit.options import PoolLimits
+from storekit.qcache.embedded.node import Node
+from storekit.qcache.embedded.requests import Request, Response, fold_headers, refused
+
+__all__ = ["Application", "application"]
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_PIECE = 256 * 1024
+"""Bytes of an answer to hand over at a time: of one large write, asyncio copies the rest often."""
+
+_LEAST_ROOM = 64 * 2**20
+"""Bytes that requests on their way may take, however small the cache is."""
+
+_MOST_DISCARDED = 64 * 2**20
+"""Bytes of refused content to read, so that the answer is not lost to a reset connection."""
+
+_LEAST_RATE = 100_000
+"""Bytes a second that a body must come with, once it takes long."""
+
+_log = logging.getLogger("storekit")
+
+
+class _GoneError(Exception):
+    """The client is not there any more."""
+
+
+class _BadBodyError(Exception):
+    """The body will not be had; what to answer instead, and whether more of it may come."""
+
+    def __init__(self, status: int, text: str, *, more: bool = True) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.more = more
+
+
+def application(
+    node: Node,
+    *,
+    threads: int = 4,
+    max_waiting: int = 10_000,
+    body_timeout: float = 30.0,
+    send_timeout: float = 60.0,
+) -> "Application":
+    """Return an ASGI application that serves a node.
+
+    Args:
+        node: The node. Several applications may serve one.
+        threads: How many requests are worked on at the same time. Polars brings threads of
+            its own, so more of these do not help.
+        max_waiting: How many more may wait for that; the next one gets 503.
+        body_timeout: Seconds of silence after which a request that is not complete gets
+            408. It may take ten times that in all, and one more second for each 100 kB.
+        send_timeout: Seconds after which an answer is given up that its client does not take.
+
+    """
+    limits = PoolLimits(max_size=threads, max_waiting=max_waiting)
+    return Application(node, limits, body_timeout, send_timeout)
+
+
+class Application:
+    """Reads requests, has threads serve them, and sends the answers.
+
+    It belongs to one event loop at a time. What needs no table is answered at once, so a node
+    that works on long queries still tells how it is.
+    """
+
+    def __init__(
+        self, node: Node, limits: PoolLimits, body_timeout: float, send_timeout: float
+    ) -> None:
+        self._node = node
+        self._limits = limits
+        self._body_timeout = body_timeout
+        self._send_timeout = send_timeout
+        self._workers: Workers[None] | None = None
+        self._room = max(node.size, _LEAST_ROOM)  # bytes that are left for requests on their way
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one request, or one event of the life of the server."""
+        if scope["type"] == "http":
+            try:
+                await self._send(send, await self._answer(scope, receive))
+            except _GoneError:
+                _log.debug("a client left before its request was complete")
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:  # no WebSockets here
+            await receive()
+            await send({"type": "websocket.close"})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        workers, self._workers = self._workers, None
+        if workers is not None:
+            await workers.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive) -> Response:
+        headers = fold_headers(scope["headers"])
+        path = scope.get("raw_path") or quote(scope["path"]).encode()
+        request = Request(scope["method"], path, scope.get("query_string", b""), headers)
+        refusal = self._node.refuse_head(request)
+        if refusal is not None:
+            return refusal
+        if not _may_have_body(request):
+            return await self._work(request)
+        taken = [0]
+        try:
+            body = await self._read(request, receive, taken)
+            return await self._work(replace(request, body=body))
+        except _BadBodyError as error:
+            if error.more:
+                await self._discard(request, receive)
+            return _refused(error.status, error.text, ("connection", "close"))
+        finally:
+            self._room += taken[0]
+
+    async def _work(self, request: Request) -> Response:
+        if self._node.is_quick(request):
+            return self._node.handle(request)
+        if self._workers is None:
+            self._workers = Workers(_nothing, _ignore, limits=self._limits, name="qcache-node")
+        try:
+            return await self._workers.call_bare(self._node.handle, request)
+        except PoolFull:
+            return _refused(503, "Too many requests wait for this node")
+
+    # Bodies
+
+    async def _read(self, request: Request, receive: Receive, taken: list[int]) -> bytes:
+        """Return the body; `taken` says how many bytes it has, also when it is refused."""
+        most = self._node.most_content(request)
+        announced = request.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > most:
+            raise _BadBodyError(413, f"The content has {announced} bytes; the limit is {most}")
+        started = monotonic()
+        pieces: list[bytes] = []
+        while True:
+            try:
+                message = await call_within(self._body_timeout, receive)
+            except TimeoutError:
+                text = f"Nothing came for {self._body_timeout} s"
+                raise _BadBodyError(408, text, more=False) from None
+            if message["type"] == "http.disconnect":
+                raise _GoneError
+            piece: bytes = message.get("body", b"")
+            more = message.get("more_body", False)
+            taken[0] += len(piece)
+            self._room -= len(piece)
+            pieces.append(piece)
+            if taken[0] > most:
+                raise _BadBodyError(413, f"The content has more than {most} bytes", more=more)
+            if self._room < 0:
+                raise _BadBodyError(503, "Too much content is on its way to this node", more=more)
+            if not more:
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            if monotonic() - started > 10 * self._body_timeout + taken[0] / _LEAST_RATE:
+                text = f"Only {taken[0]} bytes came in the time there is"
+                raise _BadBodyError(408, text, more=False)
+
+    async def _discard(self, request: Request, receive: Receive) -> None:
+        """Read what a client may still be sending, or it would never look at the answer."""
+        if "expect" in request.headers:  # it waits with sending, until it is asked to
+            return
+        started, discarded = monotonic(), 0
+        while discarded < _MOST_DISCARDED and monotonic() - started < self._body_timeout:
+            try:
+                message = await call_within(self._body_timeout, receive)
+            except TimeoutError:
+                return
+            if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                return
+            discarded += len(message.get("body", b""))
+
+    # Answers
+
+    async def _send(self, send: Send, response: Response) -> None:
+        headers = [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers
+        ]
+        status, body = int(response.status), response.body
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        if len(body) <= _PIECE:
+            await send({"type": "http.response.body", "body": body})
+            return
+        for start in range(0, len(body), _PIECE):
+            piece = {
+                "type": "http.response.body",
+                "body": body[start : start + _PIECE],
+                "more_body": start + _PIECE < len(body),
+            }
+            try:
+                await call_within(self._send_timeout, partial(send, piece))
+            except TimeoutError:  # the server ends the connection, since the answer is not whole
+                _log.warning("a client did not take its answer for %s s", self._send_timeout)
+                return
+
+
+def _may_have_body(request: Request) -> bool:
+    headers = request.headers
+    if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
+        return True
+    return request.method == "POST" and "content-length" not in headers
+
+
+def _refused(status: int, text: str, *headers: tuple[str, str]) -> Response:
+    response = refused(status, text, *headers)
+    length = ("content-length", str(len(response.body)))
+    wait = (("retry-after", "1"),) if status == 503 else ()
+    return replace(response, headers=(*response.headers, length, *wait))
+
+
+def _nothing() -> None:
+    """Return the session of a thread, which needs none."""
+
+
+def _ignore(_: None) -> None:
+    """Close the session of a thread."""

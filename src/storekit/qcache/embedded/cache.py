@@ -1,0 +1,100 @@
+"""The tables of a node: how many bytes they may take, and which one goes first."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+from storekit.qcache.embedded.requests import TooLarge
+
+__all__ = ["Cache", "Dataset", "Stored", "charge_for"]
+
+_OVERHEAD = 100
+"""Bytes that a dataset costs beside its columns: the same as in QCache."""
+
+_VIEW = 16
+"""Bytes of each value of a text column beside the text itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A stored table, the bytes that it is charged, and when it was stored."""
+
+    frame: pl.DataFrame
+    charge: int
+    stored_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What storing a table did: it replaced one, and made others go after so many seconds."""
+
+    replaced: bool
+    evicted_after: tuple[float, ...]
+
+
+def charge_for(frame: pl.DataFrame) -> int:
+    """Return about how many bytes a table takes."""
+    views = sum(dtype in (pl.String, pl.Binary) for dtype in frame.dtypes)
+    return _OVERHEAD + int(frame.estimated_size()) + _VIEW * views * frame.height
+
+
+class Cache:
+    """Tables by key, the least recently used first. Limits: bytes, and seconds (0: none).
+
+    Not safe for threads: its owner has the lock.
+    """
+
+    def __init__(self, size: int, age: float, clock: Callable[[], float]) -> None:
+        self.size: int = size
+        self.charged: int = 0
+        self._age = age
+        self._clock = clock
+        self._datasets: OrderedDict[str, Dataset] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._datasets)
+
+    def get(self, key: str) -> pl.DataFrame | None:
+        """Return a table, which is then the one used last."""
+        dataset = self._datasets.get(key)
+        if dataset is None:
+            return None
+        self._datasets.move_to_end(key)
+        return dataset.frame
+
+    def remove_expired(self, key: str) -> bool:
+        """Remove a table that is too old; whether there was one. Its use does not renew it."""
+        dataset = self._datasets.get(key)
+        if dataset is None or not self._age or self._clock() - dataset.stored_at <= self._age:
+            return False
+        return self.remove(key)
+
+    def remove(self, key: str) -> bool:
+        """Remove a table; whether there was one."""
+        dataset = self._datasets.pop(key, None)
+        if dataset is None:
+            return False
+        self.charged -= dataset.charge
+        return True
+
+    def store(self, key: str, frame: pl.DataFrame, need: int) -> Stored:
+        """Store a table, or raise `TooLarge` and change nothing.
+
+        The least recently used tables go until `need` bytes are free. The table is then
+        charged what it takes, which may be more.
+        """
+        if need > self.size:
+            raise TooLarge(f"The content needs {need} bytes; the cache has {self.size}")
+        replaced = self.remove(key)
+        now = self._clock()
+        evicted_after = []
+        while self.size - self.charged < need and self._datasets:
+            oldest, dataset = next(iter(self._datasets.items()))
+            self.remove(oldest)
+            evicted_after.append(now - dataset.stored_at)
+        charge = charge_for(frame)
+        self._datasets[key] = Dataset(frame, charge, now)
+        self.charged += charge
+        return Stored(replaced, tuple(evicted_after))

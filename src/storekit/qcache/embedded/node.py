@@ -1,0 +1,288 @@
+"""A QCache node as a function from a request to a response. No I/O."""
+
+import json
+import logging
+import re
+import threading
+import time
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha1
+from hmac import compare_digest
+from http import HTTPStatus
+
+import polars as pl
+
+from storekit.qcache.compression import compress
+from storekit.qcache.embedded.cache import Cache
+from storekit.qcache.embedded.column_headers import add_stand_ins, parse_stand_ins, parse_types
+from storekit.qcache.embedded.encodings import decode_body, encoding_for
+from storekit.qcache.embedded.errors import BadQuery, Refusal
+from storekit.qcache.embedded.query import parse_query, run_query
+from storekit.qcache.embedded.reading import read_csv, read_json
+from storekit.qcache.embedded.requests import (
+    JSON_TYPE,
+    Request,
+    Response,
+    accepted_format,
+    check_table_format,
+    etag_matches,
+    query_argument,
+    refused,
+)
+from storekit.qcache.embedded.statistics import Statistics
+from storekit.qcache.embedded.writing import to_csv, to_json
+from storekit.qcache.wire import authorization
+
+__all__ = ["Node"]
+
+MOST_QUERY_BYTES = 16 * 2**20
+"""A query may be large, since `in` takes lists; parsed, it takes some ten times its size."""
+
+_PATH = re.compile(rb"/qcache/(?:(status|statistics)|dataset/([A-Za-z0-9_-]+)(?:(/q)|/?))")
+_PLAIN = (("content-type", "text/html; charset=UTF-8"),)
+_DATASET_METHODS = ("GET", "POST", "DELETE")
+
+_log = logging.getLogger("storekit")
+
+
+class Node:
+    """Tables in memory, and queries on them, with the limits and the answers of QCache.
+
+    Safe for threads: tables are never changed, so a query goes on with the one that it
+    found, and an upload that fails leaves the old one.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int = 1_000_000_000,
+        age: float = 0,
+        statistics_buffer_size: int = 1000,
+        auth: tuple[str, str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Make a node that is empty.
+
+        Args:
+            size: Bytes that the tables may take, about; the least recently used go first.
+                Also the most bytes of one upload.
+            age: Seconds after which a table is gone, however much it is used; 0 for never.
+            statistics_buffer_size: How many of the newest durations the statistics keep.
+            auth: User name and password that every request must have.
+            clock: Seconds that only ever grow.
+
+        Raises:
+            TypeError, ValueError: An option is of the wrong type, or out of range.
+
+        """
+        _check_whole("size", size, 1)
+        _check_whole("statistics_buffer_size", statistics_buffer_size, 0)
+        if not isinstance(age, int | float) or isinstance(age, bool):
+            raise TypeError(f"age must be a number of seconds, not {age!r}")
+        if not age >= 0:
+            raise ValueError(f"age must be 0 or more seconds, not {age!r}")
+        self._clock = clock
+        self._credentials = None if auth is None else _credentials(authorization(auth))
+        self._lock = threading.Lock()
+        self._cache = Cache(size, age, clock)
+        self._statistics = Statistics(statistics_buffer_size, clock)
+
+    @property
+    def size(self) -> int:
+        """Bytes that the tables may take."""
+        return self._cache.size
+
+    def __repr__(self) -> str:
+        with self._lock:
+            return (
+                f"<Node: {len(self._cache)} datasets, {self._cache.charged} of {self.size} bytes>"
+            )
+
+    def handle(self, request: Request) -> Response:
+        """Serve a request. Whatever comes in, an answer comes out.
+
+        A query may take as long as its table is large: call this where that may be.
+        """
+        try:
+            return _completed(request, self._refuse_head(request) or self._serve(request))
+        except Refusal as refusal:
+            response = refused(refusal.status, str(refusal))
+        except RecursionError:
+            response = refused(400, "The request is nested too deeply")
+        except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - logged; an answer is due
+            _log.exception("the node failed at %s %r", request.method, request.path)
+            response = refused(500, "The node failed at this; its log says why")
+        return _completed(request, response)
+
+    def refuse_head(self, request: Request) -> Response | None:
+        """Return the answer if there is one without the body: no access, or no such path."""
+        response = self._refuse_head(request)
+        return response and _completed(request, response)
+
+    def most_content(self, request: Request) -> int:
+        """Return how many bytes the body of a request may have."""
+        path = _PATH.fullmatch(request.path)
+        if path is not None and path[2] and not path[3]:
+            return self.size
+        return min(self.size, MOST_QUERY_BYTES)
+
+    def is_quick(self, request: Request) -> bool:
+        """Whether serving this takes no more than microseconds: it asks for no table."""
+        path = _PATH.fullmatch(request.path)
+        return path is None or path[1] is not None or request.method == "DELETE"
+
+    # What needs no body
+
+    def _refuse_head(self, request: Request) -> Response | None:
+        path = _PATH.fullmatch(request.path)
+        if path is None:
+            return refused(404, "There is no such path")
+        if self._credentials is not None and not self._may_enter(request):
+            return Response(401, (("www-authenticate", "Basic realm=Restricted"),))
+        methods = ("GET",) if path[1] else _DATASET_METHODS
+        if request.method not in methods:
+            allowed = ("allow", "POST" if path[3] else ", ".join(methods))
+            return refused(405, f"{request.method} has no meaning here", allowed)
+        if path[3] and request.method != "POST":
+            return refused(404, "Queries to this path are posted")
+        return None
+
+    def _may_enter(self, request: Request) -> bool:
+        assert self._credentials is not None  # noqa: S101 - else nobody asks
+        shown = _credentials(request.headers.get("authorization", ""))
+        return shown is not None and compare_digest(shown, self._credentials)
+
+    # What does
+
+    def _serve(self, request: Request) -> Response:
+        path = _PATH.fullmatch(request.path)
+        assert path is not None  # noqa: S101 - it was looked at
+        if path[1] == b"status":
+            return Response(200, _PLAIN, b"OK")
+        if path[1] == b"statistics":
+            return self._tell_statistics()
+        key = path[2].decode()
+        if request.method == "DELETE":
+            with self._lock:
+                self._cache.remove(key)
+            return Response(200, _PLAIN)
+        started = self._clock()
+        stores = request.method == "POST" and not path[3]
+        try:
+            return self._store(key, request) if stores else self._query(key, request, started)
+        finally:
+            duration = self._clock() - started
+            with self._lock:
+                self._statistics.note(
+                    "store_request_durations" if stores else "query_request_durations", duration
+                )
+
+    def _tell_statistics(self) -> Response:
+        with self._lock:
+            taken = self._statistics.take(datasets=len(self._cache), charged=self._cache.charged)
+        kind = ("content-type", f"{JSON_TYPE}; charset=utf-8")
+        return Response(200, (kind,), json.dumps(taken).encode())
+
+    def _store(self, key: str, request: Request) -> Response:
+        started = self._clock()
+        headers = request.headers
+        is_json = check_table_format(headers.get("content-type")) == JSON_TYPE
+        types = headers.get("x-qcache-types")
+        types_by_name = {} if types is None or is_json else parse_types(types)
+        # Of JSON, only half is taken to be needed: so much of it are names of columns.
+        limit = 2 * self.size if is_json else self.size
+        content = decode_body(request.body, headers.get("content-encoding"), limit)
+        frame = read_json(content) if is_json else read_csv(content, types_by_name)
+        frame = _with_stand_ins(frame, request)
+        need = len(content) // 2 if is_json else len(content)
+        with self._lock:
+            stored = self._cache.store(key, frame, need)
+            statistics = self._statistics
+            statistics.count("store_count")
+            if stored.replaced:
+                statistics.count("replace_count")
+            statistics.count("size_evict_count", len(stored.evicted_after))
+            statistics.note("durations_until_eviction", *stored.evicted_after)
+            statistics.note("store_row_counts", frame.height)
+            statistics.note("store_durations", self._clock() - started)
+        return Response(201, _PLAIN)
+
+    def _query(self, key: str, request: Request, started: float) -> Response:
+        headers = request.headers
+        query = parse_query(_query_text(request))
+        kind = accepted_format(headers.get("accept"))
+        # Of this query alone: QCache writes them into the stored table, for all to see.
+        frame = _with_stand_ins(self._find(key), request)
+        answer = run_query(frame, query)
+        body = to_json(answer) if kind == JSON_TYPE else to_csv(answer)
+        with self._lock:
+            self._statistics.count("hit_count")
+            self._statistics.note("query_durations", self._clock() - started)
+        length = ("x-qcache-unsliced-length", str(answer.unsliced_length))
+        return Response(200, (("content-type", f"{kind}; charset=utf-8"), length), body)
+
+    def _find(self, key: str) -> pl.DataFrame:
+        with self._lock:
+            if self._cache.remove_expired(key):
+                self._statistics.count("age_evict_count")
+            frame = self._cache.get(key)
+            if frame is None:
+                self._statistics.count("miss_count")
+                raise _Missing(f"There is no dataset {key}")
+        return frame
+
+
+class _Missing(Refusal):
+    status = 404
+
+
+def _query_text(request: Request) -> str:
+    if request.method == "GET":
+        return query_argument(request.query)
+    content = decode_body(request.body, request.headers.get("content-encoding"), MOST_QUERY_BYTES)
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise BadQuery(f"Could not load JSON: it is not UTF-8: {error}") from error
+
+
+def _with_stand_ins(frame: pl.DataFrame, request: Request) -> pl.DataFrame:
+    header = request.headers.get("x-qcache-stand-in-columns")
+    return frame if header is None else add_stand_ins(frame, parse_stand_ins(header))
+
+
+def _credentials(header: str) -> bytes | None:
+    """Return user name and password of an `Authorization` header, None if it has none."""
+    scheme, _, encoded = header.partition(" ")
+    try:
+        return b64decode(encoded.strip(), validate=True) if scheme == "Basic" else None
+    except (Base64Error, ValueError):
+        return None
+
+
+def _completed(request: Request, response: Response) -> Response:
+    """Add what depends on the answer as a whole: tag, encoding, length."""
+    headers, body = [*response.headers], response.body
+    if response.status == 200:
+        if request.method == "GET":
+            etag = f'"{sha1(body, usedforsecurity=False).hexdigest()}"'
+            headers.append(("etag", etag))
+            if etag_matches(request.headers.get("if-none-match", ""), etag):
+                kept = [header for header in headers if header[0] != "content-type"]
+                return Response(HTTPStatus.NOT_MODIFIED, tuple(kept))
+        encoding = encoding_for(request.headers.get("accept-encoding"))
+        if encoding is not None:
+            body = compress(body, encoding)
+            headers.append(("content-encoding", encoding))
+    headers.append(("content-length", str(len(body))))
+    return replace(response, headers=tuple(headers), body=b"" if request.method == "HEAD" else body)
+
+
+def _check_whole(option: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{option} must be a whole number, not {value!r}")
+    if value < least:
+        raise ValueError(f"{option} must be {least} or more, not {value}")

@@ -1,0 +1,288 @@
+# Generated from tests/_async/test_qcache_embedded.py by tools/generate_sync.py; do not edit.
+
+"""Clients of nodes in this process."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from storekit.errors import ClientClosed, OwnerMismatch
+from storekit.qcache import (
+    MalformedQueryException,
+    NodeStatistics,
+    QClient,
+    UnexpectedServerResponse,
+    UnsupportedContentType,
+)
+from storekit.qcache.embedded import EmbeddedTransport, Node, naming
+from storekit.qcache.embedded import node as node_module
+from storekit.qcache.ring import HashRing
+from tests.support.bad_nodes import Answer, StubNode, result
+from tests.support.concurrency._sync import Crew
+
+TABLE = b"a,b\n1,x\n2,y\n"
+ROWS = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Queries that wait until they are told to go on."""
+    go_on = threading.Event()
+    real = node_module.run_query
+
+    def run(frame, query):
+        assert go_on.wait(20)
+        return real(frame, query)
+
+    monkeypatch.setattr(node_module, "run_query", run)
+    yield go_on
+    go_on.set()
+
+
+def test_a_client_with_a_node_of_its_own() -> None:
+    with QClient(["embedded:"]) as client:
+        assert client.get("k", {}) is None
+        client.post("k", TABLE, types={"b": "enum"})
+        result = client.get("k", {"where": ["==", "b", "'y'"]})
+        assert result.json() == ROWS[1:]
+        assert result.unsliced_result_len == 1
+        assert client.get("k", {}, post_query=True).json() == ROWS
+        assert client.get("k", {}, accept="text/csv").content == TABLE
+        assert client.query("l", {}, lambda: TABLE).json() == ROWS
+        assert [page.json() for page in client.pages("k", {}, 1)] == [ROWS[:1], ROWS[1:]]
+        client.delete("k")
+        assert client.get("k", {}) is None
+
+
+def test_each_client_has_its_own() -> None:
+    with QClient(["embedded:"]) as one, QClient(["embedded:"]) as other:
+        one.post("k", TABLE)
+        assert other.get("k", {}) is None
+
+
+def test_clients_share_a_node_with_a_name(fresh_key: Callable[[], str]) -> None:
+    name = f"embedded:{fresh_key()}"
+    with QClient([name]) as one:
+        one.post("k", TABLE)
+        with QClient([name]) as other, QClient([f"{name}x"]) as third:
+            assert other.get("k", {}).json() == ROWS
+            assert third.get("k", {}) is None
+        assert one.get("k", {}).json() == ROWS
+
+
+def test_a_node_with_a_name_goes_with_its_last_client(fresh_key: Callable[[], str]) -> None:
+    name = f"embedded:{fresh_key()}"
+    with QClient([name]) as one:
+        one.post("k", TABLE)
+    gc.collect()
+    with QClient([name]) as other:
+        assert other.get("k", {}) is None
+
+
+def test_clients_of_other_threads_share_it_too(fresh_key: Callable[[], str]) -> None:
+    from storekit.qcache import QClient
+
+    name = f"embedded:{fresh_key()}"
+    seen = []
+
+    def ask() -> None:
+        with QClient([name]) as client:
+            seen.append(client.get("k", {}).json())
+
+    with QClient([name]) as client:
+        client.post("k", TABLE)
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join(20)
+    assert seen == [ROWS]
+
+
+def test_status_and_statistics() -> None:
+    with QClient(["embedded:"]) as client:
+        assert client.status()["embedded:"]
+        client.post("k", TABLE)
+        client.get("k", {})
+        told = client.statistics()["embedded:"].statistics
+        assert told["hit_count"] == 1
+        assert told["store_count"] == 1
+        assert told["dataset_count"] == 1
+        assert client.get_statistics() == {"embedded:": NodeStatistics(requests=4)}
+
+
+@pytest.mark.parametrize("compression", ["gzip", "lz4"])
+def test_compression(compression: str) -> None:
+    table = b"a\n" + b"1\n" * 1000
+    with QClient(["embedded:"], compression=compression) as client:
+        client.post("k", table)
+        result = client.get("k", {}, accept="text/csv")
+        assert result.encoding == compression
+        assert result.content == table
+
+
+def test_refusals_are_the_documented_errors() -> None:
+    with QClient(["embedded:"]) as client:
+        client.post("k", TABLE)
+        with pytest.raises(MalformedQueryException, match="Unknown query clauses: bad"):
+            client.get("k", {"bad": 1})
+        with pytest.raises(UnsupportedContentType):
+            client.post("k", TABLE, content_type="text/html")
+        with pytest.raises(UnexpectedServerResponse):
+            client.post("k", b"")
+        assert client.get("k", {}).json() == ROWS
+
+
+def test_embedded_nodes_and_others_share_a_ring() -> None:
+    with StubNode(lambda request: Answer(result())) as stub:
+        nodes = [stub.url, "embedded:"]
+        ring = HashRing(nodes)
+        keys = {ring.node_for(f"key-{n}"): f"key-{n}" for n in range(100)}
+        with QClient(nodes) as client:
+            client.post(keys["embedded:"], TABLE)
+            assert client.get(keys["embedded:"], {}).json() == ROWS
+            assert client.get(keys[stub.url], {}).json() == []
+            assert {name: bool(ok) for name, ok in client.status().items()} == {
+                stub.url: True,
+                "embedded:": True,
+            }
+
+
+def test_an_embedded_node_stands_in_for_one_that_is_away() -> None:
+    nodes = ["http://127.0.0.1:9", "embedded:"]
+    ring = HashRing(nodes)
+    key = next(f"key-{n}" for n in range(100) if ring.node_for(f"key-{n}") == nodes[0])
+    with QClient(nodes) as client:
+        assert client.query(key, {}, lambda: TABLE).json() == ROWS
+
+
+def test_another_transport_is_for_the_other_nodes() -> None:
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.url.host)
+        return httpx.Response(404)
+
+    nodes = ["http://host1:9401", "embedded:"]
+    with QClient(nodes, transport=httpx.MockTransport(answer)) as client:
+        for n in range(20):
+            assert client.get(f"key-{n}", {}) is None
+    assert set(seen) == {"host1"}
+    assert len(seen) < 20
+
+
+@pytest.mark.parametrize(
+    "node", ["embedded:a b", "embedded:a/b", "embedded:a?size=1", "embedded://a", "embedded:å"]
+)
+def test_a_name_that_no_node_can_have(node: str) -> None:
+    with pytest.raises(ValueError, match="embedded:NAME"):
+        QClient([node])
+
+
+def test_without_polars_the_constructor_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['polars'] = None\n"
+        "from storekit.qcache import QClient\n"
+        "QClient(['http://host:9401'])\n"
+        "try: QClient(['embedded:'])\n"
+        "except ModuleNotFoundError as error: print(error)\n"
+        "try: from storekit.qcache.embedded import Node\n"
+        "except ModuleNotFoundError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.count("pip install 'storekit[embedded]'") == 2
+
+
+def test_a_closed_client_says_so() -> None:
+    with QClient(["embedded:"]) as client:
+        client.post("k", TABLE)
+    with pytest.raises(ClientClosed):
+        client.get("k", {})
+
+
+# The transport
+
+
+def test_a_node_with_other_limits() -> None:
+    node = Node(size=1000, auth=("ann", "secret"))
+    transport = EmbeddedTransport(node)
+    with QClient(["http://any"], transport=transport, auth=("ann", "secret")) as client:
+        client.post("k", TABLE)
+        assert client.get("k", {}).json() == ROWS
+        with pytest.raises(UnexpectedServerResponse) as caught:
+            client.post("k", b"a\n" + b"1\n" * 1000)
+        assert caught.value.status == 413
+        assert client.get("k", {}).json() == ROWS
+
+
+def test_an_httpx_client_can_use_it() -> None:
+    with httpx.Client(transport=EmbeddedTransport(Node())) as web:
+        url = "http://any/qcache/dataset/k"
+        csv = {"content-type": "text/csv", "accept": "application/json"}
+        assert web.post(url, content=TABLE, headers=csv).status_code == 201
+        answer = web.get(url, params={"q": "{}"}, headers=csv)
+        assert answer.json() == ROWS
+        assert answer.headers["content-encoding"] == "gzip"  # httpx asks for it
+
+        def pieces():
+            yield TABLE[:4]
+            yield TABLE[4:]
+
+        assert web.post(f"{url}2", content=pieces(), headers=csv).status_code == 201
+        head = web.head("http://any/qcache/status")
+        assert (head.status_code, head.content) == (405, b"")
+
+
+def test_a_transport_that_is_closed_lets_go_of_its_node() -> None:
+    node = Node()
+    transport = EmbeddedTransport(node)
+    transport.close()
+    transport.close()
+    with pytest.raises(ClientClosed):
+        transport.handle_request(httpx.Request("GET", "http://any/qcache/status"))
+
+
+def test_a_transport_takes_a_node() -> None:
+    with pytest.raises(TypeError, match="node must be a Node"):
+        EmbeddedTransport("embedded:")
+
+
+def test_many_calls_at_the_same_time() -> None:
+    with QClient(["embedded:"]) as client, Crew() as crew:
+        client.post("k", TABLE)
+        jobs = [crew.start(lambda: client.get("k", {})) for _ in range(50)]
+        for job in jobs:
+            assert job.result().json() == ROWS
+
+
+def test_a_long_query_keeps_no_other_call_waiting(slow: threading.Event) -> None:
+    with QClient(["embedded:"]) as client, Crew() as crew:
+        client.post("k", TABLE)
+        job = crew.start(lambda: client.get("k", {}))
+        client.post("l", TABLE)
+        assert client.status()["embedded:"]
+        assert not job.ended()
+        slow.set()
+        assert job.result().json() == ROWS
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_has_nodes_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = naming.node_at("embedded:shared")
+    assert naming.node_at("embedded:shared") is one
+    monkeypatch.setattr(naming, "fork_count", lambda: 1)
+    assert naming.node_at("embedded:shared") is not one
+
+
+def test_a_transport_is_not_for_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    transport = EmbeddedTransport(Node())
+    module = sys.modules[EmbeddedTransport.__module__]
+    monkeypatch.setattr(module, "fork_count", lambda: 1)
+    with pytest.raises(OwnerMismatch, match="after the fork"):
+        transport.handle_request(httpx.Request("GET", "http://any/qcache/status"))

@@ -1,0 +1,328 @@
+"""The node as an ASGI application, asked the way a server asks it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+
+from storekit.qcache.embedded import asgi as asgi_module
+from storekit.qcache.embedded import node as node_module
+from storekit.qcache.embedded.asgi import Application, application
+from storekit.qcache.embedded.node import Node
+
+TABLE = b"a,b\n1,x\n2,y\n"
+ROWS = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+WAIT = 20.0
+
+
+def body(content: bytes, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.request", "body": content, "more_body": more}
+
+
+async def call(
+    app: Application,
+    method: str,
+    path: str,
+    *messages: dict[str, Any],
+    query: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    raw: bool = True,
+) -> tuple[int, dict[str, str], bytes]:
+    """The answer to one request. When the messages are used up, the client is silent."""
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": query,
+        "headers": [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()],
+    }
+    if raw:
+        scope["raw_path"] = path.encode()
+    coming = list(messages)
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if not coming:
+            await anyio.sleep_forever()
+        return coming.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with anyio.fail_after(WAIT):
+        await app(scope, receive, send)
+    if not sent:
+        return 0, {}, b""
+    start, *pieces = sent
+    assert all(piece["more_body"] for piece in pieces[:-1])
+    assert not pieces[-1].get("more_body", False)
+    named = {name.decode(): value.decode() for name, value in start["headers"]}
+    content = b"".join(piece["body"] for piece in pieces)
+    if start["status"] != 304 and method != "HEAD":
+        assert int(named["content-length"]) == len(content)
+    return start["status"], named, content
+
+
+async def live(app: Application) -> None:
+    """Have the application shut down, as a server does."""
+    events = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    sent: list[str] = []
+
+    async def receive() -> dict[str, Any]:
+        return events.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    await app({"type": "lifespan"}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+@pytest.fixture
+async def app() -> AsyncIterator[Application]:
+    app = application(Node(size=1_000_000))
+    yield app
+    await live(app)
+
+
+async def test_tables_and_queries(app):
+    status, _, _ = await call(app, "POST", "/qcache/dataset/k", body(TABLE))
+    assert status == 201
+    status, headers, content = await call(app, "GET", "/qcache/dataset/k", query=b"q={}")
+    assert status == 200
+    assert json.loads(content) == ROWS
+    assert headers["x-qcache-unsliced-length"] == "2"
+    status, _, content = await call(app, "POST", "/qcache/dataset/k/q", body(b'{"limit":1}'))
+    assert json.loads(content) == ROWS[:1]
+    assert (await call(app, "DELETE", "/qcache/dataset/k"))[0] == 200
+
+
+async def test_httpx_can_call_it(app):
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://node/qcache") as web:
+        web.headers["accept"] = "application/json"
+        answer = await web.post("/dataset/k", content=TABLE, headers={"content-type": "text/csv"})
+        assert answer.status_code == 201
+        answer = await web.get("/dataset/k", params={"q": "{}"})
+        assert answer.json() == ROWS
+
+
+async def test_the_path_is_taken_as_it_was_sent(app):
+    await call(app, "POST", "/qcache/dataset/k", body(TABLE))
+    assert (await call(app, "GET", "/qcache/dataset/%6B", query=b"q={}"))[0] == 404
+    assert (await call(app, "GET", "/qcache/dataset/k", query=b"q={}", raw=False))[0] == 200
+    assert (await call(app, "GET", "/qcache/dataset/k å", query=b"q={}", raw=False))[0] == 404
+
+
+async def test_a_body_in_pieces(app):
+    pieces = [body(bytes([byte]), more=True) for byte in TABLE]
+    status, _, _ = await call(app, "POST", "/qcache/dataset/k", *pieces, body(b""))
+    assert status == 201
+    _, _, content = await call(app, "GET", "/qcache/dataset/k", query=b"q={}")
+    assert json.loads(content) == ROWS
+
+
+async def test_a_large_answer_comes_in_pieces(app):
+    table = b"t\n" + b"row with some text in it\n" * 30_000
+    assert (await call(app, "POST", "/qcache/dataset/k", body(table)))[0] == 201
+    headers = {"accept": "text/csv"}
+    _, _, content = await call(app, "GET", "/qcache/dataset/k", query=b"q={}", headers=headers)
+    assert content == table
+
+
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize(
+    ("path", "most"), [("/qcache/dataset/k", 1_000_000), ("/qcache/dataset/k/q", 100)]
+)
+async def test_too_large_a_body_is_refused(app, monkeypatch, announced, path, most):
+    monkeypatch.setattr(node_module, "MOST_QUERY_BYTES", 100)
+    pieces = [body(bytes(most // 2), more=True)] * 3
+    headers = {"content-length": str(3 * (most // 2))} if announced else {}
+    status, named, content = await call(app, "POST", path, *pieces, body(b""), headers=headers)
+    assert status == 413
+    assert named["connection"] == "close"
+    assert str(most) in json.loads(content)["error"]
+    # What was taken is given back.
+    for _ in range(100):
+        await call(app, "POST", path, *pieces, body(b""), headers=headers)
+    assert (await call(app, "POST", "/qcache/dataset/k", body(TABLE)))[0] == 201
+
+
+async def test_who_waits_to_be_asked_for_the_body_is_refused_at_once(app):
+    headers = {"content-length": "2000000", "expect": "100-continue"}
+    assert (await call(app, "POST", "/qcache/dataset/k", headers=headers))[0] == 413
+
+
+async def test_too_much_content_on_its_way_is_refused_until_there_is_room(monkeypatch):
+    monkeypatch.setattr(asgi_module, "_LEAST_ROOM", 1)
+    app = application(Node(size=100))
+    entered, go_on = anyio.Event(), anyio.Event()
+    answers = []
+
+    async def receive() -> dict[str, Any]:
+        if not entered.is_set():
+            entered.set()
+            return body(b"n\n" + b"1\n" * 40, more=True)
+        await go_on.wait()
+        return body(b"")
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/qcache/dataset/k",
+        "headers": [],
+    }
+    async with anyio.create_task_group() as group:
+        group.start_soon(app, scope, receive, send)
+        await entered.wait()
+        await anyio.wait_all_tasks_blocked()
+        status, named, _ = await call(app, "POST", "/qcache/dataset/l", body(b"n\n" + b"1\n" * 40))
+        assert status == 503
+        assert named["retry-after"] == "1"
+        go_on.set()
+    assert answers[0]["status"] == 201
+    assert (await call(app, "POST", "/qcache/dataset/l", body(b"n\n" + b"1\n" * 40)))[0] == 201
+    await live(app)
+
+
+async def test_a_client_that_falls_silent_is_answered(app):
+    app = application(Node(), body_timeout=0.01)
+    status, named, _ = await call(app, "POST", "/qcache/dataset/k", body(b"a\n", more=True))
+    assert status == 408
+    assert named["connection"] == "close"
+    status, _, _ = await call(app, "POST", "/qcache/dataset/k")
+    assert status == 408
+
+
+async def test_a_client_that_drips_is_answered(monkeypatch):
+    now = iter(range(0, 10_000_000, 3))
+    monkeypatch.setattr(asgi_module, "monotonic", lambda: float(next(now)))
+    app = application(Node(), body_timeout=30.0)
+    drops = [body(b"a", more=True)] * 1000
+    assert (await call(app, "POST", "/qcache/dataset/k", *drops))[0] == 408
+
+
+async def test_a_client_that_leaves_is_not_answered(app):
+    gone = {"type": "http.disconnect"}
+    sent = await call(app, "POST", "/qcache/dataset/k", body(TABLE, more=True), gone)
+    assert sent == (0, {}, b"")
+    assert (await call(app, "GET", "/qcache/dataset/k", query=b"q={}"))[0] == 404
+
+
+async def test_a_client_that_takes_no_answer_is_given_up():
+    app = application(Node(), send_timeout=0.01)
+    table = b"t\n" + b"row with some text in it\n" * 30_000
+    assert (await call(app, "POST", "/qcache/dataset/k", body(table)))[0] == 201
+    pieces = 0
+
+    async def send(message: Any) -> None:
+        nonlocal pieces
+        pieces += message["type"] == "http.response.body"
+        if pieces:
+            await anyio.sleep_forever()
+
+    async def receive() -> dict[str, Any]:
+        raise AssertionError("there is no body to read")
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/qcache/dataset/k",
+        "query_string": b"q={}",
+        "headers": [],
+    }
+    with anyio.fail_after(WAIT):
+        await app(scope, receive, send)
+    assert pieces == 1
+    await live(app)
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Queries that wait until they are told to go on."""
+    go_on = threading.Event()
+    real = node_module.run_query
+
+    def run(frame, query):
+        assert go_on.wait(WAIT)
+        return real(frame, query)
+
+    monkeypatch.setattr(node_module, "run_query", run)
+    yield go_on
+    go_on.set()
+
+
+async def test_a_long_query_keeps_nothing_else_from_being_answered(app, slow):
+    await call(app, "POST", "/qcache/dataset/k", body(TABLE))
+    answers = []
+
+    async def query() -> None:
+        answers.append(await call(app, "GET", "/qcache/dataset/k", query=b"q={}"))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(6):
+            group.start_soon(query)
+        await anyio.wait_all_tasks_blocked()
+        assert (await call(app, "GET", "/qcache/status"))[0] == 200
+        assert (await call(app, "GET", "/qcache/statistics"))[0] == 200
+        assert (await call(app, "GET", "/nowhere"))[0] == 404
+        assert answers == []
+        slow.set()
+    assert [status for status, _, _ in answers] == [200] * 6
+
+
+async def test_only_so_many_requests_wait(slow):
+    app = application(Node(), threads=1, max_waiting=2)
+    await call(app, "POST", "/qcache/dataset/k", body(TABLE))
+    answers = []
+
+    async def query() -> None:
+        status, _, _ = await call(app, "GET", "/qcache/dataset/k", query=b"q={}")
+        answers.append(status)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(query)
+        with anyio.fail_after(WAIT):
+            while len(answers) < 3:
+                await anyio.lowlevel.checkpoint()
+        assert answers == [503] * 3
+        slow.set()
+    assert sorted(answers) == [200, 200, 503, 503, 503]
+    await live(app)
+
+
+async def test_without_a_password_no_body_is_read():
+    app = application(Node(auth=("ann", "secret")))
+    headers = {"content-length": "10"}
+    status, _, _ = await call(app, "POST", "/qcache/dataset/k", headers=headers)
+    assert status == 401
+
+
+async def test_there_are_no_websockets(app):
+    sent = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app({"type": "websocket"}, receive, send)
+    assert sent == [{"type": "websocket.close"}]
+
+
+async def test_one_application_may_live_twice(app):
+    await call(app, "POST", "/qcache/dataset/k", body(TABLE))
+    await live(app)
+    assert (await call(app, "GET", "/qcache/dataset/k", query=b"q={}"))[0] == 200

@@ -1,0 +1,578 @@
+"""What a node answers, whatever carried the request."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import threading
+
+import lz4.block
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storekit.qcache.embedded import node as node_module
+from storekit.qcache.embedded.node import Node
+from storekit.qcache.embedded.requests import Request, Response
+from tests.qcache_node.asking import ask, ask_query, body_of, error_of, headers_of, store
+
+TABLE = b"a,b\n1,x\n2,y\n"
+ROWS = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+
+
+@pytest.fixture
+def node() -> Node:
+    node = Node(size=100_000)
+    store(node, "k", TABLE)
+    return node
+
+
+# Paths and methods
+
+
+@pytest.mark.parametrize("path", ["/qcache/dataset/k", "/qcache/dataset/k/"])
+def test_a_key_may_have_one_slash_behind_it(path):
+    node = Node()
+    assert ask(node, "POST", path, body=TABLE).status == 201
+    assert body_of(ask(node, "GET", path, query="q={}")) == ROWS
+    assert ask(node, "DELETE", path).status == 200
+    assert ask(node, "GET", path, query="q={}").status == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/qcache",
+        "/qcache/",
+        "/qcache/status/",
+        "/qcache/statistics/",
+        "/qcache/dataset/",
+        "/qcache/dataset/k//",
+        "/qcache/dataset/k/q/",
+        "/qcache/dataset/k/x",
+        "/qcache/dataset/k%20",
+        "/qcache/dataset/%6B",
+        "/qcache/dataset/k\n",
+        "/qcache/datasets/k",
+        "//qcache/status",
+        "/QCACHE/status",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "HEAD"])
+def test_other_paths_are_not_found(node, path, method):
+    assert ask(node, method, path, body=b"{}").status == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/qcache/status", "/qcache/statistics", "/qcache/dataset/k", "/qcache/dataset/k/q"]
+)
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "OPTIONS", "HEAD", "FOO"])
+def test_other_methods_are_not_allowed(node, path, method):
+    answer = ask(node, method, path)
+    assert answer.status == 405
+    assert "allow" in headers_of(answer)
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+@pytest.mark.parametrize("path", ["/qcache/status", "/qcache/statistics"])
+def test_the_state_of_a_node_is_only_read(node, path, method):
+    assert ask(node, method, path).status == 405
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_queries_in_a_body_are_posted(node, method):
+    assert ask(node, method, "/qcache/dataset/k/q", query="q={}").status == 404
+    assert body_of(ask_query(node, "k", {})) == ROWS
+
+
+def test_the_answer_to_head_has_no_body(node):
+    answer = ask(node, "HEAD", "/qcache/status")
+    assert answer.body == b""
+    assert int(headers_of(answer)["content-length"]) > 0
+
+
+def test_status(node):
+    answer = ask(node, "GET", "/qcache/status")
+    assert (answer.status, answer.body) == (200, b"OK")
+    assert headers_of(answer)["content-type"] == "text/html; charset=UTF-8"
+
+
+@given(st.binary(max_size=40), st.binary(max_size=20), st.sampled_from(["GET", "POST", "HEAD"]))
+def test_no_path_makes_a_node_fail(path, query, method):
+    assert ask(Node(), method, path, query=query).status in (200, 201, 400, 404, 405)
+
+
+# Queries
+
+
+def test_a_query_in_the_url(node):
+    answer = ask(node, "GET", "/qcache/dataset/k", query='q={"where":+["==",+"a",%202]}')
+    assert body_of(answer) == ROWS[1:]
+    assert headers_of(answer)["content-type"] == "application/json; charset=utf-8"
+    assert headers_of(answer)["x-qcache-unsliced-length"] == "1"
+
+
+def test_a_query_in_a_body(node):
+    answer = ask(
+        node,
+        "POST",
+        "/qcache/dataset/k/q",
+        headers={"content-type": "text/html"},
+        body=b'{"limit": 1}',
+    )
+    assert body_of(answer) == ROWS[:1]
+    assert headers_of(answer)["x-qcache-unsliced-length"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("query", "rows"),
+    [
+        ("q={}&q=%7B%22limit%22:1%7D", 1),
+        ("x=1&q={}", 2),
+        ("%71={}", 2),
+        ("q=%20%01{}%00%0A", 2),
+    ],
+)
+def test_how_the_query_is_found_in_a_url(node, query, rows):
+    assert len(body_of(ask(node, "GET", "/qcache/dataset/k", query=query))) == rows
+
+
+@pytest.mark.parametrize("query", ["", "q=", "q", "Q={}", "x={}", "q={}&q=", "q={", "q=%FF"])
+def test_a_url_without_a_query_is_malformed(node, query):
+    answer = ask(node, "GET", "/qcache/dataset/k", query=query)
+    assert answer.status == 400
+    assert "Could not load JSON" in error_of(answer)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"nonsense"])
+def test_a_body_that_is_no_query(node, body):
+    answer = ask(node, "POST", "/qcache/dataset/k/q", body=body)
+    assert answer.status == 400
+    assert "Could not load JSON" in error_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (None, "application/json"),
+        ("application/json", "application/json"),
+        ("text/csv", "text/csv"),
+        (" text/csv , application/json", "text/csv"),
+        ("text/html, application/json, text/csv", "application/json"),
+    ],
+)
+def test_the_first_format_that_a_node_has_is_taken(node, accept, kind):
+    headers = {} if accept is None else {"accept": accept}
+    answer = ask(node, "GET", "/qcache/dataset/k", query="q={}", headers=headers)
+    assert headers_of(answer)["content-type"] == f"{kind}; charset=utf-8"
+    assert answer.body == (
+        TABLE if kind == "text/csv" else json.dumps(ROWS, separators=(",", ":")).encode()
+    )
+
+
+@pytest.mark.parametrize("accept", ["", "*/*", "text/*", "TEXT/CSV", "text/csv;q=1", "image/png"])
+def test_other_formats_are_not_acceptable(node, accept):
+    answer = ask(node, "GET", "/qcache/dataset/k", query="q={}", headers={"accept": accept})
+    assert answer.status == 406
+
+
+def test_the_order_of_what_is_looked_at(node):
+    def status(key: str, query: str, accept: str, stand_ins: str) -> int:
+        headers = {"accept": accept, "x-qcache-stand-in-columns": stand_ins}
+        return ask(
+            node, "GET", f"/qcache/dataset/{key}", query=f"q={query}", headers=headers
+        ).status
+
+    assert status("none", "{", "*/*", "=") == 400
+    assert status("none", "{}", "*/*", "=") == 406
+    assert status("none", "{}", "text/csv", "=") == 404
+    assert status("k", '{"bad":1}', "text/csv", "c=5") == 400
+    assert status("k", "{}", "text/csv", "c=5") == 200
+
+
+def test_stand_ins_of_a_query_are_for_that_query_alone(node):
+    headers = {"x-qcache-stand-in-columns": "c=5"}
+    answer = ask(node, "GET", "/qcache/dataset/k", query="q={}", headers=headers)
+    assert body_of(answer) == [{**row, "c": 5} for row in ROWS]
+    assert body_of(ask_query(node, "k", {})) == ROWS
+    headers = {"x-qcache-stand-in-columns": "c=6"}
+    answer = ask(node, "GET", "/qcache/dataset/k", query="q={}", headers=headers)
+    assert body_of(answer)[0]["c"] == 6
+
+
+def test_stand_ins_of_an_upload_are_stored(node):
+    store(node, "k", TABLE, {"x-qcache-stand-in-columns": "c=5"})
+    assert body_of(ask_query(node, "k", {})) == [{**row, "c": 5} for row in ROWS]
+
+
+# Tags
+
+
+def test_a_tag_is_the_same_however_the_answer_is_encoded(node):
+    def tag(**headers: str) -> str:
+        answer = ask(node, "GET", "/qcache/dataset/k", query="q={}", headers=headers)
+        return headers_of(answer)["etag"]
+
+    plain = tag()
+    assert plain.startswith('"')
+    assert tag(**{"accept-encoding": "gzip"}) == tag(**{"accept-encoding": "lz4"}) == plain
+    assert tag(accept="text/csv") != plain
+    store(node, "k", b"a\n1\n")
+    assert tag() != plain
+
+
+@pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*"])
+def test_a_tag_that_matches_saves_the_body(node, form):
+    tag = headers_of(ask(node, "GET", "/qcache/dataset/k", query="q={}"))["etag"]
+    headers = {"if-none-match": form.format(tag)}
+    answer = ask(node, "GET", "/qcache/dataset/k", query="q={}", headers=headers)
+    assert (answer.status, answer.body) == (304, b"")
+    assert headers_of(answer)["x-qcache-unsliced-length"] == "2"
+    assert headers_of(answer)["etag"] == tag
+
+
+@pytest.mark.parametrize("tag", ["", '"other"', "x"])
+def test_a_tag_that_does_not_match(node, tag):
+    headers = {"if-none-match": tag}
+    assert ask(node, "GET", "/qcache/dataset/k", query="q={}", headers=headers).status == 200
+
+
+def test_posted_queries_have_no_tag(node):
+    assert "etag" not in headers_of(ask_query(node, "k", {}))
+
+
+# Uploads
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        None,
+        "text/csv",
+        "text/csv;",
+        "text/csv; charset=utf-8",
+        "text/csv;charset=utf-8",
+        'text/csv; charset="utf-8"',
+        "text/csv; other=1",
+        "text/csv; other=1; charset=latin1",
+    ],
+)
+def test_content_types_of_csv(content_type):
+    node = Node()
+    headers = {} if content_type is None else {"content-type": content_type}
+    assert ask(node, "POST", "/qcache/dataset/k", headers=headers, body=TABLE).status == 201
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "text/html",
+        "TEXT/CSV",
+        "text/csv ; charset=utf-8",
+        "text/csv; charset=UTF-8",
+        "text/csv; charset=latin1",
+        "application/x-www-form-urlencoded",
+    ],
+)
+def test_other_content_types_are_not_taken_and_leave_the_table_as_it_is(node, content_type):
+    headers = {"content-type": content_type, "content-encoding": "nonsense"}
+    answer = ask(node, "POST", "/qcache/dataset/k", headers=headers, body=b"c\n3\n")
+    assert answer.status == 415
+    assert body_of(ask_query(node, "k", {})) == ROWS
+
+
+def test_json_is_stored_and_types_of_it_are_not_looked_at(node):
+    headers = {"content-type": "application/json; charset=utf-8", "x-qcache-types": "nonsense"}
+    body = b'[{"a": 1}]'
+    assert ask(node, "POST", "/qcache/dataset/k", headers=headers, body=body).status == 201
+    assert body_of(ask_query(node, "k", {})) == [{"a": 1}]
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({}, b""),
+        ({}, b'a\n"open\n'),
+        ({"x-qcache-types": "a=nonsense"}, b"a\n1\n"),
+        ({"x-qcache-types": "a"}, b"a\n1\n"),
+        ({"x-qcache-stand-in-columns": "c"}, b"a\n1\n"),
+        ({"content-type": "application/json"}, b"{}"),
+        ({"content-type": "application/json"}, b"[" * 100_000),
+        ({"content-encoding": "gzip"}, b"a\n1\n"),
+        ({"content-encoding": "gzip"}, gzip.compress(b"a\n1\n") + b"rest"),
+        ({"content-encoding": "gzip"}, gzip.compress(b"a\n1\n")[:-4]),
+        ({"content-encoding": "lz4"}, b""),
+        ({"content-encoding": "lz4"}, b"a\n1\n"),
+        ({"content-encoding": "lz4"}, lz4.block.compress(b"a\n1\n", store_size=False)),
+        ({"content-encoding": "lz4"}, lz4.block.compress(b"a\n1\n") + b"rest"),
+        ({"content-encoding": "lz4-frame"}, b"a\n1\n"),
+        ({"content-encoding": "identity"}, b"a\n1\n"),
+        ({"content-encoding": ""}, b"a\n1\n"),
+        ({"content-encoding": "GZIP"}, gzip.compress(b"a\n1\n")),
+    ],
+)
+def test_a_bad_upload_is_refused_and_leaves_the_table_as_it_is(node, headers, body):
+    answer = ask(node, "POST", "/qcache/dataset/k", headers=headers, body=body)
+    assert answer.status == 400
+    assert error_of(answer)
+    assert body_of(ask_query(node, "k", {})) == ROWS
+
+
+def test_an_upload_replaces_the_table(node):
+    store(node, "k", b"c\n3\n")
+    assert body_of(ask_query(node, "k", {})) == [{"c": 3}]
+
+
+def test_deleting_twice_is_fine(node):
+    assert ask(node, "DELETE", "/qcache/dataset/k").status == 200
+    assert ask(node, "DELETE", "/qcache/dataset/k").status == 200
+
+
+# Encodings
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "lz4"])
+def test_uploads_and_queries_may_be_encoded(node, encoding):
+    encode = {"gzip": gzip.compress, "lz4": lz4.block.compress}[encoding]
+    headers = {"content-encoding": encoding}
+    assert ask(node, "POST", "/qcache/dataset/e", headers=headers, body=encode(TABLE)).status == 201
+    answer = ask(node, "POST", "/qcache/dataset/e/q", headers=headers, body=encode(b"{}"))
+    assert body_of(answer) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip", "gzip"),
+        ("lz4", "lz4"),
+        ("gzip, lz4", "lz4"),
+        ("deflate, gzip;q=0.5", "gzip"),
+        ("identity", None),
+        ("GZIP", None),
+        ("br", None),
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/qcache/dataset/k"), ("GET", "/qcache/status"), ("DELETE", "/qcache/dataset/k")],
+)
+def test_good_answers_are_encoded_on_demand(node, accepted, encoding, method, path):
+    plain = ask(node, method, path, query="q={}").body
+    answer = ask(node, method, path, query="q={}", headers={"accept-encoding": accepted})
+    store(node, "k", TABLE)
+    assert headers_of(answer).get("content-encoding") == encoding
+    assert int(headers_of(answer)["content-length"]) == len(answer.body)
+    decode = {"gzip": gzip.decompress, "lz4": lz4.block.decompress, None: bytes}[encoding]
+    assert decode(answer.body) == plain
+
+
+@pytest.mark.parametrize("query", ['{"bad":1}', "{"])
+def test_refusals_are_plain(node, query):
+    headers = {"accept-encoding": "gzip, lz4"}
+    answer = ask(node, "GET", "/qcache/dataset/k", query=f"q={query}", headers=headers)
+    assert "content-encoding" not in headers_of(answer)
+    assert error_of(answer)
+
+
+def test_without_lz4_uploads_say_what_is_missing_and_answers_are_plain(node, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "lz4.block", None)
+    headers = {"content-encoding": "lz4"}
+    answer = ask(node, "POST", "/qcache/dataset/e", headers=headers, body=b"x")
+    assert answer.status == 400
+    assert "pip install 'storekit[lz4]'" in error_of(answer)
+    answer = ask(node, "GET", "/qcache/status", headers={"accept-encoding": "lz4"})
+    assert answer.body == b"OK"
+    answer = ask(node, "GET", "/qcache/status", headers={"accept-encoding": "lz4, gzip"})
+    assert gzip.decompress(answer.body) == b"OK"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "lz4"])
+@pytest.mark.parametrize("path", ["/qcache/dataset/k", "/qcache/dataset/k/q"])
+def test_a_bomb_is_refused_before_it_goes_off(node, encoding, path):
+    encode = {"gzip": gzip.compress, "lz4": lz4.block.compress}[encoding]
+    bomb = encode(b"a" * 2**25)
+    assert len(bomb) < 2**18
+    headers = {"content-encoding": encoding}
+    answer = ask(node, "POST", path, headers=headers, body=bomb)
+    assert answer.status == 413
+    assert body_of(ask_query(node, "k", {})) == ROWS
+
+
+def test_a_size_that_lz4_content_only_claims_is_not_believed(node):
+    body = (90_000).to_bytes(4, "little") + b"\x10a"
+    answer = ask(node, "POST", "/qcache/dataset/k", headers={"content-encoding": "lz4"}, body=body)
+    assert answer.status == 400
+
+
+# Passwords
+
+
+def credentials(text: bytes) -> dict[str, str]:
+    return {"authorization": f"Basic {base64.b64encode(text).decode()}"}
+
+
+PATHS = ["/qcache/status", "/qcache/statistics", "/qcache/dataset/k", "/qcache/dataset/k/q"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": ""},
+        {"authorization": "Basic"},
+        {"authorization": "Basic !!!"},
+        {"authorization": "Basic \xe9"},
+        {"authorization": "Bearer token"},
+        credentials(b""),
+        credentials(b"ann"),
+        credentials(b"ann:"),
+        credentials(b"ann:secre"),
+        credentials(b"ann:sec:ret2"),
+        credentials(b"bob:sec:ret"),
+        credentials(b"\xff\xfe"),
+    ],
+)
+def test_who_has_no_password_gets_nothing(path, headers):
+    node = Node(auth=("ann", "sec:ret"))
+    for method in ("GET", "POST", "DELETE", "PUT"):
+        answer = ask(node, method, path, headers=headers, query="q={}", body=TABLE)
+        assert (answer.status, answer.body) == (401, b"")
+        assert headers_of(answer)["www-authenticate"] == "Basic realm=Restricted"
+    answer = ask(node, "GET", "/qcache/statistics", headers=credentials(b"ann:sec:ret"))
+    assert body_of(answer)["dataset_count"] == 0
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_who_has_the_password_is_served(path):
+    node = Node(auth=("ann", "sec:ret"))
+    headers = credentials(b"ann:sec:ret")
+    assert ask(node, "GET", path, headers=headers, query="q={}").status in (200, 404)
+
+
+def test_unknown_paths_ask_for_no_password():
+    assert ask(Node(auth=("ann", "secret")), "GET", "/").status == 404
+
+
+def test_a_password_of_any_characters():
+    node = Node(auth=("å", "ö€:"))
+    assert ask(node, "GET", "/qcache/status", headers=credentials("å:ö€:".encode())).status == 200
+
+
+def test_nothing_shows_the_password():
+    node = Node(auth=("ann", "s3cret"))
+    request = Request("GET", b"/", headers=credentials(b"ann:s3cret"))
+    for text in (repr(node), repr(vars(node).keys()), repr(request)):
+        assert "s3cret" not in text
+        assert credentials(b"ann:s3cret")["authorization"] not in text
+
+
+# Trouble
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("inside"), MemoryError(), pl.exceptions.PanicException("inside")],
+    ids=["error", "memory", "panic"],
+)
+def test_a_fault_of_the_node_is_answered_and_logged(node, monkeypatch, caplog, error):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(node_module, "run_query", fail)
+    answer = ask_query(node, "k", {})
+    assert answer.status == 500
+    assert "inside" not in error_of(answer)
+    assert "the node failed at POST" in caplog.text
+    monkeypatch.undo()
+    assert body_of(ask_query(node, "k", {})) == ROWS
+
+
+def test_nesting_without_end_is_refused(node, monkeypatch):
+    deep = b'{"where":' + b"[" * 200_000
+    assert ask(node, "POST", "/qcache/dataset/k/q", body=deep).status in (400, 413)
+
+    def recurse(*args):
+        recurse()
+
+    monkeypatch.setattr(node_module, "run_query", recurse)
+    assert ask_query(node, "k", {}).status == 400
+
+
+def test_a_query_goes_on_with_the_table_that_it_found(node, monkeypatch):
+    found, go_on = threading.Event(), threading.Event()
+    real = node_module.run_query
+
+    def slow(frame, query):
+        found.set()
+        assert go_on.wait(20)
+        return real(frame, query)
+
+    monkeypatch.setattr(node_module, "run_query", slow)
+    answers: list[Response] = []
+    thread = threading.Thread(target=lambda: answers.append(ask_query(node, "k", {})))
+    thread.start()
+    assert found.wait(20)
+    # The lock is free meanwhile, too.
+    store(node, "k", b"c\n3\n")
+    assert ask(node, "GET", "/qcache/statistics").status == 200
+    go_on.set()
+    thread.join(20)
+    assert body_of(answers[0]) == ROWS
+    monkeypatch.undo()
+    assert body_of(ask_query(node, "k", {})) == [{"c": 3}]
+
+
+def test_many_threads_see_whole_tables_only():
+    node = Node(size=10_000_000)
+    tables = {n: b"n,m\n" + b"%d,%d\n" % (n, n) * 50 for n in range(4)}
+    store(node, "k", tables[0])
+    errors: list[BaseException] = []
+
+    def write(n: int) -> None:
+        for _ in range(25):
+            store(node, "k", tables[n])
+
+    def read() -> None:
+        try:
+            for _ in range(25):
+                rows = body_of(ask_query(node, "k", {}))
+                assert len(rows) == 50
+                assert len({(row["n"], row["m"]) for row in rows}) == 1
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in tables]
+    threads += [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not errors
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"size": 0}, ValueError),
+        ({"size": 1.5}, TypeError),
+        ({"size": True}, TypeError),
+        ({"age": -1}, ValueError),
+        ({"age": float("nan")}, ValueError),
+        ({"age": "1"}, TypeError),
+        ({"statistics_buffer_size": -1}, ValueError),
+        ({"auth": "ann:secret"}, TypeError),
+        ({"auth": ("a:n", "secret")}, ValueError),
+    ],
+)
+def test_bad_options_are_refused(options, error):
+    with pytest.raises(error) as caught:
+        Node(**options)
+    assert "secret" not in str(caught.value)

@@ -1,0 +1,335 @@
+"""`python -m storekit.qcache serve`: options, start, stop, TLS, passwords."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import qclient
+
+from storekit.qcache import AuthenticationFailed, QClient, TLSFailure
+from tests.support.certificates import Certificates
+
+PATIENT = {"connect_timeout": 20.0, "read_timeout": 20.0}
+TABLE = b"a,b\n1,x\n2,y\n"
+ROWS = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("STOREKIT_QCACHE_AUTH")}
+    return {**kept, "PYTHONUNBUFFERED": "1", **more}
+
+
+class Serving:
+    """A process that serves a node."""
+
+    def __init__(self, *options: str, **variables: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "storekit.qcache", "serve", "--port=0", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(**variables),
+        )
+        assert self.process.stdout is not None
+        self.said = self.process.stdout.readline()
+        self.url = self.said.rpartition(" ")[2].strip()
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
+        """Status, and what was printed after the first line."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[..., Serving]]:
+    started: list[Serving] = []
+
+    def start(*options: str, **variables: str) -> Serving:
+        started.append(Serving(*options, **variables))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.returncode is None:
+            one.process.kill()
+            one.process.communicate()
+
+
+def fail(*options: str, **variables: str) -> str:
+    """What is said by a server that does not start, with the status 2."""
+    done = subprocess.run(
+        [sys.executable, "-m", "storekit.qcache", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=environment(**variables),
+    )
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+# Start and stop
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_where_it_is_and_ends_in_peace(serving, number):
+    server = serving()
+    assert re.fullmatch(r"QCache node ready: http://127\.0\.0\.1:\d+\n", server.said)
+    with QClient([server.url], **PATIENT) as client:
+        client.post("k", TABLE)
+        assert client.get("k", {}).json() == ROWS
+        # Connections that are kept open do not hold it up.
+        assert server.end(number) == (0, "", "")
+
+
+def test_a_request_that_is_being_served_is_answered_before_the_end(serving):
+    server = serving()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.putrequest("POST", "/qcache/dataset/k")
+    connection.putheader("Content-Length", str(len(TABLE)))
+    connection.endheaders(TABLE[:5])
+    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with httpx.Client(trust_env=False) as web:  # the one before has arrived
+        assert web.get(f"{server.url}/qcache/status").text == "OK"
+    server.process.send_signal(signal.SIGTERM)
+    connection.send(TABLE[5:])
+    assert connection.getresponse().status == 201
+    connection.close()
+    assert server.end()[0] == 0
+
+
+def test_it_listens_on_loopback_only_unless_told_otherwise(serving):
+    assert serving().url.startswith("http://127.0.0.1:")
+    assert serving("--host=0.0.0.0").url.startswith("http://0.0.0.0:")
+
+
+def test_ipv6(serving):
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    server = serving("--host=::1")
+    assert server.url.startswith("http://[::1]:")
+    with QClient([server.url], **PATIENT) as client:
+        assert client.status()[server.url]
+
+
+def test_options_reach_the_node(serving):
+    server = serving("--size=1000", "--age=0.000001", "--statistics-buffer-size=3")
+    with QClient([server.url], **PATIENT) as client, httpx.Client(trust_env=False) as web:
+        assert client.statistics()[server.url].statistics["statistics_buffer_size"] == 3
+        client.post("k", b"a\n" + b"1\n" * 300)
+        assert client.get("k", {}) is None
+        url = f"{server.url}/qcache/dataset/k"
+        headers = {"content-type": "text/csv"}
+        assert web.post(url, content=b"a\n" + b"1\n" * 600, headers=headers).status_code == 413
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "serve"),
+        (("nonsense",), "nonsense"),
+        (("serve", "--port=99999"), "0 to 65535"),
+        (("serve", "--port=x"), "--port"),
+        (("serve", "--siz=1"), "--siz"),
+        (("serve", "--size=0"), "size must be 1 or more"),
+        (("serve", "--size=x"), "--size"),
+        (("serve", "--age=-1"), "age must be 0 or more"),
+        (("serve", "--statistics-buffer-size=-1"), "0 or more"),
+        (("serve", "--host=no.such.host.invalid"), "--host no.such.host.invalid"),
+        (("serve", "--host=192.0.2.1"), "192.0.2.1:8888 cannot be had"),
+        (("serve", "--auth=ann:s3cret"), "--cert-file"),
+        (("serve", "--auth=s3cret"), "USER:PASSWORD"),
+        (("serve", "--auth=:s3cret", "--allow-plain-auth"), "USER:PASSWORD"),
+        (("serve", "--auth-file=/no/such/file"), "--auth-file /no/such/file"),
+        (("serve", "--auth=a:b", "--auth-file=f"), "not allowed with"),
+        (("serve", "--cert-file=/no/such/file"), "--cert-file"),
+        (("serve", "--ca-file=x"), "need --cert-file"),
+        (("serve", "--key-file=x"), "need --cert-file"),
+        (("serve", "--log-level=loud"), "--log-level"),
+    ],
+)
+def test_a_mistake_is_told_and_nothing_starts(options, words):
+    said = fail(*options)
+    assert words in said
+    assert "s3cret" not in said
+
+
+def test_a_password_from_the_environment_needs_tls_too():
+    said = fail("serve", STOREKIT_QCACHE_AUTH="ann:s3cret")
+    assert "--cert-file" in said
+    assert "s3cret" not in said
+
+
+def test_a_port_that_is_taken(serving):
+    server = serving()
+    assert f"127.0.0.1:{server.port} cannot be had" in fail("serve", f"--port={server.port}")
+
+
+def test_files_that_are_no_certificates(certificates: Certificates, tmp_path: Path):
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_text("not a certificate")
+    assert "--cert-file" in fail("serve", f"--cert-file={garbage}")
+    assert "--cert-file" in fail("serve", f"--cert-file={certificates.client_certificate}")
+    good = f"--cert-file={certificates.server}"
+    assert "--ca-file" in fail("serve", good, f"--ca-file={garbage}")
+    assert "--ca-file" in fail("serve", good, "--ca-file=/no/such/file")
+
+
+@pytest.mark.parametrize(("package", "extra"), [("polars", "embedded"), ("uvicorn", "serve")])
+def test_what_is_not_installed_is_told(package, extra):
+    code = (
+        f"import sys; sys.modules[{package!r}] = None;"
+        "from storekit.qcache.__main__ import main; sys.exit(main(['serve']))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"pip install 'storekit[{extra}]'" in done.stderr
+
+
+def test_help_needs_nothing_heavy():
+    code = (
+        "import sys; from storekit.qcache.__main__ import main\n"
+        "try: main(['serve', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'polars', 'uvicorn', 'anyio'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+# TLS and passwords
+
+
+def test_tls(serving, certificates: Certificates):
+    server = serving(f"--cert-file={certificates.server}")
+    assert server.url.startswith("https://127.0.0.1:")
+    with QClient([server.url], verify=certificates.ca, **PATIENT) as client:
+        client.post("k", TABLE)
+        assert client.get("k", {}).json() == ROWS
+    with pytest.raises(httpx.TransportError), httpx.Client(trust_env=False) as web:
+        web.get(server.url.replace("https", "http"))
+
+
+def test_a_key_of_its_own(serving, certificates: Certificates):
+    # Any pair does for a server whose client does not look.
+    server = serving(
+        f"--cert-file={certificates.client_certificate}", f"--key-file={certificates.client_key}"
+    )
+    with QClient([server.url], verify=False, **PATIENT) as client:
+        assert client.status()[server.url]
+
+
+def test_no_old_tls(serving, certificates: Certificates):
+    server = serving(f"--cert-file={certificates.server}")
+    context = certificates.ssl_context()
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock,
+        pytest.raises(ssl.SSLError),
+    ):
+        context.wrap_socket(sock, server_hostname="localhost")
+
+
+def test_client_certificates(serving, certificates: Certificates):
+    server = serving(f"--cert-file={certificates.server}", f"--ca-file={certificates.client_ca}")
+    with QClient(
+        [server.url], verify=certificates.ca, cert=certificates.client, **PATIENT
+    ) as client:
+        client.post("k", TABLE)
+        assert client.get("k", {}).json() == ROWS
+    with (
+        QClient([server.url], verify=certificates.ca, **PATIENT) as client,
+        pytest.raises(TLSFailure, match="client certificate"),
+    ):
+        client.get("k", {})
+
+
+@pytest.mark.parametrize("way", ["argument", "file", "environment"])
+def test_passwords(serving, tmp_path: Path, way: str):
+    path = tmp_path / "password"
+    path.write_text("ann:s3:cret\n")
+    options, variables = {
+        "argument": (["--auth=ann:s3:cret"], {}),
+        "file": ([f"--auth-file={path}"], {}),
+        "environment": ([], {"STOREKIT_QCACHE_AUTH": "ann:s3:cret"}),
+    }[way]
+    server = serving("--allow-plain-auth", "--log-level=debug", *options, **variables)
+    with QClient([server.url], auth=("ann", "s3:cret"), **PATIENT) as client:
+        client.post("k", TABLE)
+        assert client.get("k", {}).json() == ROWS
+    for auth in (None, ("ann", "wrong")):
+        with (
+            QClient([server.url], auth=auth, **PATIENT) as client,
+            pytest.raises(AuthenticationFailed),
+        ):
+            client.post("k", TABLE)
+    status, _, log = server.end()
+    assert status == 0
+    assert "s3:cret" not in log
+
+
+# The other client
+
+
+def test_qcache_client_can_use_it(serving):
+    server = serving()
+    client = qclient.QClient([server.url], read_timeout=20, trust_env=False)
+    assert client.get("k", {}) is None
+    client.post("k", TABLE, post_headers={"X-QCache-types": "b=enum"})
+    result = client.get("k", {"where": ["==", "b", "'y'"]})
+    assert json.loads(result.content) == ROWS[1:]
+    assert result.unsliced_result_len == 1
+    assert json.loads(client.get("k", {}, post_query=True).content) == ROWS
+    assert client.get("k", {}, accept="text/csv").content == TABLE
+    with pytest.raises(qclient.MalformedQueryException):
+        client.get("k", {"bad": 1})
+    with pytest.raises(qclient.UnexpectedServerResponse):
+        client.post("k", TABLE, content_type="text/html")
+    client.delete("k")
+    loaded = client.query("k", {}, load_fn=lambda: TABLE)
+    assert json.loads(loaded.content) == ROWS
+
+
+def test_qcache_client_can_use_it_with_tls_and_a_password(serving, certificates: Certificates):
+    server = serving(f"--cert-file={certificates.server}", STOREKIT_QCACHE_AUTH="ann:s3cret")
+    client = qclient.QClient(
+        [server.url],
+        verify=str(certificates.ca),
+        auth=("ann", "s3cret"),
+        read_timeout=20,
+        trust_env=False,
+    )
+    client.post("k", TABLE)
+    assert json.loads(client.get("k", {}).content) == ROWS
