@@ -1,0 +1,219 @@
+"""Records which operations of the clients passing tests have called, in which world, on what.
+
+Active in every run. Of a whole one, what was recorded must be what the README says.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storekit import qcache, qdb
+from storekit.qdb.embedded import EmbeddedEngine
+from storekit.qdb.location import library
+from tools.feature_table import (
+    DOCUMENTED_VALUES,
+    EMBEDDED,
+    LIBRARY,
+    README,
+    REAL,
+    VARIABLE,
+    VENDOR,
+    Call,
+    differs,
+    render,
+    test_files,
+)
+
+QDB = ("AsyncRawClient", "AsyncClient", "RawClient", "Client")
+QCACHE = ("AsyncQClient", "QClient")
+
+
+class Recorder:
+    """Stands between tests and clients while a test of the clients runs."""
+
+    def __init__(self) -> None:
+        self.files = set(test_files())
+        self.collected: set[Path] = set()
+        self.whole = True
+        self.seen: set[Call] = set()
+        self.problem = ""
+        self._passed: dict[str, bool] = {}
+        self._calls: set[Call] = set()
+        self._on_server = False
+
+    # Calls
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        if item.path not in self.files:
+            return (yield)
+        self._calls, self._passed = set(), {}
+        self._on_server = "qcache_executable" in getattr(item, "fixturenames", ())
+        with pytest.MonkeyPatch.context() as patch:
+            for owner, name, wrapper in self._wrappers:
+                patch.setattr(owner, name, wrapper)
+            done = yield
+        if self._passed and all(self._passed.values()):
+            self.seen |= self._calls
+        return done
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._passed[report.when] = report.outcome == "passed"
+
+    @functools.cached_property
+    def _wrappers(self) -> list[tuple[Any, str, Callable[..., Any]]]:
+        found: list[tuple[Any, str, Callable[..., Any]]] = []
+        for store, module, names in (("qdb", qdb, QDB), ("qcache", qcache, QCACHE)):
+            for owner in (getattr(module, name) for name in names):
+                # A class that inherits from another one here inherits what is recorded, too.
+                inherits = owner.__mro__[1].__name__ in names
+                found += [
+                    (owner, name, self._wrap(method, self._noting(store, operation, owner)))
+                    for name, operation, method in operations(owner)
+                    if not inherits or name in vars(owner)
+                ]
+        for name in ("AsyncRawForwardIterator", "RawForwardIterator"):
+            owner = getattr(qdb, name)
+            step = "__anext__" if name.startswith("Async") else "__next__"
+            found.append((owner, step, self._wrap(vars(owner)[step], self._note_step)))
+        for name in DOCUMENTED_VALUES:
+            path, _, attribute = name.rpartition(".")
+            owner = getattr(qdb, path) if path else qdb
+            note = functools.partial(self._note_value, name)
+            found.append((owner, attribute, self._wrap(vars(owner)[attribute], note)))
+        return found
+
+    def _wrap(self, method: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:
+        """Return the method, with a note of every call that returns."""
+        if inspect.iscoroutinefunction(method):
+
+            async def wrapper(*args: Any, **kwargs: Any) -> Any:
+                result = await method(*args, **kwargs)
+                note(args, result)
+                return result
+
+        elif inspect.isasyncgenfunction(method):
+
+            async def wrapper(*args: Any, **kwargs: Any) -> Any:
+                async with aclosing(method(*args, **kwargs)) as items:
+                    async for item in items:
+                        yield item
+                note(args, None)
+
+        elif inspect.isgeneratorfunction(method):
+
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                result = yield from method(*args, **kwargs)
+                note(args, None)
+                return result
+
+        else:
+
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                result = method(*args, **kwargs)
+                note(args, result)
+                return result
+
+        return functools.wraps(method)(wrapper)
+
+    def _noting(self, store: str, operation: str, owner: type) -> Callable[..., None]:
+        world = world_now if owner.__name__.startswith("Async") else lambda: "sync"
+
+        def note(args: tuple[Any, ...], result: Any) -> None:
+            if store == "qcache":
+                engine = REAL if self._on_server else ""
+            else:
+                engine = engine_of(args[0]._engine)
+            if not engine:
+                return
+            self._calls.add(Call(store, operation, world(), engine))
+            if operation == "run_batch":
+                for each in result[1]:
+                    if each.ok:
+                        name = f"run_batch of {qdb.Operations(each.type).name}"
+                        self._calls.add(Call(store, name, world(), engine))
+
+        return note
+
+    def _note_step(self, args: tuple[Any, ...], result: Any) -> None:
+        iterator = args[0]
+        name = type(iterator).__name__
+        world = world_now() if name.startswith("Async") else "sync"
+        if engine := engine_of(iterator._client._engine):
+            self._calls.add(Call("qdb", name.removeprefix("Async"), world, engine))
+
+    def _note_value(self, name: str, args: tuple[Any, ...], result: Any) -> None:
+        engine = engine_of(library()) if name in ("version", "build") else ""
+        self._calls.add(Call("qdb", name, "sync", engine))
+
+    # The end of the run
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        self.whole = False
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.collected = {item.path for item in session.items}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if exitstatus or not self.whole or not self.files <= self.collected:
+            return
+        public = [
+            sorted(
+                {operation for name in names for _, operation, _ in operations(getattr(of, name))}
+            )
+            for of, names in ((qdb, QDB), (qcache, QCACHE))
+        ]
+        if path := os.environ.get(VARIABLE):
+            recorded = {"calls": sorted(self.seen), "qdb": public[0], "qcache": public[1]}
+            Path(path).write_text(json.dumps(recorded))
+            return
+        engines = {call.engine for call in self.seen}
+        if not {LIBRARY, VENDOR, REAL} <= engines:
+            return  # a part of the tests could not run here
+        changed = differs(render(self.seen, *public), README.read_text(encoding="utf-8"))
+        if changed:
+            self.problem = f"README.md: out of date: {', '.join(changed)}; run nox -s features"
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.problem:
+            terminalreporter.write_line(self.problem, red=True)
+
+
+def operations(owner: type) -> Iterator[tuple[str, str, Callable[..., Any]]]:
+    """Yield the public methods of a client: name, name in every world, function."""
+    for name in dir(owner):
+        method = inspect.getattr_static(owner, name)
+        if not name.startswith("_") and inspect.isfunction(method):
+            yield name, "close" if name == "aclose" else name, method
+
+
+def world_now() -> str:
+    trio = sys.modules.get("trio")
+    return "trio" if trio is not None and trio.lowlevel.in_trio_run() else "asyncio"
+
+
+def engine_of(engine: Any) -> str:
+    """Return the name of an engine; none for what stands in for one."""
+    if isinstance(engine, EmbeddedEngine):
+        return EMBEDDED
+    capi = importlib.import_module("storekit.qdb.capi")
+    if isinstance(engine, capi.CapiEngine):
+        return LIBRARY if engine.build().startswith("storekit ") else VENDOR
+    return ""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Recorder(), "storekit-features")

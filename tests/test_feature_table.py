@@ -1,0 +1,115 @@
+"""The table of what works where: what it documents, what counts, when it is out of date."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from storekit import qcache, qdb
+from tools.feature_table import (
+    BEGIN,
+    DOCUMENTED_BATCH,
+    DOCUMENTED_ITERATORS,
+    DOCUMENTED_QCACHE,
+    DOCUMENTED_QDB,
+    DOCUMENTED_VALUES,
+    EMBEDDED,
+    END,
+    LIBRARY,
+    REAL,
+    Call,
+    differs,
+    render,
+)
+
+SEEDS = Path(__file__).parents[2] / "shared" / "seeds"
+METHOD = re.compile(r"^(?:qdb\.|qclient\.)?([a-z]\w*)\([^)]*\)(?:\[source\])?$", re.MULTILINE)
+
+pytest_plugins = ["pytester"]
+
+
+def seed(name):
+    path = SEEDS / name
+    if not path.exists():
+        pytest.skip("the documentation of the former clients is not here")
+    return path.read_text()
+
+
+def test_the_documented_names_of_quasardb_are_all_there():
+    reference = seed("quasardb-python-api.txt").partition("6.4.9. Reference")[2]
+    documented = set(METHOD.findall(reference))
+    values = {name.rpartition(".")[2] for name in DOCUMENTED_VALUES}
+    assert documented == {*DOCUMENTED_QDB, *values}
+    classes = set(re.findall(r"^class qdb\.(\w+)", reference, re.MULTILINE))
+    assert set(DOCUMENTED_ITERATORS) < classes
+    assert {f"run_batch of {each.name}" for each in qdb.Operations if each >= 0} == set(
+        DOCUMENTED_BATCH
+    )
+
+
+def test_the_documented_names_of_qcache_are_all_there():
+    assert set(METHOD.findall(seed("qclient-api.txt"))) == set(DOCUMENTED_QCACHE)
+
+
+def test_the_clients_have_all_documented_names():
+    for client in (qdb.Client, qdb.RawClient, qdb.AsyncClient, qdb.AsyncRawClient):
+        assert not [name for name in DOCUMENTED_QDB if not callable(getattr(client, name, None))]
+    for client in (qcache.QClient, qcache.AsyncQClient):
+        assert not [name for name in DOCUMENTED_QCACHE if not callable(getattr(client, name, None))]
+
+
+def test_a_cell_says_yes_where_there_was_a_call():
+    tables = render(
+        [
+            Call("qdb", "get", "trio", LIBRARY),
+            Call("qdb", "extra", "sync", EMBEDDED),
+            Call("qdb", "version", "sync", EMBEDDED),
+            Call("qcache", "get", "asyncio", REAL),
+        ],
+        ["get", "extra"],
+        ["get", "status"],
+    )
+    assert "| `get` | no | no | no | no | yes | no |\n" in tables["QuasarDB, documented"]
+    assert "| `stop_node` | refuses |" in tables["QuasarDB, documented"]
+    assert "| `extra` | no | no | yes | no | no | no |\n" in tables["QuasarDB, beyond"]
+    assert "| `version` | embedded |\n" in tables["QuasarDB, functions and values"]
+    assert "| `build` | no |\n" in tables["QuasarDB, functions and values"]
+    assert "| `get` | yes | no | no |\n" in tables["QCache, documented"]
+    assert "| `status` | no | no | no |\n" in tables["QCache, beyond"]
+
+
+def test_a_table_that_changed_is_named():
+    tables = {"One": "| a |\n", "Two": "| b |\n"}
+    text = f"{BEGIN}\nOne:\n\n| a |\n\nTwo:\n\n| c |\n\n{END}"
+    assert differs(tables, text) == ["Two"]
+    with pytest.raises(SystemExit):
+        differs(tables, "no markers")
+
+
+def test_only_calls_of_tests_that_passed_count(pytester, monkeypatch):
+    from tests.support import features
+
+    monkeypatch.setattr(features, "test_files", lambda: [pytester.path / "test_it.py"])
+    pytester.makepyfile(
+        test_it="""
+        import pytest
+        from storekit.qdb import RawClient
+
+        def test_passes():
+            with RawClient("embedded:") as client:
+                client.put("a", b"")
+                with pytest.raises(Exception):
+                    client.get("b")
+
+        def test_fails():
+            with RawClient("embedded:") as client:
+                client.update("a", b"")
+                assert False
+        """
+    )
+    recorder = features.Recorder()
+    pytester.inline_run("-p", "no:cacheprovider", "-p", "no:randomly", plugins=[recorder])
+    assert recorder.seen == {
+        Call("qdb", "put", "sync", EMBEDDED),
+        Call("qdb", "close", "sync", EMBEDDED),
+    }
