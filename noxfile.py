@@ -26,7 +26,7 @@ def quickstart(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, with real servers where a Python 2.7 can be found."""
-    _install(session, "test", ".[trio,lz4,quasardb,serve]")
+    _install(session, "test", ".[all]")
     session.run("python", "-m", "pytest", *session.posargs)
 
 
@@ -44,9 +44,10 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: the sources strictly, and the public interface for completeness."""
-    _install(session, "types", ".[trio,lz4,quasardb,serve]")
+    _install(session, "types", ".[all]")
     session.run("mypy")
     session.run("pyright", "--verifytypes", "storekit", "--ignoreexternal")
+    session.run("pyright", "tests/typing")
 
 
 @nox.session
@@ -59,7 +60,7 @@ def generate(session: nox.Session) -> None:
 @nox.session
 def features(session: nox.Session) -> None:
     """Write the table of what works where into the README, from what the tests call."""
-    _install(session, "test", ".[trio,lz4,quasardb]")
+    _install(session, "test", ".[all]")
     session.run("python", "-m", "tools.feature_table", *session.posargs)
 
 
@@ -74,7 +75,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(python=["3.11", "3.12", "3.13"])
 def all_pythons(session: nox.Session) -> None:
     """Run the tests on every Python that is supported and installed."""
-    _install(session, "test", ".[trio,lz4,quasardb,serve]")
+    _install(session, "test", ".[all]")
     session.run("python", "-m", "pytest", *session.posargs)
 
 

@@ -2,6 +2,7 @@
 
 from storekit.errors import (
     ClientClosed,
+    CodecError,
     OwnerMismatch,
     PoolError,
     PoolFull,
@@ -12,6 +13,7 @@ from storekit.options import PoolLimits, RetryPolicy
 
 __all__ = [
     "ClientClosed",
+    "CodecError",
     "OwnerMismatch",
     "PoolError",
     "PoolFull",

@@ -2,6 +2,7 @@
 
 __all__ = [
     "ClientClosed",
+    "CodecError",
     "OwnerMismatch",
     "PoolError",
     "PoolFull",
@@ -36,3 +37,24 @@ class PoolTimeout(PoolError):
 
 class PoolFull(PoolError):
     """As many callers as `PoolLimits.max_waiting` allows are waiting for a connection."""
+
+
+class CodecError(StoreKitError):
+    """Content that a codec can't turn into a value: damaged, cut short, foreign or hostile.
+
+    `codec` is the name of the codec that gave up; where codecs are wrapped, that of the layer.
+    `key` is the key or alias that the content belongs to, None where the codec was used without
+    a client. The message names both, and shows nothing of the content.
+    """
+
+    codec: str
+    key: str | None
+
+    def __init__(self, reason: str, *, codec: str = "", key: str | None = None) -> None:
+        super().__init__(reason)
+        self.codec = codec
+        self.key = key
+
+    def __str__(self) -> str:
+        key = "" if self.key is None else f", key {self.key[:200]!r}"
+        return f"{self.args[0]} (codec {self.codec or 'unknown'}{key})"

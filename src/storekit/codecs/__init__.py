@@ -1,0 +1,71 @@
+"""Codecs: from values to bytes and back. Pure; each loads its package on first use.
+
+A codec is anything with `name`, `content_type`, `encode` and `decode`: see `Codec`.
+`storekit.codecs.tables` has those of QCache's tables.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from storekit.codecs.base import Codec, decode_value, encode_value
+from storekit.errors import CodecError
+
+if TYPE_CHECKING:
+    from storekit.codecs.arrow import Arrow
+    from storekit.codecs.encrypted import Encrypted
+    from storekit.codecs.framed import Framed
+    from storekit.codecs.json import Json
+    from storekit.codecs.lz4 import Lz4
+    from storekit.codecs.msgpack import Msgpack
+    from storekit.codecs.pickle import Allowed, ClassNotAllowed, Pickle, UnreadableValue
+    from storekit.codecs.raw import Raw
+    from storekit.codecs.registry import CodecRegistry
+    from storekit.codecs.signed import Signed
+    from storekit.codecs.text import Text
+    from storekit.codecs.zstd import Zstd
+
+__all__ = [
+    "Allowed",
+    "Arrow",
+    "ClassNotAllowed",
+    "Codec",
+    "CodecError",
+    "CodecRegistry",
+    "Encrypted",
+    "Framed",
+    "Json",
+    "Lz4",
+    "Msgpack",
+    "Pickle",
+    "Raw",
+    "Signed",
+    "Text",
+    "UnreadableValue",
+    "Zstd",
+    "decode_value",
+    "encode_value",
+]
+
+_HOMES = {
+    "Allowed": "pickle",
+    "Arrow": "arrow",
+    "ClassNotAllowed": "pickle",
+    "CodecRegistry": "registry",
+    "Encrypted": "encrypted",
+    "Framed": "framed",
+    "Json": "json",
+    "Lz4": "lz4",
+    "Msgpack": "msgpack",
+    "Pickle": "pickle",
+    "Raw": "raw",
+    "Signed": "signed",
+    "Text": "text",
+    "UnreadableValue": "pickle",
+    "Zstd": "zstd",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(f"storekit.codecs.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

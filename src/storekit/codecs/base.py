@@ -1,0 +1,65 @@
+"""What a codec is, and how a client calls one."""
+
+from importlib import import_module
+from typing import Protocol, TypeVar
+
+from storekit.errors import CodecError
+
+__all__ = ["Codec", "decode_value", "encode_value", "require"]
+
+T = TypeVar("T")
+
+
+class Codec(Protocol[T]):
+    """Turns values into bytes and back.
+
+    `name` is what the codec is called in a registry, in frames and in messages;
+    `content_type` is that of the bytes. `encode` raises `TypeError` or `ValueError` for what
+    the codec can't express. `decode` takes what any store may hold, and raises `CodecError`
+    for what is not its own.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - described above
+    @property
+    def content_type(self) -> str: ...  # noqa: D102
+    def encode(self, value: T, /) -> bytes: ...  # noqa: D102
+    def decode(self, data: bytes | memoryview, /) -> T: ...  # noqa: D102
+
+
+def encode_value(codec: Codec[T], value: T) -> bytes:
+    """Return the bytes of a value. `TypeError` or `ValueError` if the codec can't express it."""
+    data = codec.encode(value)
+    if type(data) is not bytes:
+        raise TypeError(f"the codec {codec.name} made {type(data).__name__} of a value, not bytes")
+    return data
+
+
+def decode_value(codec: Codec[T], data: bytes | memoryview, key: str | None) -> T:
+    """Return the value of the bytes that a store holds under `key`.
+
+    Raises `CodecError` that names the key, whatever a codec of somebody else's raises.
+    """
+    try:
+        return codec.decode(data)
+    except CodecError as error:
+        error.codec = error.codec or codec.name
+        error.key = key
+        raise
+    except Exception as error:
+        raise CodecError(
+            f"the codec failed ({type(error).__name__})", codec=codec.name, key=key
+        ) from error
+
+
+def require(module: str, extra: str, needed_by: str) -> None:
+    """Import a package. `ModuleNotFoundError` that says what to install if it is not there."""
+    try:
+        import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
+            raise
+        raise ModuleNotFoundError(
+            f"{needed_by} needs the package {error.name}: pip install 'storekit[{extra}]'",
+            name=error.name,
+        ) from error

@@ -1,0 +1,20 @@
+"""Bytes as they are."""
+
+__all__ = ["Raw"]
+
+
+class Raw:
+    """Stores bytes-like content as it is, and gives bytes."""
+
+    name: str = "raw"
+    content_type: str = "application/octet-stream"
+
+    def encode(self, value: bytes | bytearray | memoryview, /) -> bytes:
+        """Return the bytes. Raises `TypeError` for anything else."""
+        if isinstance(value, bytes | bytearray | memoryview):
+            return bytes(value)
+        raise TypeError(f"the codec raw takes bytes, not {type(value).__name__}")
+
+    def decode(self, data: bytes | memoryview, /) -> bytes:
+        """Return the bytes."""
+        return bytes(data)

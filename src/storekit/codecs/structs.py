@@ -1,0 +1,86 @@
+"""What the codecs of msgspec have in common."""
+
+# ruff: noqa: ANN401 - msgspec describes its types at run time
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from storekit.codecs.base import require
+from storekit.errors import CodecError
+
+__all__ = ["Structured", "need_msgspec"]
+
+T = TypeVar("T")
+
+_HARMLESS = re.compile(
+    r"Expected |Object missing required |Input data was truncated|"
+    r"(JSON|MessagePack data) is malformed|(Integer value|Number) out of range"
+)
+"""Starts of those messages of msgspec that quote nothing of the content."""
+
+_PLACE = re.compile(r" - at `[^`]*`\Z")
+
+
+class Structured(Generic[T]):
+    """A codec around an encoder and a decoder of msgspec, made once."""
+
+    name: str
+    content_type: str
+
+    def _use(self, encoder: Any, decoder: Any, kind: Any) -> None:
+        self._encode: Callable[[object], bytes] = encoder.encode
+        self._decode: Callable[[bytes | memoryview], T] = decoder.decode
+        self._type = kind
+        # What the decoder would refuse later had better not be stored at all. Other types
+        # take more than their instances: a float may be given as an int.
+        self._class: type = kind if _has_fields(kind) else object
+
+    def encode(self, value: T, /) -> bytes:
+        """Return a value as bytes. `TypeError`, `ValueError` for what has no form in them."""
+        if not isinstance(value, self._class):
+            raise TypeError(
+                f"the codec {self.name} is for {self._class.__name__}, not {type(value).__name__}"
+            )
+        try:
+            return self._encode(value)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(
+                f"the codec {self.name} can't write a value of type {type(value).__name__}: {error}"
+            ) from error
+
+    def decode(self, data: bytes | memoryview, /) -> T:
+        """Return the value. Raises `CodecError` for what is damaged, or of another type."""
+        try:
+            return self._decode(data)
+        except Exception as error:  # constructors of the caller's raise anything
+            raise CodecError(_explain(error), codec=self.name) from error
+
+    def __repr__(self) -> str:
+        of = "" if self._type is Any else getattr(self._type, "__name__", repr(self._type))
+        return f"{type(self).__name__}({of})"
+
+
+def need_msgspec(codec: str) -> None:
+    """Raise `ModuleNotFoundError` that says what to install if msgspec is not there."""
+    require("msgspec", "msgspec", f"the codec {codec}")
+
+
+def _has_fields(kind: Any) -> bool:
+    return isinstance(kind, type) and (
+        dataclasses.is_dataclass(kind) or hasattr(kind, "__struct_fields__")
+    )
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "the content is nested too deeply"
+    text = str(error)
+    if type(error).__module__.partition(".")[0] == "msgspec":
+        if _HARMLESS.match(text):
+            return f"the content does not fit: {text}"
+        if place := _PLACE.search(text):
+            return f"the content does not fit{place[0]}"
+    return f"the content does not fit ({type(error).__name__})"

@@ -1,0 +1,95 @@
+"""What a codec of QCache's tables is, and what a column must be like."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+__all__ = [
+    "CSV",
+    "EXACT_INTEGERS",
+    "JSON",
+    "LARGEST_INTEGER",
+    "TableCodec",
+    "TableContent",
+    "check_columns",
+    "check_integers",
+    "media_type",
+]
+
+T = TypeVar("T")
+
+CSV = "text/csv"
+JSON = "application/json"
+
+LARGEST_INTEGER = 2**63 - 1
+EXACT_INTEGERS = 2**53
+"""Up to which a float is as good as an integer."""
+
+_UNFIT_IN_A_HEADER = re.compile(r"[^\x20-\x7e]|[;=]")
+
+
+@dataclass(frozen=True, slots=True)
+class TableContent:
+    """A table to upload: its bytes, their type, and the types of those columns that need one.
+
+    `types` is what the header X-QCache-types says: column names to "string", "enum" or "float".
+    """
+
+    content: bytes
+    content_type: str
+    types: Mapping[str, str] = field(default_factory=dict)
+
+
+class TableCodec(Protocol[T]):
+    """Turns tables into what QCache takes, and its answers into tables.
+
+    `content_type` is that of uploads, `accept` that of the answers to ask for. `encode` raises
+    `TypeError` or `ValueError` that names the column that QCache could not keep. `decode`
+    raises `CodecError`.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - described above
+    @property
+    def content_type(self) -> str: ...  # noqa: D102
+    @property
+    def accept(self) -> str: ...  # noqa: D102
+    def encode(self, table: T, /) -> TableContent: ...  # noqa: D102
+    def decode(self, content: bytes | memoryview, content_type: str, /) -> T: ...  # noqa: D102
+
+
+def media_type(content_type: str) -> str:
+    """Return a content type without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def check_columns(names: Iterable[Any]) -> list[str]:
+    """Return the names of columns, if QCache can have them all and be asked for each."""
+    checked: list[str] = []
+    seen: set[str] = set()
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a column must be a str, not {name!r}")
+        if not name or name != name.strip() or _UNFIT_IN_A_HEADER.search(name):
+            raise ValueError(
+                f"column {name!r}: QCache takes names in ASCII without ; = and blank ends"
+            )
+        if name in seen:
+            raise ValueError(f"column {name!r} is there twice")
+        seen.add(name)
+        checked.append(name)
+    if not checked:
+        raise ValueError("QCache has no tables without columns")
+    return checked
+
+
+def check_integers(column: str, smallest: int, largest: int, *, with_nulls: bool) -> None:
+    """Check that QCache keeps the integers of a column as they are."""
+    if largest > LARGEST_INTEGER or smallest < -LARGEST_INTEGER - 1:
+        raise ValueError(f"column {column!r}: QCache has integers of 64 bits, with a sign")
+    if with_nulls and max(-smallest, largest) > EXACT_INTEGERS:
+        raise ValueError(
+            f"column {column!r} has nulls and integers beyond 2**53, which QCache would round: "
+            "fill the nulls, or cast the column to text"
+        )

@@ -1,0 +1,34 @@
+"""Tables that are CSV already."""
+
+from storekit.codecs.tables.base import CSV, JSON, TableContent, media_type
+from storekit.errors import CodecError
+
+__all__ = ["Csv"]
+
+
+class Csv:
+    """CSV as text: uploads text or bytes as they are, and gives results as text."""
+
+    name: str = "csv"
+    content_type: str = CSV
+    accept: str = CSV
+
+    def encode(self, table: str | bytes | bytearray | memoryview, /) -> TableContent:
+        """Return the table. `TypeError` for what is neither text nor bytes."""
+        if isinstance(table, str):
+            return TableContent(table.encode(), CSV)
+        if isinstance(table, bytes | bytearray | memoryview):
+            return TableContent(bytes(table), CSV)
+        raise TypeError(f"the codec csv takes str or bytes, not {type(table).__name__}")
+
+    def decode(self, content: bytes | memoryview, content_type: str, /) -> str:
+        """Return the result as text. Raises `CodecError` for what is no CSV in UTF-8."""
+        if media_type(content_type) != CSV:
+            what = "JSON" if media_type(content_type) == JSON else repr(content_type[:60])
+            raise CodecError(f"the result is {what}, not CSV", codec=self.name)
+        try:
+            return str(content, "utf-8")
+        except UnicodeDecodeError as error:
+            raise CodecError(
+                f"the result is not UTF-8 (byte {error.start})", codec=self.name
+            ) from error

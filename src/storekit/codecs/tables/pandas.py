@@ -1,0 +1,156 @@
+"""Tables as data frames of pandas."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING
+
+from storekit.codecs.base import require
+from storekit.codecs.tables.base import (
+    CSV,
+    JSON,
+    TableContent,
+    check_columns,
+    check_integers,
+    media_type,
+)
+from storekit.codecs.tables.reading import columns_of, read_json_rows
+from storekit.errors import CodecError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["PandasTable"]
+
+_OF_OBJECTS = {
+    "string": "string", "empty": "string", "date": "string", "time": "string",
+    "boolean": None, "integer": None,
+    "floating": "float", "mixed-integer-float": "float", "decimal": "float",
+}  # fmt: skip
+"""What pandas finds in a column of objects, and the type for QCache."""
+
+
+class PandasTable:
+    """Tables as `pandas.DataFrame`.
+
+    Uploads are CSV with the types of the frame: columns of text, and categorical ones of text,
+    are given to QCache as such. The index is a column, or columns, if it has names, and left
+    out if not. Dates and times become text in ISO 8601, those with a time zone in UTC; decimals
+    become floats, NaN null. **Empty text becomes null**: QCache's CSV can't tell them apart.
+    Results are JSON.
+    """
+
+    name: str = "pandas"
+    content_type: str = CSV
+    accept: str = JSON
+
+    def __init__(self) -> None:
+        require("pandas", "pandas", "the codec pandas")
+
+    def encode(self, table: pd.DataFrame, /) -> TableContent:
+        """Return the frame as CSV. `TypeError`, `ValueError` for what QCache can't keep."""
+        import pandas as pd
+
+        if not isinstance(table, pd.DataFrame):
+            raise TypeError(f"the codec pandas takes pandas.DataFrame, not {type(table).__name__}")
+        named = [name for name in table.index.names if name is not None]
+        if named:
+            check_columns([*named, *table.columns])
+            table = table.reset_index(level=named)
+        names = check_columns(table.columns)
+        types: dict[str, str] = {}
+        columns: dict[str, pd.Series] = {}
+        for name in names:
+            columns[name], kind = _prepare(table[name])
+            if kind is not None:
+                types[name] = kind
+        # Only characters that end a line are put in quotes, and QCache takes each for an end.
+        content: str = pd.DataFrame(columns).to_csv(index=False, lineterminator="\r\n")
+        return TableContent(content.encode(), CSV, types)
+
+    def decode(self, content: bytes | memoryview, content_type: str, /) -> pd.DataFrame:
+        """Return a result as a frame. Raises `CodecError`.
+
+        The column types of a CSV result are guessed: the text "007" becomes a number.
+        """
+        import pandas as pd
+
+        kind = media_type(content_type)
+        try:
+            if kind == JSON:
+                return pd.DataFrame(columns_of(read_json_rows(content, self.name), self.name))
+            if kind == CSV:
+                return pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""])
+        except CodecError:
+            raise
+        except Exception as error:
+            raise CodecError(
+                f"the result is no table of pandas ({type(error).__name__})", codec=self.name
+            ) from error
+        raise CodecError(f"the result is {kind[:60]!r}, neither JSON nor CSV", codec=self.name)
+
+
+def _prepare(column: pd.Series) -> tuple[pd.Series, str | None]:
+    """Return a column as it is to be written, and its type for QCache."""
+    import pandas as pd
+    from pandas.api import types as is_
+
+    name, dtype = column.name, column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        plain = column.astype(dtype.categories.dtype)
+        prepared, kind = _prepare(plain)
+        return prepared, "enum" if is_.infer_dtype(dtype.categories) == "string" else kind
+    if is_.is_bool_dtype(dtype):
+        return column, None
+    if is_.is_integer_dtype(dtype):
+        return _integers(column), None
+    if is_.is_float_dtype(dtype):
+        return _floats(column), "float"
+    if is_.is_datetime64_any_dtype(dtype):
+        return _moments(column), "string"
+    if is_.is_object_dtype(dtype) or is_.is_string_dtype(dtype) or isinstance(dtype, pd.ArrowDtype):
+        found = is_.infer_dtype(column, skipna=True)
+        if found not in _OF_OBJECTS:
+            raise TypeError(
+                f"column {name!r}: values that are {found} have no form in QCache; cast it"
+            )
+        if found == "integer":
+            return _integers(column), None
+        if found in ("floating", "mixed-integer-float", "decimal"):
+            return _floats(column.astype("Float64")), "float"
+        if found in ("date", "time"):
+            column = column.map(lambda value: value.isoformat(), na_action="ignore")
+        elif found == "string" and column.str.contains("\0", regex=False).any():
+            raise ValueError(f"column {name!r} has text with a NUL, which QCache cuts off there")
+        return column, _OF_OBJECTS[found]
+    raise TypeError(f"column {name!r}: {dtype} has no form in QCache; cast it")
+
+
+def _integers(column: pd.Series) -> pd.Series:
+    known = column.dropna()
+    if len(known):
+        check_integers(
+            str(column.name),
+            int(known.min()),
+            int(known.max()),
+            with_nulls=len(known) < len(column),
+        )
+    return column
+
+
+def _floats(column: pd.Series) -> pd.Series:
+    if (column.abs() == sys.float_info.max).any():
+        raise ValueError(f"column {column.name!r}: QCache can't read the largest float")
+    return column
+
+
+def _moments(column: pd.Series) -> pd.Series:
+    import numpy as np
+    import pandas as pd
+
+    zone = ""
+    if column.dt.tz is not None:
+        column, zone = column.dt.tz_convert("UTC").dt.tz_localize(None), "+00:00"
+    text = np.datetime_as_string(column.to_numpy(dtype="datetime64")).astype(object) + zone
+    return pd.Series(text, index=column.index, name=column.name).where(column.notna(), None)

@@ -1,0 +1,59 @@
+"""Tables as lists of dicts."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from storekit.codecs.tables.base import CSV, JSON, TableContent, media_type
+from storekit.codecs.tables.reading import read_csv_rows, read_json_rows
+from storekit.errors import CodecError
+
+__all__ = ["Rows"]
+
+
+class Rows:
+    """Tables as a list of dicts, one for each row.
+
+    They travel as JSON: QCache sorts the columns by name, keeps empty text apart from null, and
+    knows no column types. NaN is null for it. The values of a CSV result are all text.
+    """
+
+    name: str = "rows"
+    content_type: str = JSON
+    accept: str = JSON
+
+    def encode(self, table: Sequence[Mapping[str, Any]], /) -> TableContent:
+        """Return the rows as JSON. `TypeError`, `ValueError` for what JSON can't express."""
+        if not isinstance(table, list | tuple) or not all(
+            isinstance(row, Mapping) for row in table
+        ):
+            raise TypeError("the codec rows takes a list of dicts, one for each row")
+        try:
+            content = json.dumps(table, separators=(",", ":"), default=_plain)
+        except (TypeError, ValueError) as error:
+            column = next((name for row in table for name in row if _is_unfit(row[name])), None)
+            raise type(error)(f"column {column!r} can't be written as JSON: {error}") from error
+        return TableContent(content.encode(), JSON)
+
+    def decode(self, content: bytes | memoryview, content_type: str, /) -> list[dict[str, Any]]:
+        """Return the rows of a result. Raises `CodecError`."""
+        kind = media_type(content_type)
+        if kind == JSON:
+            return read_json_rows(content, self.name)
+        if kind == CSV:
+            return read_csv_rows(content, self.name)
+        raise CodecError(f"the result is {kind[:60]!r}, neither JSON nor CSV", codec=self.name)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _is_unfit(value: object) -> bool:
+    try:
+        json.dumps(value, default=_plain)
+    except (TypeError, ValueError):
+        return True
+    return False

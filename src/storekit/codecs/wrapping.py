@@ -1,0 +1,56 @@
+"""What the codecs that wrap another one have in common."""
+
+from typing import Generic, TypeVar
+
+from storekit.codecs.base import Codec
+from storekit.errors import CodecError
+
+__all__ = ["MAX_SIZE", "Wrapper", "check_size"]
+
+T = TypeVar("T")
+
+MAX_SIZE = 2**28
+"""Most bytes that compressed content may unpack to, unless the caller says otherwise."""
+
+
+class Wrapper(Generic[T]):
+    """Packs what another codec encodes. The name is that of the other, a plus, and its own."""
+
+    name: str
+    content_type: str = "application/octet-stream"
+    _suffix: str
+
+    def __init__(self, inner: Codec[T]) -> None:
+        if isinstance(inner, type) or not hasattr(inner, "decode"):
+            raise TypeError(f"{type(self).__name__} wraps a codec, e.g. Raw(), not {inner!r}")
+        self._inner = inner
+        self.name = f"{inner.name}+{self._suffix}"
+
+    def encode(self, value: T, /) -> bytes:
+        """Return a value as bytes. `TypeError`, `ValueError` for what has no form in them."""
+        return self._pack(self._inner.encode(value))
+
+    def decode(self, data: bytes | memoryview, /) -> T:
+        """Return the value. Raises `CodecError` for what is damaged, or not of this codec."""
+        return self._inner.decode(self._unpack(data))
+
+    def _pack(self, content: bytes) -> bytes:
+        raise NotImplementedError
+
+    def _unpack(self, data: bytes | memoryview) -> bytes | memoryview:
+        raise NotImplementedError
+
+    def _error(self, reason: str) -> CodecError:
+        return CodecError(reason, codec=self.name)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._inner!r})"
+
+
+def check_size(max_size: int) -> int:
+    """Return `max_size` if it can be a number of bytes."""
+    if not isinstance(max_size, int) or isinstance(max_size, bool):
+        raise TypeError(f"max_size must be a number of bytes, not {max_size!r}")
+    if max_size < 1:
+        raise ValueError(f"max_size must be 1 or more, not {max_size}")
+    return max_size
