@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import sys
 
-from storekit.qdb.embedded import EmbeddedEngine, EmbeddedSession, entries
+from storekit.qdb.embedded import EmbeddedEngine, EmbeddedSession
 from storekit.qdb.engine import Kind, Operation
 
 
@@ -85,7 +85,6 @@ def fork(path: str) -> None:
 def kill(path: str, rounds: str) -> None:
     """Kill writers at random, again and again: whatever they acknowledged must be there."""
     chance = random.Random(20260101)
-    entries.APART = 1000  # bytes: half of the contents are in files of their own
     engine = EmbeddedEngine(f"embedded:{path}")
     acknowledged: dict[str, bytes] = {}
     fresh: dict[str, bytes] = {}

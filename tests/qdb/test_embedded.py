@@ -15,13 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from storekit.qdb.embedded import (
-    EmbeddedEngine,
-    EmbeddedSession,
-    Location,
-    entries,
-    parse_location,
-)
+from storekit.qdb.embedded import EmbeddedEngine, EmbeddedSession, Location, parse_location
 from storekit.qdb.embedded.checks import MAX_CONTENT, above
 from storekit.qdb.engine import (
     NEVER,
@@ -53,12 +47,8 @@ from tests.qdb.semantics import Clock
 NODE = "127.0.0.1:2836"
 
 
-@pytest.fixture(params=["memory", "file", "file, contents apart"])
-def location(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> str:
-    if "apart" in request.param:
-        monkeypatch.setattr(entries, "APART", 1)
+@pytest.fixture(params=["memory", "file"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return "embedded:" if request.param == "memory" else f"embedded:{tmp_path / 'store'}"
 
 

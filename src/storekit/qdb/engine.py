@@ -111,7 +111,7 @@ class Outcome:
     """What became of one operation. `content` is None if there is none to give."""
 
     error: int
-    content: bytes | memoryview | int | float | None = None
+    content: bytes | int | float | None = None
 
     @property
     def ok(self) -> bool:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 
 from storekit.core.forks import fork_count
 from storekit.qdb.embedded.connection import Connection, refuse_tainted
-from storekit.qdb.embedded.contents import Contents
 from storekit.qdb.embedded.location import Location, parse_location
 from storekit.qdb.embedded.node import DEFAULT_NODE, Node
 from storekit.qdb.embedded.schema import SCHEMA_VERSION, open_file, open_memory
@@ -52,20 +51,15 @@ class EmbeddedEngine:
         self._timeout = timeout
         self._now_ns = time.time_ns if clock is None else _nanoseconds(clock)
         self._node = Node(node, self.location, durable=self.durable, timeout=timeout)
-        self._tidied = False
         self._memory = None if self.location.path is not None else _memory(self.location.name)
 
     def connect(self) -> EmbeddedSession:
         """Open a session; see `EmbeddedSession` for what may be raised."""
         if self._memory is not None:
             connection = self._memory.connect(self._now_ns)
-            return EmbeddedSession(connection, self._node)
-        connection = self._open()
-        contents = Contents(connection, durable=self.durable)
-        if not self._tidied:
-            self._tidied = True
-            contents.tidy_orphans()
-        return EmbeddedSession(connection, self._node, contents)
+        else:
+            connection = self._open()
+        return EmbeddedSession(connection, self._node)
 
     def _open(self) -> Connection:
         path = self.location.path

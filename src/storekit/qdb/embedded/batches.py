@@ -293,7 +293,5 @@ def _bytes(content: Content) -> bytes | bytearray | memoryview:
     return plain(content)
 
 
-def _given(
-    kind: int, content: bytes | memoryview | float | None
-) -> bytes | memoryview | float | None:
+def _given(kind: int, content: bytes | float | None) -> bytes | float | None:
     return _NAN if content is None and kind == EntryType.DOUBLE else content

@@ -8,7 +8,6 @@ from storekit.qdb.errors import ErrorCode, error_for
 __all__ = [
     "LARGE",
     "MAX_CONTENT",
-    "NAME",
     "above",
     "check_alias",
     "check_limit",
@@ -16,14 +15,10 @@ __all__ = [
     "deadline",
     "integer",
     "plain",
-    "size_of",
 ]
 
 MAX_CONTENT = 1_000_000_000 - 4096
 """Most bytes of a content: SQLite's limit for a row, less alias and figures."""
-
-NAME = 32
-"""Characters of the name of a content that is kept apart, before "-" and its size."""
 
 LARGE = 1 << 16
 """Contents above this many bytes are not left behind in prepared statements."""
@@ -74,11 +69,6 @@ def plain(content: Buffer) -> Buffer:
             ErrorCode.ENTRY_TOO_LARGE, f"It has {len(content)} bytes, {MAX_CONTENT} are allowed."
         )
     return content
-
-
-def size_of(content: Buffer | str) -> int:
-    """Return the bytes of a content, or of the one that a name stands for."""
-    return int(content[NAME + 1 :]) if type(content) is str else len(content)
 
 
 def integer(value: int) -> int:

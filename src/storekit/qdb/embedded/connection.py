@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from storekit.qdb.embedded.checks import LARGE, size_of
+from storekit.qdb.embedded.checks import LARGE
 from storekit.qdb.embedded.failures import FAILURES, translate
 from storekit.qdb.errors import ErrorCode, error_for
 
@@ -74,7 +74,7 @@ class Connection:
             cursor = self.database.cursor()
             for row in cursor.execute(sql, parameters):
                 rows.append(row)
-                size -= size_of(row[-1])
+                size -= len(row[-1])
                 if size <= 0:
                     return rows, False
         except FAILURES as error:

@@ -2,24 +2,20 @@
 
 # ruff: noqa: S608 - statements are put together from constants
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeGuard
 
-from storekit.qdb.embedded.checks import deadline, integer, size_of
+from storekit.qdb.embedded.checks import deadline, integer
 from storekit.qdb.embedded.connection import Connection
-from storekit.qdb.embedded.contents import APART, ContentGone, Contents, lost
 from storekit.qdb.engine import NEVER, PRESERVE, Buffer, EntryType, Metadata
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["Content", "Counter", "Entries"]
 
 Content = Buffer | int | float | None
-"""What an entry holds: None for a tag, and for a number that is not one (NaN)."""
+"""What SQLite stores for an entry: None for a tag, and for a number that is not one (NaN)."""
 
-Stored = bytes | memoryview | int | float | None
-Kept = Content | str  # text is the name of a content that is kept apart
+Stored = bytes | int | float | None
 
 _ALIVE = "(expiry = 0 OR expiry > ?)"
 _READ = "SELECT content, type, expiry FROM entry WHERE alias = ?"
@@ -36,10 +32,7 @@ _UPDATE_ONLY = (
 )
 _SWAP = f"{_UPDATE} AND content = ?"
 _SWAP_ONLY = f"{_UPDATE_ONLY} AND content = ?"
-_TAKE = (
-    "DELETE FROM entry WHERE alias = ? AND type = ? AND typeof(content) != 'text' "
-    f"AND {_ALIVE} RETURNING content"
-)
+_TAKE = f"DELETE FROM entry WHERE alias = ? AND type = ? AND {_ALIVE} RETURNING content"
 _REMOVE = f"DELETE FROM entry WHERE alias = ? AND {_ALIVE}"
 _REMOVE_TYPED = f"DELETE FROM entry WHERE alias = ? AND type = ? AND {_ALIVE}"
 _REMOVE_IF = f"DELETE FROM entry WHERE alias = ? AND type = ? AND content = ? AND {_ALIVE}"
@@ -57,7 +50,6 @@ _SWEEP = (
     "ORDER BY expiry LIMIT ?)"
 )
 
-_BLOB = int(EntryType.BLOB)
 _INTEGER = int(EntryType.INTEGER)
 _TAG = int(EntryType.TAG)
 _DOUBLE = int(EntryType.DOUBLE)
@@ -65,7 +57,6 @@ _INT_MIN, _INT_MAX = -(1 << 63), (1 << 63) - 1
 _EVERY = 32  # writes between two sweeps
 _SWEPT = 4 * _EVERY  # entries at most; more than can have come in between, so that none stay
 _NS = 1_000_000  # in a millisecond
-_LOOKS = 16  # at an entry whose content is gone each time, before it counts as damaged
 
 
 @dataclass(slots=True)
@@ -83,7 +74,7 @@ class _Entry:
     id: int
     type: int
     expiry: int
-    content: Stored | str
+    content: Stored
 
 
 class Entries:
@@ -94,9 +85,8 @@ class Entries:
     it raises.
     """
 
-    def __init__(self, connection: Connection, contents: Contents | None) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._contents = contents
         self.now_ns: Callable[[], int] = connection.now_ns
         self._due = _EVERY
         self._get = Counter()
@@ -127,24 +117,15 @@ class Entries:
         row = self.connection.one(_READ, (alias,))
         if row is None or (row[2] and row[2] * _NS <= self.now_ns()):
             raise error_for(ErrorCode.ALIAS_NOT_FOUND)
-        content: Stored | str = row[0]
+        content: Stored = row[0]
         if row[1] != kind:
             raise error_for(ErrorCode.INCOMPATIBLE_TYPE)
-        if type(content) is str:
-            content = self._read_apart(alias, kind, content)
         counter.successes += 1
         counter.out_bytes += _size(content)
-        return content  # type: ignore[return-value] # it is no name any more
+        return content
 
     def put(self, alias: str, kind: int, content: Content, expiry: int) -> None:
         """Make an entry."""
-        if self._contents is None or not _is_large(content):
-            self._put_kept(alias, kind, content, expiry)
-            return
-        with self._contents.kept(content) as name:
-            self._put_kept(alias, kind, name, expiry)
-
-    def _put_kept(self, alias: str, kind: int, content: Kept, expiry: int) -> None:
         counter = self._put
         counter.count += 1
         now = self.now_ns()
@@ -167,12 +148,6 @@ class Entries:
 
     def update(self, alias: str, kind: int, content: Content, expiry: int) -> bool:
         """Set the content, in a new entry if there is none; return whether it is new."""
-        if self._contents is None or not _is_large(content):
-            return self._update_kept(alias, kind, content, expiry)
-        with self._contents.kept(content) as name:
-            return self._update_kept(alias, kind, name, expiry)
-
-    def _update_kept(self, alias: str, kind: int, content: Kept, expiry: int) -> bool:
         counter = self._update
         counter.count += 1
         now = self.now_ns()
@@ -199,24 +174,18 @@ class Entries:
 
     def get_and_update(self, alias: str, kind: int, content: Buffer, expiry: int) -> Stored:
         """Set the content, return the one before."""
-        if self._contents is None or not _is_large(content):
-            return self._replace_kept(alias, kind, content, expiry)
-        with self._contents.kept(content) as name:
-            return self._replace_kept(alias, kind, name, expiry)
-
-    def _replace_kept(self, alias: str, kind: int, content: Kept, expiry: int) -> Stored:
         counter = self._get_and_update
         counter.count += 1
         now = self.now_ns()
         expiry = self._moment(expiry, now)
         with self.connection.transaction():
-            before = self._loaded(self._live(alias, kind, now).content)
+            entry = self._live(alias, kind, now)
             self._set(alias, kind, content, expiry, now)
         counter.successes += 1
         counter.in_bytes += _size(content)
-        counter.out_bytes += _size(before)
+        counter.out_bytes += _size(entry.content)
         self._wrote()
-        return before
+        return entry.content
 
     def compare_and_swap(
         self, alias: str, kind: int, content: Buffer, comparand: Buffer, expiry: int
@@ -226,8 +195,6 @@ class Entries:
         counter.count += 1
         now = self.now_ns()
         expiry = self._moment(expiry, now)
-        if self._contents is not None and _is_large(content):
-            return self._swap_apart(alias, kind, content, comparand, expiry, now)
         parameters: tuple[object, ...]
         if expiry == PRESERVE:
             sql, parameters = _SWAP_ONLY, (content, now, alias, kind, now // _NS, comparand)
@@ -242,50 +209,22 @@ class Entries:
                 self._wrote()
                 return None
             there = self._live(alias, kind, now).content
-            if type(there) is str:
-                return self._swap_apart(alias, kind, content, comparand, expiry, now)
             if there != comparand:  # else it has become so since
                 counter.out_bytes += _size(there)
-                return there  # type: ignore[return-value] # it is no name
-
-    def _swap_apart(
-        self, alias: str, kind: int, content: Buffer, comparand: Buffer, expiry: int, now: int
-    ) -> Stored:
-        """Swap where the content that is there, or the new one, is kept apart."""
-        counter = self._swap
-        with self.connection.transaction():
-            there = self._loaded(self._live(alias, kind, now).content)
-            if there != comparand:
-                counter.out_bytes += _size(there)
                 return there
-            if self._contents is not None and _is_large(content):
-                with self._contents.kept(content) as name:
-                    self._set(alias, kind, name, expiry, now)
-            else:
-                self._set(alias, kind, content, expiry, now)
-        counter.successes += 1
-        counter.in_bytes += _size(content)
-        self._wrote()
-        return None
 
     def get_and_remove(self, alias: str, kind: int) -> Stored:
         """Remove an entry and return its content."""
         counter = self._get_and_remove
         counter.count += 1
         now = self.now_ns()
-        content: Stored = None
         while True:
             row = self.connection.one(_TAKE, (alias, kind, now // _NS))
             if row is not None:
-                content = row[0]
                 break
-            if type(self._live(alias, kind, now).content) is str:
-                with self.connection.transaction():
-                    content = self._loaded(self._live(alias, kind, now).content)
-                    self.connection.change(_REMOVE_TYPED, (alias, kind, now // _NS))
-                break
-            # else it has come since
+            self._live(alias, kind, now)  # if it is there, it has come since
         counter.successes += 1
+        content: Stored = row[0]
         counter.out_bytes += _size(content)
         self._wrote()
         return content
@@ -300,14 +239,7 @@ class Entries:
             self.connection.forget(_REMOVE_IF, 4, len(comparand))
             if removed:
                 break
-            there = self._live(alias, kind, now).content
-            if type(there) is str and _size(there) == len(comparand):
-                with self.connection.transaction():
-                    there = self._loaded(self._live(alias, kind, now).content)
-                    if there == comparand:
-                        self.connection.change(_REMOVE_TYPED, (alias, kind, now // _NS))
-                        break
-            if there != comparand:
+            if self._live(alias, kind, now).content != comparand:
                 raise error_for(ErrorCode.UNMATCHED_CONTENT)
         counter.successes += 1
         self._wrote()
@@ -377,8 +309,7 @@ class Entries:
         now = self.now_ns()
         row = self.connection.one(
             "SELECT id, type, expiry, modified, CASE WHEN typeof(content) = 'blob' "
-            "THEN length(content) WHEN typeof(content) = 'text' THEN content "
-            "WHEN type = ? THEN 0 ELSE 8 END "
+            "THEN length(content) WHEN type = ? THEN 0 ELSE 8 END "
             f"FROM entry WHERE alias = ? AND {_ALIVE}",
             (_TAG, alias, now // _NS),
         )
@@ -386,7 +317,7 @@ class Entries:
             raise error_for(ErrorCode.ALIAS_NOT_FOUND)
         return Metadata(
             type=EntryType(row[1]),
-            size=size_of(row[4]) if type(row[4]) is str else row[4],
+            size=row[4],
             modified=row[3],
             expiry=row[2] * _NS,
             reference=(row[0], 0, 0, 0),
@@ -399,7 +330,6 @@ class Entries:
             self.connection.change("DELETE FROM tagging")
             self.connection.change("DELETE FROM entry WHERE alias > ''")
         self._purge.successes += 1
-        self.tidy()
 
     def ensure_tag(self, tag: str, now: int) -> int:
         """Return the id of a tag, made if there is none; part of a transaction."""
@@ -429,12 +359,12 @@ class Entries:
     def _moment(self, expiry: int, now: int) -> int:
         return expiry if expiry == NEVER else deadline(expiry, now // _NS)
 
-    def _insert(self, alias: str, kind: int, content: Kept, expiry: int, now: int) -> bool:
+    def _insert(self, alias: str, kind: int, content: Content, expiry: int, now: int) -> bool:
         made = self.connection.change(_INSERT, (content, alias, kind, expiry, now))
         self.connection.forget(_INSERT, 5, _size(content))
         return made > 0
 
-    def _set(self, alias: str, kind: int, content: Kept, expiry: int, now: int) -> bool:
+    def _set(self, alias: str, kind: int, content: Content, expiry: int, now: int) -> bool:
         parameters: tuple[object, ...]
         if expiry == PRESERVE:
             sql, parameters = _UPDATE_ONLY, (content, now, alias, kind, now // _NS)
@@ -444,7 +374,7 @@ class Entries:
         self.connection.forget(sql, len(parameters), _size(content))
         return changed > 0
 
-    def _replace(self, alias: str, kind: int, content: Kept, expiry: int, now: int) -> None:
+    def _replace(self, alias: str, kind: int, content: Content, expiry: int, now: int) -> None:
         """Put an entry where there is none but an expired one, whose tags and id go."""
         self.connection.change("DELETE FROM entry WHERE alias = ?", (alias,))
         self._insert(alias, kind, content, expiry, now)
@@ -470,44 +400,6 @@ class Entries:
         elif not self.connection.change(_EXPIRE, (expiry, alias, now // _NS)):
             raise error_for(ErrorCode.ALIAS_NOT_FOUND)
 
-    # Contents that are kept apart
-
-    def _loaded(self, content: Stored | str) -> Stored:
-        """Return a content in a transaction, in which nobody else can change its entry."""
-        if type(content) is not str:
-            return content  # type: ignore[return-value] # it is no name
-        try:
-            return bytes(self.open_apart(content))
-        except ContentGone:
-            raise lost(content) from None
-
-    def _read_apart(self, alias: str, kind: int, name: str) -> Stored:
-        """Return a content that others may be changing, a blob without a copy."""
-        for _ in range(_LOOKS):
-            try:
-                view = self.open_apart(name)
-            except ContentGone:
-                now = self._live(alias, kind, self.now_ns()).content
-                if type(now) is not str:
-                    return now  # type: ignore[return-value] # it is no name
-                name = now
-            else:
-                return view if kind == _BLOB else bytes(view)
-        raise lost(name)
-
-    def open_apart(self, name: str) -> memoryview:
-        """Return the content that a name stands for. Raises `ContentGone`."""
-        if self._contents is None:
-            raise lost(name)
-        return self._contents.read(name)
-
-    def tidy(self) -> None:
-        """Delete the files of contents that have gone, as far as that works now."""
-        if self._contents is None or self.connection.in_transaction:
-            return
-        with contextlib.suppress(QuasardbException):
-            self._contents.tidy()
-
     def _wrote(self) -> None:
         self._due -= 1
         if self._due <= 0 and not self.connection.in_transaction:
@@ -524,14 +416,9 @@ class Entries:
                 self.connection.change(_SWEEP, (now, _SWEPT))
         except QuasardbException:
             return
-        self.tidy()
 
 
-def _is_large(content: Content) -> TypeGuard[Buffer]:
-    return isinstance(content, (bytes, bytearray, memoryview)) and len(content) >= APART
-
-
-def _size(content: Kept) -> int:
+def _size(content: Content) -> int:
     if content is None:
         return 0
-    return 8 if isinstance(content, (int, float)) else size_of(content)
+    return 8 if isinstance(content, (int, float)) else len(content)

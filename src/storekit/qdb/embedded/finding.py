@@ -2,13 +2,10 @@
 
 # ruff: noqa: S608 - statements are put together from constants
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from storekit.qdb.embedded.checks import LARGE, NAME, above
+from storekit.qdb.embedded.checks import LARGE, above
 from storekit.qdb.embedded.connection import Connection
-from storekit.qdb.embedded.contents import ContentGone, lost
-from storekit.qdb.embedded.entries import Entries
 from storekit.qdb.engine import EntryType
 
 __all__ = ["Finding"]
@@ -28,9 +25,8 @@ class _Cursor:
 class Finding:
     """Searches. Whoever calls a method holds the lock; aliases have been checked."""
 
-    def __init__(self, connection: Connection, entries: Entries) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._entries = entries
 
     def prefix(self, prefix: str, max_count: int) -> list[str]:
         """Return the first aliases with a prefix, in ascending order of their bytes."""
@@ -64,33 +60,22 @@ class Finding:
     def containing(self, part: bytes, kind: int, max_count: int) -> list[str]:
         """Return the first aliases whose content has these bytes in it, in ascending order."""
         sql = (
-            "SELECT alias FROM entry WHERE type = ? AND instr(content, ?) "
-            f"AND typeof(content) != 'text' AND {_ALIVE} ORDER BY alias LIMIT ?"
+            f"SELECT alias FROM entry WHERE type = ? AND instr(content, ?) AND {_ALIVE} "
+            "ORDER BY alias LIMIT ?"
         )
         rows = self._connection.all(sql, (kind, part, self._now(), max_count))
         if len(part) > LARGE:
             self._connection.all(sql, (None, None, None, 0))
-        found = [row[0] for row in rows]
-        apart = self._connection.all(
-            "SELECT id, alias, content FROM entry "
-            f"WHERE type = ? AND typeof(content) = 'text' AND {_ALIVE}",
-            (kind, self._now()),
-        )
-        for identity, alias, name in apart:
-            content = self._loaded(identity, name)
-            if content is not None and part in content:
-                found.append(alias)
-        return sorted(found)[:max_count] if apart else found
+        return [row[0] for row in rows]
 
     def contents(self, after: str, kind: int) -> tuple[list[tuple[str, bytes]], bool]:
         """Return aliases and contents that follow an alias, and whether these are all."""
-        rows, complete = self._connection.some(
-            f"SELECT id, alias, content FROM entry WHERE alias > ? AND type = ? AND {_ALIVE} "
+        return self._connection.some(
+            f"SELECT alias, content FROM entry WHERE alias > ? AND type = ? AND {_ALIVE} "
             "ORDER BY alias",
             (after, kind, self._now()),
             _CHUNK,
         )
-        return self._with_contents(rows), complete
 
     def scan(self, cursor: object, count: int) -> tuple[list[tuple[str, bytes]], object]:
         """Return the next blobs, at most `count`, and a cursor to go on from or None.
@@ -109,7 +94,7 @@ class Finding:
             (at.position, at.end, _BLOB, self._now(), count),
             _CHUNK,
         )
-        found = self._with_contents(rows)
+        found = [(row[1], row[2]) for row in rows]
         if complete and len(rows) < count:
             return found, None
         return found, _Cursor(rows[-1][0], at.end)
@@ -118,34 +103,10 @@ class Finding:
         """Return how many entries there are, and the bytes of their contents."""
         row = self._connection.one(
             "SELECT count(*), coalesce(sum(CASE typeof(content) WHEN 'blob' THEN length(content) "
-            "WHEN 'text' THEN CAST(substr(content, ?) AS INTEGER) WHEN 'null' THEN 0 ELSE 8 END), "
-            "0) "
-            f"FROM entry WHERE alias > '' AND {_ALIVE}",
-            (NAME + 2, self._now()),
+            f"WHEN 'null' THEN 0 ELSE 8 END), 0) FROM entry WHERE alias > '' AND {_ALIVE}",
+            (self._now(),),
         )
         return (row[0], row[1]) if row else (0, 0)
-
-    def _with_contents(
-        self, rows: Iterable[tuple[int, str, bytes | str]]
-    ) -> list[tuple[str, bytes]]:
-        found = [
-            (alias, content if type(content) is bytes else self._loaded(identity, content))
-            for identity, alias, content in rows
-        ]
-        return [(alias, content) for alias, content in found if content is not None]
-
-    def _loaded(self, identity: int, content: bytes | str | None) -> bytes | None:
-        """Return a content that others may be changing; None if its entry has gone."""
-        while type(content) is str:
-            try:
-                return bytes(self._entries.open_apart(content))
-            except ContentGone:
-                before = content
-                row = self._connection.one("SELECT content FROM entry WHERE id = ?", (identity,))
-                content = row[0] if row else None
-                if content == before:
-                    raise lost(before) from None
-        return content  # type: ignore[return-value] # it is no name
 
     def _count(self, where: str, parameters: tuple[object, ...]) -> int:
         row = self._connection.one(f"SELECT count(*) FROM entry WHERE {where}", parameters)

@@ -11,21 +11,8 @@ from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["SCHEMA_VERSION", "open_file", "open_memory"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 1
 _APPLICATION = 0x73746B71  # "stkq"
-
-# Contents in files of their own, see `contents.py`: their names, and those that have gone.
-_APART = """
-CREATE INDEX entry_apart ON entry (content) WHERE typeof(content) = 'text';
-CREATE TABLE loose (name TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TRIGGER content_gone AFTER DELETE ON entry WHEN typeof(old.content) = 'text' BEGIN
-    INSERT OR IGNORE INTO loose VALUES (old.content);
-END;
-CREATE TRIGGER content_changed AFTER UPDATE OF content ON entry
-WHEN typeof(old.content) = 'text' AND old.content IS NOT new.content BEGIN
-    INSERT OR IGNORE INTO loose VALUES (old.content);
-END;
-"""
 
 # An ordinary table with an index on the alias: contents stay out of the tree that searches
 # walk, which is twice as fast from 10 kB up, and five times for prefixes, as one keyed by
@@ -42,12 +29,11 @@ CREATE TABLE entry (
     type INTEGER NOT NULL,
     expiry INTEGER NOT NULL,    -- ms since the epoch, 0 for never
     modified INTEGER NOT NULL,  -- ns since the epoch
-    content                     -- last: what is before it is read without it; text is the
-                                -- name of a file, see `contents.py`
+    content                     -- last: what is before it is read without it
 );
 CREATE UNIQUE INDEX entry_alias ON entry (alias);
 CREATE INDEX entry_expiry ON entry (expiry) WHERE expiry > 0;
-{_APART}CREATE TABLE tagging (
+CREATE TABLE tagging (
     tag INTEGER NOT NULL,    -- id of an entry of type tag
     entry INTEGER NOT NULL,
     PRIMARY KEY (tag, entry)
@@ -92,8 +78,6 @@ def open_file(path: str, *, durable: bool, timeout: float) -> sqlite3.Connection
     try:
         if _is_new(db):
             _create(db, timeout)
-        elif _figure(db, "PRAGMA user_version") < SCHEMA_VERSION:
-            _upgrade(db)
         db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         db.execute(f"PRAGMA journal_size_limit = {_LOG_KEPT}")
         db.execute(f"PRAGMA cache_size = -{_CACHE}")
@@ -171,21 +155,6 @@ def _create(db: sqlite3.Connection, timeout: float) -> None:
                 db.execute(statement)
         db.execute("COMMIT")
     except (*FAILURES, QuasardbException):
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
-def _upgrade(db: sqlite3.Connection) -> None:
-    """Bring a store of version 1, which kept no content apart, up to date."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        if _figure(db, "PRAGMA user_version") < SCHEMA_VERSION:  # nobody has done it meanwhile
-            for statement in _statements(_APART):
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        db.execute("COMMIT")
-    except FAILURES:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from storekit.qdb.embedded.batches import Batches
 from storekit.qdb.embedded.checks import check_alias, check_limit, check_name
 from storekit.qdb.embedded.connection import Connection
-from storekit.qdb.embedded.contents import Contents
 from storekit.qdb.embedded.entries import Entries
 from storekit.qdb.embedded.finding import Finding
 from storekit.qdb.embedded.node import Node
@@ -27,14 +26,12 @@ class EmbeddedSession(TypedOperations):
     and `SYSTEM_LOCAL`: nothing of the call is stored then.
     """
 
-    def __init__(
-        self, connection: Connection, node: Node, contents: Contents | None = None
-    ) -> None:
+    def __init__(self, connection: Connection, node: Node) -> None:
         self._connection = connection
         self._node = node
-        self._entries = Entries(connection, contents)
+        self._entries = Entries(connection)
         self._tags = Tags(self._entries)
-        self._finding = Finding(connection, self._entries)
+        self._finding = Finding(connection)
         self._batches = Batches(self._entries, self._tags)
         self._closed = False
         node.opened(self._entries.counters)
@@ -227,6 +224,5 @@ class EmbeddedSession(TypedOperations):
             if self._closed:
                 return
             self._closed = True
-            self._entries.tidy()
             self._connection.close()
         self._node.closed(self._entries.counters)

@@ -40,7 +40,7 @@ class TypedOperations:
         """Make or replace a blob; return whether it was created."""
         return self._update(_BLOB, alias, plain(content), expiry)
 
-    def blob_get(self, alias: str) -> bytes | memoryview:
+    def blob_get(self, alias: str) -> bytes:
         """Return the content of a blob."""
         check_alias(alias)
         with self._connection.lock:
@@ -55,7 +55,8 @@ class TypedOperations:
                     check_alias(alias)
                     found.append(self._entries.get(alias, _BLOB))  # type: ignore[arg-type]
                 except QuasardbException as error:
-                    found.append(error)
+                    # Its traceback would hold this frame, and the frame all that was found.
+                    found.append(error.with_traceback(None))
         return found
 
     def blob_get_and_remove(self, alias: str) -> bytes:
