@@ -51,7 +51,7 @@ async def until(node: StubNode, condition: Callable[[StubNode], object]) -> None
 
 def connections(client: AsyncQClient) -> tuple[int, int]:
     """How many connections are leased or being made, and how many there are in all."""
-    pools = client._owned_transport.statistics().values()
+    pools = client._owned_transports[0].statistics().values()
     busy = sum(pool.leased + pool.connecting + pool.waiting for pool in pools)
     return busy, sum(pool.size for pool in pools)
 

@@ -111,4 +111,4 @@ async def test_connections_are_closed_although_closing_fails_elsewhere(monkeypat
     monkeypatch.setattr(client._fleet, "aclose", fail)
     with pytest.raises(RuntimeError, match="no probe ends"):
         await client.aclose()
-    assert client._owned_transport._closed
+    assert client._owned_transports[0]._closed

@@ -113,4 +113,4 @@ def test_connections_are_closed_although_closing_fails_elsewhere(monkeypatch):
     monkeypatch.setattr(client._fleet, "close", fail)
     with pytest.raises(RuntimeError, match="no probe ends"):
         client.close()
-    assert client._owned_transport._closed
+    assert client._owned_transports[0]._closed

@@ -14,6 +14,7 @@ import pytest
 from storekit.qcache import MalformedQueryException, QClient, UnexpectedServerResponse
 from storekit.qcache.embedded.naming import node_at
 from tests._sync.test_qcache_real import *  # noqa: F403
+from tests._sync.test_qcache_tables import *  # noqa: F403
 from tests.support.served import *  # noqa: F403
 from tools.qcache_server import QCacheServer
 

@@ -31,7 +31,7 @@ from storekit.qcache.errors import (
 )
 from storekit.qcache.nodes import NodeReport, NodeStatistics, NodeStatus
 from storekit.qcache.result import QueryResult, Row
-from storekit.qcache.wire import Content, Headers
+from storekit.qcache.wire import Content, Frame, Headers, Table
 
 if TYPE_CHECKING:
     from storekit.qcache._async.client import AsyncQClient
@@ -47,6 +47,7 @@ __all__ = [
     "Content",
     "DatasetChanged",
     "DatasetMissing",
+    "Frame",
     "GarbledResponse",
     "Headers",
     "MalformedQueryException",
@@ -63,6 +64,7 @@ __all__ = [
     "ServerBusy",
     "ServerError",
     "TLSFailure",
+    "Table",
     "TooManyConsecutiveErrors",
     "TruncatedResponse",
     "UnexpectedServerResponse",

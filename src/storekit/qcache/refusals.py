@@ -69,11 +69,11 @@ def refusal(
     return error
 
 
-def query_result(call: Call, reply: Reply, accept: str) -> QueryResult:
+def query_result(call: Call, reply: Reply, accept: str, key: str) -> QueryResult:
     """Return the result that answers a query, or raise what the answer says."""
     if reply.status == 200:
         try:
-            return QueryResult(reply)
+            return QueryResult(reply, key)
         except (KeyError, ValueError):
             raise UnexpectedServerResponse(
                 f"{call.operation}: {reply.node} answered 200 without a proper "

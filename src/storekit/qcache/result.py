@@ -4,9 +4,20 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from storekit.codecs import tables
+from storekit.codecs.tables.base import TableCodec
+from storekit.errors import CodecError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
 
 __all__ = ["QueryResult", "Row"]
+
+T = TypeVar("T")
 
 Row = dict[str, Any]
 """One row by column. The values are whatever the table holds: JSON has no narrower type."""
@@ -27,20 +38,22 @@ class QueryResult:
     `content` is the body received from the server, decompressed. `unsliced_result_len`
     is the number of rows before offset and limit: the number of rows returned if
     neither was given. `encoding` is the Content-Encoding that the server had set,
-    `content_type` the format. `statistics` holds figures of the server in seconds if it
-    sends any; QCache 0.9.3 and its Go port do not.
+    `content_type` the format, `key` the key that was asked for. `statistics` holds figures
+    of the server in seconds if it sends any; QCache 0.9.3 and its Go port do not.
     """
 
-    __slots__ = ("content", "content_type", "encoding", "statistics", "unsliced_result_len")
+    __slots__ = ("content", "content_type", "encoding", "key", "statistics", "unsliced_result_len")
 
     content: bytes
     content_type: str
     encoding: str | None
+    key: str | None
     statistics: dict[str, float]
     unsliced_result_len: int
 
-    def __init__(self, response: _Response) -> None:
+    def __init__(self, response: _Response, key: str | None = None) -> None:
         headers = response.headers
+        self.key = key
         self.content = response.content
         self.content_type = headers.get("content-type", "").partition(";")[0].strip()
         self.encoding = headers.get("content-encoding")
@@ -65,6 +78,36 @@ class QueryResult:
                     f"the CSV cannot be read: {error}; ask for JSON, or read `content`"
                 ) from error
         return self.json()
+
+    def decode(self, codec: TableCodec[T]) -> T:
+        """Return the result as the table that a codec of `storekit.codecs.tables` makes of it.
+
+        Raises `CodecError` that names codec and key for what is no table of its kind.
+        """
+        if isinstance(codec, str | type) or not hasattr(codec, "accept"):
+            raise TypeError(f"a codec of tables is needed, e.g. PolarsTable(), not {codec!r}")
+        try:
+            return codec.decode(self.content, self.content_type)
+        except CodecError as error:
+            error.codec = error.codec or codec.name
+            error.key = self.key
+            raise
+        except Exception as error:
+            raise CodecError(
+                f"the codec failed ({type(error).__name__})", codec=codec.name, key=self.key
+            ) from error
+
+    def to_polars(self) -> "pl.DataFrame":
+        """Return the result as a data frame of polars. Raises `CodecError`."""
+        return self.decode(tables.PolarsTable())
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return the result as a data frame of pandas. Raises `CodecError`."""
+        return self.decode(tables.PandasTable())
+
+    def to_arrow(self) -> "pa.Table":
+        """Return the result as a table of pyarrow. Raises `CodecError`."""
+        return self.decode(tables.ArrowTable())
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows())

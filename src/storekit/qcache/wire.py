@@ -10,10 +10,11 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from html import unescape
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import httpx
 
+from storekit.codecs.tables.base import TableContent
 from storekit.qcache.embedded.naming import SCHEME, check_address
 from storekit.qcache.errors import UnexpectedServerResponse
 
@@ -21,8 +22,10 @@ __all__ = [
     "MAX_GET_QUERY",
     "Call",
     "Content",
+    "Frame",
     "Headers",
     "Reply",
+    "Table",
     "authorization",
     "check_key",
     "check_node",
@@ -42,6 +45,17 @@ Headers = Mapping[str, object]
 
 Content = bytes | bytearray | memoryview | str | Sequence[Mapping[str, object]]
 """A table: encoded, or as rows to be written as JSON."""
+
+
+class Frame(Protocol):
+    """A data frame of polars or pandas, or a table of pyarrow."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...  # noqa: D102 - rows and columns
+
+
+Table = Content | Frame | TableContent
+"""What can be posted: content, a frame, or what a codec of tables has made of one."""
 
 MAX_GET_QUERY = 4000
 """Longest percent-encoded query sent in a URL. The server takes 64 KiB of head, but the

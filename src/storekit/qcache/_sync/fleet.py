@@ -23,6 +23,7 @@ from storekit.core.runtime._sync import (
     sleep,
 )
 from storekit.errors import ClientClosed
+from storekit.observers import Watch
 from storekit.options import RetryPolicy, Timeouts
 from storekit.qcache.compression import decompress
 from storekit.qcache.errors import (
@@ -129,12 +130,15 @@ class Fleet:
 
     # Calls
 
-    def send(self, key: str, call: Call) -> Reply:
+    def send(self, key: str, call: Call, watch: Watch | None = None) -> Reply:
         """Send a call to the node that holds `key`, or to the next in line that lives."""
         until = self._deadline(call)
         try:
             return self._retrier.call(
-                partial(self._attempt, key, call, until), partial(self._judge, call), until=until
+                partial(self._attempt, key, call, until, watch),
+                partial(self._judge, call),
+                until=until,
+                on_repeat=None if watch is None else watch.retry,
             )
         except GaveUp as gave_up:
             self._raise_gave_up(call, gave_up)
@@ -154,7 +158,7 @@ class Fleet:
         total = self._timeouts.total
         return None if total is None else self._clock() + total
 
-    def _attempt(self, key: str, call: Call, until: float | None) -> Reply:
+    def _attempt(self, key: str, call: Call, until: float | None, watch: Watch | None) -> Reply:
         if self._outages:
             self._start_probes(due=True)
         name = self._ring.node_for(key)
@@ -166,6 +170,8 @@ class Fleet:
                 if not in_time:
                     raise NodeTimeout(f"{call.operation}: no node came back in time", reached=False)
                 raise _AllOut
+        if watch is not None:
+            watch.node = name
         reply = self._ask(self.nodes[name], call, until)
         if is_busy(reply):
             raise refusal(call, reply)

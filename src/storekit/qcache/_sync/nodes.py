@@ -1,0 +1,71 @@
+# Generated from src/storekit/qcache/_async/nodes.py by tools/generate_sync.py; do not edit.
+
+"""Questions to every node."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from storekit.core.runtime._sync import run_all
+from storekit.observers import Watch
+from storekit.qcache._sync.base import BaseClient
+from storekit.qcache.errors import QClientException
+from storekit.qcache.nodes import NodeReport, NodeStatistics, NodeStatus
+from storekit.qcache.refusals import refusal
+from storekit.qcache.tables import R
+from storekit.qcache.wire import parse_statistics
+
+__all__ = ["Nodes"]
+
+T = TypeVar("T")
+
+
+class Nodes(BaseClient[R]):
+    """How nodes are, what they tell of themselves, and what this client met with."""
+
+    def status(self) -> dict[str, NodeStatus]:
+        """Ask every node whether it is well. Failures are in the answer, not raised."""
+        return {status.node: status for status in self._of_all("status", self._status_of)}
+
+    def statistics(self) -> dict[str, NodeReport]:
+        """Fetch the counters of every node.
+
+        **The server resets its counters when they are read.** Failures are in the answer,
+        not raised: what was read from the other nodes would be lost.
+        """
+        reports = self._of_all("statistics", self._statistics_of)
+        return {report.node: report for report in reports}
+
+    def get_statistics(self) -> dict[str, NodeStatistics]:
+        """Return what this client met with at each node since the last call of this."""
+        return self._fleet.take_statistics()
+
+    def _of_all(self, operation: str, ask: Callable[[str], T]) -> list[T]:
+        if self._observers:
+            return self._watched(operation, None, partial(self._ask_all, ask))
+        return self._ask_all(ask)
+
+    def _ask_all(self, ask: Callable[[str], T], watch: Watch | None = None) -> list[T]:
+        if watch is not None and len(self._fleet.nodes) == 1:
+            watch.node = next(iter(self._fleet.nodes))
+        return run_all([partial(ask, name) for name in self._fleet.nodes])
+
+    def _status_of(self, name: str) -> NodeStatus:
+        call = self._plain_call("status", "GET", "qcache/status")
+        try:
+            reply = self._fleet.send_to(name, call)
+            if reply.status != 200:
+                raise refusal(call, reply)
+        except QClientException as error:
+            return NodeStatus(name, ok=False, error=error)
+        return NodeStatus(name, ok=True)
+
+    def _statistics_of(self, name: str) -> NodeReport:
+        call = self._plain_call("statistics", "GET", "qcache/statistics")
+        try:
+            reply = self._fleet.send_to(name, call)
+            if reply.status != 200:
+                raise refusal(call, reply)
+            return NodeReport(name, parse_statistics(reply))
+        except QClientException as error:
+            return NodeReport(name, None, error)

@@ -1,0 +1,100 @@
+"""Which thread frames are turned into bytes and back in, and what that loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import httpx
+import pytest
+
+from storekit.codecs.tables import TableContent
+from storekit.qcache import AsyncQClient, QClient
+
+
+class Threads:
+    """A codec that notes where it is called. Tables are numbers of cells."""
+
+    name = "threads"
+    content_type = accept = "text/csv"
+
+    def __init__(self) -> None:
+        self.seen: list[threading.Thread] = []
+
+    def encode(self, table: Cells, /) -> TableContent:
+        self.seen.append(threading.current_thread())
+        return TableContent(b"a\n1\n", "text/csv")
+
+    def decode(self, content: bytes | memoryview, content_type: str, /) -> Cells:
+        self.seen.append(threading.current_thread())
+        return Cells(1)
+
+
+class Cells:
+    def __init__(self, rows: int) -> None:
+        self.shape = (rows, 10)
+
+
+def node_with(size: int) -> httpx.MockTransport:
+    def answer(request: httpx.Request) -> httpx.Response:
+        headers = {"X-QCache-unsliced-length": "1", "Content-Type": "text/csv"}
+        status = 200 if request.method == "GET" else 201
+        return httpx.Response(status, content=b"x" * size, headers=headers)
+
+    return httpx.MockTransport(answer)
+
+
+@pytest.mark.parametrize(("rows", "elsewhere"), [(1, False), (100_000, True)])
+async def test_large_frames_are_encoded_beside_the_event_loop(rows: int, elsewhere: bool) -> None:
+    codec = Threads()
+    async with AsyncQClient(["http://node"], transport=node_with(0)) as client:
+        await client.post("key", Cells(rows), codec=codec)
+    assert [thread is not threading.current_thread() for thread in codec.seen] == [elsewhere]
+
+
+@pytest.mark.parametrize(("size", "elsewhere"), [(10, False), (2**20, True)])
+async def test_large_results_are_decoded_beside_the_event_loop(size: int, elsewhere: bool) -> None:
+    codec = Threads()
+    async with AsyncQClient(["http://node"], transport=node_with(size)) as client:
+        await client.get("key", {}, codec=codec)
+    assert [thread is not threading.current_thread() for thread in codec.seen] == [elsewhere]
+
+
+async def test_tables_of_a_size_unknown_are_encoded_beside_the_event_loop() -> None:
+    codec = Threads()
+    async with AsyncQClient(["http://node"], transport=node_with(0)) as client:
+        await client.post("key", object(), codec=codec)
+        await client.post("key", [{"a": 1}], codec=codec)
+    assert [thread is threading.current_thread() for thread in codec.seen] == [False, True]
+
+
+def test_the_sync_client_encodes_and_decodes_where_it_is_called() -> None:
+    codec = Threads()
+    with QClient(["http://node"], transport=node_with(2**20)) as client:
+        client.post("key", Cells(100_000), codec=codec)
+        client.get("key", {}, codec=codec)
+    assert codec.seen == [threading.current_thread()] * 2
+
+
+@pytest.mark.parametrize(
+    ("call", "loaded"),
+    [
+        ("client.post('key', 'a')", []),
+        ("client.post('key', [{'a': 1}], 'application/json')", []),
+        ("client.get('key', {})", []),
+        ("import polars; client.post('key', polars.DataFrame({'a': [1]}))", ["polars"]),
+    ],
+)
+def test_only_the_library_of_the_frame_is_loaded(call: str, loaded: list[str]) -> None:
+    code = (
+        "import sys, httpx; from storekit.qcache import QClient;"
+        "headers = {'X-QCache-unsliced-length': '0', 'Content-Type': 'text/csv'};"
+        "answer = lambda r: httpx.Response(201 if r.content else 200, headers=headers);"
+        "client = QClient(['http://node'], transport=httpx.MockTransport(answer));"
+        f"{call};"
+        "print(sorted({'polars', 'pandas', 'pyarrow', 'msgspec'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout == f"{loaded}\n"
