@@ -2,31 +2,41 @@
 
 Slice number n of a document is the entry `KEY.hex + str(n)`, as in the documentation of the
 1.x client, so that either reads what the other wrote. The manifest, `KEY.hex + ".json"`,
-is written last. While slices come and go there is a draft of it, `KEY.hex + ".part"`.
+is written last. While slices come and go there is a draft, `KEY.hex + ".part"`: it says who
+is at it, and only that one changes the document. Which slices are there already is in
+`KEY.hex + ".sha256"`; that counts as far as the draft vouches for it.
 """
 
 import hashlib
 import json
 import mmap
+import re
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from storekit.errors import StoreKitError
 
 __all__ = [
     "SLICE_SIZE",
+    "Claim",
+    "DocumentConflict",
     "DocumentDamaged",
     "DocumentIncomplete",
     "DocumentInfo",
+    "Draft",
     "Manifest",
     "Progress",
     "Slice",
     "as_key",
     "check_in_flight",
     "check_slice_size",
+    "digest_of",
     "draft_alias",
+    "dump_digests",
+    "list_alias",
+    "load_digests",
     "manifest_alias",
     "slice_alias",
     "take_slice",
@@ -37,13 +47,20 @@ SLICE_SIZE = 10 * 1024 * 1024
 
 _VERSION = 1
 _PIECE = 1 << 20  # bytes that are read at a time
+_DIGEST = hashlib.sha256().digest_size
+_HEX = re.compile(f"[0-9a-f]{{{2 * _DIGEST}}}")
+_UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 Progress = Callable[[int, int | None], object]
 """Told how many bytes are done, and of how many, None if that is not known."""
 
 
+class DocumentConflict(StoreKitError):
+    """Another upload or removal of the document is under way, or was broken off."""
+
+
 class DocumentIncomplete(StoreKitError):
-    """An upload or removal of the document has begun and has not ended."""
+    """The document is not whole, or was replaced while it was read."""
 
 
 class DocumentDamaged(StoreKitError):
@@ -75,11 +92,15 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The digests of the slices of a document, which all but the last have `slice_size` bytes."""
+    """The digests of the slices of a document, which all but the last have `slice_size` bytes.
+
+    `upload` tells two uploads of the same content apart.
+    """
 
     slice_size: int
     size: int
     digests: tuple[str, ...]
+    upload: str = ""
 
     def dump(self) -> bytes:
         """Return the manifest as it is stored."""
@@ -89,6 +110,7 @@ class Manifest:
                 "slice_size": self.slice_size,
                 "size": self.size,
                 "sha256": self.digests,
+                "upload": self.upload,
             },
             separators=(",", ":"),
         ).encode()
@@ -98,10 +120,12 @@ class Manifest:
         """Return what was dumped. Raises `DocumentDamaged`."""
         try:
             fields = json.loads(content)
-            manifest = cls(fields["slice_size"], fields["size"], tuple(fields["sha256"]))
+            digests = tuple(fields["sha256"])
+            upload = fields.get("upload", "")
+            manifest = cls(fields["slice_size"], fields["size"], digests, upload)
             if fields["version"] != _VERSION or not manifest._is_sound():
                 raise ValueError(f"version {fields['version']!r}")
-        except (ValueError, KeyError, TypeError) as error:
+        except _UNREADABLE as error:
             raise DocumentDamaged(
                 f"the manifest of document {key} can't be read; upload the document again"
             ) from error
@@ -112,61 +136,142 @@ class Manifest:
             type(self.slice_size) is int
             and type(self.size) is int
             and self.slice_size > 0
+            and self.size >= 0
             and len(self.digests) == -(-self.size // self.slice_size)
-            and all(isinstance(digest, str) for digest in self.digests)
+            and all(isinstance(each, str) and _HEX.fullmatch(each) for each in self.digests)
+            and isinstance(self.upload, str)
         )
 
     def info(self, key: uuid.UUID) -> DocumentInfo:
         """Return what users are told."""
-        digests = b"".join(bytes.fromhex(digest) for digest in self.digests)
-        checksum = hashlib.sha256(digests).hexdigest()
+        checksum = digest_of(dump_digests(self.digests))
         return DocumentInfo(key, self.size, len(self.digests), checksum)
 
     def size_of(self, number: int) -> int:
         """Return the bytes of one slice."""
         return min(self.slice_size, self.size - number * self.slice_size)
 
-    def sound_slices(self, path: Path) -> int:
+    def sound_slices(self, file: BinaryIO) -> int:
         """Return how many slices are at the start of a file as they should be."""
         sound = 0
-        with path.open("rb") as file:
-            for number, digest in enumerate(self.digests):
-                content = file.read(self.size_of(number))
-                if len(content) < self.size_of(number) or _digest(content) != digest:
-                    break
-                sound += 1
+        file.seek(0)
+        for number, digest in enumerate(self.digests):
+            content = file.read(self.size_of(number))
+            if len(content) < self.size_of(number) or digest_of(content) != digest:
+                break
+            sound += 1
         return sound
 
     def check(self, number: int, content: bytes | memoryview, key: uuid.UUID) -> None:
         """Raise `DocumentDamaged` unless this is the slice that was uploaded."""
-        if _digest(content) != self.digests[number]:
+        if digest_of(content) != self.digests[number]:
             raise DocumentDamaged(
                 f"slice {number} of document {key} is not what was uploaded; upload it again"
             )
 
 
-def take_slice(read: Callable[[int], bytes], number: int, size: int) -> Slice | None:
-    """Read the next slice, full unless it is the last; None at the end."""
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Who is changing a document; no draft that is ever stored is like another.
+
+    `lists` are digests of lists of slices: what is in such a list is there. `slice_size` is 0
+    for a removal. With `ended`, nobody is at it any more, and the manifest is there.
+    """
+
+    upload: str
+    step: int = 0
+    slice_size: int = 0
+    lists: tuple[str, ...] = ()
+    ended: bool = False
+
+    def dump(self) -> bytes:
+        """Return the draft as it is stored."""
+        return json.dumps(
+            {
+                "version": _VERSION,
+                "upload": self.upload,
+                "step": self.step,
+                "slice_size": self.slice_size,
+                "lists": self.lists,
+                "ended": self.ended,
+            },
+            separators=(",", ":"),
+        ).encode()
+
+    @classmethod
+    def load(cls, content: bytes) -> "Draft":
+        """Return what was dumped; of what can't be read, one that vouches for nothing."""
+        try:
+            fields = json.loads(content)
+            if fields["version"] != _VERSION:
+                return cls("")
+            return cls(
+                str(fields["upload"]),
+                int(fields["step"]),
+                int(fields["slice_size"]),
+                tuple(fields["lists"]),
+                fields["ended"] is True,
+            )
+        except _UNREADABLE:
+            return cls("")
+
+
+@dataclass(slots=True)
+class Claim:
+    """One upload or removal, and the draft by which it holds the document.
+
+    `listed` is the digest of the list of slices that is stored, if that can be trusted.
+    """
+
+    operation: str
+    key: uuid.UUID
+    expiry: int
+    draft: Draft = field(default_factory=lambda: Draft(uuid.uuid4().hex))
+    taken: bool = False
+    listed: str | None = None
+
+    @property
+    def content(self) -> bytes:
+        """The draft as it is stored."""
+        return self.draft.dump()
+
+
+def take_slice(read: Callable[[int], object], number: int, size: int) -> object:
+    """Read the next `Slice`, full unless it is the last; None at the end.
+
+    What is read first is returned as it is if it is not bytes.
+    """
     # Not a bytearray: of freed ones as large as this the allocator keeps some for each thread.
     place = memoryview(mmap.mmap(-1, size))
     end = 0
     while end < size:
         piece = read(min(size - end, _PIECE))
         if not isinstance(piece, bytes | bytearray | memoryview):
-            raise TypeError(
-                f"a document is read from a binary file, not one of {type(piece).__name__}"
-            )
+            if not end:
+                return piece
+            raise TypeError(f"a document is made of bytes, not of {type(piece).__name__}")
         if not piece:
             break
         place[end : end + len(piece)] = piece
         end += len(piece)
     if not end:
         return None
-    return Slice(number, place[:end], _digest(place[:end]))
+    return Slice(number, place[:end], digest_of(place[:end]))
 
 
-def _digest(content: bytes | memoryview) -> str:
+def digest_of(content: bytes | memoryview) -> str:
+    """Return the SHA-256 digest in hex."""
     return hashlib.sha256(content).hexdigest()
+
+
+def dump_digests(digests: Sequence[str]) -> bytes:
+    """Return a list of digests as it is stored: their bytes, one after the other."""
+    return b"".join(bytes.fromhex(digest) for digest in digests)
+
+
+def load_digests(content: bytes) -> list[str]:
+    """Return the digests of a list."""
+    return [content[at : at + _DIGEST].hex() for at in range(0, len(content), _DIGEST)]
 
 
 def as_key(key: object) -> uuid.UUID:
@@ -207,5 +312,10 @@ def manifest_alias(key: uuid.UUID) -> str:
 
 
 def draft_alias(key: uuid.UUID) -> str:
-    """Return the alias of what tells that a document is not whole."""
+    """Return the alias of what tells that a document is not whole, and who is at it."""
     return f"{key.hex}.part"
+
+
+def list_alias(key: uuid.UUID) -> str:
+    """Return the alias of the digests of the slices that are there, in an upload."""
+    return f"{key.hex}.sha256"

@@ -5,14 +5,18 @@
 import os
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import BinaryIO
 
 from storekit.core.runtime._sync import call_blocking, run_all, shielded
-from storekit.qdb._sync.conversion import Conversion
-from storekit.qdb._sync.files import Pieces, Source, Target
+from storekit.qdb._sync.drafts import Drafts
+from storekit.qdb._sync.files import File, Pieces, Source, Target
 from storekit.qdb.documents import (
     SLICE_SIZE,
+    Claim,
+    DocumentConflict,
     DocumentDamaged,
     DocumentIncomplete,
     DocumentInfo,
@@ -22,34 +26,44 @@ from storekit.qdb.documents import (
     as_key,
     check_in_flight,
     check_slice_size,
+    digest_of,
     draft_alias,
+    list_alias,
+    load_digests,
     manifest_alias,
     slice_alias,
 )
-from storekit.qdb.engine import Kind, Operation, Session
-from storekit.qdb.errors import AliasNotFound, ErrorCode, error_for
+from storekit.qdb.engine import NEVER, Session
+from storekit.qdb.errors import (
+    AliasNotFound,
+    ErrorCode,
+    QuasardbException,
+    UnmatchedContent,
+    error_for,
+)
 from storekit.qdb.values import Expiry, to_milliseconds
 
 __all__ = ["Documents"]
 
-_AT_ONCE = 256  # slices to remove in one batch
-_ALL = 2**31 - 1
+_DIGEST = 32  # bytes of a digest in the list of slices
+_SHARE = 32  # of the content, so much may be written again as lists of slices
 
 
 def _ignore(done: int, total: int | None) -> None:
     """Stand in for a callback that nobody gave."""
 
 
-class Documents(Conversion):
+class Documents(Drafts):
     """Files that are stored in slices, checked by their digests.
 
     Slices travel `in_flight` at a time, while as many more are read or written: about twice
-    that many times the size of a slice is in memory.
+    that many times the size of a slice is in memory. To iteration and prefixes, slices and
+    what belongs to them are entries like others.
     """
 
     def upload(
         self,
-        file: "str | os.PathLike[str] | BinaryIO | Pieces",
+        file: "str | os.PathLike[str] | BinaryIO | File | Pieces",
         key: uuid.UUID | str | None = None,
         *,
         slice_size: int = SLICE_SIZE,
@@ -61,85 +75,123 @@ class Documents(Conversion):
         """Store a document and return its key.
 
         Until the last slice is there, a download of the key raises `DocumentIncomplete`. An
-        upload that was cancelled or has failed can be resumed, if it was given a key.
+        upload that was cancelled or has failed can be resumed, if it was given a key. After
+        cancelling, a thread may go on reading a file for as long as one slice takes.
+
+        One upload or removal at a time holds a document. Only the one that holds it makes it
+        whole: the manifest is written in one transaction with the draft that says so. Slices
+        are in no transaction: whoever is taken over finds out before its next `in_flight`
+        slices, and those on their way may still arrive. If they replace slices of other
+        content, a download raises `DocumentDamaged`.
 
         Args:
             file: A path, an open binary file, or an iterable of pieces.
             key: A new one by default. A document that has it already is replaced.
             slice_size: Bytes of a slice. To resume, it must be what it was.
             in_flight: How many slices are on their way at the same time.
-            resume: Leave out slices that an earlier upload to this key has stored. The
-                file is read, and compared, from its start all the same.
+            resume: Take over from an earlier upload to this key that was broken off, or is
+                still under way and fails then; and leave out slices that it has noted as
+                stored, of those that have 2 KiB or more. The file is read, and compared,
+                from its start all the same.
             expiry_time: When the document expires; None for never.
             progress: Called with the bytes that are stored, and of how many, None if
                 that is not known.
 
         Raises:
+            DocumentConflict: An upload or removal of the document is under way or was broken
+                off, and this is not to resume; or another one took over.
             TypeError, ValueError: A wrong argument; nothing is stored.
             OSError: The file can't be read.
 
         """
         key = uuid.uuid4() if key is None else as_key(key)
         size, count = check_slice_size(slice_size), check_in_flight(in_flight)
-        expiry = to_milliseconds(expiry_time, self._clock())
+        claim = Claim("upload", key, to_milliseconds(expiry_time, self._clock()))
+        claim.draft = replace(claim.draft, slice_size=size)
         source = Source(file)
         try:
-            self._upload(source, key, size, count, resume, expiry, progress or _ignore)
+            self._upload(claim, source, count, resume, progress or _ignore)
+        except DocumentConflict:
+            if claim.taken:
+                self._sweep(key)
+            raise
         finally:
             shielded(source.close)
         return key
 
     def _upload(
-        self,
-        source: Source,
-        key: uuid.UUID,
-        slice_size: int,
-        count: int,
-        resume: bool,
-        expiry: int,
-        progress: Progress,
+        self, claim: Claim, source: Source, count: int, resume: bool, progress: Progress
     ) -> None:
+        key, size = claim.key, claim.draft.slice_size
         total = source.size()
-        draft = self._draft(key, slice_size) if resume else Manifest(slice_size, 0, ())
-        stored = self._stored_slices(key, draft)
+        window = source.window(0, size, count)
+        self._take(claim, take_over=resume)
+        known = self._known_slices(claim) if resume else {}
+        self._discard_manifest(claim)
         digests: list[str] = []
-        done = 0
-        self._store(draft_alias(key), draft.dump(), expiry)
-        self._discard([manifest_alias(key)])
-        window = self._read_window(source, 0, slice_size, count)
+        done = unlisted = 0
         while window:
+            self._check(claim)
             following: list[Slice] = []
 
             def read_on(number: int, following: list[Slice] = following) -> None:
-                following += self._read_window(source, number, slice_size, count)
+                following += source.window(number, size, count)
 
-            new = [each for each in window if stored.get(each.number) != each.digest]
-            if any(each.number in stored for each in new):
+            if any(known.get(each.number, each.digest) != each.digest for each in window):
                 # Before other content comes in its place, nothing must vouch for it any more.
-                stored = {}
-                self._store_draft(key, slice_size, done, digests, expiry)
+                known, claim.listed = {}, None
+                self._store_list(claim, digests)
             puts: list[Callable[[], None]] = [
-                partial(self._store, slice_alias(key, each.number), each.content, expiry)
-                for each in new
+                partial(
+                    self._keep if each.number in known else self._store,
+                    claim,
+                    slice_alias(key, each.number),
+                    each.content,
+                )
+                for each in window
             ]
             puts.append(partial(read_on, window[-1].number + 1))
             run_all(puts)
             digests += [each.digest for each in window]
-            done += sum(len(each.content) for each in window)
+            taken = sum(len(each.content) for each in window)
+            done, unlisted = done + taken, unlisted + taken
             progress(done, total)
             window = following
-            if window and len(digests) > len(stored):
-                self._store_draft(key, slice_size, done, digests, expiry)
-        left = [n for n in self._slices_there(key) if n >= len(digests)]
-        self._discard([slice_alias(key, number) for number in left])
-        manifest = Manifest(slice_size, done, tuple(digests))
-        self._store(manifest_alias(key), manifest.dump(), expiry)
-        self._discard([draft_alias(key)])
+            due = unlisted >= _SHARE * _DIGEST * len(digests)
+            if window and due and len(digests) > len(known):
+                self._store_list(claim, digests)
+                unlisted = 0
+        left = [n for n in self._slices_there(claim.operation, key) if n >= len(digests)]
+        self._clear(claim, [slice_alias(key, number) for number in left])
+        manifest = Manifest(size, done, tuple(digests), claim.draft.upload)
+        self._store_manifest(claim, manifest)
+
+    def _known_slices(self, claim: Claim) -> dict[int, str]:
+        """Return the digests of slices that an earlier upload has stored, by number."""
+        key, found = claim.key, self._find(claim.operation, manifest_alias(claim.key))
+        if found is not None:
+            # Slices change only after the manifest is gone.
+            with suppress(DocumentDamaged):
+                manifest = Manifest.load(found, key)
+                if manifest.slice_size == claim.draft.slice_size:
+                    self._store_list(claim, list(manifest.digests))
+                    return dict(enumerate(manifest.digests))
+        found = self._find(claim.operation, list_alias(key))
+        if found is None or digest_of(found) not in claim.draft.lists:
+            return {}
+        claim.listed = digest_of(found)
+        return dict(enumerate(load_digests(found)))
+
+    def _sweep(self, key: uuid.UUID) -> None:
+        """Remove slices that came after the document was removed: they'd look like one."""
+        with suppress(AliasNotFound, DocumentConflict, DocumentIncomplete, DocumentDamaged):
+            if self._manifest("upload", key) is None:
+                self._remove("upload", key, take_over=False)
 
     def download(
         self,
         key: uuid.UUID | str,
-        file: "str | os.PathLike[str] | BinaryIO",
+        file: "str | os.PathLike[str] | BinaryIO | File",
         *,
         in_flight: int = 2,
         resume: bool = False,
@@ -148,36 +200,38 @@ class Documents(Conversion):
         """Write a document to a file, each slice checked before, and return what it is.
 
         A file that is named by its path comes into being at the end, whole and durable;
-        what is there before that has ".part" after its name. Documents in the slices of the
-        1.x client's documentation have nothing to be checked by, and end with the first
-        slice that is missing.
+        what is there before that has a name that ends in ".part". To an open file slices are
+        written as they come; after cancelling, a thread may go on writing the last of them.
+        Documents in the slices of the 1.x client's documentation have nothing to be checked
+        by, and end with the first slice that is missing.
 
         Args:
             key: What `upload` returned.
             file: A path, or a file that is open for writing bytes.
             in_flight: How many slices are on their way at the same time.
-            resume: Go on with a ".part" file, as far as its content is right.
+            resume: Keep what there is if this breaks off, in a file with ".part" after its
+                name, and go on with such a file as far as its content is right. One
+                download at a time can do so.
             progress: Called with the bytes that are written, and of how many, None if
                 that is not known.
 
         Raises:
-            AliasNotFound: There is no such document.
-            DocumentIncomplete: An upload or removal has begun and has not ended.
+            AliasNotFound: There is no such document, or none any more.
+            DocumentIncomplete: An upload or removal has begun and has not ended, or has
+                replaced the document meanwhile.
             DocumentDamaged: A slice is missing or not what was uploaded.
-            OSError: The file can't be written.
+            OSError: The file can't be written, or another download is writing it.
 
         """
         key = as_key(key)
         count = check_in_flight(in_flight)
-        target = Target(file)
-        manifest = self._manifest(key)
+        target = Target(file, keep=resume)
         try:
+            target.check()
+            manifest = self._manifest("download", key)
             if manifest is None:
                 return self._download_unchecked(key, target, count, progress or _ignore)
-            first = 0
-            if resume and target.part is not None and call_blocking(target.part.exists):
-                first = call_blocking(manifest.sound_slices, target.part)
-            self._download(key, target, manifest, first, count, progress or _ignore)
+            self._download(key, target, manifest, count, progress or _ignore)
             return manifest.info(key)
         finally:
             shielded(target.close)
@@ -187,15 +241,13 @@ class Documents(Conversion):
         key: uuid.UUID,
         target: Target,
         manifest: Manifest,
-        first: int,
         count: int,
         progress: Progress,
     ) -> None:
         last = len(manifest.digests)
-        done = min(first * manifest.slice_size, manifest.size)
-        target.open(done)
+        number = target.open(manifest)
+        done = min(number * manifest.slice_size, manifest.size)
         window: dict[int, bytes | memoryview] = {}
-        number = first
         while number < last or window:
             contents = [window[each] for each in sorted(window)]
             window = {}
@@ -208,7 +260,7 @@ class Documents(Conversion):
             if contents:
                 done += sum(len(content) for content in contents)
                 progress(done, manifest.size)
-        target.finish()
+        target.finish(manifest)
 
     def _fetch_checked(
         self,
@@ -219,20 +271,36 @@ class Documents(Conversion):
     ) -> None:
         try:
             content = self._get("download", slice_alias(key, number))
-        except AliasNotFound as missing:
-            self._manifest(key)  # unless it is gone as a whole
+            call_blocking(manifest.check, number, content, key)
+        except (AliasNotFound, DocumentDamaged) as error:
+            self._raise_if_changed(key, manifest, error)
+            if isinstance(error, DocumentDamaged):
+                raise
             raise DocumentDamaged(
                 f"slice {number} of document {key} is missing; upload it again"
-            ) from missing
-        call_blocking(manifest.check, number, content, key)
+            ) from error
         into[number] = content
+
+    def _raise_if_changed(
+        self, key: uuid.UUID, manifest: Manifest | None, cause: Exception | None
+    ) -> None:
+        """Raise what became of a document while it was read, if it is not what it was."""
+        now = self._manifest("download", key)
+        if now == manifest:
+            return
+        if now is None:
+            detail = "The document was removed, or has expired, during the download."
+            raise self._absent("download", key, detail) from cause
+        raise DocumentIncomplete(
+            f"document {key} was replaced during the download; download it again"
+        ) from cause
 
     def _download_unchecked(
         self, key: uuid.UUID, target: Target, count: int, progress: Progress
     ) -> DocumentInfo:
         content: bytes | memoryview = self._get("download", slice_alias(key, 0))
         number = done = 0
-        target.open(0)
+        target.open(None)
         ended = False
         window = {0: content}
         while window:
@@ -251,7 +319,9 @@ class Documents(Conversion):
             if gap is not None:
                 ended = True
                 window = {each: window[each] for each in window if each < gap}
-        target.finish()
+        self._raise_if_changed(key, None, None)
+        self._size_of_slice("download", key, 0)  # unless it was removed meanwhile
+        target.finish(None)
         return DocumentInfo(key, done, number, None)
 
     def _fetch_if_there(
@@ -266,112 +336,62 @@ class Documents(Conversion):
         """Return what is known about a document without reading it.
 
         Of one without a manifest, slices are counted and their sizes added up. Raises
-        `AliasNotFound` and `DocumentIncomplete`.
+        `AliasNotFound`, `DocumentIncomplete`, and `DocumentDamaged` for a manifest that
+        can't be read.
         """
         key = as_key(key)
-        manifest = self._manifest(key)
+        manifest = self._manifest("document_info", key)
         if manifest is not None:
             return manifest.info(key)
-        there = set(self._slices_there(key))
+        there = set(self._slices_there("document_info", key))
         size = number = 0
         while number in there or not number:
-            alias = slice_alias(key, number)
-            known = self._call("document_info", alias, partial(_size_of, alias=alias), reads=True)
-            size += known
+            size += self._size_of_slice("document_info", key, number)
             number += 1
         return DocumentInfo(key, size, number, None)
 
+    def _size_of_slice(self, operation: str, key: uuid.UUID, number: int) -> int:
+        alias = slice_alias(key, number)
+        return self._call(operation, alias, partial(_size_of, alias=alias), reads=True)
+
     def remove_document(self, key: uuid.UUID | str) -> None:
-        """Remove a document, whole or not, with all its slices. Raises `AliasNotFound`."""
-        key = as_key(key)
-        there = self._slices_there(key)
+        """Remove a document, whole or not, with all its slices.
+
+        It takes over from an upload that is under way, which fails then; see `upload` for
+        what may still arrive. A removal that was broken off can be repeated.
+
+        Raises:
+            AliasNotFound: There is no such document.
+            DocumentConflict: Another upload or removal took over.
+
+        """
+        self._remove("remove_document", as_key(key), take_over=True)
+
+    def _remove(self, operation: str, key: uuid.UUID, *, take_over: bool) -> None:
+        there = self._slices_there(operation, key)
         if not there:
-            self._get_any(key)
-        self._store(draft_alias(key), Manifest(1, 0, ()).dump(), 0)
-        self._discard([manifest_alias(key)])
-        self._discard([slice_alias(key, number) for number in there])
-        self._discard([draft_alias(key)])
-
-    # Parts of documents
-
-    def _get_any(self, key: uuid.UUID) -> None:
-        """Raise `AliasNotFound` if there is neither a manifest nor a draft."""
+            found = [
+                self._find(operation, alias) for alias in (draft_alias(key), manifest_alias(key))
+            ]
+            if not any(found):
+                raise self._absent(operation, key, None)
+        claim = Claim(operation, key, NEVER)
+        self._take(claim, take_over=take_over)
+        self._discard_manifest(claim)
+        while there:
+            self._clear(claim, [slice_alias(key, number) for number in there])
+            there = self._slices_there(operation, key)
+        self._clear(claim, [list_alias(key)])
         try:
-            self._get("remove_document", draft_alias(key))
-        except AliasNotFound:
-            self._get("remove_document", manifest_alias(key))
+            self._let_go(claim)
+        except UnmatchedContent:
+            self._check(claim)
+            raise
 
-    def _manifest(self, key: uuid.UUID) -> Manifest | None:
-        """Return the manifest; None if there is none, as there is no draft."""
-        try:
-            return Manifest.load(bytes(self._get("download", manifest_alias(key))), key)
-        except AliasNotFound:
-            pass
-        try:
-            self._get("download", draft_alias(key))
-        except AliasNotFound:
-            return None
-        raise DocumentIncomplete(
-            f"document {key} is not whole: an upload or removal of it is under way, or was "
-            "broken off; resume that, or wait for it"
+    def _absent(self, operation: str, key: uuid.UUID, detail: str | None) -> QuasardbException:
+        return error_for(
+            ErrorCode.ALIAS_NOT_FOUND, detail, operation=operation, alias=key.hex, node=self._place
         )
-
-    def _draft(self, key: uuid.UUID, slice_size: int) -> Manifest:
-        """Return what vouches for the slices that an earlier upload has left."""
-        for alias in (draft_alias(key), manifest_alias(key)):
-            try:
-                manifest = Manifest.load(bytes(self._get("upload", alias)), key)
-            except (AliasNotFound, DocumentDamaged):
-                continue
-            if manifest.slice_size == slice_size:
-                return manifest
-        return Manifest(slice_size, 0, ())
-
-    def _stored_slices(self, key: uuid.UUID, draft: Manifest) -> dict[int, str]:
-        """Return the digests of the slices that are there, by number."""
-        there = set(self._slices_there(key)) if draft.digests else set()
-        return {number: each for number, each in enumerate(draft.digests) if number in there}
-
-    def _slices_there(self, key: uuid.UUID) -> list[int]:
-        found = self._call(
-            "upload", key.hex, lambda session: session.prefix_get(key.hex, _ALL), reads=True
-        )
-        numbers = [alias.removeprefix(key.hex) for alias in found]
-        return sorted(int(n) for n in numbers if n.isascii() and n.isdecimal() and str(int(n)) == n)
-
-    def _read_window(self, source: Source, number: int, size: int, count: int) -> list[Slice]:
-        window: list[Slice] = []
-        for each in range(number, number + count):
-            content = source.take(each, size)
-            if content is None:
-                break
-            window.append(content)
-        return window
-
-    def _store(self, alias: str, content: bytes | memoryview, expiry: int) -> None:
-        # As safe to repeat as a read: whoever does it, the same content is there in the end.
-        self._call(
-            "upload", alias, lambda session: session.blob_update(alias, content, expiry), reads=True
-        )
-
-    def _store_draft(
-        self, key: uuid.UUID, slice_size: int, size: int, digests: list[str], expiry: int
-    ) -> None:
-        draft = Manifest(slice_size, size, tuple(digests))
-        self._store(draft_alias(key), draft.dump(), expiry)
-
-    def _discard(self, aliases: list[str]) -> None:
-        """Remove entries, those that are there."""
-        for start in range(0, len(aliases), _AT_ONCE):
-            part = aliases[start : start + _AT_ONCE]
-            self._call("remove_document", None, partial(_remove, aliases=part), reads=True)
-
-
-def _remove(session: Session, aliases: list[str]) -> None:
-    outcomes = session.run_batch([Operation(Kind.BLOB_REMOVE, alias) for alias in aliases])
-    for alias, outcome in zip(aliases, outcomes, strict=True):
-        if not outcome.ok and outcome.error != ErrorCode.ALIAS_NOT_FOUND:
-            raise error_for(outcome.error, alias=alias)
 
 
 def _size_of(session: Session, alias: str) -> int:

@@ -1,0 +1,418 @@
+# Generated from tests/_async/test_qdb_documents_changing.py by tools/generate_sync.py; do not edit.
+
+"""Documents that several change, read and break off at the same time."""
+
+import io
+import itertools
+import uuid
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from storekit import qdb
+from storekit.options import RetryPolicy
+from storekit.qdb import (
+    DocumentConflict,
+    DocumentDamaged,
+    DocumentIncomplete,
+    RawClient,
+)
+from storekit.qdb.errors import ErrorCode, error_for
+from tests.support.qdb_spy import spy_on
+
+KEY = uuid.UUID(int=7)
+SLICE = 4096
+OURS, THEIRS = b"o" * (6 * SLICE), b"o" * (3 * SLICE) + b"t" * (2 * SLICE + 1)
+SOON = timedelta(seconds=60)
+
+
+class Broken(Exception):
+    pass
+
+
+class BreaksOff(io.BytesIO):
+    """A file that fails at an offset."""
+
+    def __init__(self, content, offset):
+        super().__init__(content)
+        self.offset = offset
+
+    def read(self, size=-1):
+        if self.tell() >= self.offset:
+            raise Broken
+        return super().read(size)
+
+
+def uploaded(client, content, **options):
+    return client.upload(io.BytesIO(content), KEY, slice_size=SLICE, **options)
+
+
+def break_off(client, content=OURS, slices=4, **options):
+    with pytest.raises(Broken):
+        client.upload(
+            BreaksOff(content, slices * SLICE), KEY, slice_size=SLICE, in_flight=1, **options
+        )
+
+
+def downloaded(client):
+    copy = io.BytesIO()
+    client.download(KEY, copy)
+    return copy.getvalue()
+
+
+def interrupted(meanwhile, content=OURS):
+    """Content in slices; between the third and the fourth, something else is done."""
+
+    def pieces():
+        for number, start in enumerate(range(0, len(content), SLICE)):
+            if number == 3:
+                meanwhile()
+            yield content[start : start + SLICE]
+
+    return pieces()
+
+
+def aliases_of(client):
+    return [alias.removeprefix(KEY.hex) for alias in client.prefix_get(KEY.hex)]
+
+
+def test_second_upload_of_a_key_is_refused_while_the_first_is_under_way(store):
+    with RawClient(store.place) as client:
+
+        def upload_too():
+            with pytest.raises(DocumentConflict, match=r"resume=True.*remove the document"):
+                uploaded(client, THEIRS)
+
+        client.upload(interrupted(upload_too), KEY, slice_size=SLICE, in_flight=1)
+        assert downloaded(client) == OURS
+
+
+def test_upload_that_was_taken_over_fails_and_leaves_the_other_ones_document_whole(store):
+    with RawClient(store.place) as client:
+
+        def take_over():
+            uploaded(client, THEIRS, resume=True)
+
+        with closing(interrupted(take_over)) as pieces:
+            with pytest.raises(DocumentConflict, match="took over"):
+                client.upload(pieces, KEY, slice_size=SLICE, in_flight=1)
+        assert downloaded(client) == THEIRS
+        uploaded(client, OURS)
+        assert downloaded(client) == OURS
+
+
+def test_upload_whose_document_is_removed_meanwhile_fails_and_leaves_nothing(store):
+    with RawClient(store.place) as client:
+
+        def remove():
+            client.remove_document(KEY)
+
+        with closing(interrupted(remove)) as pieces:
+            with pytest.raises(DocumentConflict, match="took over"):
+                client.upload(pieces, KEY, slice_size=SLICE, in_flight=1)
+        assert client.prefix_get(KEY.hex) == []
+
+
+def test_upload_that_lost_its_document_before_the_end_does_not_make_it_whole(store):
+    spy = spy_on(store)
+    with RawClient(store.place, engine=spy) as client:
+
+        def take_over(call):
+            if call.name == "run_transaction":
+                spy.before = lambda call: None
+                source, options = BreaksOff(THEIRS, 4 * SLICE), {"slice_size": SLICE}
+                with qdb.RawClient(store.place) as other, pytest.raises(Broken):
+                    other.upload(source, KEY, in_flight=1, resume=True, **options)
+
+        spy.before = take_over
+        with pytest.raises(DocumentConflict):
+            uploaded(client, OURS)
+        with pytest.raises(DocumentIncomplete):
+            downloaded(client)
+        assert ".json" not in aliases_of(client)
+
+
+def test_wrong_source_or_one_that_fails_at_once_takes_no_document(store):
+    with RawClient(store.place) as client:
+        uploaded(client, OURS)
+        for source in (io.StringIO("text"), BreaksOff(b"", 0), [1]):
+            with pytest.raises((TypeError, Broken)):
+                client.upload(source, KEY, slice_size=SLICE)
+        assert downloaded(client) == OURS
+
+
+def test_upload_that_was_broken_off_is_resumed_or_removed_before_another(store):
+    with RawClient(store.place) as client:
+        break_off(client)
+        with pytest.raises(DocumentConflict):
+            uploaded(client, THEIRS)
+        client.remove_document(KEY)
+        assert aliases_of(client) == []
+        uploaded(client, THEIRS)
+        assert downloaded(client) == THEIRS
+
+
+def test_resumed_upload_stores_only_what_is_not_there(store):
+    spy = spy_on(store)
+    with RawClient(store.place, engine=spy) as client:
+        break_off(client)
+        spy.calls.clear()
+        uploaded(client, OURS, resume=True)
+        numbers = {alias.removeprefix(KEY.hex) for alias, _ in spy.written()}
+        assert "0" not in numbers
+        assert {"4", "5"} <= numbers
+        assert downloaded(client) == OURS
+        assert aliases_of(client) == [".json", *"012345"]
+
+
+def test_whole_document_is_uploaded_again_by_what_differs(store):
+    spy = spy_on(store)
+    with RawClient(store.place, engine=spy) as client:
+        uploaded(client, OURS)
+        spy.calls.clear()
+        uploaded(client, OURS[:-1] + b"x", resume=True, in_flight=1)
+        numbers = {alias.removeprefix(KEY.hex) for alias, _ in spy.written()}
+        assert {number for number in numbers if number.isdecimal()} == {"5"}
+        assert downloaded(client) == OURS[:-1] + b"x"
+
+
+def test_list_that_the_draft_does_not_vouch_for_is_not_trusted(store):
+    with RawClient(store.place) as client:
+        break_off(client)
+        client.update(KEY.hex + "0", b"x" * SLICE)
+        listed = client.get(KEY.hex + ".sha256")
+        client.update(KEY.hex + ".sha256", listed[:32])
+        uploaded(client, OURS, resume=True)
+        assert downloaded(client) == OURS
+
+
+@pytest.mark.parametrize("draft", [b"", b"[1]", b"[" * 100_000, b'{"version":1,"slice_size":10}'])
+def test_draft_that_cant_be_read_is_taken_over(store, draft):
+    with RawClient(store.place) as client:
+        client.put(KEY.hex + ".part", draft)
+        with pytest.raises(DocumentConflict):
+            uploaded(client, OURS)
+        uploaded(client, OURS, resume=True)
+        assert downloaded(client) == OURS
+
+
+def test_draft_that_stayed_behind_a_whole_document_is_in_nobodys_way(store):
+    spy = spy_on(store)
+    with RawClient(store.place, engine=spy) as client:
+
+        def fail(call):
+            if call.name == "blob_remove_if":
+                spy.before = lambda call: None
+                raise Broken
+
+        spy.before = fail
+        with pytest.raises(Broken):
+            uploaded(client, OURS)
+        assert downloaded(client) == OURS
+        uploaded(client, THEIRS)
+        assert downloaded(client) == THEIRS
+        assert aliases_of(client) == [".json", *"012345"]
+
+
+def test_calls_whose_answer_got_lost_are_repeated_without_harm(store):
+    policy = RetryPolicy(attempts=2, initial_backoff=0, max_backoff=0, budget=1000)
+    with RawClient(store.place) as keeps_the_store:
+        for number in itertools.count():
+            spy = spy_on(store)
+            made = []
+
+            def lose_answer(call, made=made, number=number):
+                made.append(call)
+                if len(made) == number + 1:
+                    raise error_for(ErrorCode.CONNECTION_RESET)
+
+            with RawClient(store.place, engine=spy, retry=policy) as client:
+                spy.after = lose_answer
+                uploaded(client, OURS, in_flight=1)
+                client.remove_document(KEY)
+                spy.after = lambda call: None
+                assert aliases_of(keeps_the_store) == []
+            if len(made) <= number:
+                break
+        assert number > 20
+
+
+def test_resumed_upload_gives_its_time_of_expiry_to_all_slices(timed_store):
+    clock = timed_store.clock
+    with RawClient(timed_store.place, **timed_store.options) as client:
+        for expiry in (SOON, None):
+            break_off(client, expiry_time=SOON)
+            clock.sleep(30_000)
+            uploaded(client, OURS, resume=True, expiry_time=expiry)
+            clock.sleep(40_000)
+            assert downloaded(client) == OURS
+            client.remove_document(KEY)
+
+
+def test_slices_that_are_gone_are_stored_again(store):
+    with RawClient(store.place) as client:
+        break_off(client)
+        client.remove(KEY.hex + "1")
+        uploaded(client, OURS, resume=True)
+        assert downloaded(client) == OURS
+
+
+@pytest.mark.parametrize("size", [64, 2048, 4096])
+def test_drafts_are_a_small_part_of_what_is_written(store, size):
+    spy = spy_on(store)
+    content = b"x" * (size * 400)
+    with RawClient(store.place, engine=spy) as client:
+        client.upload(io.BytesIO(content), KEY, slice_size=size)
+        written = [
+            len(content) for alias, content in spy.written() if alias.endswith((".part", ".sha256"))
+        ]
+        assert sum(written) < 2000 + 0.05 * len(content)
+
+
+def test_drafts_of_large_slices_miss_little(store):
+    spy = spy_on(store)
+    with RawClient(store.place, engine=spy) as client:
+        content, size = b"x" * 6_400_000, 64_000
+        with pytest.raises(Broken):
+            client.upload(BreaksOff(content, 95 * size), KEY, slice_size=size)
+        spy.calls.clear()
+        client.upload(io.BytesIO(content), KEY, slice_size=size, resume=True)
+        again = [alias for alias, content in spy.written() if len(content) == size]
+        assert len(again) <= 12
+
+
+# Downloads
+
+
+def at_slice(spy, number, change):
+    """Have something done before a slice is read."""
+
+    def before(call):
+        asked = {alias for argument in call.arguments for alias in _aliases(argument)}
+        if KEY.hex + str(number) in asked:
+            spy.before = lambda call: None
+            change()
+
+    spy.before = before
+
+
+def _aliases(argument):
+    if isinstance(argument, str):
+        return [argument]
+    if isinstance(argument, list | tuple):
+        return [each if isinstance(each, str) else each.alias for each in argument]
+    return []
+
+
+def test_download_of_what_is_removed_meanwhile_finds_no_document(store):
+    spy = spy_on(store)
+    with RawClient(store.place, engine=spy) as client:
+        uploaded(client, OURS)
+
+        def remove():
+            with qdb.RawClient(store.place) as other:
+                other.remove_document(KEY)
+
+        at_slice(spy, 4, remove)
+        with pytest.raises(qdb.AliasNotFound, match=r"^download .* during the download"):
+            downloaded(client)
+
+
+def test_download_of_what_expires_meanwhile_finds_no_document(timed_store):
+    spy = spy_on(timed_store)
+    options = {**timed_store.options, "engine": spy}
+    with RawClient(timed_store.place, **options) as client:
+        uploaded(client, OURS, expiry_time=SOON)
+        at_slice(spy, 4, lambda: timed_store.clock.sleep(61_000))
+        with pytest.raises(qdb.AliasNotFound, match="during the download"):
+            downloaded(client)
+
+
+@pytest.mark.parametrize("content", [THEIRS, THEIRS[: 2 * SLICE]])
+def test_download_of_what_is_replaced_meanwhile_is_to_be_repeated(store, content):
+    spy = spy_on(store)
+    with RawClient(store.place, engine=spy) as client:
+        uploaded(client, OURS)
+
+        def replace():
+            with qdb.RawClient(store.place) as other:
+                other.upload(io.BytesIO(content), KEY, slice_size=SLICE)
+
+        at_slice(spy, 4, replace)
+        with pytest.raises(DocumentIncomplete, match="download it again"):
+            downloaded(client)
+        assert downloaded(client) == content
+
+
+def test_download_of_what_is_being_replaced_is_told_so(store):
+    spy = spy_on(store)
+    with RawClient(store.place, engine=spy) as client:
+        uploaded(client, OURS)
+
+        def begin():
+            with qdb.RawClient(store.place) as other, pytest.raises(Broken):
+                other.upload(BreaksOff(b"n" * len(OURS), 5 * SLICE), KEY, slice_size=SLICE)
+
+        at_slice(spy, 3, begin)
+        with pytest.raises(DocumentIncomplete, match="under way"):
+            downloaded(client)
+
+
+def test_download_without_a_manifest_notices_removal_and_upload(store):
+    spy = spy_on(store)
+    with RawClient(store.place, engine=spy) as client:
+
+        def remove():
+            with qdb.RawClient(store.place) as other:
+                other.remove_document(KEY)
+
+        def replace():
+            with qdb.RawClient(store.place) as other:
+                other.upload(io.BytesIO(THEIRS), KEY, slice_size=SLICE)
+
+        for change, error in ((remove, qdb.AliasNotFound), (replace, DocumentIncomplete)):
+            for number in range(6):
+                client.update(KEY.hex + str(number), b"seed")
+            at_slice(spy, 3, change)
+            with pytest.raises(error):
+                downloaded(client)
+
+
+def test_damage_is_damage_if_nobody_changed_the_document(store):
+    with RawClient(store.place) as client:
+        uploaded(client, OURS)
+        client.update(KEY.hex + "2", b"x" * SLICE)
+        with pytest.raises(DocumentDamaged, match=r"slice 2 .* upload it again"):
+            downloaded(client)
+
+
+class Watching:
+    """Notes the operations that it is told of."""
+
+    def __init__(self):
+        self.operations = set()
+
+    def start(self, *arguments, **options):
+        self.operations.add(arguments[0].operation)
+
+    def retry(self, *arguments, **options):
+        pass
+
+    def end(self, *arguments, **options):
+        pass
+
+
+def test_errors_and_observers_name_the_method_that_was_called(store):
+    watching = Watching()
+    with RawClient(store.place, observers=[watching]) as client:
+        uploaded(client, OURS)
+        assert watching.operations == {"upload"}
+        for method in ("document_info", "remove_document"):
+            watching.operations.clear()
+            getattr(client, method)(KEY)
+            assert watching.operations == {method}
+            with pytest.raises(qdb.AliasNotFound, match=f"^{method} "):
+                getattr(client, method)(uuid.UUID(int=8))
+        with pytest.raises(qdb.AliasNotFound, match=r"^download "):
+            downloaded(client)
