@@ -45,7 +45,7 @@ def test_calls_are_client_spans_below_the_current_one(spans, tracer):
         "server.address": "embedded:",
     }
     assert get.status.status_code is StatusCode.ERROR
-    assert get.attributes["error.type"] == "AliasNotFound"
+    assert get.attributes["error.type"] == get.status.description == "AliasNotFound"
 
 
 def test_attempts_that_failed_are_events(spans, tracer):
@@ -59,3 +59,13 @@ def test_attempts_that_failed_are_events(spans, tracer):
     assert [event.name for event in span.events] == ["retry"]
     assert span.attributes["storekit.attempts"] == 2
     assert span.attributes["storekit.key"] == "a"
+
+
+@pytest.mark.parametrize("keys", [False, True])
+def test_keys_are_in_a_span_only_where_that_is_asked_for(spans, tracer, keys):
+    observer = OpenTelemetryObserver(tracer, keys=keys)
+    with RawClient("embedded:", observers=[observer]) as client, pytest.raises(qdb.AliasNotFound):
+        client.get("patient:alice")
+    (span,) = spans.get_finished_spans()
+    assert ("patient:alice" in span.to_json()) == keys
+    assert ("patient:alice" in span.status.description) == keys

@@ -3,9 +3,10 @@ import logging
 import pytest
 
 from storekit import qdb
+from storekit.errors import ClientClosed
 from storekit.observers import CallStarted, LoggingObserver
 from storekit.options import RetryPolicy
-from storekit.qdb import AsyncRawClient
+from storekit.qdb import AsyncRawClient, AsyncRawForwardIterator
 from tests.support.qdb_faults import FaultyEngine
 
 PLACE = "embedded:"
@@ -97,3 +98,37 @@ async def test_log_has_calls_and_no_contents(caplog):
 async def test_what_is_no_observer_is_refused(observers):
     with pytest.raises(TypeError, match="start, retry and end"):
         AsyncRawClient(PLACE, observers=observers)
+
+
+async def test_observers_are_told_of_connecting():
+    seen = Recorder()
+    engine = FaultyEngine()
+    async with AsyncRawClient(PLACE, engine=engine, observers=[seen]) as client:
+        await client.connect()
+        await client.aclose()
+        with pytest.raises(ClientClosed):
+            await client.connect()
+    assert seen.events == [
+        ("start", "qdb", "connect", PLACE, None),
+        ("end", type(None), 1, PLACE),
+        ("start", "qdb", "connect", PLACE, None),
+        ("end", ClientClosed, 1, PLACE),
+    ]
+
+
+async def test_observers_are_told_of_each_chunk_of_an_iteration():
+    seen = Recorder()
+    engine = FaultyEngine({f"{number}": b"" for number in range(3)})
+    async with AsyncRawClient(PLACE, engine=engine, observers=[seen]) as client:
+        steps = AsyncRawForwardIterator(client, 2)
+        engine.fail_next(qdb.ErrorCode.TRY_AGAIN)
+        with pytest.raises(qdb.QuasardbException):
+            await anext(steps)
+        async for _ in steps:
+            pass
+    start = ("start", "qdb", "iterate", PLACE, None)
+    assert seen.events == [
+        start,
+        ("end", qdb.ConnectionFailed, 1, PLACE),
+        *[start, ("end", type(None), 1, PLACE)] * 2,
+    ]

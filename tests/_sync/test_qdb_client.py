@@ -9,6 +9,8 @@ from storekit import qdb
 from storekit.errors import ClientClosed
 from storekit.options import RetryPolicy
 from storekit.qdb import Client, RawClient
+from storekit.qdb.engine import LONGEST_TIMEOUT
+from storekit.qdb.location import redirected
 from tests.support.qdb_faults import FaultyEngine
 
 UTC = datetime.UTC
@@ -197,6 +199,69 @@ def test_bad_content_and_options_are_refused(store):
         RawClient("embedded:", timeout=0)
     with pytest.raises(TypeError):
         RawClient("embedded:", timeout="1")
+
+
+@pytest.mark.parametrize("name", ["limits", "retry", "options", "library", "engine", "clock"])
+def test_options_of_a_wrong_type_are_refused(name):
+    with pytest.raises(TypeError, match=name):
+        RawClient("embedded:", **{name: 5})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"encryption": True}, {"user": "u", "secret_key": "secret"}, {"cluster_public_key": "secret"}],
+)
+def test_protection_that_an_embedded_store_lacks_is_refused(options):
+    with pytest.raises(ValueError, match=f"no {next(iter(options))}") as caught:
+        RawClient("embedded:", options=qdb.SessionOptions(**options))
+    assert "secret'" not in str(caught.value)
+    with RawClient("embedded:", options=qdb.SessionOptions(encryption=False)):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("timeout", "expected"), [(None, LONGEST_TIMEOUT), (3, 3), (1e9, LONGEST_TIMEOUT)]
+)
+def test_sessions_have_the_timeout_of_the_client(timeout, expected):
+    asked = []
+
+    def engine_for(nodes, options):
+        asked.append(options.timeout)
+        return FaultyEngine()
+
+    with redirected(engine_for):
+        with RawClient("qdb://a", timeout=timeout):
+            pass
+    assert asked == [expected]
+
+
+def test_engines_are_told_how_long_connecting_may_take():
+    asked = []
+
+    class Engine(FaultyEngine):
+        def connect(self, timeout=None):
+            asked.append(timeout)
+            return super().connect(timeout)
+
+    with RawClient("fake", engine=Engine(), connect_timeout=7) as client:
+        client.connect()
+        for _ in client:
+            pass
+    assert asked == [7, 7]
+
+
+def test_a_wrong_expiry_is_refused_by_the_name_of_the_operation(store):
+    with RawClient(store.place) as client:
+        for wrong, error in ((5, qdb.InvalidArgument), ("soon", TypeError)):
+            with pytest.raises(error, match=r"^put: "):
+                client.put("a", b"", wrong)
+            with pytest.raises(error, match=r"^int_put: "):
+                client.int_put("a", 1, wrong)
+            with pytest.raises(error, match=r"^expires_at: "):
+                client.expires_at("a", wrong)
+        with pytest.raises(qdb.InvalidArgument, match=r"^expires_from_now: ") as caught:
+            client.expires_from_now("a", -1)
+        assert str(caught.value).endswith("invalid. The expiry -1 is in the past.")
 
 
 def test_errors_say_what_was_asked_of_whom_and_no_content(store):

@@ -5,9 +5,10 @@ import logging
 import pytest
 
 from storekit import qdb
+from storekit.errors import ClientClosed
 from storekit.observers import CallStarted, LoggingObserver
 from storekit.options import RetryPolicy
-from storekit.qdb import RawClient
+from storekit.qdb import RawClient, RawForwardIterator
 from tests.support.qdb_faults import FaultyEngine
 
 PLACE = "embedded:"
@@ -99,3 +100,37 @@ def test_log_has_calls_and_no_contents(caplog):
 def test_what_is_no_observer_is_refused(observers):
     with pytest.raises(TypeError, match="start, retry and end"):
         RawClient(PLACE, observers=observers)
+
+
+def test_observers_are_told_of_connecting():
+    seen = Recorder()
+    engine = FaultyEngine()
+    with RawClient(PLACE, engine=engine, observers=[seen]) as client:
+        client.connect()
+        client.close()
+        with pytest.raises(ClientClosed):
+            client.connect()
+    assert seen.events == [
+        ("start", "qdb", "connect", PLACE, None),
+        ("end", type(None), 1, PLACE),
+        ("start", "qdb", "connect", PLACE, None),
+        ("end", ClientClosed, 1, PLACE),
+    ]
+
+
+def test_observers_are_told_of_each_chunk_of_an_iteration():
+    seen = Recorder()
+    engine = FaultyEngine({f"{number}": b"" for number in range(3)})
+    with RawClient(PLACE, engine=engine, observers=[seen]) as client:
+        steps = RawForwardIterator(client, 2)
+        engine.fail_next(qdb.ErrorCode.TRY_AGAIN)
+        with pytest.raises(qdb.QuasardbException):
+            next(steps)
+        for _ in steps:
+            pass
+    start = ("start", "qdb", "iterate", PLACE, None)
+    assert seen.events == [
+        start,
+        ("end", qdb.ConnectionFailed, 1, PLACE),
+        *[start, ("end", type(None), 1, PLACE)] * 2,
+    ]

@@ -19,7 +19,7 @@ from storekit.qdb.capi.handle import Handle
 from storekit.qdb.capi.library import Library, load_library
 from storekit.qdb.capi.options import MAX_PARALLELISM, apply_options
 from storekit.qdb.capi.uri import join_uris
-from storekit.qdb.engine import SessionOptions
+from storekit.qdb.engine import LONGEST_TIMEOUT, SessionOptions
 from storekit.qdb.errors import ErrorCode, QuasardbException
 from tests.qdb.libraries import refusal
 from tools.generate_qdb_bindings import OUTPUT, bindings
@@ -186,7 +186,15 @@ def test_options_of_wrong_type():
 
 
 @pytest.mark.parametrize(
-    ("timeout", "milliseconds"), [(None, 60_000), (0.1, 1000), (1, 1000), (1.2, 2000), (3, 3000)]
+    ("timeout", "milliseconds"),
+    [
+        (None, 60_000),
+        (0.1, 1000),
+        (1, 1000),
+        (1.2, 2000),
+        (3, 3000),
+        (LONGEST_TIMEOUT, 1000 * LONGEST_TIMEOUT),
+    ],
 )
 def test_the_library_always_has_a_timeout_of_whole_seconds(
     vendor: Library, timeout: float | None, milliseconds: int

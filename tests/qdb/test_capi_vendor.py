@@ -73,6 +73,14 @@ def test_deadline_below_a_second(counted: Library, silent_port: int, monkeypatch
     assert counted.lib.count("qdb_close") == 1
 
 
+def test_connect_within_less_than_the_timeout(counted: Library, silent_port: int, monkeypatch):
+    engine = engine_of(counted, silent_port, 1, monkeypatch)
+    with pytest.raises(StoreTimeout, match=r"No connection within 0\.1 s"):
+        engine.connect(0.1)
+    join_connects()
+    assert counted.lib.count("qdb_open") == counted.lib.count("qdb_close") == 1
+
+
 def test_black_hole(counted: Library, black_hole, monkeypatch):
     port, leave = black_hole
     engine = engine_of(counted, port, 0.2, monkeypatch)

@@ -137,7 +137,7 @@ def test_saving_and_loading():
 def test_the_client_throws_if_the_cluster_is_not_available():
     def refuse(nodes, options):
         engine = EmbeddedEngine("embedded:")
-        engine.connect = lambda: (_ for _ in ()).throw(
+        engine.connect = lambda *_: (_ for _ in ()).throw(
             qdb.ConnectionFailed(qdb.ErrorCode.CONNECTION_REFUSED)
         )
         return engine

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from storekit import qdb
 from storekit.qdb.engine import Kind, Outcome
+from storekit.qdb.errors import error_for
 from storekit.qdb.location import open_engine, redirected
 from storekit.qdb.values import (
     from_milliseconds,
@@ -163,3 +164,26 @@ def test_clusters_can_be_redirected():
             qdb.RawClient([node, qdb.RemoteNode("b")]).get("a")
     with redirected(lambda nodes, options: (nodes, options.timeout)):
         assert open_engine(node, qdb.SessionOptions(timeout=3)) == (((node,), 3), "nowhere:1")
+
+
+@pytest.mark.parametrize(
+    "text", ["http://user:secret@a:1", "user:secret@a:1", "qdb://user:secret@a", "a:1,u:secret@b:2"]
+)
+def test_what_may_hold_a_password_is_not_shown(text):
+    for read in (parse_node, parse_nodes, qdb.RemoteNode, qdb.RawClient):
+        with pytest.raises(ValueError) as caught:
+            read(text)
+        assert "secret" not in str(caught.value)
+
+
+def test_an_expiry_that_is_refused_names_the_operation():
+    for wrong, error in ((5, qdb.InvalidArgument), ("soon", TypeError), (2.0**70, ValueError)):
+        with pytest.raises((error, qdb.InvalidArgument), match=r"^put: "):
+            to_milliseconds(wrong, 1e9, "put")
+
+
+def test_a_message_and_what_is_added_to_it_are_sentences():
+    error = error_for(qdb.ErrorCode.SYSTEM_REMOTE, "The disk is gone.")
+    assert str(error) == "A remote system error occurred. The disk is gone."
+    error = error_for(qdb.ErrorCode.ALIAS_NOT_FOUND, "It expired.")
+    assert str(error).endswith("found. It expired.")

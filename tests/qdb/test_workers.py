@@ -7,6 +7,7 @@ import os
 import random
 import threading
 import time
+import weakref
 
 import anyio
 import anyio.to_thread
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from storekit.core.workers._async import Workers
 from storekit.core.workers.calls import CallTimeout
-from storekit.core.workers.ports import Call
+from storekit.core.workers.ports import Call, Port
 from storekit.core.workers.threads import Crew
 from storekit.errors import ClientClosed, OwnerMismatch, PoolFull
 from storekit.options import PoolLimits
@@ -92,6 +93,43 @@ async def test_gets_that_wait_travel_together():
         assert results[f"{n}"] == f"{n}".encode()
     assert results["20"].alias == "20"
     assert results["21"].alias == "21"
+
+
+async def test_views_do_not_travel_together():
+    engine = FaultyEngine({f"{n}": f"{n}".encode() for n in range(4)})
+    views = {}
+
+    async def view(client, alias):
+        views[alias] = bytes(await client.get_view(alias))
+
+    async with client_of(engine, threads=1) as client, anyio.create_task_group() as group:
+        engine.gate.clear()
+        group.start_soon(view, client, "0")
+        await arrival(engine)
+        for alias in ("1", "2", "3"):
+            group.start_soon(view, client, alias)
+        await until(lambda: client.statistics().calls == 4)
+        engine.gate.set()
+    assert (engine.batches, engine.calls) == ([], 4)
+    assert views == engine.entries
+
+
+async def test_a_thread_at_rest_holds_nothing_of_its_last_call():
+    class Content:
+        pass
+
+    def swap(content, _):
+        return Content()
+
+    workers = workers_of(FaultyEngine())
+    content = Content()
+    value = await workers.call(functools.partial(swap, content))
+    seen = [weakref.ref(content), weakref.ref(value)]
+    del content, value
+    with anyio.fail_after(2):
+        while any(each() is not None for each in seen):
+            await anyio.to_thread.run_sync(lambda: None)
+    await workers.aclose()
 
 
 @pytest.mark.parametrize("cause", ["skipped", "failed"])
@@ -172,6 +210,56 @@ async def test_a_deadline_passes_though_the_call_goes_on():
         engine.gate.set()
         await client.put("c", b"")
     assert set(engine.entries) == {"a", "c"}
+
+
+async def test_a_call_that_begins_in_the_moment_of_its_deadline_may_be_done(monkeypatch):
+    fail = Port.fail
+
+    def fail_late(port, call, error):
+        call.take()  # as a thread would, between look and deed
+        fail(port, call, error)
+
+    engine = FaultyEngine()
+    async with client_of(engine, threads=1) as client, anyio.create_task_group() as group:
+        engine.gate.clear()
+        group.start_soon(client.put, "a", b"")
+        await arrival(engine)
+        monkeypatch.setattr(Port, "fail", fail_late)
+        with pytest.raises(StoreTimeout, match="may be done"):
+            await client.with_timeout(0.02).put("b", b"")
+        monkeypatch.undo()
+        engine.gate.set()
+
+
+async def test_a_call_that_begins_as_the_client_closes_is_not_said_to_have_waited(monkeypatch):
+    refuse = Port.refuse
+
+    def refuse_late(port, call, error):
+        call.take()
+        refuse(port, call, error)
+
+    engine = FaultyEngine()
+    workers = workers_of(engine, threads=1, close_timeout=0.02)
+    release = threading.Event()
+    errors = []
+
+    async def call():
+        try:
+            await workers.call(lambda _: release.wait(20))
+        except ClientClosed as error:
+            errors.append(str(error))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(call)
+        await until(lambda: workers.statistics().sessions == 1)
+        group.start_soon(call)
+        await until(lambda: workers.statistics().queued == 1)
+        monkeypatch.setattr(Port, "refuse", refuse_late)
+        await workers.aclose()
+    release.set()
+    assert len(errors) == 2
+    assert all("before the store answered" in error for error in errors)
+    await until(lambda: engine.sessions_open == 0)
 
 
 async def test_a_thread_that_never_comes_back_is_replaced_within_the_limit():

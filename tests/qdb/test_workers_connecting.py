@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import contextmanager
+from time import monotonic
 
 import anyio
 import anyio.to_thread
@@ -140,3 +141,57 @@ async def test_closing_while_a_thread_connects_tells_the_caller():
             await knock(door)
             await workers.aclose()
     assert door.made == []
+
+
+async def test_each_caller_is_told_though_no_thread_is_left_that_could_connect():
+    door = Door()
+    workers = workers_of(door, connect_timeout=0.03, grace=0.01, close_timeout=0.01)
+    with opened_at_last(door), anyio.fail_after(5):
+        for _ in range(6):  # of which two threads take one each, and no more
+            began = monotonic()
+            with pytest.raises(CallTimeout) as caught:
+                await workers.call(list.append, "late")
+            assert not caught.value.started
+            assert monotonic() - began > 0.029  # each has its full time
+            with pytest.raises(CallTimeout) as caught:
+                await workers.call_joint(TOGETHER, "late")
+            assert not caught.value.started
+    assert await workers.call(list.append, "in time") is None
+    await workers.aclose()
+    assert door.made == ["in time"]
+
+
+async def test_callers_in_the_queue_wait_as_long_as_the_one_whose_thread_connects():
+    door = Door()
+    workers = workers_of(door, connect_timeout=0.05, close_timeout=0.01)
+    late = []
+
+    async def call():
+        try:
+            await workers.call(list.append, "late")
+        except CallTimeout as error:
+            late.append(error.started)
+
+    with opened_at_last(door), anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(call)
+    await workers.aclose()
+    assert late == [False] * 5
+
+
+async def test_a_call_behind_one_that_takes_long_is_not_given_up():
+    door = Door()
+    door.gate.set()
+    workers = workers_of(door, connect_timeout=0.01)
+    held = threading.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(workers.call, lambda _: held.wait(20))
+        group.start_soon(workers.call, list.append, "second")
+        await knock(door)
+        await anyio.sleep(0.05)
+        group.start_soon(workers.call, list.append, "third")
+        await anyio.sleep(0.03)
+        held.set()
+    await workers.aclose()
+    assert door.made == ["second", "third"]

@@ -30,7 +30,7 @@ class FaultyEngine:
     def fail_next(self, code, times=1):
         self._failures += [code] * times
 
-    def connect(self):
+    def connect(self, timeout=None):
         if self.refuse_connections:
             raise error_for(ErrorCode.CONNECTION_REFUSED)
         with self._lock:

@@ -24,8 +24,8 @@ class WatchedEngine:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
-    def connect(self) -> WatchedSession:
-        session = WatchedSession(self, self._engine.connect())
+    def connect(self, timeout: float | None = None) -> WatchedSession:
+        session = WatchedSession(self, self._engine.connect(timeout))
         self.count(1)
         return session
 

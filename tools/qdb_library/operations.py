@@ -2,6 +2,8 @@
 
 # ruff: noqa: D103 - the functions are C's, and described there
 
+import sys
+import traceback
 from collections.abc import Sequence
 
 from storekit.qdb.engine import Kind, Operation, Outcome
@@ -31,14 +33,19 @@ def run_batch(pointer: CData, places: CData, count: int) -> int:
     if handle is None:
         return 0
     with handle.lock:
-        outcomes: Sequence[Outcome]
         try:
             outcomes = handle.session.run_batch(_read(places, count))
+            _write(handle, places, outcomes)
             handle.error = 0, ""
         except QuasardbException as exc:
-            outcomes = [Outcome(ErrorCode.SKIPPED)] * count
+            _fail(places, count, ErrorCode.SKIPPED)
             handle.error = exc.error_code, exc.detail or ""
-        _write(handle, places, outcomes)
+            return 0
+        except Exception:  # noqa: BLE001 - it must not get lost on the way through C
+            traceback.print_exc(file=sys.stderr)
+            _fail(places, count, ErrorCode.INTERNAL_LOCAL)
+            handle.error = ErrorCode.INTERNAL_LOCAL, ""
+            return 0
     return sum(outcome.error in _SUCCESSES for outcome in outcomes)
 
 
@@ -88,6 +95,11 @@ def _operation(place: CData) -> Operation:
     return Operation(kind, alias, content=data, comparand=comparand, expiry=expiry, tag=tag)
 
 
+def _fail(places: CData, count: int, code: ErrorCode) -> None:
+    for i in range(count):
+        places[i].error = signed(code)
+
+
 def _write(handle: Handle, places: CData, outcomes: Sequence[Outcome]) -> None:
     for i, outcome in enumerate(outcomes):
         place = places[i]
@@ -95,9 +107,9 @@ def _write(handle: Handle, places: CData, outcomes: Sequence[Outcome]) -> None:
         value = outcome.content
         if value is None:
             continue
-        if isinstance(value, bytes):
+        if isinstance(value, bytes | memoryview):
             # All of them go back by one release, of the operations.
-            pointer = handle.give(value, owner=places) if value else ffi.NULL
+            pointer = handle.give(value, owner=places) if len(value) else ffi.NULL
             if place.type in (Kind.BLOB_GET, Kind.STRING_GET):
                 place.blob_get.content, place.blob_get.content_size = pointer, len(value)
             else:  # the first two fields of what else gives out content

@@ -11,7 +11,8 @@ class OpenTelemetryObserver:
     """Makes a client span of each call, below the span that is current for its caller.
 
     Names and attributes follow OpenTelemetry's conventions for database clients. The key is
-    an attribute only where `keys` is true, for it may tell of people.
+    an attribute, and messages of errors, which name it, are descriptions only where `keys`
+    is true, for it may tell of people.
     """
 
     def __init__(self, tracer: Tracer | None = None, *, keys: bool = False) -> None:
@@ -52,9 +53,11 @@ class OpenTelemetryObserver:
         if event.attempts > 1:
             token.set_attribute("storekit.attempts", event.attempts)
         if event.error is not None:
-            token.set_attribute("error.type", type(event.error).__name__)
+            kind = type(event.error).__name__
+            token.set_attribute("error.type", kind)
             if isinstance(event.error, Exception):
-                token.set_status(Status(StatusCode.ERROR, str(event.error)))
+                description = str(event.error) if self._keys else kind
+                token.set_status(Status(StatusCode.ERROR, description))
         token.end()
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from storekit.core.arguments import check_type
+
 __all__ = ["check_count", "check_type", "window"]
 
 
@@ -17,12 +19,6 @@ def window(q: Mapping[str, object], page_size: int) -> tuple[int, int | None]:
     if offset < 0 or limit < 0:
         raise ValueError("offset and limit of a paged query must be 0 or more")
     return offset, offset + limit if limit else None
-
-
-def check_type(name: str, value: object, kind: type) -> None:
-    """Refuse an option that is given and of another type."""
-    if value is not None and not isinstance(value, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
 
 
 def check_count(name: str, value: object) -> None:

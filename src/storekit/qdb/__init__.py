@@ -8,7 +8,12 @@ sqlite3: each comes on first use.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from storekit.qdb.documents import DocumentDamaged, DocumentIncomplete, DocumentInfo
+from storekit.qdb.documents import (
+    DocumentConflict,
+    DocumentDamaged,
+    DocumentIncomplete,
+    DocumentInfo,
+)
 from storekit.qdb.engine import EntryType, SessionOptions
 from storekit.qdb.errors import (
     AccessDenied,
@@ -69,6 +74,7 @@ __all__ = [
     "Conflict",
     "ConnectionFailed",
     "DataCorruption",
+    "DocumentConflict",
     "DocumentDamaged",
     "DocumentIncomplete",
     "DocumentInfo",

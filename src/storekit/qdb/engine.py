@@ -20,6 +20,7 @@ from typing import Protocol
 from storekit.qdb.errors import ErrorCode, QuasardbException
 
 __all__ = [
+    "LONGEST_TIMEOUT",
     "MAX_ALIAS",
     "NEVER",
     "PRESERVE",
@@ -43,6 +44,9 @@ NEVER = 0
 
 PRESERVE = -1
 """An update keeps the time of expiry that the entry has."""
+
+LONGEST_TIMEOUT = 2**31 // 1000 - 1
+"""Seconds; the C library counts milliseconds in an int. It has no way to say "for ever"."""
 
 Buffer = bytes | bytearray | memoryview
 """Content on its way into the store."""
@@ -226,7 +230,8 @@ class Session(Protocol):
 
         The first cursor is None. An entry that nobody touches meanwhile comes exactly
         once, one that is touched at most once. An open cursor may hold resources: scan to
-        the end, or `scan_close`.
+        the end, or `scan_close`. If an error ends the walk, blobs that were found before it
+        are returned first, and each further call with the cursor raises it.
         """
 
     def scan_close(self, cursor: object) -> None: ...
@@ -299,8 +304,11 @@ class TypedSession(Session, Protocol):
 class Engine(Protocol):
     """Makes sessions with one store."""
 
-    def connect(self) -> Session:
-        """Open a session. Blocks for as long as the network takes."""
+    def connect(self, timeout: float | None = None) -> Session:
+        """Open a session. Blocks for as long as the network takes, at most `timeout` seconds.
+
+        An engine that has no network to wait for ignores it.
+        """
 
     def version(self) -> str:
         """Return the version of what speaks to the store, e.g. of the C library."""

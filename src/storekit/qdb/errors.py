@@ -201,7 +201,7 @@ class QuasardbException(StoreKitError):
         )
         message = make_error_string(self.error_code)
         if self.detail:
-            message = f"{message} {self.detail}"
+            message = f"{message.removesuffix('.')}. {self.detail}"
         return f"{asked}: {message}" if asked else message
 
 

@@ -59,12 +59,14 @@ def open_engine(
 
     A `library` that is named is used for clusters in any case.
 
-    Raises `TypeError` and `ValueError` for what is no place.
+    Raises `TypeError` and `ValueError` for what is no place, and `ValueError` for options
+    that would protect a cluster and mean nothing to an embedded store.
     """
     if isinstance(place, str):
         if place.startswith("embedded:"):
             from storekit.qdb.embedded import EmbeddedEngine  # noqa: PLC0415 - loads sqlite3
 
+            _refuse_protection(options)
             return EmbeddedEngine(place), place
         nodes = parse_nodes(place)
     elif isinstance(place, RemoteNode):
@@ -85,6 +87,16 @@ def open_engine(
     if library is not None:
         return _cluster(nodes, options, library), name
     return _factory(nodes, options), name
+
+
+def _refuse_protection(options: SessionOptions) -> None:
+    """Refuse what an embedded store would leave out, and who asked would believe to have."""
+    for name in ("encryption", "user", "secret_key", "cluster_public_key"):
+        if getattr(options, name):
+            raise ValueError(
+                f"an embedded store has no {name}: it is protected by the permissions of its "
+                "file; leave the option out"
+            )
 
 
 def library() -> Engine:

@@ -37,6 +37,7 @@ DEFAULT_PORT = 2836
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s\[\]:,/@?#]+)(?::(?P<port>[0-9]{1,5}))?")
+_FROM_NOW = "expires_from_now"
 _CLOCKS_DIFFER = 5 * 60 * 1000
 """How far back an expiry may lie, in milliseconds: as far as clusters accept."""
 
@@ -72,8 +73,10 @@ Expiry = datetime | timedelta | int | float | None
 since the epoch, or None for never. Milliseconds count, what is finer does not."""
 
 
-def to_milliseconds(expiry: Expiry, now: float) -> int:
+def to_milliseconds(expiry: Expiry, now: float, operation: str | None = None) -> int:
     """Return an expiry as engines take it. `now` is in seconds since the epoch.
+
+    Errors name the `operation`.
 
     Raises:
         TypeError: It is of another type.
@@ -92,16 +95,17 @@ def to_milliseconds(expiry: Expiry, now: float) -> int:
         try:
             milliseconds = round(expiry * 1000)  # 1.001 * 1000 is less than 1001
         except (OverflowError, ValueError):
-            raise _invalid(f"{expiry!r} is not a time") from None
+            raise _invalid(f"{expiry!r} is not a time.", operation) from None
     else:
+        asked = "" if operation is None else f"{operation}: "
         raise TypeError(
-            "an expiry must be a datetime, a timedelta, seconds since the epoch, or None, "
+            f"{asked}an expiry must be a datetime, a timedelta, seconds since the epoch, or None, "
             f"not {type(expiry).__name__}"
         )
     if milliseconds < now * 1000 - _CLOCKS_DIFFER:
-        raise _invalid(f"the expiry {expiry!r} is in the past")
+        raise _invalid(f"The expiry {expiry!r} is in the past.", operation)
     if milliseconds >= 2**63:
-        raise _invalid(f"the expiry {expiry!r} is too far away; None is never")
+        raise _invalid(f"The expiry {expiry!r} is too far away; None is never.", operation)
     return max(1, milliseconds)
 
 
@@ -119,15 +123,15 @@ def milliseconds_from_now(delta: timedelta | float) -> int:
         try:
             milliseconds = round(delta * 1000)
         except (OverflowError, ValueError):
-            raise _invalid(f"{delta!r} is not a number of seconds") from None
+            raise _invalid(f"{delta!r} is not a number of seconds.", _FROM_NOW) from None
     else:
-        raise TypeError(
-            f"expires_from_now takes seconds or a timedelta, not {type(delta).__name__}"
-        )
+        raise TypeError(f"{_FROM_NOW} takes seconds or a timedelta, not {type(delta).__name__}")
     if milliseconds < 0:
-        raise _invalid(f"the expiry {delta!r} is in the past")
+        raise _invalid(f"The expiry {delta!r} is in the past.", _FROM_NOW)
     if milliseconds >= 2**62:
-        raise _invalid(f"the expiry {delta!r} is too far away; use expires_at with None")
+        raise _invalid(
+            f"The expiry {delta!r} is too far away; use expires_at with None.", _FROM_NOW
+        )
     return milliseconds
 
 
@@ -144,8 +148,8 @@ def from_milliseconds(milliseconds: int) -> datetime | None:
         return datetime.max.replace(tzinfo=tz)
 
 
-def _invalid(detail: str) -> Exception:
-    return error_for(ErrorCode.INVALID_ARGUMENT, detail)
+def _invalid(detail: str, operation: str | None) -> Exception:
+    return error_for(ErrorCode.INVALID_ARGUMENT, detail, operation=operation)
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,7 @@ class RemoteNode:
             raise ValueError(f"port must be from 1 to 65535, not {self.port}")
         matched = _AUTHORITY.fullmatch(self.authority)
         if matched is None or matched["host"] != self.authority.rpartition(":")[0]:
-            raise ValueError(f"{self.address!r} is not a host name or address")
+            raise ValueError(f"{_shown(self.address)} is not a host name or address")
 
     @property
     def authority(self) -> str:
@@ -201,7 +205,7 @@ def parse_node(text: str) -> RemoteNode:
     """
     nodes = parse_nodes(text if "://" in text else f"qdb://{text}")
     if len(nodes) != 1:
-        raise ValueError(f"{text!r} is more than one node")
+        raise ValueError(f"{_shown(text)} is more than one node")
     return nodes[0]
 
 
@@ -209,7 +213,7 @@ def parse_nodes(uri: str) -> tuple[RemoteNode, ...]:
     """Return the nodes of `qdb://host:port[,host:port...]`. Raises `ValueError`."""
     scheme, separator, rest = uri.partition("://")
     if scheme != "qdb" or not separator:
-        raise ValueError(f"{uri!r} is not a URI of the form qdb://host:port[,host:port...]")
+        raise ValueError(f"{_shown(uri)} is not a URI of the form qdb://host:port[,host:port...]")
     nodes = []
     for part in rest.removesuffix("/").split(","):
         matched = _AUTHORITY.fullmatch(part)
@@ -220,6 +224,11 @@ def parse_nodes(uri: str) -> tuple[RemoteNode, ...]:
             )
         nodes.append(RemoteNode(matched["host"].strip("[]"), int(matched["port"] or DEFAULT_PORT)))
     return tuple(nodes)
+
+
+def _shown(text: str) -> str:
+    """Return a text for a message, unless a password may be in it: what stands before an @."""
+    return "the text given (with an '@', and not shown)" if "@" in text else repr(text)
 
 
 class Operations(IntEnum):

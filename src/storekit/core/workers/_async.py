@@ -137,17 +137,21 @@ class Workers(Generic[S]):
                 f"{self._name}: {len(calls)} callers are waiting; raise max_waiting or call less"
             )
         call.port = port
+        if self._crew.stuck_by is not None:
+            call.queued_by = self._crew.connect_deadline()
         port.enter(call)
         try:
             self._crew.submit(call)
             # Results are handed out by the loop, so none can come before this is there.
-            return await port.wait(call)
+            value = await port.wait(call)
         except BaseException:
             if call in calls:
                 port.leave(call)
             elif call.value is not None:  # it was cancelled in the moment in which it was done
                 self._crew.discard(call)
             raise
+        call.value = call.waiter = None  # its thread may hold it a little longer
+        return value
 
     def _check(self) -> Port:
         if self._forks != fork_count():
@@ -176,6 +180,7 @@ class Workers(Generic[S]):
                 )
             # Of the crew, not of this: a client that nobody holds any more is to go at once.
             port.replace_abandoned = self._crew.replace_abandoned
+            port.stuck_by = self._crew.when_stuck
             self._port = port
             return port
 
@@ -194,8 +199,8 @@ class Workers(Generic[S]):
         port = current_port(self._port, crew.discard, crew.grace)
         calls = {} if self._port is None else self._port.calls
         for call in list(calls):
-            if call.claim:
-                self._fail(call, "the client was closed while a call waited")
+            if call.port is not None:
+                call.port.refuse(call, self._closed_error(started=False))
         ended = anyio.Event()
         threads = [worker.thread for worker in list(crew.workers)]
         crew.on_empty = lambda: port.wake(ended.set)
@@ -204,16 +209,17 @@ class Workers(Generic[S]):
             with anyio.move_on_after(self._close_timeout, shield=True):
                 await ended.wait()
         for call in list(calls):
-            self._fail(call, "the client was closed before the store answered")
+            if call.port is not None:
+                call.port.fail(call, lambda started: self._closed_error(started=started))
         if not crew.workers:
             for thread in threads:  # they have said that they end: microseconds
                 thread.join(0.5)
         port.drain()
         port.stop_timer()
 
-    def _fail(self, call: Call, reason: str) -> None:
-        if call.port is not None:
-            call.port.fail(call, ClientClosed(f"{self._name}: {reason}"))
+    def _closed_error(self, *, started: bool) -> ClientClosed:
+        when = "before the store answered" if started else "while a call waited"
+        return ClientClosed(f"{self._name}: the client was closed {when}")
 
     def __del__(self) -> None:
         # A client that nobody closed: let its threads end, and close their sessions.

@@ -34,7 +34,7 @@ class Call:
 
     __slots__ = (
         "args", "bare", "claim", "connect_by", "connecting", "discard", "error", "function", "port",
-        "run", "until", "value", "waiter",
+        "queued_by", "run", "until", "value", "waiter",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +57,8 @@ class Call:
         # The same, for a call whose thread first has to connect, by a time of its own.
         self.connecting: list[None] = []
         self.connect_by: float | None = None
+        # The same, for one that came while no thread had a session; see `Port.stuck_by`.
+        self.queued_by: float = 0.0
         self.run: Run | None = None
         self.waiter: Any = None
         self.value: Any = None
@@ -87,6 +89,8 @@ class Port(ABC):
         self.calls: dict[Call, None] = {}
         self.done: deque[Call] = deque()
         self.replace_abandoned: Callable[[], float | None] = lambda: None
+        # When to give up calls in the queue, for all threads are opening sessions, if they are.
+        self.stuck_by: Callable[[], float | None] = lambda: None
         self._discard = discard
         self._grace = grace
         self._posted = False
@@ -142,6 +146,8 @@ class Port(ABC):
         self.calls[call] = None
         if call.until is not None:
             self.arm(call.until)
+        if call.queued_by:
+            self.arm(call.queued_by)
 
     def drain(self) -> None:
         """Hand out all results that have come in."""
@@ -158,26 +164,37 @@ class Port(ABC):
         if self.calls.pop(call, self) is not self:
             self._abandon(call)
 
-    def fail(self, call: Call, error: BaseException) -> None:
-        """Give a task an error now; its call, if it runs, runs on."""
-        if self.calls.pop(call, self) is self:
-            return
-        self._abandon(call)
+    def fail(self, call: Call, error: Callable[[bool], BaseException]) -> None:
+        """Give a task an error now, made of whether its call had begun; that one runs on."""
+        if self.calls.pop(call, self) is not self:
+            self._tell(call, error(self._abandon(call)))
+
+    def refuse(self, call: Call, error: BaseException) -> None:
+        """Give a task an error now, unless a thread has taken its call."""
+        if call in self.calls and call.take():
+            call.args = ()
+            del self.calls[call]
+            self._tell(call, error)
+
+    def _tell(self, call: Call, error: BaseException) -> None:
         waiting = Call(None, None, None, None)
         waiting.waiter, waiting.error = call.waiter, error
         self.resume(waiting)
 
-    def _abandon(self, call: Call) -> None:
+    def _abandon(self, call: Call) -> bool:
+        """Drop a call; return False if it had not begun, and now never will."""
+        # Told by taking it: whoever only looked would be wrong a moment later.
         if call.take():
             call.args = ()  # it may hold much, and the queue holds it until a thread comes by
-            return
-        call.link()
+            return False
+        started = not call.link()
         run = call.run
         if run is not None:
             run.wanted -= 1
             if run.wanted == 0:
                 run.abandoned_at = monotonic()
                 self.arm(run.abandoned_at + self._grace)
+        return started
 
     def arm(self, at: float) -> None:
         """Have `ring` called at this time at the latest."""
@@ -189,19 +206,21 @@ class Port(ABC):
         """Fail what is overdue, and set the timer anew for what is left."""
         self._alarm_at = None
         now = monotonic()
-        for call in [each for each in self.calls if _time_of(each) <= now]:
-            self.fail(call, CallTimeout(started=not call.claim and not call.link()))
+        stuck_by = self.stuck_by()
+        for call in [each for each in self.calls if _time_of(each, stuck_by) <= now]:
+            self.fail(call, lambda started: CallTimeout(started=started))
         again = self.replace_abandoned()
         if again is not None:
             self.arm(again)
-        next_time = min(map(_time_of, self.calls), default=math.inf)
+        next_time = min((_time_of(each, stuck_by) for each in self.calls), default=math.inf)
         if next_time < math.inf:
             self.arm(next_time)
 
 
-def _time_of(call: Call) -> float:
+def _time_of(call: Call, stuck_by: float | None) -> float:
     """Return when a call is to fail, if it has not ended."""
-    times = (call.until, call.connect_by)
+    in_queue = None if stuck_by is None or not call.claim else max(stuck_by, call.queued_by)
+    times = (call.until, call.connect_by, in_queue)
     return min((time for time in times if time is not None), default=math.inf)
 
 

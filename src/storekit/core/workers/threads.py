@@ -6,6 +6,7 @@ from there.
 """
 
 import logging
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -53,6 +54,7 @@ class Crew(Generic[S]):
         self.lost: set[Worker[S]] = set()
         self.rousing: bool = False  # one thread is on its way and will look at the queue
         self.closed: bool = False
+        self.stuck_by: float | None = None  # when to give up what waits; see `note_connecting`
         self.on_empty: Callable[[], object] = lambda: None
         # Garbage that is collected while it is held may submit a call, for its clean-up.
         self.lock: threading.RLock = threading.RLock()
@@ -82,6 +84,8 @@ class Crew(Generic[S]):
             if len(self.workers) >= self.limits.max_size:
                 return
             worker = Worker(self)
+            # In place of one that was given up: it will not fare better.
+            worker.connecting = self.stuck_by is not None
             self.workers.add(worker)
             self.rousing = True
         try:
@@ -93,11 +97,40 @@ class Crew(Generic[S]):
             if not self.workers:  # else those that are there do the work
                 raise
 
+    def connect_deadline(self) -> float:
+        """Return until when somebody who comes now waits for a session to be opened."""
+        return math.inf if self.connect_timeout is None else monotonic() + self.connect_timeout
+
+    def when_stuck(self) -> float | None:
+        """Return when to give up the calls in the queue, None while threads can take them."""
+        return self.stuck_by
+
+    def note_connecting(self, worker: "Worker[S]", connecting: bool) -> None:
+        """Note whether a thread is opening a session, which calls in the queue wait for then.
+
+        If all threads are, and there may be no more of them, these calls wait for as long as
+        any other that waits for a session. The port's alarm is set for the call that makes
+        the thread connect, and then looks at all others, too.
+        """
+        with self.lock:
+            worker.connecting = connecting
+            self._look_for_stuck()
+
+    def _look_for_stuck(self) -> None:
+        stuck = len(self.workers) >= self.limits.max_size and all(
+            worker.connecting for worker in self.workers
+        )
+        if not stuck or self.connect_timeout is None:
+            self.stuck_by = None
+        elif self.stuck_by is None:
+            self.stuck_by = self.connect_deadline()
+
     def leave(self, worker: "Worker[S]") -> None:
         """Take a thread that ends off the list."""
         with self.lock:
             self.workers.discard(worker)
             self.lost.discard(worker)
+            self._look_for_stuck()
             empty = not self.workers
         if self.plain or self.joint:  # submitted while this one was on its way out
             self.rouse()
@@ -158,6 +191,7 @@ class Worker(Generic[S]):
         self.bell: threading.Lock = threading.Lock()
         self.bell.acquire()
         self.replaced = False
+        self.connecting = False  # opens a session, or has failed to and tries again
         self.run: Run = Run(1)
         self.session: S | None = None
         self._fresh_until = 0.0
@@ -181,6 +215,7 @@ class Worker(Generic[S]):
                         break
                 else:
                     self._make_call(call)
+                    del call  # with its value, which may be large, while this one rests
         finally:
             self._drop_session()
             crew.leave(self)
@@ -188,6 +223,8 @@ class Worker(Generic[S]):
     def _rest(self) -> bool:
         """Lie down until there is work; False to end."""
         crew = self._crew
+        if self.connecting:
+            crew.note_connecting(self, False)
         crew.idle.append(self)
         if crew.plain or crew.joint or crew.closed:
             try:
@@ -218,6 +255,8 @@ class Worker(Generic[S]):
         function, args = call.function, call.args
         try:
             if call.bare:
+                if self.connecting:
+                    self._crew.note_connecting(self, False)
                 call.value = function(*args)
             elif self.session is None and not self._connect([call]):
                 pass  # given up meanwhile, and not begun
@@ -306,8 +345,11 @@ class Worker(Generic[S]):
             if crew.connect_timeout is not None and call.port is not None:
                 call.connect_by = monotonic() + crew.connect_timeout
                 call.port.wake(partial(call.port.arm, call.connect_by))
+        if not self.connecting:
+            crew.note_connecting(self, True)
         try:
             self.session = crew.connect()
+            crew.note_connecting(self, False)
             self._fresh_until = monotonic() + crew.limits.max_lifetime
         finally:
             wanted = [call for call in calls if call.link()]

@@ -12,12 +12,13 @@ from typing import Self, TypeVar
 from weakref import WeakSet
 
 from storekit.core._async.retry import AsyncRetrier, GaveUp, Repeat
+from storekit.core.arguments import check_callable, check_type
 from storekit.core.runtime._async import monotonic
 from storekit.core.workers._async import DEFAULT_LIMITS, Workers
 from storekit.core.workers.calls import CallTimeout, WorkerStatistics
 from storekit.observers import Observer, Watch, check_observers
 from storekit.options import PoolLimits, RetryPolicy
-from storekit.qdb.engine import Engine, Session, SessionOptions
+from storekit.qdb.engine import LONGEST_TIMEOUT, Engine, Session, SessionOptions
 from storekit.qdb.errors import ErrorCode, QuasardbException, StoreTimeout
 from storekit.qdb.location import Place, open_engine
 from storekit.qdb.repeatable import NEVER_REACHED, PASSING, breaks_session
@@ -54,9 +55,12 @@ class AsyncBaseClient:
                 or an embedded store: `embedded:` (in memory, of this client alone),
                 `embedded:NAME?mode=memory` (of this process), `embedded:PATH`.
             timeout: Seconds for a whole operation, with all attempts and pauses; None
-                for no limit.
+                for no limit. It is also the timeout that the C library has for each of its
+                own steps, in whole seconds, at least 1, unless `options` say otherwise.
+                A client that calls in the thread of its caller can't leave a call that
+                has begun: there, the library's timeout ends it.
             connect_timeout: Seconds for opening a session, as far as a caller waits for
-                just that.
+                just that; None for no limit but the other timeouts.
             limits: How many sessions, for how long, and how many callers may wait.
             retry: When and how operations are repeated; three attempts by default.
             options: Options of the sessions: encryption, compression, credentials...
@@ -74,9 +78,17 @@ class AsyncBaseClient:
         """
         for name, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout)):
             _check_seconds(name, seconds)
+        check_type("limits", limits, PoolLimits)
+        check_type("retry", retry, RetryPolicy)
+        check_type("options", options, SessionOptions)
+        check_type("library", library, (str, os.PathLike))
+        check_callable("clock", clock)
         options = options if options is not None else SessionOptions()
-        if options.timeout is None and timeout is not None:
-            options = replace(options, timeout=timeout)
+        if options.timeout is None:
+            longest = LONGEST_TIMEOUT if timeout is None else min(timeout, LONGEST_TIMEOUT)
+            options = replace(options, timeout=longest)
+        if engine is not None:
+            check_callable("engine", engine, "connect")
         if engine is None:
             engine, self._place = open_engine(remote_node, options, library)
         else:
@@ -84,12 +96,13 @@ class AsyncBaseClient:
         self._engine = engine
         self._observers = check_observers(observers)
         self._timeout = timeout
+        self._connect_timeout = connect_timeout
         self._clock = clock
         self._retry = retry if retry is not None else _DEFAULT_RETRY
         self._retrier = AsyncRetrier(self._retry)
         self._scans: WeakSet[Scan] = WeakSet()
         self._workers: Workers[Session] = Workers(
-            engine.connect,
+            partial(engine.connect, connect_timeout),
             _close_session,
             limits=limits if limits is not None else DEFAULT_LIMITS,
             connect_timeout=connect_timeout,
@@ -122,10 +135,11 @@ class AsyncBaseClient:
             ConnectionFailed: The cluster can't be reached. `StoreTimeout`: not in time.
 
         """
-        try:
-            await self._workers.call(_nothing, until=self._until())
-        except Exception as error:  # noqa: BLE001 - raised again, explained
-            raise self._explain(error, "connect", None) from error.__cause__
+        with self._watch("connect"):
+            try:
+                await self._workers.call(_nothing, until=self._until())
+            except Exception as error:  # noqa: BLE001 - raised again, explained
+                raise self._explain(error, "connect", None) from error.__cause__
 
     async def aclose(self) -> None:
         """Close the client and its sessions; calls that have not begun get `ClientClosed`.
@@ -152,6 +166,15 @@ class AsyncBaseClient:
 
     def _until(self) -> float | None:
         return None if self._timeout is None else monotonic() + self._timeout
+
+    def _connect_until(self) -> float | None:
+        """Return when to give up opening a session for one caller alone."""
+        limits = [each for each in (self._timeout, self._connect_timeout) if each is not None]
+        return monotonic() + min(limits) if limits else None
+
+    def _watch(self, operation: str) -> Watch:
+        """Return the watch of a call that is made only once."""
+        return Watch(self._observers, "qdb", operation, self._place, None)
 
     async def _call(
         self,

@@ -40,9 +40,13 @@ class AsyncBlobs(AsyncConversion):
     async def get_view(self, alias: "str | bytes") -> memoryview:
         """Return the stored bytes of an entry without a copy, where the store can do that.
 
-        Raises `AliasNotFound`.
+        Unlike gets, views are never fetched together: a view holds the memory of its entry
+        alone. Raises `AliasNotFound`.
         """
-        return memoryview(await self._get("get_view", self._alias("get_view", alias)))
+        text = self._alias("get_view", alias)
+        return memoryview(
+            await self._call("get_view", text, lambda session: session.blob_get(text), reads=True)
+        )
 
     async def get_update(
         self, alias: "str | bytes", data: "Content", expiry_time: Expiry = None

@@ -60,10 +60,12 @@ class AsyncRawClient(
     # For iterators
 
     async def _open_scan(self) -> Scan:
-        until = self._until()
         try:
             session = await self._workers.call_bare(
-                self._engine.connect, until=until, discard=lambda unwanted: unwanted.close()
+                self._engine.connect,
+                self._connect_timeout,
+                until=self._connect_until(),
+                discard=lambda unwanted: unwanted.close(),
             )
         except Exception as error:  # noqa: BLE001 - raised again, explained
             raise self._explain(error, "iterate", None) from error.__cause__

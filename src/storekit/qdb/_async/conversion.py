@@ -82,14 +82,16 @@ class AsyncConversion(AsyncBaseClient):
         self, operation: str, alias: object, data: object, expiry_time: Expiry
     ) -> tuple[str, bytes, int]:
         text = self._alias(operation, alias, writes=True)
-        expiry = 0 if expiry_time is None else to_milliseconds(expiry_time, self._clock())
+        expiry = (
+            0 if expiry_time is None else to_milliseconds(expiry_time, self._clock(), operation)
+        )
         return text, self._encode(data), expiry
 
     def _write_integer(
         self, operation: str, alias: object, value: object, expiry_time: Expiry
     ) -> tuple[str, int, int]:
         text = self._alias(operation, alias, writes=True)
-        return text, check_integer(value), to_milliseconds(expiry_time, self._clock())
+        return text, check_integer(value), to_milliseconds(expiry_time, self._clock(), operation)
 
     def _tag(
         self, operation: str, alias: object, tag: object, *, writes: bool = True

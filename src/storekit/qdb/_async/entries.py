@@ -42,7 +42,7 @@ class AsyncEntries(AsyncConversion):
         A datetime without time zone means UTC.
         """
         text = self._alias("expires_at", alias, writes=True)
-        expiry = to_milliseconds(expiry_time, self._clock())
+        expiry = to_milliseconds(expiry_time, self._clock(), "expires_at")
         await self._call("expires_at", text, lambda session: session.expires_at(text, expiry))
 
     async def expires_from_now(self, alias: "str | bytes", expiry_delta: float | timedelta) -> None:

@@ -1,5 +1,6 @@
 """Iteration over a whole store."""
 
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,7 +22,11 @@ class AsyncRawForwardIterator:
     exactly once, what is touched at most once. Entries that hold no blob are left out.
 
     The walk has a session of its own, which is closed at its end, by `aclose`, or with the
-    client. A step that was cancelled or has failed can be repeated.
+    client. A step that was cancelled can be repeated, and one that failed in an embedded
+    store. Over a cluster, the first error after the walk has begun ends it: what was found
+    before comes first, then every step raises that error.
+
+    One caller at a time: a step while another is under way raises `RuntimeError`.
     """
 
     def __init__(self, qdb_iter: "AsyncRawClient", chunk_size: int = _CHUNK) -> None:
@@ -35,32 +40,47 @@ class AsyncRawForwardIterator:
         self._number = 1
         self._chunk: deque[tuple[str, bytes]] = deque()
         self._over = False
+        self._in_step = threading.Lock()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> tuple[Any, Any]:
-        while not self._chunk:
-            if self._over:
-                raise StopAsyncIteration
-            if self._scan is None:
-                self._scan = await self._client._open_scan()  # noqa: SLF001 - made by it
-            try:
+        if not self._in_step.acquire(blocking=False):
+            raise RuntimeError(
+                "the iterator is already in use: another caller is in a step of it; "
+                "give each an iterator of its own"
+            )
+        try:
+            while not self._chunk:
+                await self._fill()
+            alias, content = self._chunk.popleft()
+        finally:
+            self._in_step.release()
+        return self._client._entry(alias, content)  # noqa: SLF001 - made by it
+
+    async def _fill(self) -> None:
+        """Fetch the next chunk."""
+        if self._over:
+            raise StopAsyncIteration
+        try:
+            with self._client._watch("iterate"):  # noqa: SLF001
+                if self._scan is None:
+                    self._scan = await self._client._open_scan()  # noqa: SLF001
                 fetched = await self._client._fetch(self._scan, self._number, self._size)  # noqa: SLF001
-            except ClientClosed:
-                if self._over:  # another task has closed this, and not the client
-                    raise StopAsyncIteration from None
-                self._end()
-                raise
-            if self._over:
-                raise StopAsyncIteration
-            self._number += 1
-            self._chunk.extend(fetched[0])
-            self._over = fetched[1]
-            if self._over:
-                self._end()
-        alias, content = self._chunk.popleft()
-        return self._client._entry(alias, content)  # noqa: SLF001
+        except ClientClosed:
+            self._end()
+            if self._over:  # somebody has closed this, and not the client
+                raise StopAsyncIteration from None
+            raise
+        if self._over:
+            self._end()
+            raise StopAsyncIteration
+        self._number += 1
+        self._chunk.extend(fetched[0])
+        self._over = fetched[1]
+        if self._over:
+            self._end()
 
     async def aclose(self) -> None:
         """End the iteration and close its session."""

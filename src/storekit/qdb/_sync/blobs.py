@@ -40,9 +40,13 @@ class Blobs(Conversion):
     def get_view(self, alias: "str | bytes") -> memoryview:
         """Return the stored bytes of an entry without a copy, where the store can do that.
 
-        Raises `AliasNotFound`.
+        Unlike gets, views are never fetched together: a view holds the memory of its entry
+        alone. Raises `AliasNotFound`.
         """
-        return memoryview(self._get("get_view", self._alias("get_view", alias)))
+        text = self._alias("get_view", alias)
+        return memoryview(
+            self._call("get_view", text, lambda session: session.blob_get(text), reads=True)
+        )
 
     def get_update(
         self, alias: "str | bytes", data: "Content", expiry_time: Expiry = None

@@ -60,10 +60,12 @@ class RawClient(Blobs, Entries, Batches, Documents, Integers, Tags, Nodes):
     # For iterators
 
     def _open_scan(self) -> Scan:
-        until = self._until()
         try:
             session = self._workers.call_bare(
-                self._engine.connect, until=until, discard=lambda unwanted: unwanted.close()
+                self._engine.connect,
+                self._connect_timeout,
+                until=self._connect_until(),
+                discard=lambda unwanted: unwanted.close(),
             )
         except Exception as error:  # noqa: BLE001 - raised again, explained
             raise self._explain(error, "iterate", None) from error.__cause__

@@ -44,7 +44,7 @@ class Entries(Conversion):
         A datetime without time zone means UTC.
         """
         text = self._alias("expires_at", alias, writes=True)
-        expiry = to_milliseconds(expiry_time, self._clock())
+        expiry = to_milliseconds(expiry_time, self._clock(), "expires_at")
         self._call("expires_at", text, lambda session: session.expires_at(text, expiry))
 
     def expires_from_now(self, alias: "str | bytes", expiry_delta: float | timedelta) -> None:

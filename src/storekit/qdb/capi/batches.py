@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 
 from storekit.qdb.capi.arguments import alias_to_write, as_content
-from storekit.qdb.capi.calls import Calls
+from storekit.qdb.capi.calls import NOT_RUN, Calls
 from storekit.qdb.capi.library import CData
 from storekit.qdb.capi.operations import SEPARATE, Operations, validate
 from storekit.qdb.engine import Kind, Operation, Outcome
-from storekit.qdb.errors import ErrorCode, error_for
+from storekit.qdb.errors import ErrorCode
 
 __all__ = ["Batches"]
 
 _SKIPPED = Outcome(ErrorCode.SKIPPED)
-_NOT_RUN = frozenset({ErrorCode.SKIPPED, ErrorCode.UNINITIALIZED})
 
 
 class Batches(Calls):
@@ -35,7 +34,7 @@ class Batches(Calls):
                 None if operation.kind in SEPARATE else next(outcomes) for operation in operations
             ]
             # If the cluster found a malformed one, the rest of the batch was skipped.
-            skip = any(result is not None and result.error in _NOT_RUN for result in results)
+            skip = any(result is not None and result.error in NOT_RUN for result in results)
             return [
                 result or (_SKIPPED if skip else self._run_separate(pointer, operation))
                 for result, operation in zip(results, operations, strict=True)
@@ -62,8 +61,10 @@ class Batches(Calls):
                 code = self._lib.qdb_run_transaction(
                     pointer, joined.array, len(joined), self._count
                 )
-                if code and all(each in _NOT_RUN for each in joined.codes()):
-                    raise self._handle.failure(code)
+                codes = joined.codes()
+                incomplete = ErrorCode.UNINITIALIZED in codes
+                if incomplete or (code and all(each in NOT_RUN for each in codes)):
+                    raise self._handle.failure(code or ErrorCode.INTERNAL_LOCAL)
                 return code & 0xFFFFFFFF, self._count[0], joined.outcomes()
             finally:
                 self._lib.qdb_release(pointer, joined.array)
@@ -72,10 +73,8 @@ class Batches(Calls):
         joined = Operations(self._ffi, self._lib, operations)
         try:
             done = self._lib.qdb_run_batch(pointer, joined.array, len(joined))
-            if not done and all(code in _NOT_RUN for code in joined.codes()):
-                # Why is only in the last error.
-                code, detail = self._handle.last_error()
-                raise error_for(code or ErrorCode.SKIPPED, detail)
+            if failure := self._batch_failure(done, joined.codes()):
+                raise failure
             return joined.outcomes()
         finally:
             self._lib.qdb_release(pointer, joined.array)

@@ -4,14 +4,15 @@ cffi takes half a microsecond to make a place for a result, so those that most c
 made once a session. They are safe there because turns on the handle exclude each other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from storekit.qdb.capi.arguments import INT64_MAX
 from storekit.qdb.capi.handle import Handle
 from storekit.qdb.capi.library import CData, Library
-from storekit.qdb.errors import ErrorCode
+from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
+from storekit.qdb.repeatable import NEVER_REACHED
 
-__all__ = ["CREATED", "NOT_FOUND", "TAG_NOT_SET", "UNMATCHED", "Calls"]
+__all__ = ["CREATED", "NOT_FOUND", "NOT_RUN", "TAG_NOT_SET", "UNMATCHED", "Calls"]
 
 
 def _signed(code: int) -> int:
@@ -23,6 +24,9 @@ CREATED = _signed(ErrorCode.OK_CREATED)
 NOT_FOUND = _signed(ErrorCode.ALIAS_NOT_FOUND)
 UNMATCHED = _signed(ErrorCode.UNMATCHED_CONTENT)
 TAG_NOT_SET = _signed(ErrorCode.TAG_NOT_SET)
+
+NOT_RUN = frozenset({ErrorCode.SKIPPED, ErrorCode.UNINITIALIZED})
+"""What operations of a batch have that did nothing. Unsigned, as all codes of operations."""
 
 
 class Calls:
@@ -78,6 +82,25 @@ class Calls:
                     return []
                 raise self._handle.failure(code)
             return self._handle.take_texts(out, count[0])
+
+    def _batch_failure(self, done: int, codes: Sequence[int]) -> QuasardbException | None:
+        """Return why the outcomes of a batch are not to be believed, None if they are.
+
+        The library says how many operations were successful. Its headers count answers such
+        as "does not match" in, the documentation does not say: both are taken.
+        """
+        if done == 0 and all(code in NOT_RUN for code in codes):
+            # Why is only in the last error.
+            code, detail = self._handle.last_error()
+            return error_for(code or ErrorCode.SKIPPED, detail)
+        answers = sum(code >> 24 & 0xF == 0 for code in codes)
+        if codes.count(ErrorCode.OK) <= done <= answers and ErrorCode.UNINITIALIZED not in codes:
+            return None
+        code, detail = self._handle.last_error()
+        if not code or code in NEVER_REACHED:  # which it did: some of it may be done
+            code = ErrorCode.INTERNAL_LOCAL
+        broken = f"The outcomes of the batch are incomplete: {done} of {len(codes)} were reported."
+        return error_for(code, broken if detail is None else f"{broken} {detail}")
 
     def _number(self, call: Callable[..., int], place: CData, *arguments: CData) -> CData:
         """Call what writes a number to `place`."""

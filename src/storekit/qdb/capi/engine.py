@@ -46,8 +46,10 @@ class CapiEngine:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._uri!r}, {self._options!r})"
 
-    def connect(self) -> CapiSession:
+    def connect(self, timeout: float | None = None) -> CapiSession:
         """Open a session, within the timeout of the options (60 seconds by default).
+
+        If `timeout` is less, that is how many seconds it may take.
 
         Raises:
             ConnectionFailed: If no node answers as one. `StoreTimeout`: not in time.
@@ -59,7 +61,10 @@ class CapiEngine:
         except BaseException:
             handle.close()
             raise
-        connect(self._library, handle, self._uri, self._deadline())
+        deadline = self._deadline()
+        if timeout is not None:
+            deadline = min(deadline, timeout)
+        connect(self._library, handle, self._uri, deadline)
         return CapiSession(self._library, handle)
 
     def version(self) -> str:

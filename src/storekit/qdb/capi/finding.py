@@ -13,7 +13,7 @@ from storekit.qdb.capi.arguments import (
 from storekit.qdb.capi.calls import TAG_NOT_SET, Calls
 from storekit.qdb.capi.library import CData
 from storekit.qdb.engine import Buffer
-from storekit.qdb.errors import ErrorCode, error_for
+from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["Finding", "Scanning", "Tags"]
 
@@ -122,6 +122,7 @@ class _Cursor:
     def __init__(self, handle: object, iterator: CData) -> None:
         self.handle = handle
         self.iterator: CData = iterator  # None when it is closed
+        self.failure: QuasardbException | None = None  # what the walk ended with
 
 
 class Scanning(Calls):
@@ -129,11 +130,15 @@ class Scanning(Calls):
 
     The library checks nothing here: to move an iterator that did not begin, or ended, kills
     the process. So the C iterator is closed by whoever sees its end, an error or the end of
-    the session first, and a cursor without one is refused.
+    the session first, and a cursor without one is refused. After an error nothing says where
+    the iterator stands, so the walk ends there: each further step raises that error again.
     """
 
     def scan(self, cursor: object, count: int) -> tuple[list[tuple[str, bytes]], object]:
-        """Return up to `count` blobs, and a cursor to go on from, None at the end."""
+        """Return up to `count` blobs, and a cursor to go on from, None at the end.
+
+        Blobs that were found before an error are returned; the next step raises it.
+        """
         if count < 1:
             raise error_for(ErrorCode.INVALID_ARGUMENT, "The count is not positive.")
         entries: list[tuple[str, bytes]] = []
@@ -148,9 +153,9 @@ class Scanning(Calls):
                     code = self._lib.qdb_iterator_next(iterator)
                     if code:
                         if code & 0xFFFFFFFF not in _END:
-                            raise self._handle.failure(code)
+                            at.failure = self._handle.failure(code)
                         self._end(at)
-                        return entries, None
+                        return entries, at if at.failure else None
             except BaseException:
                 self._end(at)
                 raise
@@ -180,6 +185,8 @@ class Scanning(Calls):
         return cursor
 
     def _known(self, cursor: object) -> _Cursor:
+        if isinstance(cursor, _Cursor) and cursor.failure is not None:
+            raise error_for(cursor.failure.error_code, cursor.failure.detail)
         if (
             not isinstance(cursor, _Cursor)
             or cursor.handle is not self._handle

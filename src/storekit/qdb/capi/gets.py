@@ -11,18 +11,17 @@ from itertools import accumulate
 
 from storekit.qdb.capi.arguments import alias_to_read
 from storekit.qdb.capi.calls import Calls
-from storekit.qdb.capi.handle import VIEW_SIZE, Handle
+from storekit.qdb.capi.handle import Handle
 from storekit.qdb.capi.library import CData, Library
 from storekit.qdb.engine import Kind
-from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
+from storekit.qdb.errors import QuasardbException, error_for
 
 __all__ = ["Gets"]
 
 _ROOM = 256  # operations
 _WORD, _INT = 8, 4  # bytes
-_NOT_RUN = frozenset({ErrorCode.SKIPPED, ErrorCode.UNINITIALIZED})
 
-Found = list[bytes | memoryview | QuasardbException]
+Found = list[bytes | QuasardbException]
 
 
 class Gets(Calls):
@@ -33,8 +32,9 @@ class Gets(Calls):
         self._free: _Room | None = None
 
     def blob_get_many(self, aliases: Sequence[str]) -> Found:
-        """Return the content of each, or its error.
+        """Return a copy of the content of each, or its error.
 
+        A view would keep the memory of all of them: the library releases a batch as a whole.
         Raises what kept the library from doing anything, and the error of an alias that is
         malformed, before anything is sent.
         """
@@ -50,29 +50,16 @@ class Gets(Calls):
             room = self._free or _Room(self._ffi, lib)
             self._free = None
             kept = room.fill(raw)
-            lent = False
             try:
                 done = lib.qdb_run_batch(pointer, room.operations, len(raw))
                 codes = room.codes(len(raw))
-                if not done and all(code in _NOT_RUN for code in codes):
-                    # Why is only in the last error.
-                    code, detail = handle.last_error()
-                    raise error_for(code or ErrorCode.SKIPPED, detail)
-                sizes = room.sizes(len(raw))
-                if max(sizes) < VIEW_SIZE:
-                    return room.contents(codes, sizes)
-                lent = True
-                parts = room.parts(codes, sizes)
-                return [
-                    error_for(code) if code else view
-                    for code, view in zip(
-                        codes, handle.lend(room.operations, parts, keep=(room, kept)), strict=True
-                    )
-                ]
+                if failure := self._batch_failure(done, codes):
+                    raise failure
+                return room.contents(codes, room.sizes(len(raw)))
             finally:
-                if not lent:
-                    lib.qdb_release(pointer, room.operations)
-                    self._free = room
+                del kept  # the aliases, which must be there until now
+                lib.qdb_release(pointer, room.operations)
+                self._free = room
 
 
 class _Room:
@@ -122,13 +109,5 @@ class _Room:
         places = range(self._content, self._step * len(codes), self._step)
         return [
             error_for(code) if code else (unpack(pointers[place], size) if size else b"")
-            for code, size, place in zip(codes, sizes, places, strict=True)
-        ]
-
-    def parts(self, codes: list[int], sizes: list[int]) -> list[tuple[CData, int]]:
-        """Return where the contents are; nowhere for an error."""
-        places = range(self._content, self._step * len(codes), self._step)
-        return [
-            (self._pointers[place], 0 if code else size)
             for code, size, place in zip(codes, sizes, places, strict=True)
         ]

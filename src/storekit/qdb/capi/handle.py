@@ -8,8 +8,7 @@ that is released on another handle leaks. All of this is decided here.
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 
 from storekit.core.forks import fork_count
 from storekit.errors import ClientClosed, OwnerMismatch
@@ -255,35 +254,6 @@ class Handle:
             raise
         return memoryview(ffi.buffer(owner, size)).toreadonly()
 
-    def lend(
-        self, owner: CData, parts: Sequence[tuple[CData, int]], keep: object
-    ) -> list[bytes | memoryview]:
-        """Return views of parts of one buffer, which is released when the last of them dies.
-
-        Small parts are copied. `keep` lives as long as the buffer.
-        """
-        ffi = self._ffi
-        address = int(ffi.cast("uintptr_t", owner))
-
-        def died(_: object, keep: object = keep) -> None:  # noqa: ARG001 - it is held by this
-            self._returned.append(owner)
-            self._views.discard(address)
-            self._tend()
-
-        self._views.add(address)
-        try:
-            last = ffi.gc(ffi.cast("void *", owner), died, sum(size for _, size in parts))
-        except BaseException:
-            self._views.discard(address)
-            self._lib.qdb_release(self._pointer, owner)
-            raise
-        return [
-            memoryview(ffi.buffer(ffi.gc(pointer, partial(_hold, last)), size)).toreadonly()
-            if size >= VIEW_SIZE
-            else (ffi.unpack(ffi.cast("char *", pointer), size) if size else b"")
-            for pointer, size in parts
-        ]
-
     # Errors
 
     def failure(self, code: int) -> QuasardbException:
@@ -306,10 +276,6 @@ class Handle:
         finally:
             self._lib.qdb_release(self._pointer, message[0])
         return code[0] & 0xFFFFFFFF, _worth_adding(code[0], text.decode(errors="replace"))
-
-
-def _hold(_held: object, _dead: object) -> None:
-    """Nothing is to be done when a part dies, but to let go of the whole."""
 
 
 def _worth_adding(code: int, text: str) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from storekit.qdb.capi.handle import Handle
 from storekit.qdb.capi.library import CData, Library
-from storekit.qdb.engine import SessionOptions
+from storekit.qdb.engine import LONGEST_TIMEOUT, SessionOptions
 from storekit.qdb.errors import ErrorCode, error_for
 
 __all__ = [
@@ -22,7 +22,6 @@ DEFAULT_TIMEOUT = 60.0
 MAX_PARALLELISM = 256
 """The library starts two threads for each at once; 100 000 abort the process."""
 
-_MAX_TIMEOUT = 2**31 // 1000 - 1  # the library counts milliseconds in an int
 _COMPRESSIONS = (3, 1)  # balanced, else fast; "best" is accepted by no known version
 _ENCRYPTIONS = (2, 1)  # AEGIS-256, else AES-GCM-256
 _NOT_HERE = frozenset({ErrorCode.NOT_IMPLEMENTED, ErrorCode.INVALID_ARGUMENT})
@@ -31,8 +30,10 @@ _NOT_HERE = frozenset({ErrorCode.NOT_IMPLEMENTED, ErrorCode.INVALID_ARGUMENT})
 def check_options(options: SessionOptions) -> None:
     """Raise `ValueError` or `TypeError` for what no version of the library takes."""
     timeout = options.timeout
-    if timeout is not None and not 0 < timeout <= _MAX_TIMEOUT:
-        raise ValueError(f"timeout must be between 0 and {_MAX_TIMEOUT} seconds, not {timeout!r}")
+    if timeout is not None and not 0 < timeout <= LONGEST_TIMEOUT:
+        raise ValueError(
+            f"timeout must be between 0 and {LONGEST_TIMEOUT} seconds, not {timeout!r}"
+        )
     ranges = {
         "max_parallelism": (0, MAX_PARALLELISM),
         "max_in_buffer": (1, 2**63 - 1),

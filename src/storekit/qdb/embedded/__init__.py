@@ -53,7 +53,7 @@ class EmbeddedEngine:
         self._node = Node(node, self.location, durable=self.durable, timeout=timeout)
         self._memory = None if self.location.path is not None else _memory(self.location.name)
 
-    def connect(self) -> EmbeddedSession:
+    def connect(self, timeout: float | None = None) -> EmbeddedSession:  # noqa: ARG002 - nothing to wait for
         """Open a session; see `EmbeddedSession` for what may be raised."""
         if self._memory is not None:
             connection = self._memory.connect(self._now_ns)

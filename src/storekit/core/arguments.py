@@ -1,0 +1,18 @@
+"""Checks of arguments by type, which every client makes before anything else."""
+
+__all__ = ["check_callable", "check_type"]
+
+
+def check_type(name: str, value: object, kind: type | tuple[type, ...]) -> None:
+    """Refuse an option that is given and of another type."""
+    if value is not None and not isinstance(value, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        wanted = " or ".join(each.__name__ for each in kinds)
+        raise TypeError(f"{name} must be a {wanted}, not {type(value).__name__}")
+
+
+def check_callable(name: str, value: object, method: str | None = None) -> None:
+    """Refuse what can't be called, or has no such method."""
+    if not callable(value if method is None else getattr(value, method, None)):
+        wanted = "can be called" if method is None else f"has the method {method}"
+        raise TypeError(f"{name} must be something that {wanted}, not {type(value).__name__}")
