@@ -70,6 +70,7 @@ def bench(session: nox.Session) -> None:
     _install(session, "bench", ".[trio,quasardb]")
     session.run("python", "-m", "benchmarks.qcache", *session.posargs)
     session.run("python", "-m", "benchmarks.qdb", *session.posargs)
+    session.run("python", "-m", "benchmarks.codecs", *session.posargs)
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])

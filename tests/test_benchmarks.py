@@ -114,6 +114,26 @@ def test_quick_run_over_the_c_library_yields_all_rows(tmp_path: Path) -> None:
             assert all(figure > 0 for figure in rounds)
 
 
+def test_quick_run_of_the_codecs_yields_all_rows(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.codecs", "--quick", "--output", str(tmp_path)],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    data = json.loads((tmp_path / "codecs.json").read_text())["codecs"]
+    assert all(figure > 0 for row in data["microseconds_a_call"].values() for figure in row)
+    found = {row["name"]: row["target"] for row in data["ratios"]}
+    for codec in ("json", "msgpack", "pickle"):
+        for method in ("put", "get"):
+            name = f"Client.{method}, {codec}, µs more than session and library, {method}, {codec}"
+            assert found[name] == 2
+            assert f"| {name} |" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("figures", "target", "at_most", "verdict"),
     [

@@ -112,7 +112,7 @@ async def test_integers_and_tags(store):
 
 async def test_a_client_keeps_any_object_under_any_object(store):
     async with AsyncClient(store.place) as client:
-        for alias in (1, 1.5, ("a", 2), b"raw", None, uuid.UUID(int=5), "text", "\x10text"):
+        for alias in (1, "\x10=1", 1.5, ("a", 2), b"raw", None, uuid.UUID(int=5), "text", "\x10a"):
             value = {"alias": alias}
             await client.put(alias, value)
             assert await client.get(alias) == value

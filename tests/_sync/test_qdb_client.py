@@ -114,7 +114,7 @@ def test_integers_and_tags(store):
 
 def test_a_client_keeps_any_object_under_any_object(store):
     with Client(store.place) as client:
-        for alias in (1, 1.5, ("a", 2), b"raw", None, uuid.UUID(int=5), "text", "\x10text"):
+        for alias in (1, "\x10=1", 1.5, ("a", 2), b"raw", None, uuid.UUID(int=5), "text", "\x10a"):
             value = {"alias": alias}
             client.put(alias, value)
             assert client.get(alias) == value

@@ -7,6 +7,7 @@ import datetime
 import decimal
 import enum
 import fractions
+import io
 import ipaddress
 import os
 import pathlib
@@ -22,7 +23,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from storekit.codecs import ClassNotAllowed, CodecError, Pickle, UnreadableValue
-from storekit.codecs.unpickling import CAREFUL, FAST
+from storekit.codecs.unpickling import CAREFUL, FAST, names_nothing
 
 PICKLE = Pickle()
 
@@ -141,10 +142,11 @@ HOSTILE = {
 }
 
 
+@pytest.mark.parametrize("protocol", [b"", b"\x80\x02", b"\x80\x05"])
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_pickles_are_refused(content):
+def test_hostile_pickles_are_refused(content, protocol):
     with pytest.raises(UnreadableValue):
-        PICKLE.decode(content)
+        PICKLE.decode(protocol + content.removeprefix(b"\x80\x04"))
     assert not hasattr(uuid.UUID, "hacked")
     assert not hasattr(fractions.Fraction, "hacked")
     assert uuid.SafeUUID.safe.value == 0
@@ -172,6 +174,40 @@ def _without_bombs(pieces):
     # A length or an index in a pickle may ask for any amount of memory, which is not the point.
     bombs = (b"r", b"j", b"\x8d", b"\x8e", b"\x96", b"B", b"X", b"T", b"\x8b", b"\x87")
     return b"".join(piece for piece in pieces if piece not in bombs) + b"."
+
+
+class _Naming(pickle.Unpickler):
+    names = False
+
+    def find_class(self, module, name):
+        self.names = True
+        return dict
+
+
+@given(st.sampled_from(range(6)), st.lists(st.sampled_from(PIECES), max_size=14))
+@example(2, [b"cos\nsystem\n"])
+@example(2, [b"(", b"ios\nsystem\n"])
+@example(4, [b"\x8c\x02os", b"\x8c\x06system", b"\x93"])
+@settings(max_examples=400, deadline=None)
+def test_what_is_said_to_name_nothing_does_not(protocol, pieces):
+    content = b"\x80" + bytes([protocol]) + _without_bombs(pieces)
+    unpickler = _Naming(io.BytesIO(content))
+    with contextlib.suppress(Exception):
+        unpickler.load()
+    assert not (unpickler.names and names_nothing(content))
+
+
+def test_small_plain_pickles_are_known_to_name_nothing():
+    for protocol in range(2, 6):
+        content = pickle.dumps({"name": "Ada", "cities": ["a", "b"], "n": 5}, protocol)
+        assert names_nothing(content) is (pickle.HIGHEST_PROTOCOL == 5)
+        assert not names_nothing(memoryview(content))
+        assert not names_nothing(pickle.dumps("x" * 5000, protocol))
+    copyreg.add_extension("os", "system", 250)
+    try:
+        assert not names_nothing(content)
+    finally:
+        copyreg.remove_extension("os", "system", 250)
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map(_without_bombs))

@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 
 from storekit.errors import CodecError
 
-__all__ = ["Codec", "decode_value", "encode_value", "require"]
+__all__ = ["Codec", "decode_value", "encode_value", "is_deterministic", "require"]
 
 T = TypeVar("T")
 
@@ -16,7 +16,10 @@ class Codec(Protocol[T]):
     `name` is what the codec is called in a registry, in frames and in messages;
     `content_type` is that of the bytes. `encode` raises `TypeError` or `ValueError` for what
     the codec can't express. `decode` takes what any store may hold, and raises `CodecError`
-    for what is not its own.
+    for what is not its own. Clients call both in any thread.
+
+    A codec that makes other bytes of one value each time, as encryption does, says so by an
+    attribute `deterministic` that is False.
     """
 
     @property
@@ -50,6 +53,11 @@ def decode_value(codec: Codec[T], data: bytes | memoryview, key: str | None) -> 
         raise CodecError(
             f"the codec failed ({type(error).__name__})", codec=codec.name, key=key
         ) from error
+
+
+def is_deterministic(codec: Codec[T]) -> bool:
+    """Tell whether a codec makes the same bytes of one value each time."""
+    return bool(getattr(codec, "deterministic", True))
 
 
 def require(module: str, extra: str, needed_by: str) -> None:

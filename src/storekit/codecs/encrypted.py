@@ -35,6 +35,7 @@ class Encrypted(Wrapper[T]):
     def __init__(self, inner: Codec[T], *, keys: bytes | Iterable[bytes]) -> None:
         """Make a codec. `keys` are secret and random, of 16 (AES-128) or 32 bytes (AES-256)."""
         super().__init__(inner)
+        self.deterministic = False
         require("cryptography", "crypto", "the codec encrypted")
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 

@@ -3,7 +3,7 @@
 import re
 from typing import Generic, Self, TypeVar
 
-from storekit.codecs.base import Codec
+from storekit.codecs.base import Codec, is_deterministic
 from storekit.errors import CodecError
 
 __all__ = ["Framed", "check_name"]
@@ -62,6 +62,7 @@ class Framed(Generic[T]):
         if not self._codecs:
             raise ValueError("a frame needs at least one codec")
         self._default = self._known(next(iter(self._codecs)) if default is None else default)
+        self.deterministic: bool = is_deterministic(self._default)
         self._head = _head(self._default.name)
         self._heads = {_head(name): codec for name, codec in self._codecs.items()}
 

@@ -12,7 +12,13 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from storekit.codecs.unpickling import ClassNotAllowed, UnreadableValue, import_named, unpickle
+from storekit.codecs.unpickling import (
+    ClassNotAllowed,
+    UnreadableValue,
+    import_named,
+    names_nothing,
+    unpickle,
+)
 
 __all__ = ["Allowed", "ClassNotAllowed", "Pickle", "UnreadableValue"]
 
@@ -103,11 +109,12 @@ class Pickle:
 
         """
         try:
-            content, buffers = _split(data) if data[:4] == _MARK else (data, None)
             try:
-                return self._load(content, "utf-8", buffers)
+                if names_nothing(data):  # and so has nothing to be kept out
+                    return pickle.loads(data, encoding="utf-8")  # noqa: S301
+                return self._load(data, "utf-8")
             except UnicodeDecodeError:
-                return self._load(content, "latin-1", buffers)
+                return self._load(data, "latin-1")
         except UnreadableValue:
             raise
         except Exception as error:
@@ -116,12 +123,8 @@ class Pickle:
                 "read it with a raw client if it was not written by a Client"
             ) from error
 
-    def _load(
-        self,
-        content: bytes | bytearray | memoryview,
-        encoding: str,
-        buffers: list[memoryview] | None,
-    ) -> Any:
+    def _load(self, data: bytes | bytearray | memoryview, encoding: str) -> Any:
+        content, buffers = _split(data) if data[:4] == _MARK else (data, None)
         if self._trusts:
             return pickle.loads(content, encoding=encoding, buffers=buffers)  # noqa: S301 - asked for
         return unpickle(content, self._find, encoding=encoding, buffers=buffers)

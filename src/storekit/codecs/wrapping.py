@@ -2,7 +2,7 @@
 
 from typing import Generic, TypeVar
 
-from storekit.codecs.base import Codec
+from storekit.codecs.base import Codec, is_deterministic
 from storekit.errors import CodecError
 
 __all__ = ["MAX_SIZE", "Wrapper", "check_size"]
@@ -25,6 +25,7 @@ class Wrapper(Generic[T]):
             raise TypeError(f"{type(self).__name__} wraps a codec, e.g. Raw(), not {inner!r}")
         self._inner = inner
         self.name = f"{inner.name}+{self._suffix}"
+        self.deterministic: bool = is_deterministic(inner)
 
     def encode(self, value: T, /) -> bytes:
         """Return a value as bytes. `TypeError`, `ValueError` for what has no form in them."""

@@ -12,6 +12,7 @@ from storekit.codecs.pickle import Allowed, ClassNotAllowed, Pickle, UnreadableV
 
 __all__ = [
     "DEFAULT_PICKLER",
+    "ESCAPE",
     "PROTOCOL",
     "Allowed",
     "ClassNotAllowed",
@@ -23,7 +24,7 @@ PROTOCOL = 2
 """The protocol of what is written. Compare-and-swap compares pickles, so it must be the same
 in every client and on every Python; 2 is the newest that every client there has been reads."""
 
-_MARK = "\x10"
+ESCAPE = "\x10"
 """Starts every alias that stands for something else than itself (DLE, "data link escape")."""
 
 
@@ -56,9 +57,9 @@ class ValuePickler(Pickle):
         Raises `TypeError` if the object can't be pickled.
         """
         if isinstance(alias, str):
-            return _MARK + alias if alias.startswith(_MARK) else str(alias)
+            return ESCAPE + alias if alias.startswith(ESCAPE) else str(alias)
         if _is_literal(alias):
-            return f"{_MARK}={alias!r}"
+            return f"{ESCAPE}={alias!r}"
         buffer = io.BytesIO()
         pickler = pickle.Pickler(buffer, PROTOCOL)
         pickler.fast = True  # no memo: whether two parts are one object must not matter
@@ -68,14 +69,14 @@ class ValuePickler(Pickle):
             raise TypeError(
                 f"an alias of type {type(alias).__name__} can't be pickled: {error}"
             ) from error
-        return f"{_MARK}p{base64.urlsafe_b64encode(buffer.getvalue()).decode()}"
+        return f"{ESCAPE}p{base64.urlsafe_b64encode(buffer.getvalue()).decode()}"
 
     def load_alias(self, text: str) -> Any:
         """Return the object that an alias stands for; text that stands for none as it is."""
-        if not text.startswith(_MARK):
+        if not text.startswith(ESCAPE):
             return text
         mark, rest = text[1:2], text[2:]
-        if mark == _MARK:
+        if mark == ESCAPE:
             return text[1:]
         try:
             if mark == "=":

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import IntEnum
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Self
 
 from storekit.qdb.engine import NEVER, EntryType, Kind, Metadata, Operation, Outcome
 from storekit.qdb.errors import ErrorCode, error_for, make_error_string
 from storekit.qdb.pickling import DEFAULT_PICKLER
+from storekit.qdb.variables import T
 
 __all__ = [
     "DEFAULT_PORT",
@@ -301,12 +302,12 @@ class BatchRequest:
         return pickled
 
 
-class BatchResult:
+class BatchResult(Generic[T]):
     """The result of one request of a batch run.
 
     `type` is the operation and `alias` the alias of the request; `error` is 0 or a code of
-    `ErrorCode`; `result` is the content, or None if there is none to give. `failure` is
-    the exception if the content is there and can't be unpickled.
+    `ErrorCode`; `result` is the content, or None if there is none to give. `failure` is the
+    `CodecError` if the content is there and can't be read.
     """
 
     __slots__ = ("alias", "error", "failure", "result", "type")
@@ -314,7 +315,7 @@ class BatchResult:
     type: Operations | int
     alias: Any
     error: int
-    result: Any
+    result: T | None
     failure: Exception | None
 
     def __init__(self, br: Any) -> None:  # noqa: ANN401 - whatever has these attributes
@@ -330,7 +331,7 @@ class BatchResult:
         cls,
         request: BatchRequest,
         outcome: Outcome,
-        result: object,
+        result: T | None,
         failure: Exception | None = None,
     ) -> Self:
         """Return what became of `request`."""
@@ -347,9 +348,9 @@ class BatchResult:
         """Whether the operation was successful."""
         return self.error == ErrorCode.OK
 
-    def unpickle(self) -> Self:
+    def unpickle(self: "BatchResult[bytes]") -> "BatchResult[Any]":
         """Return a copy with the result unpickled; only plain data is let in."""
-        unpickled = copy.copy(self)
+        unpickled: BatchResult[Any] = copy.copy(self)
         if self.result is not None:
             unpickled.result = DEFAULT_PICKLER.load(self.result)
         return unpickled

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 from weakref import WeakSet
 
+from storekit.codecs.registry import CodecRegistry
 from storekit.core._async.retry import AsyncRetrier, GaveUp, Repeat
 from storekit.core.arguments import check_callable, check_type
 from storekit.core.runtime._async import monotonic
@@ -18,6 +19,7 @@ from storekit.core.workers._async import DEFAULT_LIMITS, Workers
 from storekit.core.workers.calls import CallTimeout, WorkerStatistics
 from storekit.observers import Observer, Watch, check_observers
 from storekit.options import PoolLimits, RetryPolicy
+from storekit.qdb.arguments import GET
 from storekit.qdb.engine import LONGEST_TIMEOUT, Engine, Session, SessionOptions
 from storekit.qdb.errors import ErrorCode, QuasardbException, StoreTimeout
 from storekit.qdb.location import Place, open_engine
@@ -45,6 +47,7 @@ class AsyncBaseClient:
         options: SessionOptions | None = None,
         library: str | os.PathLike[str] | None = None,
         observers: Iterable[Observer] = (),
+        registry: CodecRegistry | None = None,
         engine: Engine | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -67,6 +70,7 @@ class AsyncBaseClient:
             library: The file of the C library to reach a cluster with. By default what
                 `STOREKIT_QDB_LIBRARY` names, that of the package `quasardb`, or the system's.
             observers: Who is told of calls; see `storekit.observers`.
+            registry: The codecs that may be named; those of storekit by default.
             engine: What to use instead of what `remote_node` says.
             clock: The time of day in seconds since the epoch, for times of expiry.
 
@@ -95,6 +99,7 @@ class AsyncBaseClient:
             self._place = str(remote_node)
         self._engine = engine
         self._observers = check_observers(observers)
+        self._registry = registry if registry is not None else CodecRegistry.default()
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._clock = clock
@@ -195,6 +200,26 @@ class AsyncBaseClient:
         except Exception as error:  # noqa: BLE001 - raised again there
             again = partial(self._workers.call, function, until=until)
             return await self._recover(error, again, operation, alias, until, reads, node)
+
+    async def _get(self, operation: str, text: str) -> bytes | memoryview:
+        """Return stored content. Gets that wait for a session together travel as one batch."""
+        until = self._until()
+        if self._observers:
+            return await self._watched(
+                partial(self._workers.call_joint, GET, text, until=until),
+                operation,
+                text,
+                until,
+                reads=True,
+            )
+        try:
+            return await self._workers.call_joint(GET, text, until=until)
+        except Exception as error:  # noqa: BLE001 - raised again there
+
+            def again() -> Awaitable[bytes | memoryview]:
+                return self._workers.call_joint(GET, text, until=until)
+
+            return await self._recover(error, again, operation, text, until, reads=True)
 
     async def _watched(
         self,

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from storekit.qdb._async.conversion import AsyncConversion
+from storekit.qdb._async.base import AsyncBaseClient
 from storekit.qdb.documents import (
     Claim,
     DocumentConflict,
@@ -33,7 +33,7 @@ _AT_ONCE = 256  # entries to remove in one batch
 _ALL = 2**31 - 1
 
 
-class AsyncDrafts(AsyncConversion):
+class AsyncDrafts(AsyncBaseClient):
     """Takes documents, finds out whether they are still held, and lets go of them.
 
     The draft is only ever put or swapped, so of two who try to take it one gets it.

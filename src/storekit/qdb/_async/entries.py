@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from storekit.qdb._async.conversion import AsyncConversion
+from storekit.qdb._async.conversion import AsyncAliases
 from storekit.qdb.values import (
     EntryMetadata,
     Expiry,
@@ -10,16 +10,17 @@ from storekit.qdb.values import (
     milliseconds_from_now,
     to_milliseconds,
 )
+from storekit.qdb.variables import Alias, Found
 
 _ALL = 2**31 - 1
 
 __all__ = ["AsyncEntries"]
 
 
-class AsyncEntries(AsyncConversion):
+class AsyncEntries(AsyncAliases[Alias, Found]):
     """Operations on entries of any type."""
 
-    async def remove(self, alias: "str | bytes") -> None:
+    async def remove(self, alias: Alias) -> None:
         """Remove an entry of any type. Raises `AliasNotFound`."""
         text = self._alias("remove", alias, writes=True)
         await self._call("remove", text, lambda session: session.remove(text))
@@ -36,7 +37,7 @@ class AsyncEntries(AsyncConversion):
 
     # Expiry
 
-    async def expires_at(self, alias: "str | bytes", expiry_time: Expiry) -> None:
+    async def expires_at(self, alias: Alias, expiry_time: Expiry) -> None:
         """Set when an entry expires; None for never. Raises `AliasNotFound`.
 
         A datetime without time zone means UTC.
@@ -45,7 +46,7 @@ class AsyncEntries(AsyncConversion):
         expiry = to_milliseconds(expiry_time, self._clock(), "expires_at")
         await self._call("expires_at", text, lambda session: session.expires_at(text, expiry))
 
-    async def expires_from_now(self, alias: "str | bytes", expiry_delta: float | timedelta) -> None:
+    async def expires_from_now(self, alias: Alias, expiry_delta: float | timedelta) -> None:
         """Set in how many seconds an entry expires, or after which timedelta.
 
         Raises `AliasNotFound`.
@@ -56,7 +57,7 @@ class AsyncEntries(AsyncConversion):
             "expires_from_now", text, lambda session: session.expires_from_now(text, delta)
         )
 
-    async def get_expiry_time(self, alias: "str | bytes") -> datetime | None:
+    async def get_expiry_time(self, alias: Alias) -> datetime | None:
         """Return when an entry expires, in the time zone `tz`; None for never.
 
         Raises `AliasNotFound`.
@@ -67,7 +68,7 @@ class AsyncEntries(AsyncConversion):
         )
         return from_milliseconds(expiry)
 
-    async def get_metadata(self, alias: "str | bytes") -> EntryMetadata:
+    async def get_metadata(self, alias: Alias) -> EntryMetadata:
         """Return type, size and times of an entry of any type. Raises `AliasNotFound`."""
         text = self._alias("get_metadata", alias)
         return EntryMetadata.of(
@@ -78,7 +79,7 @@ class AsyncEntries(AsyncConversion):
 
     # Finding
 
-    async def prefix_get(self, prefix: str, max_count: int = _ALL) -> list[str]:
+    async def prefix_get(self, prefix: str, max_count: int = _ALL) -> list[Found]:
         """Return the aliases that start with a text, sorted by their bytes; [] for none."""
         text = self._part("prefix_get", prefix)
         _check_count(max_count)
@@ -94,7 +95,7 @@ class AsyncEntries(AsyncConversion):
             "prefix_count", text, lambda session: session.prefix_count(text), reads=True
         )
 
-    async def suffix_get(self, suffix: str, max_count: int = _ALL) -> list[str]:
+    async def suffix_get(self, suffix: str, max_count: int = _ALL) -> list[Found]:
         """Return the aliases that end with a text; [] for none."""
         text = self._part("suffix_get", suffix)
         _check_count(max_count)

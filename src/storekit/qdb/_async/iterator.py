@@ -2,24 +2,28 @@
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
+from storekit.codecs.base import Codec
 from storekit.errors import ClientClosed
 from storekit.qdb.scans import Scan
+from storekit.qdb.variables import Value
 
 if TYPE_CHECKING:
-    from storekit.qdb._async.client import AsyncRawClient
+    from storekit.qdb._async.operations import AsyncOperations
 
 __all__ = ["AsyncForwardIterator", "AsyncRawForwardIterator"]
 
 _CHUNK = 128
 
 
-class AsyncRawForwardIterator:
+class AsyncRawForwardIterator(Generic[Value]):
     """A forward iterator over a whole cluster: gives pairs of alias and content.
 
     Entries come in chunks, in no particular order. What nobody touches meanwhile comes
     exactly once, what is touched at most once. Entries that hold no blob are left out.
+    Content that the codec can't read raises `CodecError`; the next step goes on with the
+    entry after it.
 
     The walk has a session of its own, which is closed at its end, by `aclose`, or with the
     client. A step that was cancelled can be repeated, and one that failed in an embedded
@@ -29,12 +33,43 @@ class AsyncRawForwardIterator:
     One caller at a time: a step while another is under way raises `RuntimeError`.
     """
 
-    def __init__(self, qdb_iter: "AsyncRawClient", chunk_size: int = _CHUNK) -> None:
+    @overload
+    def __init__(
+        self, qdb_iter: "AsyncOperations[Any, Any, Any, Value]", chunk_size: int = _CHUNK
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        qdb_iter: "AsyncOperations[Any, Any, Any, Any]",
+        chunk_size: int = _CHUNK,
+        *,
+        codec: Codec[Value],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "AsyncRawForwardIterator[Any]",
+        qdb_iter: "AsyncOperations[Any, Any, Any, Any]",
+        chunk_size: int = _CHUNK,
+        *,
+        codec: str,
+    ) -> None: ...
+    def __init__(
+        self,
+        qdb_iter: "AsyncOperations[Any, Any, Any, Any]",
+        chunk_size: int = _CHUNK,
+        *,
+        codec: Codec[Any] | str | None = None,
+    ) -> None:
         """Make an iterator over the store of a client; nothing is sent yet.
 
-        `chunk_size` is how many entries are fetched, and held in memory, at a time.
+        Args:
+            qdb_iter: The client.
+            chunk_size: How many entries are fetched, and held in memory, at a time.
+            codec: What to read the values with, instead of the codec of the client.
+
         """
         self._client = qdb_iter
+        self._codec = qdb_iter._chosen(codec)  # noqa: SLF001 - made by it
         self._size = chunk_size
         self._scan: Scan | None = None
         self._number = 1
@@ -45,7 +80,7 @@ class AsyncRawForwardIterator:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> tuple[Any, Any]:
+    async def __anext__(self) -> tuple[str, Value]:
         if not self._in_step.acquire(blocking=False):
             raise RuntimeError(
                 "the iterator is already in use: another caller is in a step of it; "
@@ -54,10 +89,17 @@ class AsyncRawForwardIterator:
         try:
             while not self._chunk:
                 await self._fill()
-            alias, content = self._chunk.popleft()
+            text, content = self._chunk.popleft()
+            try:
+                value = await self._client._decode(self._codec, text, content)  # noqa: SLF001
+            except Exception:
+                raise
+            except BaseException:
+                self._chunk.appendleft((text, content))  # cancelled: the next step has it
+                raise
         finally:
             self._in_step.release()
-        return self._client._entry(alias, content)  # noqa: SLF001 - made by it
+        return self._client._from_text(text), value  # noqa: SLF001
 
     async def _fill(self) -> None:
         """Fetch the next chunk."""
@@ -85,7 +127,7 @@ class AsyncRawForwardIterator:
     async def aclose(self) -> None:
         """End the iteration and close its session."""
         self._over = True
-        self._chunk.clear()
+        self._chunk = deque()
         self._end()
 
     def _end(self) -> None:
@@ -98,8 +140,8 @@ class AsyncRawForwardIterator:
             self._end()
 
 
-class AsyncForwardIterator(AsyncRawForwardIterator):
-    """A forward iterator over a whole cluster with unpickled aliases and values.
+class AsyncForwardIterator(AsyncRawForwardIterator[Value]):
+    """A forward iterator over a whole cluster, with aliases that stand for any objects."""
 
-    A value that can't be unpickled raises; the next step goes on with the entry after it.
-    """
+    async def __anext__(self) -> tuple[Any, Value]:
+        return await super().__anext__()

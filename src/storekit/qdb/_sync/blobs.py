@@ -2,42 +2,84 @@
 
 """Operations on entries that hold bytes, or what is stored as bytes."""
 
-from typing import TYPE_CHECKING
+# ruff: noqa: ANN401 - a codec that is named gives anything
 
+from typing import Any, overload
+
+from storekit.codecs.base import Codec
 from storekit.qdb._sync.conversion import Conversion
 from storekit.qdb.values import Expiry
-
-if TYPE_CHECKING:
-    from storekit.qdb.arguments import Content
+from storekit.qdb.variables import Alias, Data, Found, Other, Value
 
 __all__ = ["Blobs"]
 
 
-class Blobs(Conversion):
-    """Operations on the content of entries."""
+class Blobs(Conversion[Alias, Found, Data, Value]):
+    """Operations on the content of entries.
 
-    def put(self, alias: "str | bytes", data: "Content", expiry_time: Expiry = None) -> None:
+    `codec` is that of one call, itself or by its name in the registry of the client.
+    """
+
+    @overload
+    def put(self, alias: Alias, data: Data, expiry_time: Expiry = None) -> None: ...
+    @overload
+    def put(
+        self, alias: Alias, data: Other, expiry_time: Expiry = None, *, codec: Codec[Other] | str
+    ) -> None: ...
+    def put(
+        self,
+        alias: Alias,
+        data: Any,
+        expiry_time: Expiry = None,
+        *,
+        codec: Codec[Any] | str | None = None,
+    ) -> None:
         """Store a new entry. If `expiry_time` is None, it never expires.
 
         Raises `AliasAlreadyExists`: use `update` for an entry that may exist.
         """
-        text, content, expiry = self._write("put", alias, data, expiry_time)
+        chosen = self._codec if codec is None else self._registry.get(codec)
+        text, expiry = self._write("put", alias, expiry_time)
+        content = self._encode(chosen, data)
         self._call("put", text, lambda session: session.blob_put(text, content, expiry))
 
-    def update(self, alias: "str | bytes", data: "Content", expiry_time: Expiry = None) -> None:
+    @overload
+    def update(self, alias: Alias, data: Data, expiry_time: Expiry = None) -> None: ...
+    @overload
+    def update(
+        self, alias: Alias, data: Other, expiry_time: Expiry = None, *, codec: Codec[Other] | str
+    ) -> None: ...
+    def update(
+        self,
+        alias: Alias,
+        data: Any,
+        expiry_time: Expiry = None,
+        *,
+        codec: Codec[Any] | str | None = None,
+    ) -> None:
         """Store an entry, new or not. If `expiry_time` is None, it never expires."""
-        text, content, expiry = self._write("update", alias, data, expiry_time)
+        chosen = self._codec if codec is None else self._registry.get(codec)
+        text, expiry = self._write("update", alias, expiry_time)
+        content = self._encode(chosen, data)
         self._call("update", text, lambda session: session.blob_update(text, content, expiry))
 
-    def get(self, alias: "str | bytes") -> bytes:
+    @overload
+    def get(self, alias: Alias) -> Value: ...
+    @overload
+    def get(self, alias: Alias, *, codec: Codec[Other]) -> Other: ...
+    @overload
+    def get(self, alias: Alias, *, codec: str) -> Any: ...
+    def get(self, alias: Alias, *, codec: Codec[Any] | str | None = None) -> Any:
         """Return the content of an entry.
 
         Gets that wait for a session together travel as one batch; each has its own result.
         Raises `AliasNotFound`.
         """
-        return self._decode(self._get("get", self._alias("get", alias)))  # type: ignore[no-any-return]
+        chosen = self._codec if codec is None else self._registry.get(codec)
+        text = self._alias("get", alias)
+        return self._decode(chosen, text, self._get("get", text))
 
-    def get_view(self, alias: "str | bytes") -> memoryview:
+    def get_view(self, alias: Alias) -> memoryview:
         """Return the stored bytes of an entry without a copy, where the store can do that.
 
         Unlike gets, views are never fetched together: a view holds the memory of its entry
@@ -48,54 +90,119 @@ class Blobs(Conversion):
             self._call("get_view", text, lambda session: session.blob_get(text), reads=True)
         )
 
+    @overload
+    def get_update(self, alias: Alias, data: Data, expiry_time: Expiry = None) -> Value: ...
+    @overload
     def get_update(
-        self, alias: "str | bytes", data: "Content", expiry_time: Expiry = None
-    ) -> bytes:
+        self, alias: Alias, data: Other, expiry_time: Expiry = None, *, codec: Codec[Other]
+    ) -> Other: ...
+    @overload
+    def get_update(
+        self, alias: Alias, data: object, expiry_time: Expiry = None, *, codec: str
+    ) -> Any: ...
+    def get_update(
+        self,
+        alias: Alias,
+        data: Any,
+        expiry_time: Expiry = None,
+        *,
+        codec: Codec[Any] | str | None = None,
+    ) -> Any:
         """Replace the content of an entry and return what it was, in one step.
 
-        If `expiry_time` is None, it never expires. Raises `AliasNotFound`.
+        If `expiry_time` is None, it never expires. Raises `AliasNotFound`. After a
+        `CodecError`, the content was replaced: what it was can't be read.
         """
-        text, content, expiry = self._write("get_update", alias, data, expiry_time)
+        chosen = self._codec if codec is None else self._registry.get(codec)
+        text, expiry = self._write("get_update", alias, expiry_time)
+        content = self._encode(chosen, data)
         former = self._call(
             "get_update",
             text,
             lambda session: session.blob_get_and_update(text, content, expiry),
         )
-        return self._decode(former)  # type: ignore[no-any-return]
+        return self._decode(chosen, text, former)
 
-    def get_remove(self, alias: "str | bytes") -> bytes:
-        """Remove an entry and return its content, in one step. Raises `AliasNotFound`."""
+    @overload
+    def get_remove(self, alias: Alias) -> Value: ...
+    @overload
+    def get_remove(self, alias: Alias, *, codec: Codec[Other]) -> Other: ...
+    @overload
+    def get_remove(self, alias: Alias, *, codec: str) -> Any: ...
+    def get_remove(self, alias: Alias, *, codec: Codec[Any] | str | None = None) -> Any:
+        """Remove an entry and return its content, in one step. Raises `AliasNotFound`.
+
+        After a `CodecError`, the entry is gone: what it held can't be read.
+        """
+        chosen = self._codec if codec is None else self._registry.get(codec)
         text = self._alias("get_remove", alias, writes=True)
         content = self._call("get_remove", text, lambda session: session.blob_get_and_remove(text))
-        return self._decode(content)  # type: ignore[no-any-return]
+        return self._decode(chosen, text, content)
 
+    @overload
+    def compare_and_swap(
+        self, alias: Alias, new_data: Data, comparand: Data, expiry_time: Expiry = None
+    ) -> Value: ...
+    @overload
     def compare_and_swap(
         self,
-        alias: "str | bytes",
-        new_data: "Content",
-        comparand: "Content",
+        alias: Alias,
+        new_data: Other,
+        comparand: Other,
         expiry_time: Expiry = None,
-    ) -> bytes:
+        *,
+        codec: Codec[Other],
+    ) -> Other: ...
+    @overload
+    def compare_and_swap(
+        self,
+        alias: Alias,
+        new_data: object,
+        comparand: object,
+        expiry_time: Expiry = None,
+        *,
+        codec: str,
+    ) -> Any: ...
+    def compare_and_swap(
+        self,
+        alias: Alias,
+        new_data: Any,
+        comparand: Any,
+        expiry_time: Expiry = None,
+        *,
+        codec: Codec[Any] | str | None = None,
+    ) -> Any:
         """Replace the content of an entry if it is `comparand`, in one step.
 
         Returns the original content, whether it matched or not. If `expiry_time` is None,
         the entry never expires; one that did not match keeps its expiry. Raises
-        `AliasNotFound`.
+        `AliasNotFound`, and `ValueError` for a codec that encrypts: stored bytes are
+        compared, and those of such a codec never match.
         """
-        text, content, expiry = self._write("compare_and_swap", alias, new_data, expiry_time)
-        expected = self._encode(comparand)
+        chosen = self._comparing("compare_and_swap", codec)
+        text, expiry = self._write("compare_and_swap", alias, expiry_time)
+        content = self._encode(chosen, new_data)
+        expected = self._encode(chosen, comparand)
         original = self._call(
             "compare_and_swap",
             text,
             lambda session: session.blob_compare_and_swap(text, content, expected, expiry),
         )
-        return self._decode(expected if original is None else original)  # type: ignore[no-any-return]
+        return self._decode(chosen, text, expected if original is None else original)
 
-    def remove_if(self, alias: "str | bytes", comparand: "Content") -> None:
+    @overload
+    def remove_if(self, alias: Alias, comparand: Data) -> None: ...
+    @overload
+    def remove_if(self, alias: Alias, comparand: Other, *, codec: Codec[Other] | str) -> None: ...
+    def remove_if(
+        self, alias: Alias, comparand: Any, *, codec: Codec[Any] | str | None = None
+    ) -> None:
         """Remove an entry if its content is `comparand`, in one step.
 
-        Raises `UnmatchedContent` if it is not, and `AliasNotFound`.
+        Raises `UnmatchedContent` if it is not, `AliasNotFound`, and `ValueError` for a codec
+        that encrypts.
         """
+        chosen = self._comparing("remove_if", codec)
         text = self._alias("remove_if", alias, writes=True)
-        expected = self._encode(comparand)
+        expected = self._encode(chosen, comparand)
         self._call("remove_if", text, lambda session: session.blob_remove_if(text, expected))

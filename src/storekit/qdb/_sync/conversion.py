@@ -2,24 +2,24 @@
 
 """How aliases and values go into the store and come out of it."""
 
-# ruff: noqa: ANN401 - a client that pickles takes and gives anything
+# ruff: noqa: ANN401 - values may be anything
 
-from functools import partial
-from typing import Any
+from typing import Any, Generic
 
+from storekit.codecs.base import Codec, decode_value, encode_value
+from storekit.core.runtime._sync import call_blocking
 from storekit.qdb._sync.base import BaseClient
-from storekit.qdb.arguments import GET, check_alias, check_content, check_integer, check_writable
-from storekit.qdb.batches import Codec
+from storekit.qdb.arguments import check_alias, check_content, check_integer, check_writable
+from storekit.qdb.contents import LARGE, NEVER_LARGE, STORED, check_comparable, is_large, takes_long
 from storekit.qdb.errors import QuasardbException
 from storekit.qdb.values import Expiry, to_milliseconds
+from storekit.qdb.variables import Alias, Data, Found, Value
 
-__all__ = ["Conversion"]
+__all__ = ["Aliases", "Conversion"]
 
 
-class Conversion(BaseClient):
-    """What the operations have in common: the way of arguments in and of results out."""
-
-    # How aliases and values are stored: what the pickling client does otherwise.
+class Aliases(BaseClient, Generic[Alias, Found]):
+    """The way of aliases into the store and out of it: as text, unless a client has others."""
 
     def _to_text(self, alias: object) -> str:
         return check_alias(alias)
@@ -27,43 +27,10 @@ class Conversion(BaseClient):
     def _from_text(self, text: str) -> Any:
         return text
 
-    def _encode(self, value: object) -> bytes:
-        return check_content(value)
-
-    def _encode_optional(self, value: object) -> bytes:
-        return b"" if value is None else check_content(value)
-
-    def _load(self, content: bytes | memoryview) -> Any:
-        return bytes(content)
-
-    def _decode(self, content: bytes | memoryview) -> Any:
-        return content if type(content) is bytes else bytes(content)
-
-    # What the operations have in common
-
-    def _get(self, operation: str, text: str) -> bytes | memoryview:
-        until = self._until()
-        if self._observers:
-            return self._watched(
-                partial(self._workers.call_joint, GET, text, until=until),
-                operation,
-                text,
-                until,
-                reads=True,
-            )
-        try:
-            return self._workers.call_joint(GET, text, until=until)
-        except Exception as error:  # noqa: BLE001 - raised again there
-
-            def again() -> bytes | memoryview:
-                return self._workers.call_joint(GET, text, until=until)
-
-            return self._recover(error, again, operation, text, until, reads=True)
-
     def _alias(self, operation: str, alias: object, *, writes: bool = False) -> str:
         try:
             text = self._to_text(alias)
-            return check_writable(text) if writes else text
+            return check_writable(text) if writes and text[0] == "." else text
         except QuasardbException as error:
             error.operation = operation
             raise
@@ -76,17 +43,14 @@ class Conversion(BaseClient):
             error.operation = operation
             raise
 
-    def _aliases(self, found: list[str]) -> list[Any]:
+    def _aliases(self, found: list[str]) -> list[Found]:
         return [self._from_text(text) for text in found]
 
-    def _write(
-        self, operation: str, alias: object, data: object, expiry_time: Expiry
-    ) -> tuple[str, bytes, int]:
+    def _write(self, operation: str, alias: object, expiry_time: Expiry) -> tuple[str, int]:
         text = self._alias(operation, alias, writes=True)
-        expiry = (
-            0 if expiry_time is None else to_milliseconds(expiry_time, self._clock(), operation)
-        )
-        return text, self._encode(data), expiry
+        if expiry_time is None:
+            return text, 0
+        return text, to_milliseconds(expiry_time, self._clock(), operation)
 
     def _write_integer(
         self, operation: str, alias: object, value: object, expiry_time: Expiry
@@ -100,9 +64,35 @@ class Conversion(BaseClient):
         text = self._alias(operation, alias, writes=writes)
         return text, self._alias(operation, tag, writes=writes)
 
-    def _codec(self) -> Codec:
-        return Codec(self._batch_alias, self._encode_optional, self._load)
-
     def _batch_alias(self, alias: object) -> str:
         # The engine refuses a malformed one by its own result.
         return alias if isinstance(alias, str) else self._to_text(alias)
+
+
+class Conversion(Aliases[Alias, Found], Generic[Alias, Found, Data, Value]):
+    """The way of values: by the codec of the client, or by that of a call."""
+
+    _codec: Codec[Any] = STORED
+
+    def _chosen(self, codec: Codec[Any] | str | None) -> Codec[Any]:
+        """Return the codec of a call. `TypeError`, `ValueError` if there is no such codec."""
+        return self._codec if codec is None else self._registry.get(codec)
+
+    def _comparing(self, operation: str, codec: Codec[Any] | str | None) -> Codec[Any]:
+        chosen = self._chosen(codec)
+        check_comparable(chosen, operation)
+        return chosen
+
+    def _encode(self, codec: Codec[Any], value: object) -> bytes:
+        if codec is STORED:  # which has nothing to add, and should take no time for it
+            return check_content(value)
+        if type(value) not in NEVER_LARGE and is_large(value) and takes_long(codec):
+            return call_blocking(encode_value, codec, value)
+        return encode_value(codec, value)
+
+    def _decode(self, codec: Codec[Any], text: str, content: bytes | memoryview) -> Any:
+        if codec is STORED:
+            return content if type(content) is bytes else bytes(content)
+        if len(content) >= LARGE and takes_long(codec):
+            return call_blocking(decode_value, codec, content, text)
+        return decode_value(codec, content, text)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from storekit.qdb._sync.conversion import Conversion
+from storekit.qdb._sync.base import BaseClient
 from storekit.qdb.documents import (
     Claim,
     DocumentConflict,
@@ -35,7 +35,7 @@ _AT_ONCE = 256  # entries to remove in one batch
 _ALL = 2**31 - 1
 
 
-class Drafts(Conversion):
+class Drafts(BaseClient):
     """Takes documents, finds out whether they are still held, and lets go of them.
 
     The draft is only ever put or swapped, so of two who try to take it one gets it.

@@ -4,7 +4,7 @@
 
 from datetime import datetime, timedelta
 
-from storekit.qdb._sync.conversion import Conversion
+from storekit.qdb._sync.conversion import Aliases
 from storekit.qdb.values import (
     EntryMetadata,
     Expiry,
@@ -12,16 +12,17 @@ from storekit.qdb.values import (
     milliseconds_from_now,
     to_milliseconds,
 )
+from storekit.qdb.variables import Alias, Found
 
 _ALL = 2**31 - 1
 
 __all__ = ["Entries"]
 
 
-class Entries(Conversion):
+class Entries(Aliases[Alias, Found]):
     """Operations on entries of any type."""
 
-    def remove(self, alias: "str | bytes") -> None:
+    def remove(self, alias: Alias) -> None:
         """Remove an entry of any type. Raises `AliasNotFound`."""
         text = self._alias("remove", alias, writes=True)
         self._call("remove", text, lambda session: session.remove(text))
@@ -38,7 +39,7 @@ class Entries(Conversion):
 
     # Expiry
 
-    def expires_at(self, alias: "str | bytes", expiry_time: Expiry) -> None:
+    def expires_at(self, alias: Alias, expiry_time: Expiry) -> None:
         """Set when an entry expires; None for never. Raises `AliasNotFound`.
 
         A datetime without time zone means UTC.
@@ -47,7 +48,7 @@ class Entries(Conversion):
         expiry = to_milliseconds(expiry_time, self._clock(), "expires_at")
         self._call("expires_at", text, lambda session: session.expires_at(text, expiry))
 
-    def expires_from_now(self, alias: "str | bytes", expiry_delta: float | timedelta) -> None:
+    def expires_from_now(self, alias: Alias, expiry_delta: float | timedelta) -> None:
         """Set in how many seconds an entry expires, or after which timedelta.
 
         Raises `AliasNotFound`.
@@ -56,7 +57,7 @@ class Entries(Conversion):
         delta = milliseconds_from_now(expiry_delta)
         self._call("expires_from_now", text, lambda session: session.expires_from_now(text, delta))
 
-    def get_expiry_time(self, alias: "str | bytes") -> datetime | None:
+    def get_expiry_time(self, alias: Alias) -> datetime | None:
         """Return when an entry expires, in the time zone `tz`; None for never.
 
         Raises `AliasNotFound`.
@@ -67,7 +68,7 @@ class Entries(Conversion):
         )
         return from_milliseconds(expiry)
 
-    def get_metadata(self, alias: "str | bytes") -> EntryMetadata:
+    def get_metadata(self, alias: Alias) -> EntryMetadata:
         """Return type, size and times of an entry of any type. Raises `AliasNotFound`."""
         text = self._alias("get_metadata", alias)
         return EntryMetadata.of(
@@ -76,7 +77,7 @@ class Entries(Conversion):
 
     # Finding
 
-    def prefix_get(self, prefix: str, max_count: int = _ALL) -> list[str]:
+    def prefix_get(self, prefix: str, max_count: int = _ALL) -> list[Found]:
         """Return the aliases that start with a text, sorted by their bytes; [] for none."""
         text = self._part("prefix_get", prefix)
         _check_count(max_count)
@@ -92,7 +93,7 @@ class Entries(Conversion):
             "prefix_count", text, lambda session: session.prefix_count(text), reads=True
         )
 
-    def suffix_get(self, suffix: str, max_count: int = _ALL) -> list[str]:
+    def suffix_get(self, suffix: str, max_count: int = _ALL) -> list[Found]:
         """Return the aliases that end with a text; [] for none."""
         text = self._part("suffix_get", suffix)
         _check_count(max_count)

@@ -2,31 +2,32 @@
 
 """Operations on entries that hold an integer."""
 
-from storekit.qdb._sync.conversion import Conversion
+from storekit.qdb._sync.conversion import Aliases
 from storekit.qdb.values import Expiry
+from storekit.qdb.variables import Alias, Found
 
 __all__ = ["Integers"]
 
 
-class Integers(Conversion):
+class Integers(Aliases[Alias, Found]):
     """Operations on integers of 64 bits with sign."""
 
-    def int_put(self, alias: "str | bytes", value: int, expiry_time: Expiry = None) -> None:
+    def int_put(self, alias: Alias, value: int, expiry_time: Expiry = None) -> None:
         """Store a new integer of 64 bits with sign. Raises `AliasAlreadyExists`, `ValueError`."""
         text, number, expiry = self._write_integer("int_put", alias, value, expiry_time)
         self._call("int_put", text, lambda session: session.int_put(text, number, expiry))
 
-    def int_update(self, alias: "str | bytes", value: int, expiry_time: Expiry = None) -> None:
+    def int_update(self, alias: Alias, value: int, expiry_time: Expiry = None) -> None:
         """Store an integer, new or not. Raises `ValueError` if it has more than 64 bits."""
         text, number, expiry = self._write_integer("int_update", alias, value, expiry_time)
         self._call("int_update", text, lambda session: session.int_update(text, number, expiry))
 
-    def int_get(self, alias: "str | bytes") -> int:
+    def int_get(self, alias: Alias) -> int:
         """Return an integer. Raises `AliasNotFound`."""
         text = self._alias("int_get", alias)
         return self._call("int_get", text, lambda session: session.int_get(text), reads=True)
 
-    def int_add(self, alias: "str | bytes", addend: int) -> int:
+    def int_add(self, alias: Alias, addend: int) -> int:
         """Add to an integer in one step and return the sum.
 
         Raises `OutOfRange`, and nothing has changed, if that has more than 64 bits; and

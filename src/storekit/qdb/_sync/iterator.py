@@ -4,24 +4,28 @@
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
+from storekit.codecs.base import Codec
 from storekit.errors import ClientClosed
 from storekit.qdb.scans import Scan
+from storekit.qdb.variables import Value
 
 if TYPE_CHECKING:
-    from storekit.qdb._sync.client import RawClient
+    from storekit.qdb._sync.operations import Operations
 
 __all__ = ["ForwardIterator", "RawForwardIterator"]
 
 _CHUNK = 128
 
 
-class RawForwardIterator:
+class RawForwardIterator(Generic[Value]):
     """A forward iterator over a whole cluster: gives pairs of alias and content.
 
     Entries come in chunks, in no particular order. What nobody touches meanwhile comes
     exactly once, what is touched at most once. Entries that hold no blob are left out.
+    Content that the codec can't read raises `CodecError`; the next step goes on with the
+    entry after it.
 
     The walk has a session of its own, which is closed at its end, by `close`, or with the
     client. A step that was cancelled can be repeated, and one that failed in an embedded
@@ -31,12 +35,43 @@ class RawForwardIterator:
     One caller at a time: a step while another is under way raises `RuntimeError`.
     """
 
-    def __init__(self, qdb_iter: "RawClient", chunk_size: int = _CHUNK) -> None:
+    @overload
+    def __init__(
+        self, qdb_iter: "Operations[Any, Any, Any, Value]", chunk_size: int = _CHUNK
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        qdb_iter: "Operations[Any, Any, Any, Any]",
+        chunk_size: int = _CHUNK,
+        *,
+        codec: Codec[Value],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "RawForwardIterator[Any]",
+        qdb_iter: "Operations[Any, Any, Any, Any]",
+        chunk_size: int = _CHUNK,
+        *,
+        codec: str,
+    ) -> None: ...
+    def __init__(
+        self,
+        qdb_iter: "Operations[Any, Any, Any, Any]",
+        chunk_size: int = _CHUNK,
+        *,
+        codec: Codec[Any] | str | None = None,
+    ) -> None:
         """Make an iterator over the store of a client; nothing is sent yet.
 
-        `chunk_size` is how many entries are fetched, and held in memory, at a time.
+        Args:
+            qdb_iter: The client.
+            chunk_size: How many entries are fetched, and held in memory, at a time.
+            codec: What to read the values with, instead of the codec of the client.
+
         """
         self._client = qdb_iter
+        self._codec = qdb_iter._chosen(codec)  # noqa: SLF001 - made by it
         self._size = chunk_size
         self._scan: Scan | None = None
         self._number = 1
@@ -47,7 +82,7 @@ class RawForwardIterator:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> tuple[Any, Any]:
+    def __next__(self) -> tuple[str, Value]:
         if not self._in_step.acquire(blocking=False):
             raise RuntimeError(
                 "the iterator is already in use: another caller is in a step of it; "
@@ -56,10 +91,17 @@ class RawForwardIterator:
         try:
             while not self._chunk:
                 self._fill()
-            alias, content = self._chunk.popleft()
+            text, content = self._chunk.popleft()
+            try:
+                value = self._client._decode(self._codec, text, content)  # noqa: SLF001
+            except Exception:
+                raise
+            except BaseException:
+                self._chunk.appendleft((text, content))  # cancelled: the next step has it
+                raise
         finally:
             self._in_step.release()
-        return self._client._entry(alias, content)  # noqa: SLF001 - made by it
+        return self._client._from_text(text), value  # noqa: SLF001
 
     def _fill(self) -> None:
         """Fetch the next chunk."""
@@ -87,7 +129,7 @@ class RawForwardIterator:
     def close(self) -> None:
         """End the iteration and close its session."""
         self._over = True
-        self._chunk.clear()
+        self._chunk = deque()
         self._end()
 
     def _end(self) -> None:
@@ -100,8 +142,8 @@ class RawForwardIterator:
             self._end()
 
 
-class ForwardIterator(RawForwardIterator):
-    """A forward iterator over a whole cluster with unpickled aliases and values.
+class ForwardIterator(RawForwardIterator[Value]):
+    """A forward iterator over a whole cluster, with aliases that stand for any objects."""
 
-    A value that can't be unpickled raises; the next step goes on with the entry after it.
-    """
+    def __next__(self) -> tuple[Any, Value]:
+        return super().__next__()

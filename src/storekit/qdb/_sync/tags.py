@@ -2,37 +2,38 @@
 
 """Tags on entries."""
 
-from storekit.qdb._sync.conversion import Conversion
+from storekit.qdb._sync.conversion import Aliases
+from storekit.qdb.variables import Alias, Found
 
 __all__ = ["Tags"]
 
 
-class Tags(Conversion):
+class Tags(Aliases[Alias, Found]):
     """Tags, by which entries are found."""
 
-    def attach_tag(self, alias: "str | bytes", tag: str) -> None:
+    def attach_tag(self, alias: Alias, tag: Alias) -> None:
         """Tag an entry. Raises `TagAlreadySet` and `AliasNotFound`."""
         text, name = self._tag("attach_tag", alias, tag)
         self._call("attach_tag", text, lambda session: session.attach_tag(text, name))
 
-    def detach_tag(self, alias: "str | bytes", tag: str) -> None:
+    def detach_tag(self, alias: Alias, tag: Alias) -> None:
         """Take a tag off an entry. Raises `TagNotSet` and `AliasNotFound`."""
         text, name = self._tag("detach_tag", alias, tag)
         self._call("detach_tag", text, lambda session: session.detach_tag(text, name))
 
-    def has_tag(self, alias: "str | bytes", tag: str) -> bool:
+    def has_tag(self, alias: Alias, tag: Alias) -> bool:
         """Return whether an entry has a tag. Raises `AliasNotFound`."""
         text, name = self._tag("has_tag", alias, tag, writes=False)
         return self._call("has_tag", text, lambda session: session.has_tag(text, name), reads=True)
 
-    def get_tags(self, alias: "str | bytes") -> list[str]:
+    def get_tags(self, alias: Alias) -> list[Found]:
         """Return the tags of an entry. Raises `AliasNotFound`."""
         text = self._alias("get_tags", alias)
         return self._aliases(
             self._call("get_tags", text, lambda session: session.get_tags(text), reads=True)
         )
 
-    def get_tagged(self, tag: str) -> list[str]:
+    def get_tagged(self, tag: Alias) -> list[Found]:
         """Return the aliases of all entries that have a tag; [] if there is no such tag."""
         name = self._alias("get_tagged", tag)
         return self._aliases(

@@ -130,7 +130,8 @@ class Handle:
             buffer = out[0]
             out[0] = self._null
             try:
-                return self._buffer(buffer, length)[:]
+                copy: bytes = self._buffer(buffer, length)[:]
+                return copy
             finally:
                 self._release(self._pointer, buffer)
         finally:

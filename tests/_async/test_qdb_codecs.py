@@ -1,0 +1,485 @@
+import dataclasses
+import hashlib
+import pickle
+import re
+import threading
+import uuid
+
+import pyarrow
+import pytest
+
+from storekit import CodecError, qdb
+from storekit.codecs import (
+    Arrow,
+    CodecRegistry,
+    Encrypted,
+    Framed,
+    Json,
+    Lz4,
+    Msgpack,
+    Pickle,
+    Raw,
+    Signed,
+    Text,
+    Zstd,
+)
+from storekit.qdb import (
+    AsyncClient,
+    AsyncForwardIterator,
+    AsyncRawClient,
+    AsyncRawForwardIterator,
+    BatchRequest,
+    Operations,
+)
+from tests.support.qdb_faults import FaultyEngine
+
+KEY = b"k" * 32
+OTHER_KEY = b"o" * 32
+PLAIN = {"a": [1, 2.5, None, "ü"], "b": {"c": True}}
+LARGE = 256 * 1024
+
+
+@dataclasses.dataclass
+class User:
+    name: str
+    age: int = 0
+
+
+ADA = User("Ada", 36)
+TABLE = pyarrow.table({"a": [1, 2, None], "b": ["x", "y", "z"]})
+
+TYPED = [
+    (Raw(), b"\x00\xff"),
+    (Text(), "tëxt"),
+    (Json(User), ADA),
+    (Msgpack(User), ADA),
+    (Pickle([User]), ADA),
+    (Arrow(), TABLE),
+    (Zstd(Json(User)), ADA),
+    (Lz4(Msgpack(User)), ADA),
+    (Signed(Json(User), keys=KEY), ADA),
+    (Encrypted(Json(User), keys=KEY), ADA),
+    (Framed(Msgpack(User), Json(User)), ADA),
+]
+NAMED = [
+    ("raw", b"\x00\xff"),
+    ("text", "tëxt"),
+    ("json", PLAIN),
+    ("msgpack", PLAIN),
+    ("pickle", {"when": {1, 2}, **PLAIN}),
+    ("arrow", TABLE),
+    ("json+zstd", PLAIN),
+    ("pickle+lz4", PLAIN),
+]
+CODECS = [pytest.param(codec, value, id=codec.name) for codec, value in TYPED] + [
+    pytest.param(name, value, id=f"by-name-{name}") for name, value in NAMED
+]
+
+
+@pytest.mark.parametrize(("codec", "value"), CODECS)
+async def test_a_client_stores_what_its_codec_is_of(store, codec, value):
+    async with AsyncClient(store.place, codec=codec) as client, AsyncRawClient(store.place) as raw:
+        await client.put("alias", value)
+        assert await client.get("alias") == value
+        used = CodecRegistry.default().get(codec)
+        assert used.decode(await raw.get("alias")) == value
+        await client.update(("alias", 2), value)  # aliases are any objects, as they ever were
+        assert await client.get_update(("alias", 2), value) == value
+        assert await client.get_remove(("alias", 2)) == value
+
+
+@pytest.mark.parametrize(("codec", "value"), CODECS)
+async def test_a_call_can_have_a_codec_of_its_own(store, codec, value):
+    async with AsyncClient(store.place) as client, AsyncRawClient(store.place) as raw:
+        for each in (client, raw):
+            await each.update("alias", value, codec=codec)
+            assert await each.get("alias", codec=codec) == value
+            assert await each.get_update("alias", value, codec=codec) == value
+            assert await each.get_remove("alias", codec=codec) == value
+            await each.put("alias", value, codec=codec)
+        await client.put("own", {1, 2})
+        assert await client.get("own") == {1, 2}
+
+
+async def test_steps_that_compare_take_codecs(store):
+    signed = Signed(Json(), keys=KEY)
+    async with AsyncClient(store.place, codec="json") as client:
+        await client.put("a", [1])
+        assert await client.compare_and_swap("a", [2], [9]) == [1]
+        assert await client.compare_and_swap("a", [2], [1]) == [1]
+        assert await client.get("a") == [2]
+        await client.update("a", [3], codec=signed)
+        assert await client.compare_and_swap("a", [4], [9], codec=signed) == [3]
+        assert await client.compare_and_swap("a", [4], [3], codec=signed) == [3]
+        with pytest.raises(qdb.UnmatchedContent):
+            await client.remove_if("a", [4])
+        with pytest.raises(qdb.UnmatchedContent):
+            await client.remove_if("a", [3], codec=signed)
+        await client.remove_if("a", [4], codec=signed)
+        assert await client.prefix_get("a") == []
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [
+        Encrypted(Json(), keys=KEY),
+        Signed(Encrypted(Json(), keys=KEY), keys=KEY),
+        Framed(Encrypted(Json(), keys=KEY), Json()),
+    ],
+    ids=lambda codec: codec.name,
+)
+async def test_what_never_matches_is_not_compared(codec):
+    engine = FaultyEngine()
+    async with (
+        AsyncClient("fake", engine=engine, codec=codec) as own,
+        AsyncClient("fake", engine=engine) as client,
+    ):
+        sent = engine.calls
+        for call, codecs in ((own, {}), (client, {"codec": codec})):
+            for operation in (
+                lambda call=call, codecs=codecs: call.compare_and_swap("a", 1, 2, **codecs),
+                lambda call=call, codecs=codecs: call.remove_if("a", 1, **codecs),
+                lambda call=call, codecs=codecs: call.run_batch(
+                    [BatchRequest(Operations.cas, "a", 1, 2)], **codecs
+                ),
+                lambda call=call, codecs=codecs: call.run_transaction(
+                    [BatchRequest(Operations.remove_if, "a", comparand=1)], **codecs
+                ),
+            ):
+                with pytest.raises(ValueError, match=f"compares.*{re.escape(codec.name)}"):
+                    await operation()
+        assert engine.calls == sent
+    framed = Framed(Encrypted(Json(), keys=KEY), Json()).using("json")
+    assert framed.deterministic
+
+
+UNFIT = [
+    (Raw(), 5, TypeError),
+    (Text(), "\ud800", ValueError),
+    (Json(User), {"name": "Ada"}, TypeError),
+    (Json(), object(), TypeError),
+    (Msgpack(), 2**70, ValueError),
+    (Zstd(Raw(), max_size=3), b"1234", ValueError),
+    ("pickle", lambda: None, TypeError),
+    ("no such codec", 1, ValueError),
+    ("json+encrypted", 1, ValueError),
+    (5, 1, TypeError),
+    (Json, 1, TypeError),
+]
+
+
+@pytest.mark.parametrize(("codec", "value", "error"), UNFIT)
+async def test_what_has_no_form_in_a_codec_is_refused_before_anything_is_sent(codec, value, error):
+    engine = FaultyEngine()
+    async with AsyncClient("fake", engine=engine) as client:
+        sent = engine.calls
+        for write in (client.put, client.update, client.get_update, client.remove_if):
+            with pytest.raises(error):
+                await write("a", value, codec=codec)
+        with pytest.raises(error):
+            await client.compare_and_swap("a", value, value, codec=codec)
+        with pytest.raises(error):
+            await client.run_batch([BatchRequest(Operations.put, "a", value)], codec=codec)
+        with pytest.raises(error):
+            await client.run_transaction([BatchRequest(Operations.put, "a", value)], codec=codec)
+        assert engine.calls == sent
+
+
+async def test_a_codec_that_is_unknown_is_refused_before_anything_is_sent():
+    engine = FaultyEngine()
+    async with AsyncClient("fake", engine=engine) as client:
+        sent = engine.calls
+        for read in (client.get, client.get_remove):
+            with pytest.raises(ValueError, match="no codec named 'jsom'"):
+                await read("a", codec="jsom")
+        with pytest.raises(ValueError, match="no codec named 'jsom'"):
+            client.entries(codec="jsom")
+        assert engine.calls == sent
+    with pytest.raises(ValueError, match="no codec named 'jsom'"):
+        AsyncClient("fake", engine=engine, codec="jsom")
+    with pytest.raises(TypeError, match="a codec"):
+        AsyncClient("fake", engine=engine, codec=Json)
+    assert engine.sessions_made <= 1
+
+
+UNREADABLE = [
+    pytest.param(codec, content, layer, id=f"{codec.name}-{number}")
+    for number, (codec, content, layer) in enumerate(
+        [
+            (Text(), b"\xff", "text"),
+            (Json(), b"{", "json"),
+            (Json(User), b"[]", "json"),
+            (Msgpack(), b"\xc1", "msgpack"),
+            (Pickle(), b"no pickle", "pickle"),
+            (Pickle(), pickle.dumps(ADA), "pickle"),
+            (Arrow(), b"", "arrow"),
+            (Zstd(Json()), b"{}", "json+zstd"),
+            (Zstd(Json()), Zstd(Raw()).encode(b"{"), "json"),
+            (Lz4(Json()), b"{}", "json+lz4"),
+            (Signed(Json(), keys=KEY), Signed(Json(), keys=OTHER_KEY).encode(1), "json+signed"),
+            (Encrypted(Json(), keys=KEY), b"{}", "json+encrypted"),
+            (Framed(Json(), Text()), b"{}", "framed"),
+        ]
+    )
+]
+
+
+@pytest.mark.parametrize(("codec", "content", "layer"), UNREADABLE)
+async def test_unreadable_content_is_one_error_with_codec_and_key(store, codec, content, layer):
+    async with AsyncClient(store.place) as client, AsyncRawClient(store.place) as raw:
+        await raw.put("the alias", content)
+        with pytest.raises(CodecError) as caught:
+            await client.get("the alias", codec=codec)
+        assert (caught.value.codec, caught.value.key) == (layer, "the alias")
+        assert f"codec {layer}, key 'the alias'" in str(caught.value)
+        with pytest.raises(CodecError) as caught:
+            await client.compare_and_swap("the alias", ADA, ADA, codec=OneWay(codec))
+        assert (caught.value.codec, caught.value.key) == (layer, "the alias")
+        with pytest.raises(CodecError) as caught:
+            await client.get_remove("the alias", codec=codec)
+        assert (caught.value.codec, caught.value.key) == (layer, "the alias")
+        assert await raw.prefix_get("the") == []
+
+
+class OneWay:
+    """Decodes as another codec does, and encodes whatever it is given."""
+
+    content_type = "application/octet-stream"
+
+    def __init__(self, inner):
+        self.name = inner.name
+        self.decode = inner.decode
+
+    def encode(self, value):
+        return b""
+
+
+async def test_the_key_of_an_error_is_the_alias_as_it_is_stored(store):
+    async with AsyncClient(store.place, codec=Json(User)) as client:
+        await client.put(("a", 1), "text", codec=Text())
+        with pytest.raises(CodecError) as caught:
+            await client.get(("a", 1))
+        assert await client.get_metadata(("a", 1))
+        async with AsyncRawClient(store.place) as raw:
+            assert await raw.prefix_get(caught.value.key) == [caught.value.key]
+            assert await raw.get(caught.value.key) == b"text"
+
+
+class Broken:
+    """A codec of somebody else's that does what none should."""
+
+    name = "broken"
+    content_type = "text/plain"
+
+    def encode(self, value):
+        return str(value)
+
+    def decode(self, data):
+        raise KeyError("the content")
+
+
+async def test_a_codec_of_somebody_elses_that_fails_is_a_codec_error_too(store):
+    async with AsyncClient(store.place, codec=Broken()) as client:
+        with pytest.raises(TypeError, match="the codec broken made str"):
+            await client.put("a", 1)
+        await client.put("a", b"", codec="raw")
+        with pytest.raises(CodecError, match="codec broken, key 'a'") as caught:
+            await client.get("a")
+        assert "the content" not in str(caught.value)
+
+
+async def test_batches_use_the_codec_of_the_client_or_their_own(store):
+    async with AsyncClient(store.place, codec=Json(User)) as client:
+        successes, _ = await client.run_batch(
+            [BatchRequest(Operations.put, ("k", number), User("n", number)) for number in range(3)]
+        )
+        assert successes == 3
+        get = [BatchRequest(Operations.get_alloc, ("k", 1))]
+        assert (await client.run_batch(get))[1][0].result == User("n", 1)
+        assert (await client.run_batch(get, codec=Json()))[1][0].result == {"name": "n", "age": 1}
+        assert (await client.run_batch(get, codec="text"))[1][0].result == '{"name":"n","age":1}'
+        successes, results = await client.run_batch(
+            [
+                BatchRequest(Operations.put, "t", "new"),
+                BatchRequest(Operations.get_update, ("k", 0), "other"),
+                BatchRequest(Operations.cas, ("k", 1), "other", '{"name":"n","age":1}'),
+                BatchRequest(Operations.cas, ("k", 2), "other", "differs"),
+            ],
+            codec=Text(),
+        )
+        assert [each.result for each in results] == [
+            None,
+            '{"name":"n","age":0}',
+            '{"name":"n","age":1}',
+            '{"name":"n","age":2}',
+        ]
+        assert await client.get("t", codec="text") == "new"
+        with pytest.raises(TypeError, match="json is for User"):
+            await client.run_batch([BatchRequest(Operations.put, "none")])
+
+
+@pytest.mark.parametrize("codec", [Json(), Msgpack(User), Zstd(Raw()), Signed(Raw(), keys=KEY)])
+async def test_an_unreadable_result_of_a_batch_leaves_the_others(store, codec):
+    async with AsyncClient(store.place) as client, AsyncRawClient(store.place) as raw:
+        good = ADA if isinstance(codec, Msgpack) else {"a": 1} if isinstance(codec, Json) else b"b"
+        await raw.put("bad", b"\xc1 no such content")
+        await client.put("good", good, codec=codec)
+        requests = [BatchRequest(Operations.get_alloc, alias) for alias in ("bad", "good")]
+        for results in (
+            (await client.run_batch(requests, codec=codec))[1],
+            await client.run_transaction(requests, codec=codec),
+        ):
+            assert [each.ok for each in results] == [False, True]
+            assert results[1].result == good
+            assert isinstance(results[0].failure, CodecError)
+            assert results[0].failure.key == "bad"
+            assert results[0].failure.codec == codec.name
+
+
+async def test_transactions_use_the_codec_of_the_client_or_their_own(store):
+    async with AsyncClient(store.place, codec="msgpack") as client:
+        put_and_get = [BatchRequest(Operations.put, "a", [1]), BatchRequest(0, "a")]
+        assert [each.result for each in await client.run_transaction(put_and_get)] == [None, [1]]
+        update = [BatchRequest(Operations.update, "a", [2]), BatchRequest(0, "a")]
+        results = await client.run_transaction(update, codec=Json(list[int]))
+        assert [each.result for each in results] == [None, [2]]
+        assert await client.get("a", codec="text") == "[2]"
+
+
+async def collect(entries):
+    found = []
+    async for entry in entries:
+        found += [entry]
+    return dict(found)
+
+
+async def test_iteration_uses_the_codec_of_the_client_or_its_own(store):
+    async with AsyncClient(store.place, codec=Json(User)) as client:
+        await client.put(("a", 1), ADA)
+        await client.put("b", User("Bo"))
+        assert await collect(client) == {("a", 1): ADA, "b": User("Bo")}
+        assert await collect(client.entries()) == {("a", 1): ADA, "b": User("Bo")}
+        text = {("a", 1): '{"name":"Ada","age":36}', "b": '{"name":"Bo","age":0}'}
+        assert await collect(client.entries(codec=Text())) == text
+        assert await collect(AsyncForwardIterator(client, 1, codec="text")) == text
+        assert isinstance(client.entries(), AsyncForwardIterator)
+        async with AsyncRawClient(store.place) as raw:
+            assert (await collect(raw.entries(codec=Json(User))))["b"] == User("Bo")
+            assert (await collect(raw.entries()))["b"] == text["b"].encode()
+            assert (await collect(AsyncRawForwardIterator(raw, codec="text")))["b"] == text["b"]
+            assert not isinstance(raw.entries(codec="json"), AsyncForwardIterator)
+
+
+async def test_an_unreadable_entry_does_not_end_the_iteration(store):
+    async with AsyncClient(store.place, codec=Json(User)) as client:
+        await client.put("a", "no JSON", codec="text")
+        await client.put("b", ADA)
+        entries, failures, steps = [], [], aiter(client)
+        while True:
+            try:
+                entries.append(await anext(steps))
+            except StopAsyncIteration:
+                break
+            except CodecError as error:
+                failures.append((error.codec, error.key))
+        assert (entries, failures) == ([("b", ADA)], [("json", "a")])
+
+
+async def test_a_framed_store_has_values_of_many_codecs(store):
+    codecs = [Json(), Msgpack(), Zstd(Pickle()), Signed(Text(), keys=KEY)]
+    framed = Framed(*codecs)
+    async with AsyncClient(store.place, codec=framed) as client:
+        for number, codec in enumerate(codecs):
+            await client.put(codec.name, str(number), codec=framed.using(codec.name))
+        expected = {codec.name: str(number) for number, codec in enumerate(codecs)}
+        assert await collect(client) == expected
+        requests = [BatchRequest(Operations.get_alloc, codec.name) for codec in codecs]
+        _, results = await client.run_batch(requests)
+        assert [each.result for each in results] == list(expected.values())
+        with pytest.raises(CodecError, match=r"but 'msgpack' \(codec framed, key 'msgpack'\)"):
+            await client.get("msgpack", codec=Framed(Json(), Text()))
+
+
+async def test_a_client_knows_codecs_by_the_names_of_its_registry(store):
+    registry = CodecRegistry.default().with_wrapper("signed", lambda codec: Signed(codec, keys=KEY))
+    async with (
+        AsyncClient(store.place, codec="json+signed", registry=registry) as client,
+        AsyncRawClient(store.place, registry=registry) as raw,
+    ):
+        await client.put("a", [1])
+        assert await client.get("a", codec=Signed(Json(), keys=KEY)) == [1]
+        assert await client.with_timeout(5).get("a") == [1]
+        assert await raw.get("a", codec="json+signed") == [1]
+    async with AsyncClient(store.place, registry=CodecRegistry()) as client:
+        with pytest.raises(ValueError, match="no codec named 'json'"):
+            await client.get("a", codec="json")
+
+
+async def test_without_a_codec_values_are_the_pickles_they_ever_were(store):
+    async with AsyncClient(store.place, allow=[User]) as client, AsyncRawClient(store.place) as raw:
+        await client.put("a", ADA)
+        assert await raw.get("a") == pickle.dumps(ADA, 2)
+        assert await client.get("a") == ADA
+        await raw.update("a", pickle.dumps(uuid.UUID(int=5)))
+        assert await client.get("a") == uuid.UUID(int=5)
+    async with AsyncClient(store.place) as client:
+        await client.update("a", ADA)
+        with pytest.raises(qdb.ClassNotAllowed, match="allow=") as caught:
+            await client.get("a")
+        assert (caught.value.codec, caught.value.key) == ("pickle", "a")
+    async with AsyncClient(store.place, trust_pickle=True) as client:
+        assert await client.get("a") == ADA
+
+
+@pytest.mark.parametrize("options", [{"allow": [User]}, {"trust_pickle": True}])
+async def test_what_pickles_may_name_is_said_where_they_are_made(options):
+    engine = FaultyEngine()
+    for codec in ("pickle", Pickle(), Json()):
+        with pytest.raises(TypeError, match=r"codec=Pickle\(allow"):
+            AsyncClient("fake", engine=engine, codec=codec, **options)
+    assert engine.sessions_made == 0
+
+
+async def test_a_client_is_a_raw_client_as_documented():
+    engine = FaultyEngine()
+    async with AsyncClient("fake", engine=engine) as client:
+        assert isinstance(client, AsyncRawClient)
+        assert isinstance(aiter(client), AsyncRawForwardIterator)
+
+
+class Watched:
+    """Raw content, with a note of the threads that it was turned in."""
+
+    name = "watched"
+    content_type = "application/octet-stream"
+
+    def __init__(self):
+        self.threads = []
+
+    def encode(self, value):
+        self.threads.append(threading.get_ident())
+        return value if type(value) is bytes else bytes(value)
+
+    def decode(self, data):
+        self.threads.append(threading.get_ident())
+        return bytes(data)
+
+
+async def test_large_content_does_not_hold_up_others(store):
+    here = threading.get_ident()
+    codec = Watched()
+    async with AsyncClient(store.place, codec=codec) as client:
+        for size, elsewhere in ((LARGE - 1, False), (LARGE, not is_sync(client))):
+            content = hashlib.sha256(b"").digest() * (size // 32) + b"-" * (size % 32)
+            await client.update("a", content)
+            assert await client.get("a") == content
+            assert await client.get_update("a", bytearray(content)) == content
+            assert await collect(client) == {"a": content}
+            requests = [BatchRequest(Operations.get_alloc, "a")]
+            assert (await client.run_batch(requests))[1][0].result == content
+            assert [thread != here for thread in codec.threads] == [elsewhere] * 6
+            codec.threads.clear()
+
+
+def is_sync(client):
+    return hasattr(client, "__enter__")
