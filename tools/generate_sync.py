@@ -29,6 +29,7 @@ TREES = (
     ("src/storekit/core/_async", "src/storekit/core/_sync"),
     ("src/storekit/qcache/_async", "src/storekit/qcache/_sync"),
     ("src/storekit/qdb/_async", "src/storekit/qdb/_sync"),
+    ("src/storekit/kit/_async", "src/storekit/kit/_sync"),
     ("tests/_async", "tests/_sync"),
 )
 HEADER = "# Generated from {} by tools/generate_sync.py; do not edit."

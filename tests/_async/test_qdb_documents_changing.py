@@ -164,15 +164,63 @@ async def test_resumed_upload_stores_only_what_is_not_there(store):
         assert await aliases_of(client) == [".json", *"012345"]
 
 
-async def test_whole_document_is_uploaded_again_by_what_differs(store):
+@pytest.mark.parametrize("resume", [False, True])
+async def test_damaged_document_is_mended_by_uploading_it_again(store, resume):
+    async with AsyncRawClient(store.place) as client:
+        await uploaded(client, OURS)
+        await client.update(KEY.hex + "2", b"x" * SLICE)
+        await uploaded(client, OURS, resume=resume)
+        assert await downloaded(client) == OURS
+
+
+async def test_slices_of_an_upload_that_was_taken_over_are_not_trusted(store):
     spy = spy_on(store)
     async with AsyncRawClient(store.place, engine=spy) as client:
-        await uploaded(client, OURS)
-        spy.calls.clear()
-        await uploaded(client, OURS[:-1] + b"x", resume=True, in_flight=1)
-        numbers = {alias.removeprefix(KEY.hex) for alias, _ in spy.written()}
-        assert {number for number in numbers if number.isdecimal()} == {"5"}
-        assert await downloaded(client) == OURS[:-1] + b"x"
+
+        def take_over(call):
+            if call.written() and call.written()[0][0] == KEY.hex + "1":
+                spy.before = lambda call: None
+                source, options = BreaksOff(THEIRS, 4 * SLICE), {"slice_size": SLICE}
+                with qdb.RawClient(store.place) as other, pytest.raises(Broken):
+                    other.upload(source, KEY, in_flight=1, resume=True, **options)
+
+        spy.before = take_over
+        with pytest.raises(DocumentConflict):  # and slice 1 has arrived meanwhile
+            await uploaded(client, b"w" * len(OURS), in_flight=1)
+        await uploaded(client, THEIRS, resume=True)
+        assert await downloaded(client) == THEIRS
+
+
+async def test_upload_that_comes_after_a_removal_leaves_no_slices(store):
+    spy = spy_on(store)
+    async with AsyncRawClient(store.place, engine=spy) as client:
+
+        def remove(call):
+            if call.written() and call.written()[0][0] == KEY.hex + "0":
+                spy.before = lambda call: None
+                with qdb.RawClient(store.place) as other:
+                    other.remove_document(KEY)
+
+        spy.before = remove
+        with pytest.raises(DocumentConflict):
+            await uploaded(client, OURS, in_flight=1)
+        assert await client.prefix_get(KEY.hex) == []
+
+
+async def test_upload_that_was_taken_over_stores_nothing_more(store):
+    spy = spy_on(store)
+    async with AsyncRawClient(store.place, engine=spy) as client:
+
+        def take_over(done, total):
+            spy.calls.clear()
+            with qdb.RawClient(store.place) as other:
+                other.upload(io.BytesIO(THEIRS), KEY, resume=True)
+
+        small = {"slice_size": 64, "in_flight": 1}  # too small to be noted in the draft
+        with pytest.raises(DocumentConflict):
+            await client.upload(io.BytesIO(OURS[:640]), KEY, progress=take_over, **small)
+        assert spy.written() == []
+        assert await downloaded(client) == THEIRS
 
 
 async def test_list_that_the_draft_does_not_vouch_for_is_not_trusted(store):

@@ -82,7 +82,7 @@ class Documents(Drafts):
         whole: the manifest is written in one transaction with the draft that says so. Slices
         are in no transaction: whoever is taken over finds out before its next `in_flight`
         slices, and those on their way may still arrive. If they replace slices of other
-        content, a download raises `DocumentDamaged`.
+        content, a download raises `DocumentDamaged`; remove the document and upload it again.
 
         Args:
             file: A path, an open binary file, or an iterable of pieces.
@@ -91,8 +91,8 @@ class Documents(Drafts):
             in_flight: How many slices are on their way at the same time.
             resume: Take over from an earlier upload to this key that was broken off, or is
                 still under way and fails then; and leave out slices that it has noted as
-                stored, of those that have 2 KiB or more. The file is read, and compared,
-                from its start all the same.
+                stored, if slices have 2 KiB or more. The file is read, and compared, from
+                its start all the same. A whole document is replaced as a whole.
             expiry_time: When the document expires; None for never.
             progress: Called with the bytes that are stored, and of how many, None if
                 that is not known.
@@ -113,7 +113,7 @@ class Documents(Drafts):
             self._upload(claim, source, count, resume, progress or _ignore)
         except DocumentConflict:
             if claim.taken:
-                self._sweep(key)
+                self._clean_up(key)
             raise
         finally:
             shielded(source.close)
@@ -168,22 +168,17 @@ class Documents(Drafts):
 
     def _known_slices(self, claim: Claim) -> dict[int, str]:
         """Return the digests of slices that an earlier upload has stored, by number."""
-        key, found = claim.key, self._find(claim.operation, manifest_alias(claim.key))
-        if found is not None:
-            # Slices change only after the manifest is gone.
-            with suppress(DocumentDamaged):
-                manifest = Manifest.load(found, key)
-                if manifest.slice_size == claim.draft.slice_size:
-                    self._store_list(claim, list(manifest.digests))
-                    return dict(enumerate(manifest.digests))
-        found = self._find(claim.operation, list_alias(key))
+        # Not those of a whole document: it may be damaged, and this is to mend it.
+        found = self._find(claim.operation, list_alias(claim.key))
         if found is None or digest_of(found) not in claim.draft.lists:
             return {}
         claim.listed = digest_of(found)
         return dict(enumerate(load_digests(found)))
 
-    def _sweep(self, key: uuid.UUID) -> None:
-        """Remove slices that came after the document was removed: they'd look like one."""
+    def _clean_up(self, key: uuid.UUID) -> None:
+        """Undo what slices do that have come after another one took over."""
+        self._discard("upload", [list_alias(key)])  # it may be wrong now
+        # Of a document that was removed, they would look like one.
         with suppress(AliasNotFound, DocumentConflict, DocumentIncomplete, DocumentDamaged):
             if self._manifest("upload", key) is None:
                 self._remove("upload", key, take_over=False)

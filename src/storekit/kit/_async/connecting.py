@@ -1,0 +1,29 @@
+"""From a URL to a client."""
+
+from typing import Any
+
+from storekit.kit.urls import QDB, parse_url
+from storekit.qcache._async.client import AsyncQClient
+from storekit.qdb._async.client import AsyncClient
+
+__all__ = ["connect"]
+
+
+def connect(url: str, **options: Any) -> "AsyncClient | AsyncQClient":  # noqa: ANN401 - of the client
+    """Return a client for the store that a URL means; use it as a context, or close it.
+
+    Args:
+        url: `qdb://host:port[,host:port...]`, or `embedded:`, `embedded:PATH` or
+            `embedded:NAME?mode=memory`, for QuasarDB; `qcache://host:port[,host:port...]`,
+            `qcaches://...` for TLS, or `qcache+embedded:[NAME]`, for QCache.
+        options: Arguments of the client.
+
+    Raises:
+        TypeError, ValueError: The URL, or an option, is none that there is.
+        StoreKitError: What the client raises when it is made.
+
+    """
+    store = parse_url(url)
+    if isinstance(store, QDB):
+        return AsyncClient(store.place, **options)
+    return AsyncQClient(store.nodes, **options)

@@ -1,0 +1,307 @@
+"""Both stores in one hand."""
+
+# ruff: noqa: ANN401 - options are of any type until a client checks them
+
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+
+from storekit.codecs.raw import Raw
+from storekit.codecs.tables.base import TableCodec
+from storekit.codecs.tables.registry import TableRegistry
+from storekit.core._async.single_flight import AsyncSingleFlight
+from storekit.core.runtime._async import call_blocking, shielded
+from storekit.errors import StoreKitError
+from storekit.kit.settings import Settings, session_options
+from storekit.kit.tables import StaleCache, alias_of, pack_table, unpack_table, version_of
+from storekit.kit.urls import QDB, QCache, parse_url
+from storekit.observers import Observer, check_observers
+from storekit.qcache._async.client import AsyncQClient
+from storekit.qcache.errors import TooManyConsecutiveErrors
+from storekit.qcache.result import QueryResult
+from storekit.qcache.wire import check_key
+from storekit.qdb._async.client import AsyncClient
+from storekit.qdb.errors import AliasNotFound
+
+__all__ = ["AsyncStoreKit"]
+
+F = TypeVar("F")
+
+_RAW = Raw()
+_LOADS = 5  # of one table, for one query, if it is changed or dropped each time
+
+
+class AsyncStoreKit:
+    """A client of each store, made with the same settings, and tables that live in both.
+
+    ```python
+    from storekit import AsyncStoreKit
+
+    async with AsyncStoreKit() as kit:
+        await kit.qdb.put("greeting", "hello")
+        await kit.put_table("cities", [{"name": "Uppsala", "people": 177074}])
+        result = await kit.query("cities", {"select": ["name"]})
+    ```
+
+    **Tables** are stored in QuasarDB and answered for by QCache, which gets one when it is
+    first asked for. Once `put_table` has returned, and the queries that were under way have
+    ended, every answer comes from the new table. Until then an answer may come from the one
+    before. If QCache can't be told of a change, `put_table` raises `StaleCache`. A process
+    that dies between posting a table and looking whether it is still the newest may leave an
+    old one, until the next `put_table` or `forget_table`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        observers: Iterable[Observer] = (),
+        **changes: Any,
+    ) -> None:
+        """Make a kit; nothing is sent yet.
+
+        Args:
+            settings: All settings, by default those of `Settings()`: embedded stores.
+            observers: Who is told of the calls of both stores.
+            changes: Single settings, by the names of `Settings`.
+
+        Raises:
+            TypeError, ValueError: A setting is wrong.
+            ModuleNotFoundError: An extra is missing; the message says which.
+
+        """
+        self.settings: Settings = (settings or Settings()).with_changes(**changes)
+        watchers = check_observers(observers)
+        self._tables = TableRegistry.default()
+        self._loads = AsyncSingleFlight[str, None]()
+        self._qdb = _qdb_client(self.settings, watchers)
+        self._qcache = _qcache_client(self.settings, watchers)
+
+    @classmethod
+    def from_toml(cls, path: str | os.PathLike[str], table: str = "storekit") -> Self:
+        """Make a kit of the settings in a table of a TOML file."""
+        return cls(Settings.from_toml(path, table))
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Make a kit of the settings in environment variables, `STOREKIT_QDB` and so on."""
+        return cls(Settings.from_environment(environment))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close both clients. Closing twice does nothing."""
+        try:
+            if self._qdb is not None:
+                await self._qdb.aclose()
+        finally:
+            if self._qcache is not None:
+                await self._qcache.aclose()
+
+    @property
+    def qdb(self) -> "AsyncClient":
+        """The client of QuasarDB. Raises `ValueError` if the settings have none."""
+        if self._qdb is None:
+            raise ValueError("this kit has no QuasarDB: its setting qdb is None")
+        return self._qdb
+
+    @property
+    def qcache(self) -> AsyncQClient:
+        """The client of QCache. Raises `ValueError` if the settings have none."""
+        if self._qcache is None:
+            raise ValueError("this kit has no QCache: its setting qcache is None")
+        return self._qcache
+
+    # Tables
+
+    @overload
+    async def query(
+        self, name: str, q: Mapping[str, object], *, codec: None = None, **options: Any
+    ) -> QueryResult: ...
+    @overload
+    async def query(
+        self, name: str, q: Mapping[str, object], *, codec: TableCodec[F], **options: Any
+    ) -> F: ...
+    @overload
+    async def query(
+        self, name: str, q: Mapping[str, object], *, codec: str, **options: Any
+    ) -> Any: ...
+    async def query(
+        self,
+        name: str,
+        q: Mapping[str, object],
+        *,
+        codec: TableCodec[Any] | str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Query a table, which QCache is given first if it does not have it.
+
+        Callers of this kit that miss the same table at the same time share one load.
+
+        Args:
+            name: Name of the table, which is also its key in QCache: `[A-Za-z0-9_-]+`.
+            q: The query, as QCache's documentation describes it.
+            codec: What makes a table of the result, e.g. `"polars"`; None for a `QueryResult`.
+            options: More arguments of the qcache client's `get`.
+
+        Raises:
+            AliasNotFound: There is no such table.
+            TooManyConsecutiveErrors: It was missing again after each load.
+            StoreKitError: What the clients raise.
+
+        """
+        for _ in range(_LOADS):
+            result = await self.qcache.get(name, q, codec=codec, **options)
+            if result is not None:
+                return result
+            await self._loads.run(name, partial(self._load, name))
+        result = await self.qcache.get(name, q, codec=codec, **options)
+        if result is not None:
+            return result
+        raise TooManyConsecutiveErrors(
+            f"query {name!r}: the table was missing again after each of {_LOADS} loads; "
+            "is it larger than the cache?"
+        )
+
+    async def put_table(
+        self, name: str, table: object, *, codec: "str | TableCodec[Any] | None" = None
+    ) -> None:
+        """Store a table, new or not: in QuasarDB first, and QCache then forgets the one before.
+
+        Args:
+            name: `[A-Za-z0-9_-]+`.
+            table: A frame of polars, pandas or pyarrow, rows, or CSV as text or bytes.
+            codec: The codec of tables, or its name, where the type of the table does not tell.
+
+        Raises:
+            StaleCache: It is stored, but QCache could not be told.
+            TypeError, ValueError: It is no table that QCache could keep; nothing was stored.
+            StoreKitError: What the client of QuasarDB raises; whether it is stored, that says.
+
+        """
+        alias = alias_of(check_key(name))
+        chosen = self._tables.of(table) if codec is None else self._tables.get(codec)
+        packed = pack_table(await call_blocking(chosen.encode, table))
+        try:
+            await self.qdb.update(alias, packed, codec=_RAW)
+            # Whoever gave QCache an old one until now sees this change, and takes it back;
+            # whoever does it from now on has the new one.
+            await self.qdb.update(version_of(name), uuid.uuid4().bytes, codec=_RAW)
+        except BaseException:  # it may be stored all the same
+            await shielded(self._forget_if_possible, name)
+            raise
+        await self.forget_table(name)
+
+    async def remove_table(self, name: str) -> None:
+        """Remove a table. Raises `AliasNotFound`, and `StaleCache` as `put_table` does."""
+        alias = alias_of(check_key(name))
+        try:
+            await self.qdb.remove(alias)
+            await self.qdb.update(version_of(name), uuid.uuid4().bytes, codec=_RAW)
+        except BaseException:
+            await shielded(self._forget_if_possible, name)
+            raise
+        await self.forget_table(name)
+
+    async def forget_table(self, name: str) -> None:
+        """Have QCache forget a table; the next query loads it anew. Raises `StaleCache`."""
+        try:
+            await self.qcache.delete(name)
+        except StoreKitError as error:
+            raise StaleCache(
+                f"QCache could not be told to forget the table {name!r}, and may answer from "
+                "an old one; forget_table tells it again"
+            ) from error
+        except BaseException:
+            await shielded(self._forget_if_possible, name)
+            raise
+
+    async def _forget_if_possible(self, name: str) -> None:
+        try:
+            await self.qcache.delete(name)
+        except StoreKitError:
+            return  # an error that says more is on its way to the caller
+
+    async def _load(self, name: str) -> None:
+        """Give QCache a table, and see to it that it was still the newest one then."""
+        alias = alias_of(name)
+        for _ in range(_LOADS):
+            before = await self._version(name)
+            table = unpack_table(await self.qdb.get(alias, codec=_RAW), alias)
+            await self.qcache.post(
+                name, table.content, table.content_type, types=table.types or None
+            )
+            if await self._is_still(name, before):
+                return
+        raise TooManyConsecutiveErrors(
+            f"query {name!r}: the table was changed during each of {_LOADS} loads"
+        )
+
+    async def _version(self, name: str) -> bytes | None:
+        try:
+            return await self.qdb.get(version_of(name), codec=_RAW)
+        except AliasNotFound:
+            return None
+
+    async def _is_still(self, name: str, before: bytes | None) -> bool:
+        try:
+            unchanged = await self._version(name) == before
+        except BaseException:  # nobody knows
+            await shielded(self._forget_if_possible, name)
+            raise
+        if not unchanged:
+            await self.forget_table(name)
+        return unchanged
+
+
+def _qdb_client(settings: Settings, observers: tuple[Observer, ...]) -> "AsyncClient | None":
+    if settings.qdb is None:
+        return None
+    store = parse_url(settings.qdb)
+    if not isinstance(store, QDB):
+        raise ValueError(  # noqa: TRY004 - a URL is text in either case
+            f"the setting qdb must be a URL of QuasarDB, not {settings.qdb!r}"
+        )
+    options = dict(settings.qdb_options)
+    if "session" in options:
+        options["options"] = session_options(options.pop("session"))
+    if settings.codec is not None:
+        options["codec"] = settings.codec
+    return AsyncClient(
+        store.place,
+        timeout=settings.timeout,
+        connect_timeout=settings.connect_timeout,
+        retry=settings.retry,
+        observers=observers,
+        **options,
+    )
+
+
+def _qcache_client(settings: Settings, observers: tuple[Observer, ...]) -> AsyncQClient | None:
+    if settings.qcache is None:
+        return None
+    store = parse_url(settings.qcache)
+    if not isinstance(store, QCache):
+        raise ValueError(  # noqa: TRY004 - a URL is text in either case
+            f"the setting qcache must be a URL of QCache, not {settings.qcache!r}"
+        )
+    options = {
+        "connect_timeout": settings.connect_timeout,
+        "total_timeout": settings.timeout,
+        "retry": settings.retry,
+        "observers": observers,
+        **settings.qcache_options,
+    }
+    return AsyncQClient(store.nodes, **options)

@@ -1,0 +1,142 @@
+"""Settings of both stores, from arguments, a TOML file or the environment."""
+
+# ruff: noqa: ANN401 - settings are of any type until a client checks them
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+from storekit.options import PoolLimits, RetryPolicy
+
+__all__ = ["Settings", "session_options"]
+
+_PREFIX = "STOREKIT_"
+_DEEPER = "__"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a kit is made with. Times are in seconds.
+
+    Attributes:
+        qdb: URL of a QuasarDB cluster or embedded store; None for none.
+        qcache: URL of QCache nodes; None for none.
+        timeout: For a whole operation, with all attempts and pauses; None for no limit.
+        connect_timeout: For connecting; None for no limit.
+        retry: When and how operations are repeated; None for each store's own way.
+        codec: Of the values in QuasarDB, by name; None for plain pickles.
+        qdb_options: More arguments of QuasarDB's clients; `session` and `limits` may be
+            mappings.
+        qcache_options: More arguments of QCache's clients; `limits` may be a mapping.
+
+    """
+
+    qdb: str | None = "embedded:"
+    qcache: str | None = "qcache+embedded:"
+    timeout: float | None = 60.0
+    connect_timeout: float | None = 10.0
+    retry: RetryPolicy | None = None
+    codec: str | None = None
+    qdb_options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # hold keys
+    qcache_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_toml(cls, path: str | os.PathLike[str], table: str = "storekit") -> Self:
+        """Read a table of a TOML file, whose keys are the attributes.
+
+        Raises `OSError`, and `ValueError` that names the file and the key.
+        """
+        with Path(path).open("rb") as file:
+            try:
+                content = tomllib.load(file)
+            except tomllib.TOMLDecodeError as error:
+                raise ValueError(f"{os.fspath(path)}: {error}") from error
+        found = content.get(table)
+        if not isinstance(found, Mapping):
+            raise ValueError(f"{os.fspath(path)} has no table [{table}]")  # noqa: TRY004 - of the file
+        try:
+            return cls.from_mapping(found)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{os.fspath(path)}, [{table}]: {error}") from error
+
+    @classmethod
+    def from_environment(
+        cls, environment: Mapping[str, str] | None = None, prefix: str = _PREFIX
+    ) -> Self:
+        """Read variables such as `STOREKIT_QDB` and `STOREKIT_RETRY__ATTEMPTS`.
+
+        Two underscores lead into a table. A value that is one in TOML (a number, `true`, an
+        array) is taken as such, any other as text. Variables of other names are left alone.
+
+        Raises `ValueError` that names the variable's key.
+        """
+        known = {each.name for each in fields(cls)}
+        found: dict[str, Any] = {}
+        for name, text in (os.environ if environment is None else environment).items():
+            path = name.removeprefix(prefix).lower().split(_DEEPER)
+            if not name.startswith(prefix) or path[0] not in known:
+                continue
+            place = found
+            for part in path[:-1]:
+                place = place.setdefault(part, {})
+                if not isinstance(place, dict):
+                    raise ValueError(f"{name}: {part} has a value")  # noqa: TRY004 - of the text
+            place[path[-1]] = _value(text)
+        return cls.from_mapping(found)
+
+    @classmethod
+    def from_mapping(cls, settings: Mapping[str, Any]) -> Self:
+        """Make settings of plain values. Raises `TypeError` and `ValueError`."""
+        known = {each.name for each in fields(cls)}
+        for name in settings:
+            if name not in known:
+                raise ValueError(
+                    f"there is no setting {name!r}; there are {', '.join(sorted(known))}"
+                )
+        made = dict(settings)
+        if isinstance(made.get("retry"), Mapping):
+            made["retry"] = _made(RetryPolicy, made["retry"], "retry")
+        for name in ("qdb_options", "qcache_options"):
+            if name in made:
+                made[name] = _options(made[name], name)
+        return cls(**made)
+
+    def with_changes(self, **changes: Any) -> Self:
+        """Return the same settings but for some."""
+        return replace(self, **changes)
+
+
+def session_options(session: object) -> Any:
+    """Return the options of QuasarDB's sessions for a mapping of them. Raises as `from_mapping`."""
+    from storekit.qdb.engine import SessionOptions  # noqa: PLC0415 - only where there are some
+
+    return _made(SessionOptions, session, "qdb_options.session")
+
+
+def _options(options: object, name: str) -> dict[str, Any]:
+    if not isinstance(options, Mapping):
+        raise TypeError(f"{name} must be a table, not {type(options).__name__}")
+    made = {key: tuple(each) if isinstance(each, list) else each for key, each in options.items()}
+    if isinstance(made.get("limits"), Mapping):
+        made["limits"] = _made(PoolLimits, made["limits"], f"{name}.limits")
+    return made
+
+
+def _made(kind: Any, values: object, name: str) -> Any:
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{name} must be a table, not {type(values).__name__}")
+    known = [each.name for each in fields(kind)]
+    for key in values:
+        if key not in known:
+            raise ValueError(f"there is no setting {name}.{key}; there are {', '.join(known)}")
+    return kind(**values)
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,54 @@
+"""Which store a URL means, and what its client takes."""
+
+from dataclasses import dataclass
+
+__all__ = ["FORMS", "QDB", "QCache", "parse_url"]
+
+FORMS = (
+    "qdb://host:port[,host:port...], embedded:, embedded:PATH, embedded:NAME?mode=memory, "
+    "qcache://host:port[,host:port...], qcaches://... for TLS, qcache+embedded:[NAME]"
+)
+
+_SCHEMES = {"qcache://": "http://", "qcaches://": "https://"}
+_EMBEDDED = "embedded:"
+
+
+@dataclass(frozen=True, slots=True)
+class QDB:
+    """A cluster of QuasarDB, or an embedded store, as its clients take it."""
+
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class QCache:
+    """Nodes of QCache, as its clients take them."""
+
+    nodes: tuple[str, ...]
+
+
+def parse_url(url: str) -> QDB | QCache:
+    """Return the store that a URL means.
+
+    `embedded:` is QuasarDB's, also as `qdb+embedded:`; a QCache node in process is
+    `qcache+embedded:`. Raises `TypeError`, and `ValueError` that has all forms.
+    """
+    if not isinstance(url, str):
+        raise TypeError(f"a URL must be text, not {type(url).__name__}")
+    if url.startswith(("qdb://", _EMBEDDED)):
+        return QDB(url)
+    store, plus, rest = url.partition("+")
+    if plus and rest.startswith(_EMBEDDED) and store == "qdb":
+        return QDB(rest)
+    if plus and rest.startswith(_EMBEDDED) and store == "qcache":
+        return QCache((rest,))
+    for scheme, http in _SCHEMES.items():
+        if url.startswith(scheme):
+            hosts = url.removeprefix(scheme).split(",")
+            if "@" in url:  # what is before it is not repeated: it holds a password
+                raise ValueError("a URL must hold no user name or password: give auth=(..., ...)")
+            if not all(hosts):
+                raise ValueError(f"{url!r} names no host; the forms are {FORMS}")
+            return QCache(tuple(http + host for host in hosts))
+    shown = url.partition("://")[0][:50]  # the rest may hold a password
+    raise ValueError(f"no store has URLs that begin with {shown!r}; the forms are {FORMS}")
