@@ -18,8 +18,8 @@ def _install(session: nox.Session, group: str, *packages: str) -> None:
 
 @nox.session
 def quickstart(session: nox.Session) -> None:
-    """Query a table on asyncio, on trio and in sync: on a real server if one can be started."""
-    session.install(".[trio,lz4]")
+    """Query a table on asyncio, on trio and in sync: in process, or `-- URL` on a server."""
+    session.install(".[trio,lz4,embedded]")
     session.run("python", "-m", "examples.quickstart", *session.posargs)
 
 
@@ -66,11 +66,12 @@ def features(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure both clients against others, side by side; `-- --readme` updates README."""
-    _install(session, "bench", ".[trio,quasardb]")
+    """Measure clients and node against others, side by side; `-- --readme` updates README."""
+    _install(session, "bench", ".[trio,quasardb,serve]")
     session.run("python", "-m", "benchmarks.qcache", *session.posargs)
     session.run("python", "-m", "benchmarks.qdb", *session.posargs)
     session.run("python", "-m", "benchmarks.codecs", *session.posargs)
+    session.run("python", "-m", "benchmarks.node", *session.posargs)
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])

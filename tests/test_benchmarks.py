@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import node_table
 from benchmarks.harness import Comparison, Row
 from benchmarks.report import comparison_table, machine, machine_line, replace_block
+from storekit.qcache.embedded.reading import read_csv
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -132,6 +134,60 @@ def test_quick_run_of_the_codecs_yields_all_rows(tmp_path: Path) -> None:
             name = f"Client.{method}, {codec}, µs more than session and library, {method}, {codec}"
             assert found[name] == 2
             assert f"| {name} |" in done.stdout
+
+
+@pytest.mark.usefixtures("qcache_executable")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
+def test_quick_run_against_the_real_server_yields_all_rows(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.node", "--quick", "--output", str(tmp_path)],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+
+    data = json.loads((tmp_path / "node.json").read_text())
+    expected = {
+        "large": {
+            "ingest": 5,
+            "filter": 4,
+            "group-by sum": 4,
+            "distinct": 4,
+            "in with a sub-query": 4,
+            "order-by with limit": 10,
+            "like": 10,
+            "100 000 rows as JSON": 1.8,
+            "100 000 rows as CSV": 8,
+        },
+        "memory": {"memory of the stored table, share of QCache's": 0.5},
+        "small": {"requests a second, 20 rows, these in turn": 3},
+    }
+    for section, targets in expected.items():
+        found = {row["name"]: row for row in data[section]["ratios"]}
+        for name, target in targets.items():
+            assert found[name]["target"] == target
+            assert found[name]["at_most"] == (section == "memory")
+            assert f"| {name} |" in done.stdout
+    for figures in data["memory"]["megabytes"].values():
+        assert all(figure > 0 for figure in figures)
+    for section in ("large", "small"):
+        for rounds in data[section]["microseconds_a_call"].values():
+            assert all(figure > 0 for figure in rounds)
+
+
+def test_the_tables_of_the_node_benchmark_are_the_same_every_time() -> None:
+    content = node_table.large_table(1000)
+    assert content == node_table.large_table(1000)
+    assert node_table.large_table(2000).startswith(content)
+    frame = read_csv(content, {})
+    assert [str(dtype) for dtype in frame.dtypes] == [
+        *("Int64", "Int64", "Int64", "Float64", "Float64", "Float64", "Boolean"),
+        *("String", "String", "String"),
+    ]
+    assert frame.select(["score", "product"]).null_count().row(0) > (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tools.feature_table import (
     END,
     LIBRARY,
     REAL,
+    SERVED,
     Call,
     differs,
     render,
@@ -65,6 +66,8 @@ def test_a_cell_says_yes_where_there_was_a_call():
             Call("qdb", "extra", "sync", EMBEDDED),
             Call("qdb", "version", "sync", EMBEDDED),
             Call("qcache", "get", "asyncio", REAL),
+            Call("qcache", "get", "trio", EMBEDDED),
+            Call("qcache", "get", "sync", SERVED),
         ],
         ["get", "extra"],
         ["get", "status"],
@@ -74,8 +77,9 @@ def test_a_cell_says_yes_where_there_was_a_call():
     assert "| `extra` | no | no | yes | no | no | no |\n" in tables["QuasarDB, beyond"]
     assert "| `version` | embedded |\n" in tables["QuasarDB, functions and values"]
     assert "| `build` | no |\n" in tables["QuasarDB, functions and values"]
-    assert "| `get` | yes | no | no |\n" in tables["QCache, documented"]
-    assert "| `status` | no | no | no |\n" in tables["QCache, beyond"]
+    where = "| `get` | yes | no | no | no | yes | no | no | no | yes |\n"
+    assert where in tables["QCache, documented"]
+    assert f"| `status` |{9 * ' no |'}\n" in tables["QCache, beyond"]
 
 
 def test_a_table_that_changed_is_named():

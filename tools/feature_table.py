@@ -29,12 +29,13 @@ VARIABLE = "STOREKIT_FEATURES_TO"
 RECORDING = (
     *("tests/_async/test_qdb_*.py", "tests/_sync/test_qdb_*.py", "tests/qdb/test_values.py"),
     *("tests/_async/test_qcache_real.py", "tests/_sync/test_qcache_real.py"),
+    *("tests/_async/test_qcache_own_nodes.py", "tests/_sync/test_qcache_own_nodes.py"),
 )
 """The tests whose calls count."""
 
 WORLDS = ("asyncio", "trio", "sync")
 EMBEDDED, LIBRARY, VENDOR = "embedded", "C library", "vendor's library"
-REAL = "real server"
+REAL, SERVED = "real server", "served node"
 
 # The documented names, as the pages of quasardb's and qcache's own Python clients have them.
 DOCUMENTED_QDB = (
@@ -106,14 +107,18 @@ def _values_table(seen: set[Call]) -> str:
 
 
 def _qcache_table(seen: set[Call], operations: Iterable[str]) -> str:
-    rows = []
-    for operation in operations:
-        cells = []
-        for world in WORLDS:
-            engines = {call.engine for call in seen if call[:3] == ("qcache", operation, world)}
-            cells.append("yes" if REAL in engines else "no")
-        rows.append([f"`{operation}`", *cells])
-    return _table(["", *(f"real server, {world}" for world in WORLDS)], rows)
+    places = [(engine, world) for engine in (REAL, EMBEDDED, SERVED) for world in WORLDS]
+    rows = [
+        [
+            f"`{operation}`",
+            *(
+                "yes" if Call("qcache", operation, world, engine) in seen else "no"
+                for engine, world in places
+            ),
+        ]
+        for operation in operations
+    ]
+    return _table(["", *(f"{engine}, {world}" for engine, world in places)], rows)
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
+import pytest
 
+from storekit.qcache.embedded.answer import Answer
 from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.query import parse_query, run_query
-from storekit.qcache.embedded.tables import decode_mixed, enum_of, is_mixed
+from storekit.qcache.embedded.query import grouping, parse_query, run_query
+from storekit.qcache.embedded.tables import TEXT, decode_mixed, enum_of, is_mixed
 
 TABLE = pl.DataFrame(
     {
@@ -27,14 +31,35 @@ TABLE = pl.DataFrame(
 
 
 def ask(query: object, table: pl.DataFrame = TABLE) -> list[dict[str, Any]]:
-    """Return the rows of an answer."""
-    answer = run_query(table, parse_query(json.dumps(query)))
+    """Return the rows of an answer, which is the same in the ways of a large table."""
+    parsed = parse_query(json.dumps(query))
+    try:
+        answer = run_query(table, parsed)
+    except BadQuery as error:
+        with pytest.raises(BadQuery, match=f"^{re.escape(str(error))}$"):
+            ask_as_large(table, parsed)
+        raise
+    same = ask_as_large(table, parsed)
+    assert (same.header, same.unsliced_length) == (answer.header, answer.unsliced_length)
+    assert same.frame.equals(answer.frame)
     assert len(answer.header) == answer.frame.width
     columns = [
         decode_mixed(column) if is_mixed(column.dtype) else column.to_list()
         for column in answer.frame.get_columns()
     ]
     return [dict(zip(answer.header, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def ask_as_large(table: pl.DataFrame, query: Mapping[str, object]) -> Answer:
+    """Answer a query as if the table were large: its text is held as codes, ways are others."""
+    codes = table.with_columns(
+        column.cast(pl.Categorical(pl.Categories.random(physical=pl.UInt8)))
+        for column in table
+        if column.dtype == TEXT
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grouping, "_LONG", 0)
+        return run_query(codes, query)
 
 
 def where(*condition: object, table: pl.DataFrame = TABLE) -> list[Any]:

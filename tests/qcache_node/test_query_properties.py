@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 
 import polars as pl
@@ -24,6 +25,7 @@ from storekit.qcache.embedded.tables import (
     is_enum,
     is_integer,
 )
+from tests.qcache_node.queries import ask_as_large
 
 _VALUES = {
     INT: st.sampled_from([0, 1, -1, 7, 2**62, -(2**63)]),
@@ -157,9 +159,14 @@ def test_a_query_is_answered_or_refused(table, query):
     before = table.clone()
     try:
         answer = run_query(table, parse_query(json.dumps(query)))
-    except BadQuery:
+    except BadQuery as error:
+        with pytest.raises(BadQuery, match=f"^{re.escape(str(error))}$"):
+            ask_as_large(table, parse_query(json.dumps(query)))
         return
     check(answer.frame)
+    same = ask_as_large(table, parse_query(json.dumps(query)))
+    assert same.header == answer.header
+    assert same.frame.equals(answer.frame)
     assert len(answer.header) == answer.frame.width
     assert answer.frame.height <= answer.unsliced_length
     again = run_query(table, parse_query(json.dumps(query)))

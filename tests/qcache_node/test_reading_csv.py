@@ -312,3 +312,12 @@ def test_numbers_of_any_spelling_are_told_from_text(cells: list[str]) -> None:
         assert got.to_list() == [int(cell) for cell in cells]
     elif got.dtype == TEXT:
         assert got.to_list() == [cell or None for cell in cells]
+
+
+def test_nulls_in_the_sample_do_not_hide_a_number_beyond_int64(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(csv_reading, "_WORTH_A_GUESS", 0)
+    monkeypatch.setattr(csv_reading, "_SAMPLE_ROWS", 2)
+    assert column("1", "", "9223372036854775808").dtype == TEXT
+    assert column("1.5", "", "9223372036854775808").to_list() == [1.5, None, 2.0**63]

@@ -27,6 +27,7 @@ from tools.feature_table import (
     LIBRARY,
     README,
     REAL,
+    SERVED,
     VARIABLE,
     VENDOR,
     Call,
@@ -50,7 +51,7 @@ class Recorder:
         self.problem = ""
         self._passed: dict[str, bool] = {}
         self._calls: set[Call] = set()
-        self._on_server = False
+        self._server = ""  # what the nodes of this test are, if they are on the network
 
     # Calls
 
@@ -59,7 +60,9 @@ class Recorder:
         if item.path not in self.files:
             return (yield)
         self._calls, self._passed = set(), {}
-        self._on_server = "qcache_executable" in getattr(item, "fixturenames", ())
+        fixtures = getattr(item, "fixturenames", ())
+        own = "own_nodes" in item.path.stem
+        self._server = SERVED if own else REAL if "qcache_executable" in fixtures else ""
         with pytest.MonkeyPatch.context() as patch:
             for owner, name, wrapper in self._wrappers:
                 patch.setattr(owner, name, wrapper)
@@ -132,7 +135,7 @@ class Recorder:
 
         def note(args: tuple[Any, ...], result: Any) -> None:
             if store == "qcache":
-                engine = REAL if self._on_server else ""
+                engine = EMBEDDED if is_embedded(args[0]) else self._server
             else:
                 engine = engine_of(args[0]._engine)
             if not engine:
@@ -180,7 +183,7 @@ class Recorder:
             Path(path).write_text(json.dumps(recorded))
             return
         engines = {call.engine for call in self.seen}
-        if not {LIBRARY, VENDOR, REAL} <= engines:
+        if not {LIBRARY, VENDOR, REAL, SERVED} <= engines:
             return  # a part of the tests could not run here
         changed = differs(render(self.seen, *public), README.read_text(encoding="utf-8"))
         if changed:
@@ -213,6 +216,11 @@ def engine_of(engine: Any) -> str:
     if isinstance(engine, capi.CapiEngine):
         return LIBRARY if engine.build().startswith("storekit ") else VENDOR
     return ""
+
+
+def is_embedded(client: Any) -> bool:
+    """Whether the nodes of a client of QCache are in this process."""
+    return bool(client._fleet._embedded)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import polars as pl
 
 from storekit.qcache.embedded.errors import BadTable
-from storekit.qcache.embedded.inference import declared, guess, infer
+from storekit.qcache.embedded.inference import declared, guess, has_decimals, infer
 from storekit.qcache.embedded.limits import check_shape
-from storekit.qcache.embedded.tables import INT, TEXT
+from storekit.qcache.embedded.tables import BOOL, INT, TEXT
 
 __all__ = ["read_csv"]
 
@@ -51,12 +51,16 @@ def read_csv(body: bytes, types: Mapping[str, str]) -> pl.DataFrame:
     rows = _rows(body, start)
     if len(names) > _WIDE:
         check_shape(rows.text.count(b"\n") + 1, len(names), len(body))
-    frame = _split(rows, names, types)
-    if _may_have_blank_lines(frame):
-        frame = _split(_without_blank_lines(rows), names, types)
-    quoted = b'""' in rows.text
-    typed = {c.name: _typed(c, types.get(c.name), quoted=quoted) for c in frame}
-    return pl.DataFrame(typed).rechunk()
+    cells = _split(rows, names, types)
+    if _may_have_blank_lines(cells.frame):
+        cells = _split(_without_blank_lines(rows), names, types)
+    empty_quotes = rows.quoted and b'""' in rows.text
+    return pl.DataFrame(
+        [
+            _typed(column, types.get(column.name), cells.decimals, empty_quotes)
+            for column in cells.frame
+        ]
+    )
 
 
 class _Rows(NamedTuple):
@@ -64,10 +68,18 @@ class _Rows(NamedTuple):
 
     text: bytes
     start: int  # where the rows begin: the header is left in place, a copy takes time
+    quoted: bool  # whether there are quotes at all
 
     @property
     def lines_before(self) -> int:
         return self.text.count(b"\n", 0, self.start)
+
+
+class _Cells(NamedTuple):
+    """Columns of text, or of what Polars read from it, and what is known about the text."""
+
+    frame: pl.DataFrame
+    decimals: frozenset[str] = frozenset()  # columns that begin with numbers, some not whole
 
 
 def _header(body: bytes) -> tuple[list[str], int]:
@@ -114,11 +126,12 @@ def _open_quote() -> BadTable:
 def _rows(body: bytes, start: int) -> _Rows:
     returns = body.count(b"\r") if b"\r" in body else 0
     lines_are_regular = returns == (body.count(b"\r\n") if returns else 0)
-    if lines_are_regular and _is_well_quoted(body, start):
+    quoted = b'"' in body
+    if lines_are_regular and (not quoted or _is_well_quoted(body, start)):
         if start < len(body) and body.endswith(b","):  # Polars would not see that a field follows
             body += b"\n"
-        return _Rows(body, start)
-    return _Rows(_IRREGULAR.sub(_rewritten, body[start:]) + b"\n", 0)
+        return _Rows(body, start, quoted)
+    return _Rows(_IRREGULAR.sub(_rewritten, body[start:]) + b"\n", 0, quoted)
 
 
 def _is_well_quoted(body: bytes, start: int) -> bool:
@@ -150,30 +163,31 @@ def _without_blank_lines(rows: _Rows) -> _Rows:
     # Every other part is inside quotes; an escaped quote changes sides twice.
     parts = rows.text[_after_blank_lines(rows.text, rows.start) :].split(b'"')
     parts[::2] = [_BLANK_LINE.sub(b"", part) if b"\n" in part else part for part in parts[::2]]
-    return _Rows(b'"'.join(parts), 0)
+    return _Rows(b'"'.join(parts), 0, rows.quoted)
 
 
-def _split(rows: _Rows, names: list[str], types: Mapping[str, str]) -> pl.DataFrame:
-    """Return the cells as text, or as numbers where Polars reads the same ones from them."""
-    if len(rows.text) >= _WORTH_A_GUESS:
-        sample = _cells(rows, dict.fromkeys(names, TEXT), _SAMPLE_ROWS)
-        dtypes = {c.name: TEXT if c.name in types else guess(c) for c in sample}
-        try:
-            frame = _cells(rows, dtypes)
-        except BadTable:
-            pass  # a value of another kind than those that its column began with
-        else:
-            doubtful = [column.name for column in frame if not _is_certain(column)]
-            if not doubtful:
-                return frame
-            return _cells(rows, dtypes | dict.fromkeys(doubtful, TEXT))
-    return _cells(rows, dict.fromkeys(names, TEXT))
+def _split(rows: _Rows, names: list[str], types: Mapping[str, str]) -> _Cells:
+    """Return the cells as text, or as numbers or bools where Polars reads the same ones."""
+    text = dict.fromkeys(names, TEXT)
+    if len(rows.text) < _WORTH_A_GUESS:
+        return _Cells(_cells(rows, text))
+    sample = _cells(rows, text, _SAMPLE_ROWS)
+    dtypes = {c.name: TEXT if c.name in types else guess(c) for c in sample}
+    decimals = frozenset(c.name for c in sample if c.name not in types and has_decimals(c))
+    try:
+        frame = _cells(rows, dtypes)
+    except BadTable:  # a value of another kind than those that its column began with
+        return _Cells(_cells(rows, text), decimals)
+    doubtful = [column.name for column in frame if not _is_certain(column)]
+    if doubtful:
+        frame = _cells(rows, dtypes | dict.fromkeys(doubtful, TEXT))
+    return _Cells(frame, decimals)
 
 
 def _is_certain(column: pl.Series) -> bool:
     # As numbers, Polars reads blanks as null, and "nan" and "infinity" as floats. Here they
     # are text.
-    if column.dtype == TEXT:
+    if column.dtype in (TEXT, BOOL):
         return True
     return not column.null_count() and (column.dtype == INT or column.is_finite().all())
 
@@ -189,7 +203,7 @@ def _cells(rows: _Rows, dtypes: Mapping[str, pl.DataType], most: int | None = No
             schema=dtypes,
             n_rows=most,
             missing_columns="insert",
-            quote_char='"' if b'"' in rows.text else None,
+            quote_char='"' if rows.quoted else None,
         )
     except pl.exceptions.PolarsError as error:
         try:
@@ -199,9 +213,13 @@ def _cells(rows: _Rows, dtypes: Mapping[str, pl.DataType], most: int | None = No
         raise BadTable("the CSV has a row with more fields than the header") from error
 
 
-def _typed(column: pl.Series, kind: str | None, *, quoted: bool) -> pl.Series:
+def _typed(
+    column: pl.Series, kind: str | None, decimals: frozenset[str], empty_quotes: bool
+) -> pl.Series:
     if column.dtype != TEXT:
         return column
-    if quoted:
+    if empty_quotes:
         column = column.set(column == "", None)
-    return infer(column) if kind is None else declared(column, kind)
+    if kind is not None:
+        return declared(column, kind)
+    return infer(column, decimal=column.name in decimals)

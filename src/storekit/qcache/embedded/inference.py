@@ -7,7 +7,7 @@ import polars as pl
 from storekit.qcache.embedded.errors import BadTable
 from storekit.qcache.embedded.tables import BOOL, FLOAT, INT, TEXT, UINT, enum_of
 
-__all__ = ["declared", "guess", "infer"]
+__all__ = ["declared", "guess", "has_decimals", "infer"]
 
 _BLANKS = " \t\n\r\x0b\x0c"
 _INTEGER = re.compile(r"\+?0*([0-9]*)", re.ASCII)
@@ -20,10 +20,17 @@ _MAX_INT = 2**63 - 1
 _MAX_UINT = 2**64 - 1
 
 
-def infer(column: pl.Series) -> pl.Series:
-    """Return a column of text, null where a cell was empty, as what all its values are."""
+def infer(column: pl.Series, *, decimal: bool = False) -> pl.Series:
+    """Return a column of text, null where a cell was empty, as what all its values are.
+
+    `decimal`: its first values are numbers, not all of them whole, which saves some looks.
+    """
     if not len(column):
         return column
+    if decimal:
+        floats = _floats(column, column)
+        if floats is not None:
+            return floats
     first = _first(column)
     if first is None:
         return column.cast(FLOAT)
@@ -36,15 +43,24 @@ def infer(column: pl.Series) -> pl.Series:
 
 
 def guess(column: pl.Series) -> pl.DataType:
-    """Return what to read a whole column as, by its first values: INT, FLOAT or TEXT.
+    """Return what to read a whole column as, by its first values: INT, FLOAT, BOOL or TEXT.
 
-    TEXT if there are nulls among them: what is null in a column of numbers is not certain.
+    TEXT if there are nulls among numbers: what is null in a column of numbers is not certain.
     """
     inferred = infer(column).dtype
+    if inferred == BOOL:
+        return BOOL
     if inferred not in (INT, FLOAT) or not len(column) or column.null_count():
         return TEXT
-    whole = column.str.strip_chars(_BLANKS).cast(INT, strict=False)
-    return FLOAT if whole.null_count() else INT
+    return FLOAT if has_decimals(column) else INT
+
+
+def has_decimals(column: pl.Series) -> bool:
+    """Whether a column of text has numbers only, and the first that is not whole is a decimal."""
+    if infer(column).dtype != FLOAT:
+        return False
+    text = column.str.strip_chars(_BLANKS)
+    return text.cast(INT, strict=False).null_count() > text.null_count()
 
 
 def declared(column: pl.Series, kind: str) -> pl.Series:

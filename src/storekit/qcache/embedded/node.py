@@ -17,6 +17,7 @@ import polars as pl
 
 from storekit.qcache.compression import compress
 from storekit.qcache.embedded.cache import Cache
+from storekit.qcache.embedded.coding import compact
 from storekit.qcache.embedded.column_headers import add_stand_ins, parse_stand_ins, parse_types
 from storekit.qcache.embedded.encodings import decode_body, encoding_for
 from storekit.qcache.embedded.errors import BadQuery, Refusal
@@ -196,7 +197,7 @@ class Node:
         limit = 2 * self.size if is_json else self.size
         content = decode_body(request.body, headers.get("content-encoding"), limit)
         frame = read_json(content) if is_json else read_csv(content, types_by_name)
-        frame = _with_stand_ins(frame, request)
+        frame = compact(_with_stand_ins(frame, request))
         need = len(content) // 2 if is_json else len(content)
         with self._lock:
             stored = self._cache.store(key, frame, need)

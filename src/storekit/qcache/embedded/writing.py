@@ -59,7 +59,10 @@ def to_csv(answer: Answer) -> bytes:
         columns = [_decoded(c) if is_mixed(c.dtype) else c.to_list() for c in frame]
         return _csv_of_few([header, *zip(*columns, strict=True)])
     rows = pl.DataFrame({c.name: _as_written(c, alone=frame.width == 1) for c in frame})
-    return _csv_of_few([header]) + rows.write_csv(include_header=False).encode()
+    text = io.BytesIO()
+    text.write(_csv_of_few([header]))
+    rows.write_csv(text, include_header=False)
+    return text.getvalue()
 
 
 def _is_short(frame: pl.DataFrame) -> bool:
@@ -95,17 +98,22 @@ def _rounded(value: object) -> object:
 
 
 def _json_of_many(frame: pl.DataFrame, header: tuple[str, ...]) -> bytes:
+    if not frame.height:
+        return b"[]"
     value = pl.col(FLOAT)
     is_rounded = value.abs().is_between(_SMALLEST_ROUNDED, _LARGEST_ROUNDED)
     rounded = frame.with_columns(pl.when(is_rounded).then(value.round(_DECIMALS)).otherwise(value))
     rounded.columns = list(header)
-    lines = io.BytesIO()
+    lines = io.BytesIO()  # as few copies as can be: each takes new memory, and so time
+    lines.write(b"[")
     rounded.write_ndjson(lines)
+    lines.seek(-1, io.SEEK_END)
+    lines.write(b"]")
     # A line feed inside a text is escaped, and a slash can only be inside a text.
-    body = lines.getvalue()[:-1].replace(b"\n", b",")
+    body = lines.getvalue().replace(b"\n", b",")
     if b"/" in body:
         body = body.replace(b"/", b"\\/")
-    return b"[" + (body if body.isascii() else _ascii(body)) + b"]"
+    return body if body.isascii() else _ascii(body)
 
 
 def _ascii(body: bytes) -> bytes:

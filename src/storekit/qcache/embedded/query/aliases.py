@@ -5,6 +5,7 @@ import re
 
 import polars as pl
 
+from storekit.qcache.embedded.coding import as_text
 from storekit.qcache.embedded.errors import BadQuery
 from storekit.qcache.embedded.query.arithmetic import Operand, apply, constant
 from storekit.qcache.embedded.query.expressions import (
@@ -62,7 +63,7 @@ def _evaluate(expression: Expression, frame: pl.DataFrame) -> Operand:
         return constant(expression.value)
     if isinstance(expression, Column):
         try:
-            return Operand(frame.get_column(expression.name))
+            return Operand(as_text(frame.get_column(expression.name)))
         except pl.exceptions.ColumnNotFoundError:
             raise BadQuery(f"name '{expression.name}' is not defined") from None
     return apply(expression.name, [_evaluate(each, frame) for each in expression.operands])

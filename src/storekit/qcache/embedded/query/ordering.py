@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from storekit.qcache.embedded.coding import is_coded, rank
 from storekit.qcache.embedded.query.mixed import sort_key
 from storekit.qcache.embedded.query.refusing import bad_query
 from storekit.qcache.embedded.tables import INT, is_bool, is_mixed, unused_name
@@ -58,8 +59,10 @@ def ordered(frame: pl.DataFrame, order: list[tuple[int, bool]], wanted: Slice) -
     descending: dict[str, bool] = {}
     for place, descends in order:
         name = frame.columns[place]
-        if is_mixed(frame.schema[name]):
-            key = sort_key(frame.to_series(place)).alias(unused_name(frame.columns, name))
+        column = frame.to_series(place)
+        if is_mixed(column.dtype) or is_coded(column.dtype):
+            key = rank(column) if is_coded(column.dtype) else sort_key(column)
+            key = key.alias(unused_name(frame.columns, name))
             frame, name = frame.with_columns(key), key.name
         descending.setdefault(name, descends)
     if stop * _WORTH_IT < frame.height:

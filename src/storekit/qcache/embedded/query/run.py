@@ -1,10 +1,12 @@
 """Runs a query: from, where, group_by, distinct, select, order_by, offset and limit."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import polars as pl
 
 from storekit.qcache.embedded.answer import Answer
+from storekit.qcache.embedded.coding import with_text
 from storekit.qcache.embedded.errors import BadQuery
 from storekit.qcache.embedded.query.grouping import check_keys, distinct
 from storekit.qcache.embedded.query.ordering import check_order, check_slice, ordered
@@ -24,9 +26,10 @@ _CLAUSES = frozenset(
 def run_query(frame: pl.DataFrame, query: Mapping[str, object]) -> Answer:
     """Return the answer to a query about a table. `BadQuery` if there can be none."""
     try:
-        return _Run(frame).answer(frame, query)
+        answer = _Run(frame).answer(frame, query)
     except RecursionError:
         raise BadQuery("The query is nested too deeply") from None
+    return replace(answer, frame=with_text(answer.frame))
 
 
 class _Run:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from storekit.qcache.embedded.coding import with_text
 from storekit.qcache.embedded.errors import BadQuery
 from storekit.qcache.embedded.query.aggregates import (
     GROUP_FUNCTIONS,
@@ -145,6 +146,7 @@ def _aggregated(
             raise bad_query("Unknown aggregation function", select)
         functions[_aggregated_column(frame, name)] = function
     header = tuple(sorted(functions))
+    frame = with_text(frame, functions)
     return Projection(in_table(frame, {name: functions[name] for name in header}, labels), header)
 
 

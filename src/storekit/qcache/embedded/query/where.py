@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from storekit.qcache.embedded.answer import Answer
+from storekit.qcache.embedded.coding import as_text, by_value, is_coded
 from storekit.qcache.embedded.errors import BadQuery
 from storekit.qcache.embedded.query.comparing import (
     COMPARISONS,
@@ -15,7 +16,7 @@ from storekit.qcache.embedded.query.comparing import (
 from storekit.qcache.embedded.query.masks import everywhere, settled
 from storekit.qcache.embedded.query.membership import is_in_column, is_in_values
 from storekit.qcache.embedded.query.mixed import text_of
-from storekit.qcache.embedded.query.patterns import Kind, parse_pattern
+from storekit.qcache.embedded.query.patterns import Kind, Pattern, parse_pattern
 from storekit.qcache.embedded.query.refusing import bad_query
 from storekit.qcache.embedded.tables import INT, is_bool, is_integer, is_mixed, is_text
 
@@ -96,10 +97,10 @@ class Conditions:
         column = self._column(name, condition)
         value = self._value(argument)
         if not isinstance(value, pl.Series):
-            return compare(str(operator), column, value)
+            return by_value(column, lambda part: compare(str(operator), part, value))
         if isinstance(argument, list):
             value = settled(value)
-        return compare_columns(str(operator), column, value)
+        return compare_columns(str(operator), as_text(column), as_text(value))
 
     def _join(self, condition: list[object]) -> pl.Series:
         if len(condition) < 2:
@@ -141,10 +142,12 @@ class Conditions:
             if name not in answer.header:
                 raise bad_query(f'Unknown column "{name}"', condition)
             found = answer.frame.to_series(answer.header.index(str(name)))
-            return is_in_column(self._column(name, condition), found)
+            if is_coded(found.dtype):
+                found = as_text(found.unique())
+            return by_value(self._column(name, condition), lambda part: is_in_column(part, found))
         if not isinstance(values, list):
             raise bad_query("Second argument must be a list", condition)
-        return is_in_values(self._column(name, condition), values)
+        return by_value(self._column(name, condition), lambda part: is_in_values(part, values))
 
     def _like(self, condition: list[object]) -> pl.Series:
         _check_length(condition, 3)
@@ -156,9 +159,10 @@ class Conditions:
         column = self._column(name, condition)
         if is_mixed(column.dtype):
             column = text_of(column)
-        if not is_text(column.dtype):
+        if not is_text(column.dtype) and not is_coded(column.dtype):
             raise bad_query("Invalid column type for (i)like", condition)
-        return _matches(column, argument[1:-1], ignore_case=operator == "ilike")
+        pattern = parse_pattern(argument[1:-1], ignore_case=operator == "ilike")
+        return by_value(column, lambda part: _matches(part, pattern))
 
     def _bits(self, condition: list[object]) -> pl.Series:
         _check_length(condition, 3)
@@ -192,8 +196,7 @@ def _check_length(
         raise bad_query(message, condition)
 
 
-def _matches(column: pl.Series, text: str, *, ignore_case: bool) -> pl.Series:
-    pattern = parse_pattern(text, ignore_case=ignore_case)
+def _matches(column: pl.Series, pattern: Pattern) -> pl.Series:
     wanted = pattern.text
     if pattern.kind is Kind.WHOLE:
         return (column == wanted) | (column == wanted + "\n")

@@ -1,0 +1,124 @@
+"""Text of which few values are different is stored as codes: a byte or two for each row.
+
+That is an inner matter of stored tables. To the query language such a column is text: what it
+asks of values is asked once of each, and answers have the text.
+"""
+
+from collections.abc import Callable, Container
+from functools import reduce
+from operator import or_
+
+import polars as pl
+
+from storekit.qcache.embedded.tables import TEXT
+
+__all__ = ["as_text", "by_value", "compact", "is_coded", "rank", "with_text"]
+
+_LEAST = 10_000
+"""Rows from which on codes are worth it."""
+
+_SAMPLE = 10_000
+_MOST_BYTES = 2**8 - 1  # codes of a byte: one stands for null
+_FEW_CODES = 8  # are compared one by one faster than looked up
+_SHORT = 1_000  # rows up to which it does not matter how they are turned into text
+
+
+def compact(frame: pl.DataFrame, *, least: int = _LEAST) -> pl.DataFrame:
+    """Return a table in the form in which it takes the least memory."""
+    if frame.height < least or TEXT not in frame.dtypes:
+        return frame.rechunk()
+    fitting = [_fitting(column) for column in frame]
+    try:  # all side by side
+        frame = frame.select(pl.nth(place).cast(first) for place, (first, _) in enumerate(fitting))
+    except pl.exceptions.ComputeError:  # a column has more values than its sample told
+        columns = zip(frame.get_columns(), fitting, strict=True)
+        frame = pl.DataFrame([_cast(column, *dtypes) for column, dtypes in columns])
+    return frame.rechunk()
+
+
+def _fitting(column: pl.Series) -> tuple[pl.DataType, pl.DataType]:
+    """Return two types for a column: one that probably fits, and one if it does not."""
+    if column.dtype != TEXT:
+        return column.dtype, column.dtype
+    sample = column.gather_every(max(len(column) // _SAMPLE, 1))
+    different = sample.n_unique()
+    if different > len(sample) // 2:
+        return TEXT, TEXT
+    # categories of its own: they go when the column goes
+    wide = pl.Categorical(pl.Categories.random(physical=pl.UInt16))
+    if different > _MOST_BYTES // 2:
+        return wide, TEXT
+    return pl.Categorical(pl.Categories.random(physical=pl.UInt8)), wide
+
+
+def _cast(column: pl.Series, *dtypes: pl.DataType) -> pl.Series:
+    for dtype in dtypes:
+        try:
+            return column.cast(dtype)
+        except pl.exceptions.ComputeError:
+            continue
+    return column
+
+
+def is_coded(dtype: pl.DataType) -> bool:
+    """Whether a column is text that is held as codes."""
+    return isinstance(dtype, pl.Categorical)
+
+
+def as_text(column: pl.Series) -> pl.Series:
+    """Return a column with its text in the place of codes."""
+    if not is_coded(column.dtype):
+        return column
+    if len(column) <= _SHORT:
+        return column.cast(TEXT)
+    return _values(column).gather(column.to_physical()).alias(column.name)
+
+
+def with_text(frame: pl.DataFrame, names: Container[str] | None = None) -> pl.DataFrame:
+    """Return a table with text in the place of codes, in all columns or those of some names."""
+    if not any(map(is_coded, frame.dtypes)):
+        return frame
+    return pl.DataFrame(
+        [as_text(column) if names is None or column.name in names else column for column in frame]
+    )
+
+
+def by_value(column: pl.Series, function: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """Return the mask that a function makes of a column, each value by itself."""
+    if not is_coded(column.dtype):
+        return function(column)
+    values = _values(column)
+    if column.null_count():
+        values = values.extend(pl.Series([None], dtype=TEXT))
+    holds = function(values)
+    codes = column.to_physical()
+    wanted = holds.arg_true()
+    null = len(values) - 1 if column.null_count() else None
+    found = wanted.filter(wanted != null) if null is not None else wanted
+    if len(found) <= _FEW_CODES:
+        mask = reduce(or_, [codes == code for code in found], _nowhere(codes))
+    else:
+        mask = codes.is_in(found.cast(codes.dtype).implode())
+    if null is None:
+        return mask
+    return mask | column.is_null() if len(found) < len(wanted) else mask & column.is_not_null()
+
+
+def rank(column: pl.Series) -> pl.Series:
+    """Return numbers in the order of the text of a column that is held as codes."""
+    ranks = _values(column).arg_sort().arg_sort()
+    return ranks.gather(column.to_physical()).alias(column.name)
+
+
+def _nowhere(codes: pl.Series) -> pl.Series:
+    return pl.Series([False]).new_from_index(0, len(codes))
+
+
+def _values(column: pl.Series) -> pl.Series:
+    """Return the values that codes stand for, by code."""
+    codes = column.to_physical()
+    last = codes.max()
+    count = last + 1 if isinstance(last, int) else 0
+    each = pl.int_range(count, eager=True).cast(codes.dtype)
+    values: pl.Series = each.cat.to(column.dtype).cast(TEXT)
+    return values
