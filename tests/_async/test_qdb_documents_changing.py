@@ -212,6 +212,8 @@ async def test_upload_that_was_taken_over_stores_nothing_more(store):
     async with AsyncRawClient(store.place, engine=spy) as client:
 
         def take_over(done, total):
+            if done > 64:
+                return
             spy.calls.clear()
             with qdb.RawClient(store.place) as other:
                 other.upload(io.BytesIO(THEIRS), KEY, resume=True)
@@ -221,6 +223,49 @@ async def test_upload_that_was_taken_over_stores_nothing_more(store):
             await client.upload(io.BytesIO(OURS[:640]), KEY, progress=take_over, **small)
         assert spy.written() == []
         assert await downloaded(client) == THEIRS
+
+
+async def test_resumed_upload_of_other_content_stores_that(store):
+    async with AsyncRawClient(store.place) as client:
+        await break_off(client)
+        await uploaded(client, b"x" * len(OURS), resume=True)
+        assert await downloaded(client) == b"x" * len(OURS)
+
+
+async def test_upload_that_breaks_off_while_it_notes_what_is_stored_can_be_resumed(store):
+    spy = spy_on(store)
+    async with AsyncRawClient(store.place, engine=spy) as client:
+        lists = []
+
+        def fail(call):
+            lists.extend(alias for alias, _ in call.written() if alias.endswith(".sha256"))
+            if len(lists) == 2:
+                raise Broken
+
+        spy.before = fail
+        with pytest.raises(Broken):
+            await uploaded(client, OURS, in_flight=1)
+        spy.before = lambda call: None
+        spy.calls.clear()
+        await uploaded(client, OURS, resume=True)
+        assert KEY.hex + "0" not in {alias for alias, _ in spy.written()}
+        assert await downloaded(client) == OURS
+
+
+async def test_slice_that_comes_during_a_removal_goes_with_it(store):
+    spy = spy_on(store)
+    async with AsyncRawClient(store.place, engine=spy) as client:
+        await uploaded(client, OURS)
+
+        def arrive(call):
+            if call.name == "run_batch" and call.arguments[0][0].alias == KEY.hex + "0":
+                spy.before = lambda call: None
+                with qdb.RawClient(store.place) as other:
+                    other.put(KEY.hex + "9", b"late")
+
+        spy.before = arrive
+        await client.remove_document(KEY)
+        assert await client.prefix_get(KEY.hex) == []
 
 
 async def test_list_that_the_draft_does_not_vouch_for_is_not_trusted(store):

@@ -214,6 +214,8 @@ def test_upload_that_was_taken_over_stores_nothing_more(store):
     with RawClient(store.place, engine=spy) as client:
 
         def take_over(done, total):
+            if done > 64:
+                return
             spy.calls.clear()
             with qdb.RawClient(store.place) as other:
                 other.upload(io.BytesIO(THEIRS), KEY, resume=True)
@@ -223,6 +225,49 @@ def test_upload_that_was_taken_over_stores_nothing_more(store):
             client.upload(io.BytesIO(OURS[:640]), KEY, progress=take_over, **small)
         assert spy.written() == []
         assert downloaded(client) == THEIRS
+
+
+def test_resumed_upload_of_other_content_stores_that(store):
+    with RawClient(store.place) as client:
+        break_off(client)
+        uploaded(client, b"x" * len(OURS), resume=True)
+        assert downloaded(client) == b"x" * len(OURS)
+
+
+def test_upload_that_breaks_off_while_it_notes_what_is_stored_can_be_resumed(store):
+    spy = spy_on(store)
+    with RawClient(store.place, engine=spy) as client:
+        lists = []
+
+        def fail(call):
+            lists.extend(alias for alias, _ in call.written() if alias.endswith(".sha256"))
+            if len(lists) == 2:
+                raise Broken
+
+        spy.before = fail
+        with pytest.raises(Broken):
+            uploaded(client, OURS, in_flight=1)
+        spy.before = lambda call: None
+        spy.calls.clear()
+        uploaded(client, OURS, resume=True)
+        assert KEY.hex + "0" not in {alias for alias, _ in spy.written()}
+        assert downloaded(client) == OURS
+
+
+def test_slice_that_comes_during_a_removal_goes_with_it(store):
+    spy = spy_on(store)
+    with RawClient(store.place, engine=spy) as client:
+        uploaded(client, OURS)
+
+        def arrive(call):
+            if call.name == "run_batch" and call.arguments[0][0].alias == KEY.hex + "0":
+                spy.before = lambda call: None
+                with qdb.RawClient(store.place) as other:
+                    other.put(KEY.hex + "9", b"late")
+
+        spy.before = arrive
+        client.remove_document(KEY)
+        assert client.prefix_get(KEY.hex) == []
 
 
 def test_list_that_the_draft_does_not_vouch_for_is_not_trusted(store):

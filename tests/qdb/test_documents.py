@@ -97,7 +97,9 @@ def test_any_content_is_a_draft(content):
     Draft.load(content).dump()
 
 
-def test_drafts_are_read_as_they_were_written():
+def test_manifests_and_drafts_are_read_as_they_were_written():
+    whole = Manifest(10, 15, (DIGEST, DIGEST), "a")
+    assert Manifest.load(whole.dump(), KEY) == whole
     draft = Draft("a", 3, 10, (DIGEST,), ended=True)
     assert Draft.load(draft.dump()) == draft
     assert Claim("upload", KEY, 0).content != Claim("upload", KEY, 0).content

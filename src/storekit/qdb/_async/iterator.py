@@ -89,13 +89,14 @@ class AsyncRawForwardIterator(Generic[Value]):
         try:
             while not self._chunk:
                 await self._fill()
-            text, content = self._chunk.popleft()
+            chunk = self._chunk  # to close the iterator puts another in its place
+            text, content = chunk.popleft()
             try:
                 value = await self._client._decode(self._codec, text, content)  # noqa: SLF001
             except Exception:
                 raise
             except BaseException:
-                self._chunk.appendleft((text, content))  # cancelled: the next step has it
+                chunk.appendleft((text, content))  # cancelled: the next step has it
                 raise
         finally:
             self._in_step.release()

@@ -91,13 +91,14 @@ class RawForwardIterator(Generic[Value]):
         try:
             while not self._chunk:
                 self._fill()
-            text, content = self._chunk.popleft()
+            chunk = self._chunk  # to close the iterator puts another in its place
+            text, content = chunk.popleft()
             try:
                 value = self._client._decode(self._codec, text, content)  # noqa: SLF001
             except Exception:
                 raise
             except BaseException:
-                self._chunk.appendleft((text, content))  # cancelled: the next step has it
+                chunk.appendleft((text, content))  # cancelled: the next step has it
                 raise
         finally:
             self._in_step.release()
