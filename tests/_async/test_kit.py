@@ -99,6 +99,20 @@ async def test_store_that_fails_during_a_load_leaves_nothing_unchecked(kit, monk
     assert await kit.qcache.get("cities", NAMES) is None
 
 
+async def test_upload_that_seems_to_fail_leaves_nothing_unchecked(kit, monkeypatch):
+    await kit.put_table("cities", ROWS)
+    post = kit.qcache.post
+
+    async def post_and_fail(*args, **kwargs):
+        await post(*args, **kwargs)
+        raise qcache.NoCacheAvailable("the answer was lost")
+
+    monkeypatch.setattr(kit.qcache, "post", post_and_fail)
+    with pytest.raises(qcache.NoCacheAvailable):
+        await cities(kit)
+    assert await kit.qcache.get("cities", NAMES) is None
+
+
 async def test_table_that_changes_during_each_load_is_given_up(kit, monkeypatch):
     await kit.put_table("cities", ROWS)
     post = kit.qcache.post

@@ -101,6 +101,20 @@ def test_store_that_fails_during_a_load_leaves_nothing_unchecked(kit, monkeypatc
     assert kit.qcache.get("cities", NAMES) is None
 
 
+def test_upload_that_seems_to_fail_leaves_nothing_unchecked(kit, monkeypatch):
+    kit.put_table("cities", ROWS)
+    post = kit.qcache.post
+
+    def post_and_fail(*args, **kwargs):
+        post(*args, **kwargs)
+        raise qcache.NoCacheAvailable("the answer was lost")
+
+    monkeypatch.setattr(kit.qcache, "post", post_and_fail)
+    with pytest.raises(qcache.NoCacheAvailable):
+        cities(kit)
+    assert kit.qcache.get("cities", NAMES) is None
+
+
 def test_table_that_changes_during_each_load_is_given_up(kit, monkeypatch):
     kit.put_table("cities", ROWS)
     post = kit.qcache.post

@@ -77,8 +77,8 @@ class AsyncStoreKit:
         watchers = check_observers(observers)
         self._tables = TableRegistry.default()
         self._loads = AsyncSingleFlight[str, None]()
-        self._qdb = _qdb_client(self.settings, watchers)
         self._qcache = _qcache_client(self.settings, watchers)
+        self._qdb = _qdb_client(self.settings, watchers)  # last: it may have connected by then
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str], table: str = "storekit") -> Self:
@@ -240,11 +240,17 @@ class AsyncStoreKit:
         for _ in range(_LOADS):
             before = await self._version(name)
             table = unpack_table(await self.qdb.get(alias, codec=_RAW), alias)
-            await self.qcache.post(
-                name, table.content, table.content_type, types=table.types or None
-            )
-            if await self._is_still(name, before):
+            try:
+                await self.qcache.post(
+                    name, table.content, table.content_type, types=table.types or None
+                )
+                unchanged = await self._version(name) == before
+            except BaseException:  # QCache may have the table, and nobody knows if it is the newest
+                await shielded(self._forget_if_possible, name)
+                raise
+            if unchanged:
                 return
+            await self.forget_table(name)
         raise TooManyConsecutiveErrors(
             f"query {name!r}: the table was changed during each of {_LOADS} loads"
         )
@@ -254,16 +260,6 @@ class AsyncStoreKit:
             return await self.qdb.get(version_of(name), codec=_RAW)
         except AliasNotFound:
             return None
-
-    async def _is_still(self, name: str, before: bytes | None) -> bool:
-        try:
-            unchanged = await self._version(name) == before
-        except BaseException:  # nobody knows
-            await shielded(self._forget_if_possible, name)
-            raise
-        if not unchanged:
-            await self.forget_table(name)
-        return unchanged
 
 
 def _qdb_client(settings: Settings, observers: tuple[Observer, ...]) -> "AsyncClient | None":

@@ -79,8 +79,8 @@ class StoreKit:
         watchers = check_observers(observers)
         self._tables = TableRegistry.default()
         self._loads = SingleFlight[str, None]()
-        self._qdb = _qdb_client(self.settings, watchers)
         self._qcache = _qcache_client(self.settings, watchers)
+        self._qdb = _qdb_client(self.settings, watchers)  # last: it may have connected by then
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str], table: str = "storekit") -> Self:
@@ -240,9 +240,15 @@ class StoreKit:
         for _ in range(_LOADS):
             before = self._version(name)
             table = unpack_table(self.qdb.get(alias, codec=_RAW), alias)
-            self.qcache.post(name, table.content, table.content_type, types=table.types or None)
-            if self._is_still(name, before):
+            try:
+                self.qcache.post(name, table.content, table.content_type, types=table.types or None)
+                unchanged = self._version(name) == before
+            except BaseException:  # QCache may have the table, and nobody knows if it is the newest
+                shielded(self._forget_if_possible, name)
+                raise
+            if unchanged:
                 return
+            self.forget_table(name)
         raise TooManyConsecutiveErrors(
             f"query {name!r}: the table was changed during each of {_LOADS} loads"
         )
@@ -252,16 +258,6 @@ class StoreKit:
             return self.qdb.get(version_of(name), codec=_RAW)
         except AliasNotFound:
             return None
-
-    def _is_still(self, name: str, before: bytes | None) -> bool:
-        try:
-            unchanged = self._version(name) == before
-        except BaseException:  # nobody knows
-            shielded(self._forget_if_possible, name)
-            raise
-        if not unchanged:
-            self.forget_table(name)
-        return unchanged
 
 
 def _qdb_client(settings: Settings, observers: tuple[Observer, ...]) -> "Client | None":
