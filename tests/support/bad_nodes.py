@@ -235,16 +235,26 @@ def keys_of(node: str, nodes: list[str], count: int) -> list[str]:
 
 
 class Clock:
+    """The time of `time.monotonic` when it was made, until a test moves it on."""
+
+    def __init__(self) -> None:
+        self._now = time.monotonic()
+
+    def __call__(self) -> float:
+        return self._now
+
+    def move_on(self, seconds: float) -> None:
+        self._now += seconds
+
+
+class RunningClock(Clock):
     """The time of `time.monotonic`, which a test can move on."""
 
     def __init__(self) -> None:
-        self._ahead = 0.0
+        self._now = 0.0
 
     def __call__(self) -> float:
-        return time.monotonic() + self._ahead
-
-    def move_on(self, seconds: float) -> None:
-        self._ahead += seconds
+        return time.monotonic() + self._now
 
 
 __all__ = [
@@ -253,6 +263,7 @@ __all__ = [
     "Behaviour",
     "Clock",
     "Request",
+    "RunningClock",
     "StubNode",
     "always",
     "key_of",
