@@ -233,6 +233,10 @@ async def test_an_httpx_client_can_use_it() -> None:
             yield TABLE[4:]
 
         assert (await web.post(f"{url}2", content=pieces(), headers=csv)).status_code == 201
+        named = {**csv, "x-qcache-stand-in-columns": "å='€'".encode()}
+        assert (await web.post(f"{url}3", content=b"a\n1\n", headers=named)).status_code == 201
+        answer = await web.get(f"{url}3", params={"q": "{}"}, headers=csv)
+        assert answer.json() == [{"a": 1, "å": "€"}]
         head = await web.head("http://any/qcache/status")
         assert (head.status_code, head.content) == (405, b"")
 
@@ -276,6 +280,22 @@ def test_a_fork_has_nodes_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert naming.node_at("embedded:shared") is one
     monkeypatch.setattr(naming, "fork_count", lambda: 1)
     assert naming.node_at("embedded:shared") is not one
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_while_a_node_is_named_holds_up_nobody() -> None:
+    code = (
+        "import os, signal\n"
+        "from storekit.qcache.embedded import naming\n"
+        "with naming._naming:  # as another thread may\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        signal.alarm(10)\n"
+        "        naming.node_at('embedded:name')\n"
+        "        os._exit(0)\n"
+        "raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 async def test_a_transport_is_not_for_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 import anyio.lowlevel
@@ -34,6 +35,7 @@ async def call(
     query: bytes = b"",
     headers: Mapping[str, str] | None = None,
     raw: bool = True,
+    root: str = "",
 ) -> tuple[int, dict[str, str], bytes]:
     """The answer to one request. When the messages are used up, the client is silent."""
     scope = {
@@ -42,6 +44,7 @@ async def call(
         "path": path,
         "query_string": query,
         "headers": [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()],
+        "root_path": root,
     }
     if raw:
         scope["raw_path"] = path.encode()
@@ -121,6 +124,24 @@ async def test_the_path_is_taken_as_it_was_sent(app):
     assert (await call(app, "GET", "/qcache/dataset/k å", query=b"q={}", raw=False))[0] == 404
 
 
+@pytest.mark.parametrize("raw", [True, False])
+@pytest.mark.parametrize("root", ["/tables", "/tables/", "/t å"])
+async def test_a_framework_may_mount_it_below_a_path(app, root, raw):
+    path = f"{root.rstrip('/')}/qcache/status"
+    sent = quote(path) if raw else path
+    assert (await call(app, "GET", sent, root=root, raw=raw))[0] == 200
+    assert (await call(app, "GET", "/qcache/status", root=root, raw=raw))[0] == 200
+    assert (await call(app, "GET", "/elsewhere/qcache/status", root=root, raw=raw))[0] == 404
+
+
+async def test_headers_about_columns_are_utf_8(app):
+    headers = {"x-qcache-stand-in-columns": "å='€'", "x-qcache-types": "ö=string"}
+    table = body("ö\n1\n".encode())
+    assert (await call(app, "POST", "/qcache/dataset/k", table, headers=headers))[0] == 201
+    _, _, content = await call(app, "GET", "/qcache/dataset/k", query=b"q={}")
+    assert json.loads(content) == [{"ö": "1", "å": "€"}]
+
+
 async def test_a_body_in_pieces(app):
     pieces = [body(bytes([byte]), more=True) for byte in TABLE]
     status, _, _ = await call(app, "POST", "/qcache/dataset/k", *pieces, body(b""))
@@ -158,6 +179,15 @@ async def test_too_large_a_body_is_refused(app, monkeypatch, announced, path, mo
 async def test_who_waits_to_be_asked_for_the_body_is_refused_at_once(app):
     headers = {"content-length": "2000000", "expect": "100-continue"}
     assert (await call(app, "POST", "/qcache/dataset/k", headers=headers))[0] == 413
+
+
+async def test_who_waits_to_be_asked_for_the_body_and_is_not_is_told_that_this_is_the_end(app):
+    headers = {"content-length": "20", "expect": "100-continue"}
+    status, named, _ = await call(app, "POST", "/nowhere", headers=headers)
+    assert (status, named["connection"]) == (404, "close")
+    status, named, _ = await call(app, "POST", "/nowhere", headers={"content-length": "20"})
+    assert status == 404
+    assert "connection" not in named
 
 
 async def test_too_much_content_on_its_way_is_refused_until_there_is_room(monkeypatch):
@@ -219,31 +249,77 @@ async def test_a_client_that_leaves_is_not_answered(app):
     assert (await call(app, "GET", "/qcache/dataset/k", query=b"q={}"))[0] == 404
 
 
-async def test_a_client_that_takes_no_answer_is_given_up():
-    app = application(Node(), send_timeout=0.01)
-    table = b"t\n" + b"row with some text in it\n" * 30_000
-    assert (await call(app, "POST", "/qcache/dataset/k", body(table)))[0] == 201
-    pieces = 0
+LARGE = b"t\n" + b"row with some text in it\n" * 30_000
 
-    async def send(message: Any) -> None:
-        nonlocal pieces
-        pieces += message["type"] == "http.response.body"
-        if pieces:
-            await anyio.sleep_forever()
 
-    async def receive() -> dict[str, Any]:
-        raise AssertionError("there is no body to read")
-
-    scope = {
+def large_query() -> dict[str, Any]:
+    return {
         "type": "http",
         "method": "GET",
         "path": "/qcache/dataset/k",
         "query_string": b"q={}",
         "headers": [],
     }
+
+
+async def no_body() -> dict[str, Any]:
+    raise AssertionError("there is no body to read")
+
+
+async def test_large_answers_on_their_way_are_bounded(monkeypatch):
+    monkeypatch.setattr(asgi_module, "_LEAST_ROOM", 1)
+    app = application(Node(size=1_000_000))
+    await call(app, "POST", "/qcache/dataset/k", body(LARGE))
+    stuck, go_on = anyio.Event(), anyio.Event()
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            stuck.set()
+            await go_on.wait()
+
+    query = b"q={}"
+    async with anyio.create_task_group() as group:
+        group.start_soon(app, large_query(), no_body, send)
+        await stuck.wait()
+        status, named, _ = await call(app, "GET", "/qcache/dataset/k", query=query)
+        assert (status, named["retry-after"]) == (503, "1")
+        few = b"q=%7B%22limit%22:1%7D"
+        assert (await call(app, "GET", "/qcache/dataset/k", query=few))[0] == 200
+        go_on.set()
+    assert (await call(app, "GET", "/qcache/dataset/k", query=query))[0] == 200
+    await live(app)
+
+
+async def test_a_client_that_takes_its_answer_in_drops_is_given_up(monkeypatch):
+    app = application(Node(), send_timeout=30.0)
+    await call(app, "POST", "/qcache/dataset/k", body(LARGE))
+    now = iter(range(0, 10_000_000, 200))
+    monkeypatch.setattr(asgi_module, "monotonic", lambda: float(next(now)))
+    sent = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(large_query(), no_body, send)
+    assert sent[-1]["more_body"]
+    await live(app)
+
+
+@pytest.mark.parametrize("taken", ["nothing", "the head"])
+async def test_a_client_that_takes_no_answer_is_given_up(taken):
+    app = application(Node(), send_timeout=0.01)
+    assert (await call(app, "POST", "/qcache/dataset/k", body(LARGE)))[0] == 201
+    pieces = 0
+
+    async def send(message: Any) -> None:
+        nonlocal pieces
+        pieces += message["type"] == "http.response.body"
+        if pieces or taken == "nothing":
+            await anyio.sleep_forever()
+
     with anyio.fail_after(WAIT):
-        await app(scope, receive, send)
-    assert pieces == 1
+        await app(large_query(), no_body, send)
+    assert pieces == (taken == "the head")
     await live(app)
 
 

@@ -402,6 +402,17 @@ def test_a_bomb_is_refused_before_it_goes_off(node, encoding, path):
     assert body_of(ask_query(node, "k", {})) == ROWS
 
 
+@pytest.mark.parametrize(
+    ("path", "kind"), [("k", "text/csv"), ("k", "application/json"), ("k/q", "application/json")]
+)
+def test_a_body_above_the_size_is_refused_whatever_carried_it(path, kind):
+    node = Node(size=100)
+    body = b'[{"a": "' + b"x" * 100 + b'"}]'
+    answer = ask(node, "POST", f"/qcache/dataset/{path}", headers={"content-type": kind}, body=body)
+    assert answer.status == 413
+    assert "the limit is 100" in error_of(answer)
+
+
 def test_a_size_that_lz4_content_only_claims_is_not_believed(node):
     body = (90_000).to_bytes(4, "little") + b"\x10a"
     answer = ask(node, "POST", "/qcache/dataset/k", headers={"content-encoding": "lz4"}, body=body)

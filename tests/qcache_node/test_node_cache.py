@@ -31,7 +31,7 @@ def clock() -> Clock:
 
 
 def table(rows: int) -> bytes:
-    """Eight bytes a row, as sent and in memory."""
+    """Eight bytes a row, as sent and, but for some 1100 bytes, in memory."""
     return b"number7\n" + b"1000000\n" * (rows - 1)
 
 
@@ -44,61 +44,61 @@ def keys(node: Node, *names: str) -> list[str]:
 
 
 def test_the_least_recently_used_tables_go(clock):
-    node = Node(size=3000, clock=clock)
+    node = Node(size=30_000, clock=clock)
     for key in "abc":
-        store(node, key, table(100))
+        store(node, key, table(1000))
     assert keys(node, "a") == ["a"]
-    store(node, "d", table(100))
+    store(node, "d", table(1000))
     assert keys(node, "a", "b", "c", "d") == ["a", "c", "d"]
 
 
 def test_storing_a_table_again_is_a_use_of_it(clock):
-    node = Node(size=3000, clock=clock)
+    node = Node(size=30_000, clock=clock)
     for key in "abca":
-        store(node, key, table(100))
-    store(node, "d", table(100))
+        store(node, key, table(1000))
+    store(node, "d", table(1000))
     assert keys(node, "a", "b", "c", "d") == ["a", "c", "d"]
 
 
 def test_a_failed_query_is_a_use_of_the_table(clock):
-    node = Node(size=3000, clock=clock)
+    node = Node(size=30_000, clock=clock)
     for key in "abc":
-        store(node, key, table(100))
+        store(node, key, table(1000))
     assert ask_query(node, "a", {"select": ["none"]}).status == 400
-    store(node, "d", table(100))
+    store(node, "d", table(1000))
     assert keys(node, "a", "b") == ["a"]
 
 
 def test_as_many_tables_go_as_the_content_needs(clock):
-    node = Node(size=3000, clock=clock)
+    node = Node(size=30_000, clock=clock)
     for key in "abc":
-        store(node, key, table(100))
-    store(node, "d", table(200))
+        store(node, key, table(1000))
+    store(node, "d", table(2000))
     assert keys(node, "a", "b", "c", "d") == ["c", "d"]
 
 
 def test_replacing_a_table_frees_its_room_first(clock):
-    node = Node(size=3000, clock=clock)
+    node = Node(size=30_000, clock=clock)
     for key in "abc":
-        store(node, key, table(100))
-    store(node, "c", table(100))
+        store(node, key, table(1000))
+    store(node, "c", table(1000))
     assert keys(node, "a", "b", "c") == ["a", "b", "c"]
 
 
 def test_of_json_half_is_taken_to_be_needed(clock):
-    node = Node(size=3000, clock=clock)
-    store(node, "a", table(200))
-    body = json.dumps([{"number": 1}] * 160).encode()
-    assert 2000 < len(body) < 2600
+    node = Node(size=30_000, clock=clock)
+    store(node, "a", table(2000))
+    body = json.dumps([{"number": 1}] * 1600).encode()
+    assert 20_000 < len(body) < 26_000
     store(node, "b", body, {"content-type": "application/json"})
     assert keys(node, "a", "b") == ["a", "b"]
 
 
 @pytest.mark.parametrize("encoded", [False, True])
 def test_a_table_larger_than_the_cache_is_refused_and_nothing_goes(clock, encoded):
-    node = Node(size=3000, clock=clock)
-    store(node, "a", table(100))
-    body = table(400)
+    node = Node(size=30_000, clock=clock)
+    store(node, "a", table(1000))
+    body = table(4000)
     headers = {"content-encoding": "gzip"} if encoded else {}
     sent = gzip.compress(body) if encoded else body
     answer = ask(node, "POST", "/qcache/dataset/b", headers=headers, body=sent)
@@ -107,18 +107,35 @@ def test_a_table_larger_than_the_cache_is_refused_and_nothing_goes(clock, encode
 
 
 def test_a_table_may_take_more_than_its_content(clock):
-    node = Node(size=3000, clock=clock)
-    store(node, "a", b"n\n" + b"1\n" * 1000)
-    assert statistics(node)["cache_size"] > 8000
+    node = Node(size=30_000, clock=clock)
+    store(node, "a", b"n\n" + b"1\n" * 10_000)
+    assert statistics(node)["cache_size"] > 80_000
     store(node, "b", b"n\n1\n")
     assert keys(node, "a", "b") == ["b"]
 
 
 def test_a_table_is_charged_what_it_takes():
-    assert charge_for(pl.DataFrame({"n": [1, 2, 3]})) == 100 + 24
+    assert charge_for(pl.DataFrame()) == 500
+    assert charge_for(pl.DataFrame({"n": [1, 2, 3]})) == 500 + 600 + 24
     text = pl.DataFrame({"t": ["a text that is long enough to be elsewhere"] * 10})
-    assert charge_for(text) >= 100 + 10 * (42 + 16)
-    assert charge_for(pl.DataFrame()) == 100
+    assert charge_for(text) >= 500 + 600 + 10 * (42 + 16)
+
+
+@pytest.mark.parametrize("types", [{}, {"x-qcache-types": "t=enum"}])
+def test_values_that_rows_have_only_codes_of_are_charged_too(types):
+    node = Node()
+    rows = [b"a value of some length: number %d" % (row % 5000) for row in range(20_000)]
+    store(node, "k", b"\n".join([b"t", *rows]), types)
+    # Each value is there once, and takes much more than its text.
+    assert statistics(node)["cache_size"] > 5000 * (30 + 150)
+
+
+def test_many_small_tables_do_not_take_more_memory_than_they_may():
+    table = b",".join(b"c%d" % n for n in range(1000)) + b"\n" + b"1," * 999 + b"1\n"
+    node = Node(size=3_000_000)
+    for key in "abcdefgh":  # of 600 kB each, most of it for columns
+        store(node, key, table)
+    assert statistics(node)["dataset_count"] < 8
 
 
 # Age
@@ -179,7 +196,7 @@ def test_what_a_store_adds(clock):
     assert told["store_row_counts"] == [2]
     assert told["store_durations"] == [0.0]
     assert told["store_request_durations"] == [0.0]
-    assert told["cache_size"] == 116.0
+    assert told["cache_size"] == 1116.0
     assert not {"replace_count", "hit_count", "miss_count", "query_durations"} & told.keys()
 
 
@@ -208,20 +225,20 @@ def test_counters_start_anew_when_they_are_read(clock):
     clock.now += 2
     assert statistics(node) == {
         "dataset_count": 1,
-        "cache_size": 108.0,
+        "cache_size": 1108.0,
         "statistics_duration": 2.0,
         "statistics_buffer_size": 1000,
     }
 
 
 def test_replacing_and_evicting_are_counted(clock):
-    node = Node(size=3000, clock=clock)
-    store(node, "a", table(100))
+    node = Node(size=30_000, clock=clock)
+    store(node, "a", table(1000))
     clock.now += 1
-    store(node, "b", table(100))
-    store(node, "b", table(100))
+    store(node, "b", table(1000))
+    store(node, "b", table(1000))
     clock.now += 1
-    store(node, "c", table(280))
+    store(node, "c", table(2800))
     told = statistics(node)
     assert told["store_count"] == 4
     assert told["replace_count"] == 1
@@ -265,7 +282,7 @@ class CacheAgainstModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.cache = Cache(1000, 50, self.clock)
+        self.cache = Cache(5000, 50, self.clock)
         self.order: list[str] = []
         self.charges: dict[str, int] = {}
         self.stored: dict[str, float] = {}
@@ -274,24 +291,25 @@ class CacheAgainstModel(RuleBasedStateMachine):
         self.order.remove(key)
         del self.charges[key], self.stored[key]
 
-    @rule(key=st.sampled_from("abcdef"), rows=st.integers(0, 60), need=st.integers(0, 1100))
+    @rule(key=st.sampled_from("abcdef"), rows=st.integers(0, 300), need=st.integers(0, 5500))
     def put(self, key: str, rows: int, need: int) -> None:
         frame = pl.DataFrame({"n": range(rows)}, schema={"n": pl.Int64})
-        if need > 1000:
+        charge = 10 * rows + 100
+        if need > 5000:
             with pytest.raises(TooLarge):
-                self.cache.store(key, frame, need)
+                self.cache.store(key, frame, need, charge)
             return
-        stored = self.cache.store(key, frame, need)
+        stored = self.cache.store(key, frame, need, charge)
         assert stored.replaced == (key in self.order)
         if key in self.order:
             self.forget(key)
         gone = []
-        while self.order and 1000 - sum(self.charges.values()) < need:
+        while self.order and 5000 - sum(self.charges.values()) < need:
             gone.append(self.clock.now - self.stored[self.order[0]])
             self.forget(self.order[0])
         assert stored.evicted_after == tuple(gone)
         self.order.append(key)
-        self.charges[key], self.stored[key] = 100 + 8 * rows, self.clock.now
+        self.charges[key], self.stored[key] = charge, self.clock.now
 
     @rule(key=st.sampled_from("abcdef"))
     def look_up(self, key: str) -> None:
@@ -302,7 +320,7 @@ class CacheAgainstModel(RuleBasedStateMachine):
         frame = self.cache.get(key)
         assert (frame is not None) == (key in self.order)
         if frame is not None:
-            assert 100 + 8 * frame.height == self.charges[key]
+            assert 10 * frame.height + 100 == self.charges[key]
             self.order.remove(key)
             self.order.append(key)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -134,6 +135,22 @@ def test_ipv6(serving):
     assert server.url.startswith("http://[::1]:")
     with QClient([server.url], **PATIENT) as client:
         assert client.status()[server.url]
+
+
+def test_it_has_connections_as_many_as_the_system_lets_it(serving):
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))  # what the server inherits
+    try:
+        server = serving()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(100):
+            web = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+            open_ones.callback(web.close)
+            web.request("GET", "/qcache/status")
+            assert web.getresponse().read() == b"OK"
 
 
 def test_options_reach_the_node(serving):

@@ -31,7 +31,7 @@ _MOST_DISCARDED = 64 * 2**20
 """Bytes of refused content to read, so that the answer is not lost to a reset connection."""
 
 _LEAST_RATE = 100_000
-"""Bytes a second that a body must come with, once it takes long."""
+"""Bytes a second that a body must come with, or be taken with, once it takes long."""
 
 _log = logging.getLogger("storekit")
 
@@ -67,7 +67,8 @@ def application(
         max_waiting: How many more may wait for that; the next one gets 503.
         body_timeout: Seconds of silence after which a request that is not complete gets
             408. It may take ten times that in all, and one more second for each 100 kB.
-        send_timeout: Seconds after which an answer is given up that its client does not take.
+        send_timeout: Seconds after which an answer is given up of which its client takes
+            nothing. It may take ten times that in all, and one more second for each 100 kB.
 
     """
     limits = PoolLimits(max_size=threads, max_waiting=max_waiting)
@@ -89,7 +90,9 @@ class Application:
         self._body_timeout = body_timeout
         self._send_timeout = send_timeout
         self._workers: Workers[None] | None = None
-        self._room = max(node.size, _LEAST_ROOM)  # bytes that are left for requests on their way
+        self._most = max(node.size, _LEAST_ROOM)  # bytes on their way, in each direction
+        self._room = self._most  # what requests leave of it
+        self._sending = 0  # bytes of large answers on their way
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request, or one event of the life of the server."""
@@ -114,10 +117,15 @@ class Application:
 
     async def _answer(self, scope: MutableMapping[str, Any], receive: Receive) -> Response:
         headers = fold_headers(scope["headers"])
-        path = scope.get("raw_path") or quote(scope["path"]).encode()
+        path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+        if root := scope.get("root_path"):  # where a framework has mounted this
+            path = path.removeprefix(quote(root.rstrip("/")).encode())
         request = Request(scope["method"], path, scope.get("query_string", b""), headers)
         refusal = self._node.refuse_head(request)
         if refusal is not None:
+            if "expect" in headers:  # its content may not come, and what does is a new request
+                close = ("connection", "close")
+                return replace(refusal, headers=(*refusal.headers, close))
             return refusal
         if not _may_have_body(request):
             return await self._work(request)
@@ -192,25 +200,41 @@ class Application:
     # Answers
 
     async def _send(self, send: Send, response: Response) -> None:
-        headers = [
-            (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers
-        ]
-        status, body = int(response.status), response.body
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        if len(body) <= _PIECE:
-            await send({"type": "http.response.body", "body": body})
-            return
+        size = len(response.body)
+        if size <= _PIECE:
+            await send(_start_of(response))
+            await send({"type": "http.response.body", "body": response.body})
+            return None
+        if self._sending and self._sending + size > self._most:
+            refusal = _refused(503, "Too much content is on its way from this node")
+            return await self._send(send, refusal)
+        self._sending += size
+        try:
+            await self._send_pieces(send, response)
+        except TimeoutError:  # the server ends the connection, since the answer is not whole
+            _log.warning("a client did not take its answer of %s bytes in time", size)
+        finally:
+            self._sending -= size
+
+    async def _send_pieces(self, send: Send, response: Response) -> None:
+        body, started = response.body, monotonic()
+        await call_within(self._send_timeout, partial(send, _start_of(response)))
         for start in range(0, len(body), _PIECE):
+            if monotonic() - started > 10 * self._send_timeout + start / _LEAST_RATE:
+                raise TimeoutError
             piece = {
                 "type": "http.response.body",
                 "body": body[start : start + _PIECE],
                 "more_body": start + _PIECE < len(body),
             }
-            try:
-                await call_within(self._send_timeout, partial(send, piece))
-            except TimeoutError:  # the server ends the connection, since the answer is not whole
-                _log.warning("a client did not take its answer for %s s", self._send_timeout)
-                return
+            await call_within(self._send_timeout, partial(send, piece))
+
+
+def _start_of(response: Response) -> Message:
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers
+    ]
+    return {"type": "http.response.start", "status": int(response.status), "headers": headers}
 
 
 def _may_have_body(request: Request) -> bool:

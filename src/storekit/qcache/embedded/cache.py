@@ -6,15 +6,22 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from storekit.qcache.embedded.coding import as_text, is_coded
 from storekit.qcache.embedded.requests import TooLarge
 
 __all__ = ["Cache", "Dataset", "Stored", "charge_for"]
 
-_OVERHEAD = 100
-"""Bytes that a dataset costs beside its columns: the same as in QCache."""
+_TABLE = 500
+"""Bytes that a table costs beside its columns."""
+
+_COLUMN = 600
+"""Bytes that a column costs beside its values."""
 
 _VIEW = 16
 """Bytes of each value of a text column beside the text itself."""
+
+_CATEGORY = 180
+"""Bytes of each different value of an enum, or of text held as codes, beside the text itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +43,20 @@ class Stored:
 
 def charge_for(frame: pl.DataFrame) -> int:
     """Return about how many bytes a table takes."""
-    views = sum(dtype in (pl.String, pl.Binary) for dtype in frame.dtypes)
-    return _OVERHEAD + int(frame.estimated_size()) + _VIEW * views * frame.height
+    return _TABLE + sum(map(_charge_for, frame.get_columns()))
+
+
+def _charge_for(column: pl.Series) -> int:
+    charge, dtype = _COLUMN + int(column.estimated_size()), column.dtype
+    if dtype in (pl.String, pl.Binary):
+        return charge + _VIEW * len(column)
+    if isinstance(dtype, pl.Enum):
+        values = dtype.categories
+    elif is_coded(dtype):
+        values = as_text(column.unique())
+    else:
+        return charge
+    return charge + int(values.estimated_size()) + _CATEGORY * len(values)
 
 
 class Cache:
@@ -79,11 +98,11 @@ class Cache:
         self.charged -= dataset.charge
         return True
 
-    def store(self, key: str, frame: pl.DataFrame, need: int) -> Stored:
+    def store(self, key: str, frame: pl.DataFrame, need: int, charge: int) -> Stored:
         """Store a table, or raise `TooLarge` and change nothing.
 
-        The least recently used tables go until `need` bytes are free. The table is then
-        charged what it takes, which may be more.
+        The least recently used tables go until `need` bytes are free. The table then takes
+        `charge` bytes, which may be more.
         """
         if need > self.size:
             raise TooLarge(f"The content needs {need} bytes; the cache has {self.size}")
@@ -94,7 +113,6 @@ class Cache:
             oldest, dataset = next(iter(self._datasets.items()))
             self.remove(oldest)
             evicted_after.append(now - dataset.stored_at)
-        charge = charge_for(frame)
         self._datasets[key] = Dataset(frame, charge, now)
         self.charged += charge
         return Stored(replaced, tuple(evicted_after))

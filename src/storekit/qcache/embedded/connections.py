@@ -1,55 +1,119 @@
-"""Connections of the HTTP server: uvicorn's, with bounds on heads that it does not have."""
+"""Connections of the HTTP server: uvicorn's, with bounds that it does not have."""
 
 import asyncio
+import logging
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 __all__ = ["MOST_HEAD", "BoundedConnection"]
 
 MOST_HEAD = 64 * 1024
 """Most bytes of the request line and headers, as in QCache."""
 
+_MOST_WAITING = 64
+"""Requests of one connection that may wait for the answer to the one before."""
+
 _HEAD_TIMEOUT = 30.0
 """Seconds for a head to be complete, from its first byte on; and for the first byte to come."""
 
-_REFUSAL = (
+_WRITE_TIMEOUT = 60.0
+"""Seconds in which a client must take what is to be sent before there is more."""
+
+_TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"connection: close\r\ncontent-length: 0\r\n\r\n"
 )
+_NO_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n"
+    b"content-type: application/json; charset=utf-8\r\ncontent-length: 32\r\n\r\n"
+    b'{"error": "This is no HTTP/1.1"}'
+)
+
+_log = logging.getLogger("storekit")
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """A connection that ends when a head is too large, or too slow."""
+    """A connection that ends when what comes is too large or too slow, or nobody takes answers."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*args, **kwargs)
         self._since_content = 0  # bytes of heads, trailers and between chunks, in a row
         self._head_size = 0
+        self._is_over = False  # no more requests are taken
+        self._served: RequestResponseCycle | None = None
         self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    # What asyncio calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock for the first head."""
         super().connection_made(transport)
-        self._start_timer()
+        self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
-        self._stop_timer()
+        """Stop the clocks."""
+        self._stop_head_timer()
+        self._stop_write_timer()
+        self._unset_keepalive_if_required()  # uvicorn leaves it running after a reset
+        if self._served is not None and not self._served.response_complete:
+            self._served.disconnected = True  # uvicorn tells the newest request only
         super().connection_lost(exc)
 
+    def pause_writing(self) -> None:
+        """Start the clock for the client to take what is to be sent."""
+        super().pause_writing()
+        self._start_write_timer()
+
+    def resume_writing(self) -> None:
+        """Stop it."""
+        super().resume_writing()
+        self._stop_write_timer()
+
     def data_received(self, data: bytes) -> None:
-        """Parse what came, and end the connection if it is no end of a head."""
+        """Parse what came, and end the connection if it is no HTTP or has no end of a head."""
+        if self._is_over:
+            return
+        self._unset_keepalive_if_required()
         self._since_content += len(data)
-        super().data_received(data)
-        if self._since_content > 2 * MOST_HEAD and not self.transport.is_closing():
-            self._refuse()
+        try:
+            self._feed(data)
+        except httptools.HttpParserError as error:
+            _log.debug("a connection ends: %s", error.__context__ or error)
+            self._end(_TOO_LARGE if self._head_size > MOST_HEAD else _NO_REQUEST)
+        else:
+            if self._since_content > 2 * MOST_HEAD:
+                self._end(_TOO_LARGE)
+
+    def _feed(self, data: bytes) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                self._decline_upgrade()
+            else:
+                return
+
+    def _decline_upgrade(self) -> None:
+        # The parser would not see the content of such a request. One that never saw the wish does.
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        head = [method + b" " + self.url + b" HTTP/" + version]
+        head += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
+
+    # What the parser calls
 
     def on_message_begin(self) -> None:
         """Count anew: a head begins."""
         self._since_content = self._head_size = 0
         if self._head_timer is None:
-            self._start_timer()
+            self._start_head_timer()
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -64,41 +128,89 @@ class BoundedConnection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Serve the request if its head is not too large."""
-        self._stop_timer()
+        """Serve the request if its head is not too large, and not too many wait."""
+        self._stop_head_timer()
         if self._head_size > MOST_HEAD:
-            raise _HeadTooLargeError
-        super().on_headers_complete()
+            raise _StopError("the head is too large")
+        if len(self.pipeline) >= _MOST_WAITING:
+            raise _StopError(f"{_MOST_WAITING} requests wait on it")
+        if self.parser.get_method() == b"CONNECT":
+            raise _StopError("this is no proxy")
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Count anew."""
         self._since_content = 0
         super().on_body(body)
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no request, or has too large a head."""
-        if self._head_size > MOST_HEAD:
-            self._refuse()
-        else:
-            super().send_400_response(msg)
+    def on_message_complete(self) -> None:
+        """Note that the request is whole."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
-    def _refuse(self) -> None:
-        self.transport.write(_REFUSAL)
+    # What uvicorn calls
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._served = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """Start the next request, or wait for one."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._start_write_timer()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End a connection that nobody uses."""
+        self._end()
+
+    # The end
+
+    def _end(self, answer: bytes = b"") -> None:
+        """Take no more requests, and close after the answers to those that are whole."""
+        self._is_over = True
+        cycle = self.cycle
+        if self.transport.is_closing():
+            return
+        if cycle is not None and not cycle.response_complete:
+            if not cycle.more_body:
+                cycle.keep_alive = False
+                return
+            if cycle.response_started or self.pipeline:  # the client would take it for content
+                answer = b""
+        self.transport.write(answer)
         self.transport.close()
+        self._start_write_timer()
 
-    def _start_timer(self) -> None:
-        self._head_timer = self.loop.call_later(_HEAD_TIMEOUT, self._give_up)
+    # Clocks
 
-    def _stop_timer(self) -> None:
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(_HEAD_TIMEOUT, self._end_head)
+
+    def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _give_up(self) -> None:
+    def _end_head(self) -> None:
         self._head_timer = None
-        if not self.transport.is_closing():
-            self.transport.close()
+        self._end()
+
+    def _start_write_timer(self) -> None:
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(_WRITE_TIMEOUT, self._end_write)
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _end_write(self) -> None:
+        self._write_timer = None
+        _log.warning("a client did not take its answer for %s s", _WRITE_TIMEOUT)
+        self.transport.abort()  # what is closed waits for what is to be sent, without end
 
 
-class _HeadTooLargeError(Exception):
+class _StopError(Exception):
     """Makes the parser stop."""

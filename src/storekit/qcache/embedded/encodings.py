@@ -13,11 +13,9 @@ _BEST_RATIO = 255
 def decode_body(body: bytes, encoding: str | None, limit: int) -> bytes:
     """Undo the `Content-Encoding` of an upload or query.
 
-    Raises `TooLarge` before more than `limit` bytes are made, else `Refusal`.
+    Raises `TooLarge` before more than `limit` bytes are unpacked, else `Refusal`.
     """
     if encoding is None:
-        if len(body) > limit:
-            raise TooLarge(f"The content has {len(body)} bytes; the limit is {limit}")
         return body
     if encoding not in ("gzip", "lz4"):
         raise Refusal(f"Content-Encoding must be gzip or lz4, or not be there; not {encoding!r}")

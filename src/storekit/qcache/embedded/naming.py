@@ -1,5 +1,6 @@
 """The nodes of this process that addresses stand for: `embedded:` and `embedded:NAME`."""
 
+import os
 import re
 import threading
 from typing import TYPE_CHECKING
@@ -18,6 +19,15 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]*")
 
 _named: "WeakValueDictionary[tuple[int, str], Node]" = WeakValueDictionary()
 _naming = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _naming  # noqa: PLW0603 - a thread that the fork does not have may hold it
+    _naming = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def require_polars() -> None:

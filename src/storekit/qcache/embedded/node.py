@@ -16,7 +16,7 @@ from http import HTTPStatus
 import polars as pl
 
 from storekit.qcache.compression import compress
-from storekit.qcache.embedded.cache import Cache
+from storekit.qcache.embedded.cache import Cache, charge_for
 from storekit.qcache.embedded.coding import compact
 from storekit.qcache.embedded.column_headers import add_stand_ins, parse_stand_ins, parse_types
 from storekit.qcache.embedded.encodings import decode_body, encoding_for
@@ -27,6 +27,7 @@ from storekit.qcache.embedded.requests import (
     JSON_TYPE,
     Request,
     Response,
+    TooLarge,
     accepted_format,
     check_table_format,
     etag_matches,
@@ -161,6 +162,8 @@ class Node:
     def _serve(self, request: Request) -> Response:
         path = _PATH.fullmatch(request.path)
         assert path is not None  # noqa: S101 - it was looked at
+        if len(request.body) > (most := self.most_content(request)):
+            raise TooLarge(f"The content has {len(request.body)} bytes; the limit is {most}")
         if path[1] == b"status":
             return Response(200, _PLAIN, b"OK")
         if path[1] == b"statistics":
@@ -199,8 +202,9 @@ class Node:
         frame = read_json(content) if is_json else read_csv(content, types_by_name)
         frame = compact(_with_stand_ins(frame, request))
         need = len(content) // 2 if is_json else len(content)
+        charge = charge_for(frame)
         with self._lock:
-            stored = self._cache.store(key, frame, need)
+            stored = self._cache.store(key, frame, need, charge)
             statistics = self._statistics
             statistics.count("store_count")
             if stored.replaced:

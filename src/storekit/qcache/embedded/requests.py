@@ -67,10 +67,17 @@ class Response:
 
 
 def fold_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return headers by name; those that are sent more than once are joined with commas."""
+    """Return headers by name; those that are sent more than once are joined with commas.
+
+    Values are taken to be UTF-8, as clients send names of columns, and Latin-1 if they are not.
+    """
     headers: dict[str, str] = {}
     for raw_name, raw_value in pairs:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        name = raw_name.decode("latin-1").lower()
+        try:
+            value = raw_value.decode()
+        except UnicodeDecodeError:
+            value = raw_value.decode("latin-1")
         headers[name] = f"{headers[name]},{value}" if name in headers else value
     return headers
 

@@ -26,6 +26,9 @@ _GRACE = 10
 
 _BACKLOG = 2048
 
+_MOST_FILES = 65536
+"""Open files, of which each connection is one: systems often allow a few hundred unless asked."""
+
 
 class CannotServe(Exception):
     """The server does not start; says why, and what to do."""
@@ -111,6 +114,7 @@ def serve(
         backlog=_BACKLOG,
         ssl_context_factory=None if tls is None else lambda _config, _default: tls,
     )
+    _allow_many_files()
     url = _url(listener, secure=tls is not None)
     _Server(config, lambda: ready(url)).run(sockets=[listener])
 
@@ -164,6 +168,18 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in former.items():
                 signal.signal(number, handler)
+
+
+def _allow_many_files() -> None:
+    try:
+        import resource  # noqa: PLC0415 - not on Windows, which has no such limit
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _url(listener: socket.socket, *, secure: bool) -> str:
