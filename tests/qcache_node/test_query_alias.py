@@ -266,6 +266,15 @@ def test_an_alias_that_makes_no_sense_is_refused(part, why):
     assert refusal({"select": [part]}).startswith(why)
 
 
+@pytest.mark.parametrize("name", ["class", "print", "in", "is", "lambda"])
+def test_a_column_with_the_name_of_a_keyword_is_in_no_expression(name):
+    table = pl.DataFrame({"i": [1], name: [2]})
+    for expression in (name, f"i + {name}", ["+", "i", name]):
+        why = refusal({"select": [["=", "x", expression]]}, table)
+        assert why.startswith("Unknown function in alias: ")
+    assert ask({"select": [name]}, table) == [{name: 2}]
+
+
 def test_aliases_see_those_to_their_left():
     query = {"select": [["=", "i", "z"], ["=", "z", ["+", "i", 1]]], "limit": 2}
     assert ask(query) == [{"i": 0, "z": 1}, {"i": 2, "z": 3}]
@@ -317,6 +326,34 @@ def test_text_that_is_doubled_again_and_again_is_refused():
     aliases = [["=", f"x{at + 1}", ["+", f"x{at}", f"x{at}"]] for at in range(60)]
     table = pl.DataFrame({"x0": ["0123456789"]})
     assert "too much memory" in refusal({"select": aliases}, table)
+
+
+def test_text_that_grows_inside_one_expression_is_refused():
+    source: object = "x"
+    for _ in range(11):
+        source = ["+", source, source]
+    assert "has at most" in refusal({"select": [["=", "y", source]]}, pl.DataFrame({"x": ["0"]}))
+    table = pl.DataFrame({"x": ["0123456789" * 1000] * 1000})
+    query = {"select": [["=", "y", " + ".join(["x"] * 100)]]}
+    assert "too much memory" in refusal(query, table)
+
+
+def test_a_long_constant_is_refused_before_it_is_in_all_rows():
+    source: object = f"'{'x' * 900}'"
+    for _ in range(10):
+        source = ["+", source, source]
+    table = pl.DataFrame({"i": range(1_000_000)})
+    assert "too much memory" in refusal({"select": [["=", "y", source]]}, table)
+
+
+def test_the_work_of_all_aliases_of_a_query_is_limited():
+    sums = [["=", f"x{at}", "+".join("i" * 100)] for at in range(21)]
+    assert len(ask({"select": sums[:20]})) == 4
+    assert "at most 2000 operators and functions" in refusal({"select": sums})
+    query: dict[str, object] = {"select": [*"i", sums[0]]}
+    for _ in range(21):
+        query = {"from": query, "select": ["i", sums[0]]}
+    assert "at most 2000 operators and functions" in refusal(query)
 
 
 _FLOATS = st.floats(allow_nan=False, allow_infinity=False, width=32)

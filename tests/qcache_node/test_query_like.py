@@ -72,6 +72,12 @@ def test_ilike_takes_capitals_for_small_letters(pattern, found):
     assert like(pattern, "ilike") == found
 
 
+def test_patterns_find_the_text_of_enums():
+    assert where("like", "e", "'a'") == [-4]
+    assert where("like", "e", "'%'") == [1, 2, -4]
+    assert where("ilike", "e", "'[BC]'") == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("condition", "why"),
     [

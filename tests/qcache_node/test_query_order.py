@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import polars as pl
 import pytest
@@ -149,3 +150,13 @@ def test_a_part_of_a_sorted_table_is_what_sorting_all_of_it_gives(table, keys, o
 
 def _bytes(value: object) -> object:
     return value.encode() if isinstance(value, str) else value
+
+
+def test_names_that_are_many_times_in_a_query_take_no_time():
+    start = time.process_time()
+    wide = pl.DataFrame({f"c{at}": [1] for at in range(2000)})
+    names = [*wide.columns]
+    assert len(ask({"select": names[::-1], "order_by": names * 2}, wide)) == 1
+    mixed = pl.DataFrame([encode_mixed("m", [*range(500), "x"])])
+    assert len(ask({"order_by": ["m"] * 20_000}, mixed)) == 501
+    assert time.process_time() - start < 10

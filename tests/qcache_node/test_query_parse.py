@@ -69,6 +69,9 @@ def test_a_message_shows_no_more_than_the_begin_of_a_long_part():
     message = refusal({"where": ["nope", *range(10_000)]})
     assert message.startswith('Unknown operator: ["nope", 0, 1, 2')
     assert len(message) < 300
+    message = refusal({f"clause {at}": 1 for at in range(10_000)})
+    assert message.startswith("Unknown query clauses: clause 0, clause 1, clause 10, ")
+    assert len(message) < 300
 
 
 @given(

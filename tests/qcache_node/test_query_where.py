@@ -257,6 +257,15 @@ def test_bits_want_whole_numbers(condition, why):
     assert refusal({"where": condition}).startswith(why)
 
 
+def test_bits_of_whole_numbers_above_the_signed_ones():
+    table = pl.DataFrame({"i": [1, 2], "u": pl.Series([2**64 - 1, 5], dtype=pl.UInt64)})
+    assert where("any_bits", "u", 2**63, table=table) == [1]
+    assert where("all_bits", "u", 2**64 - 1, table=table) == [1]
+    assert where("all_bits", "u", 5, table=table) == [1, 2]
+    for condition in (["any_bits", "u", -1], ["all_bits", "u", -1], ["all_bits", "u", 2**64]):
+        assert refusal({"where": condition}, table).startswith("Invalid column type")
+
+
 # in
 
 
@@ -347,6 +356,12 @@ def test_a_column_is_looked_for_in_another_query(column, expression, rows):
     assert where("in", column, sub_query) == rows
 
 
+def test_bools_with_nulls_are_looked_for_among_those_without():
+    assert where("in", "nb", {"where": ["==", "i", 1]}) == [1, -4]
+    assert where("in", "nb", {"where": ["==", "i", 99]}) == []
+    assert where("in", "nb", {"select": [["=", "nb", "b"]]}) == [1, 3, -4]
+
+
 def test_a_sub_query_is_about_the_stored_table():
     query = {
         "from": {"where": ["<", "i", 3]},
@@ -356,6 +371,16 @@ def test_a_sub_query_is_about_the_stored_table():
     assert ask(query) == [{"i": 2}]
     nested = {"from": {"select": ["i"]}, "where": ["in", "i", {"where": ["==", "s", "'y'"]}]}
     assert ask(nested) == [{"i": 2}]
+
+
+def test_the_conditions_of_a_query_are_limited():
+    assert where("|", *[["==", "i", 1]] * 4999) == [1]
+    why = refusal({"where": ["|", *[["==", "i", 1]] * 5000]})
+    assert why == "A query has at most 5000 conditions"
+    query: dict[str, object] = {"select": ["i"]}
+    for _ in range(13):  # each has the one before twice
+        query = {"where": ["&", ["in", "i", query], ["in", "i", query]]}
+    assert refusal(query) == why
 
 
 # Mixed columns

@@ -72,6 +72,7 @@ def column(*rows: str) -> pl.Series:
         (['{"a":"x"}', '{"a":Infinity}', '{"a":NaN}'], MIXED, ["x", float("inf"), None]),
         (['{"a":[1,{"b":null}]}', '{"a":{}}'], MIXED, [[1, {"b": None}], {}]),
         (['{"a":[9223372036854775808]}'], MIXED, [[2**63]]),
+        (['{"a":-1}', '{"a":18446744073709551615}'], MIXED, [-1, 2**64 - 1]),
     ],
 )
 def test_a_column_is_what_all_its_values_are(
@@ -79,12 +80,9 @@ def test_a_column_is_what_all_its_values_are(
 ) -> None:
     got = column(*rows)
     assert got.dtype == dtype
-    assert (decode_mixed(got) if dtype == MIXED else got.to_list()) == values
-    assert (
-        [type(v) for v in decode_mixed(got)] == [type(v) for v in values]
-        if (dtype == MIXED)
-        else True
-    )
+    found = decode_mixed(got) if dtype == MIXED else got.to_list()
+    assert found == values
+    assert [*map(type, found)] == [*map(type, values)]
 
 
 def test_columns_come_in_the_order_of_their_names() -> None:
@@ -137,7 +135,6 @@ def test_many_batches_make_one_table() -> None:
         '[{"a":18446744073709551616},{"a":"x"}]',
         '[{"a":[{"b":18446744073709551616}]}]',
         '[{"a":-9223372036854775809}]',
-        '[{"a":9223372036854775808},{"a":-1}]',
         '[{"a":' + "9" * 5000 + "}]",
         '[{"a":"\\ud800"}]',
         '[{"\\ud800":1}]',

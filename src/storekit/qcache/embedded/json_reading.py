@@ -190,7 +190,7 @@ class _Column:
             return self._floats(values)
         _check_values(values, MAX_DEPTH)
         if any(isinstance(value, int) and value < 0 for value in values):
-            raise BadTable(f"column {self._name!r} has negative numbers and numbers beyond int64")
+            return encode_mixed(self._name, values)  # no type has them all
         return pl.Series(self._name, values, dtype=UINT)
 
     def _floats(self, values: list[object]) -> pl.Series:

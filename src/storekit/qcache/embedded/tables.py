@@ -21,6 +21,7 @@ __all__ = [
     "BOOL",
     "FLOAT",
     "INT",
+    "LIMITS",
     "MIXED",
     "TEXT",
     "UINT",
@@ -43,6 +44,9 @@ FLOAT = pl.Float64()
 BOOL = pl.Boolean()
 TEXT = pl.String()
 MIXED = pl.Binary()
+
+LIMITS: dict[pl.DataType, tuple[int, int]] = {INT: (-(2**63), 2**63 - 1), UINT: (0, 2**64 - 1)}
+"""The least and the largest whole number of the types that have them."""
 
 # ASCII only, so that a lone surrogate of the upload has a form. Infinity stays a literal.
 _VALUE = json.JSONEncoder(separators=(",", ":"))

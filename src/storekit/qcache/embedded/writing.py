@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import polars as pl
@@ -45,7 +46,7 @@ def to_json(answer: Answer) -> bytes:
     """
     frame, header = answer.frame, answer.header
     if len(set(header)) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
+        twice, _ = Counter(header).most_common(1)[0]
         raise BadQuery(f"column {twice!r} is selected more than once: JSON cannot hold that")
     if _is_short(frame) or any(map(is_mixed, frame.dtypes)):
         return _json_of_few(frame, header)

@@ -12,6 +12,7 @@ from storekit.qcache.embedded.tables import (
     BOOL,
     FLOAT,
     INT,
+    LIMITS,
     TEXT,
     is_bool,
     is_enum,
@@ -58,6 +59,15 @@ class _Column:
             raise _unfit(function, self)
         return self.expression
 
+    def summands(self, function: str) -> pl.Expr:
+        """Return the values as numbers; in groups as floats, if one could exceed 64 bits."""
+        numbers = self.numbers(function)
+        if not self.grouped or not is_integer(self.dtype) or not len(self.series):
+            return numbers
+        sizes = self.series.cast(FLOAT).abs()
+        most = sizes.sum() if function == "sum" else sizes.clip(1).product()
+        return numbers if most < LIMITS[self.dtype][1] else numbers.cast(FLOAT)
+
     def or_null(self, result: pl.Expr) -> pl.Expr:
         """Return a result, or null where there are nothing but nulls."""
         if not self.nullable:
@@ -78,11 +88,11 @@ def _sum(column: _Column) -> pl.Expr:
         return column.or_null(column.expression.cast(TEXT).str.join(""))
     if column.grouped and is_bool(column.dtype):
         return column.or_null(column.expression.cast(FLOAT).sum())
-    return column.or_null(column.numbers("sum").sum())
+    return column.or_null(column.summands("sum").sum())
 
 
 def _prod(column: _Column) -> pl.Expr:
-    return column.or_null(column.numbers("prod").product())
+    return column.or_null(column.summands("prod").product())
 
 
 def _min(column: _Column) -> pl.Expr:

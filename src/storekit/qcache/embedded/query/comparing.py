@@ -17,8 +17,8 @@ from storekit.qcache.embedded.tables import (
     BOOL,
     FLOAT,
     INT,
+    LIMITS,
     TEXT,
-    UINT,
     is_bool,
     is_enum,
     is_integer,
@@ -39,7 +39,6 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _NUMBER, _OBJECT, _TEXT = range(3)  # the order of what has no common type
-_LIMITS: dict[pl.DataType, tuple[int, int]] = {INT: (-(2**63), 2**63 - 1), UINT: (0, 2**64 - 1)}
 
 
 class Incomparable(Exception):
@@ -120,7 +119,7 @@ def _compare_number(op: str, column: pl.Series, value: float) -> pl.Series:
     if column.dtype == FLOAT:
         return _apply(op, column, _as_float(value))
     if isinstance(value, int):
-        least, most = _LIMITS[column.dtype]
+        least, most = LIMITS[column.dtype]
         if not least <= value <= most:
             return _apart(op, column, value > most)
     return _apply(op, column, value)

@@ -5,6 +5,7 @@ own: numbers, quoted text, columns, operators, and calls of some functions. Ther
 attributes, methods or subscripts.
 """
 
+import keyword
 import re
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from storekit.qcache.embedded.query.refusing import bad_query
 __all__ = [
     "BINARY",
     "FUNCTIONS",
+    "KEYWORDS",
     "UNARY",
     "Call",
     "Column",
@@ -77,6 +79,13 @@ FUNCTIONS = {
 }
 """Functions and how many operands they have."""
 
+KEYWORDS = frozenset(keyword.kwlist) - {"True", "False", "async", "await", "nonlocal"} | {
+    "exec",
+    "print",
+}
+"""Words of Python 2: the reference cannot assign to them, nor read columns of such names."""
+
+_NO_NAMES = KEYWORDS - {"None"}  # which is a name to the reference, but of nothing
 _SYNONYMS = {"&": "and", "|": "or", "~": "not", "<>": "!="}
 _NAMED = {"True": True, "False": False, "inf": float("inf"), "Inf": float("inf")}
 _LENGTH = 1000  # characters of an expression in text
@@ -259,6 +268,8 @@ class _Parser:
             if token not in FUNCTIONS:
                 raise self._error()
             return Call(token, self._group(FUNCTIONS[token]))
+        if token in _NO_NAMES:
+            raise self._error()
         return Constant(_NAMED[token]) if token in _NAMED else Column(token)
 
     def _group(self, size: int) -> tuple[Expression, ...]:

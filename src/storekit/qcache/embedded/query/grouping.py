@@ -25,7 +25,8 @@ def distinct(frame: pl.DataFrame, names: object, labels: str) -> pl.DataFrame:
     if isinstance(names, str) and names:
         names = [names]
     keys = names or [name for name in frame.columns if name != labels]
-    if not isinstance(keys, list) or not all(key in frame.columns for key in keys):
+    stored = set(frame.columns)
+    if not isinstance(keys, list) or not all(isinstance(k, str) and k in stored for k in keys):
         raise bad_query("Distinct column not in table", names)
     if not keys:
         return frame
@@ -43,7 +44,8 @@ def check_keys(frame: pl.DataFrame, keys: object) -> list[str]:
     """Return the columns to group by."""
     if not isinstance(keys, list):
         raise bad_query("Invalid format for group_by", keys)
-    if not all(isinstance(key, str) and key in frame.columns for key in keys):
+    stored = set(frame.columns)
+    if not all(isinstance(key, str) and key in stored for key in keys):
         raise bad_query("Group by column not in table", keys)
     if len(set(keys)) < len(keys):
         raise bad_query("Group by column occurs twice", keys)
@@ -51,9 +53,17 @@ def check_keys(frame: pl.DataFrame, keys: object) -> list[str]:
 
 
 def count_groups(frame: pl.DataFrame, keys: list[str]) -> int:
-    """Return how many groups pandas counts: nulls make some if there are several keys."""
+    """Return how many groups pandas counts: nulls make some if there are several keys.
+
+    Null floats are NaN, and so each of them another group.
+    """
     values = frame.select(keys)
-    return (values.drop_nulls() if len(keys) == 1 else values).n_unique()
+    if len(keys) == 1:
+        return values.drop_nulls().n_unique()
+    nulls = {c.name: c.null_count() for c in values if c.dtype == FLOAT}
+    floats = [key for key, count in nulls.items() if count < values.height]
+    plain = values.drop_nulls(floats) if floats else values
+    return plain.n_unique() + values.height - plain.height
 
 
 def group(

@@ -18,6 +18,7 @@ from storekit.qcache.embedded.query.masks import everywhere
 from storekit.qcache.embedded.query.mixed import is_in_mixed
 from storekit.qcache.embedded.tables import (
     INT,
+    LIMITS,
     TEXT,
     UINT,
     decode_mixed,
@@ -76,6 +77,8 @@ def is_in_column(column: pl.Series, found: pl.Series) -> pl.Series:
     """
     if is_mixed(column.dtype) or is_mixed(found.dtype):
         return _is_in_objects(column, found)
+    if is_bool(column.dtype) and is_bool(found.dtype):
+        return _look_up(column, found)
     if is_number(column.dtype) or (is_bool(column.dtype) and not column.null_count()):
         return _is_in_numbers(column, found)
     if is_number(found.dtype) or (is_bool(found.dtype) and not found.null_count()):
@@ -139,7 +142,7 @@ def _whole_numbers(values: Sequence[object], dtype: pl.DataType) -> list[int]:
 
 
 def _within(numbers: Sequence[int], dtype: pl.DataType) -> list[int]:
-    least, most = (-(2**63), 2**63 - 1) if dtype == INT else (0, 2**64 - 1)
+    least, most = LIMITS[dtype]
     return [number for number in numbers if least <= number <= most]
 
 

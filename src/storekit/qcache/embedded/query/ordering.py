@@ -1,5 +1,6 @@
 """`order_by`, `offset` and `limit`."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import polars as pl
@@ -24,13 +25,17 @@ def check_order(header: Sequence[str], order: object) -> list[tuple[int, bool]]:
     if not all(isinstance(name, str) for name in order):
         raise bad_query("Invalid order by format", order)
     names = [name.removeprefix("-") for name in order]
-    if not all(name in header for name in names):
+    places = {name: place for place, name in enumerate(header)}
+    if not all(name in places for name in names):
         raise bad_query("Order by column not in table", names)
-    if any(header.count(name) > 1 for name in names):
-        raise bad_query("Order by column is selected twice", names)
-    return [
-        (header.index(name), sign.startswith("-")) for name, sign in zip(names, order, strict=True)
-    ]
+    if len(places) < len(header):
+        times = Counter(header)
+        if any(times[name] > 1 for name in names):
+            raise bad_query("Order by column is selected twice", names)
+    descends: dict[int, bool] = {}
+    for name, sign in zip(names, order, strict=True):
+        descends.setdefault(places[name], sign.startswith("-"))
+    return [*descends.items()]
 
 
 def check_slice(offset: object, limit: object, length: int) -> Slice:
@@ -64,7 +69,7 @@ def ordered(frame: pl.DataFrame, order: list[tuple[int, bool]], wanted: Slice) -
             key = rank(column) if is_coded(column.dtype) else sort_key(column)
             key = key.alias(unused_name(frame.columns, name))
             frame, name = frame.with_columns(key), key.name
-        descending.setdefault(name, descends)
+        descending[name] = descends
     if stop * _WORTH_IT < frame.height:
         name = next(iter(descending))
         frame = _candidates(frame, name, descending[name], stop)

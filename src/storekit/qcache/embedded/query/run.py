@@ -11,12 +11,15 @@ from storekit.qcache.embedded.errors import BadQuery
 from storekit.qcache.embedded.query.grouping import check_keys, distinct
 from storekit.qcache.embedded.query.ordering import check_order, check_slice, ordered
 from storekit.qcache.embedded.query.parse import check_object
-from storekit.qcache.embedded.query.refusing import bad_query
+from storekit.qcache.embedded.query.refusing import Allowance, bad_query
 from storekit.qcache.embedded.query.selecting import needed_columns, project, wants_labels
 from storekit.qcache.embedded.query.where import Conditions
 from storekit.qcache.embedded.tables import unused_name
 
 __all__ = ["run_query"]
+
+_CONDITIONS = 5000
+_OPERATIONS = 2000
 
 _CLAUSES = frozenset(
     {"select", "where", "group_by", "distinct", "order_by", "offset", "limit", "from"}
@@ -35,11 +38,13 @@ def run_query(frame: pl.DataFrame, query: Mapping[str, object]) -> Answer:
 class _Run:
     def __init__(self, stored: pl.DataFrame) -> None:
         self._stored = stored
+        self._conditions = Allowance(_CONDITIONS, "conditions")
+        self._operations = Allowance(_OPERATIONS, "operators and functions in aliases")
 
     def answer(self, frame: pl.DataFrame, clauses: object) -> Answer:
         query = check_object(clauses)
         if unknown := query.keys() - _CLAUSES:
-            raise BadQuery(f"Unknown query clauses: {', '.join(sorted(unknown))}")
+            raise bad_query("Unknown query clauses", ", ".join(sorted(unknown)))
         if "from" in query:
             frame = _as_table(self.answer(frame, query["from"]))
         select = query.get("select")
@@ -53,7 +58,7 @@ class _Run:
             if keys is not None:
                 raise BadQuery("distinct and group_by cannot be in one query")
             frame = distinct(frame, query["distinct"], labels)
-        result = project(frame, select, keys, labels)
+        result = project(frame, select, keys, labels, self._operations)
         order = query.get("order_by")
         places = check_order(result.header, order) if order else []
         length = result.frame.height
@@ -71,7 +76,7 @@ class _Run:
         condition = query.get("where")
         if not condition:
             return frame
-        mask = Conditions(frame, self._stored_answer).rows(condition)
+        mask = Conditions(frame, self._stored_answer, self._conditions).rows(condition)
         needed = needed_columns(query)
         names = frame.columns
         if needed is not None:

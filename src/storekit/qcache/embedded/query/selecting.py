@@ -15,7 +15,7 @@ from storekit.qcache.embedded.query.aggregates import (
 )
 from storekit.qcache.embedded.query.aliases import with_aliases
 from storekit.qcache.embedded.query.grouping import count_groups, group
-from storekit.qcache.embedded.query.refusing import bad_query
+from storekit.qcache.embedded.query.refusing import Allowance, bad_query
 from storekit.qcache.embedded.tables import INT, unused_name
 
 __all__ = ["Projection", "needed_columns", "project", "wants_labels"]
@@ -23,6 +23,7 @@ __all__ = ["Projection", "needed_columns", "project", "wants_labels"]
 _COUNT = [["count"]]
 _AGGREGATE, _ALIAS = 2, 3  # the lengths of their lists
 _MORE = 1000  # parts of a select than columns of the table
+_REPEATS = 10  # of columns; each is as large as the column
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +70,16 @@ def wants_labels(select: object) -> bool:
     )
 
 
-def project(frame: pl.DataFrame, select: object, keys: list[str] | None, labels: str) -> Projection:
+def project(
+    frame: pl.DataFrame,
+    select: object,
+    keys: list[str] | None,
+    labels: str,
+    operations: Allowance,
+) -> Projection:
     """Return the selected columns, of groups if there are keys.
 
-    `labels` is the column of row numbers, if `wants_labels`.
+    `labels` is the column of row numbers, if `wants_labels`; `operations` is for aliases.
     """
     if not select:
         if keys is not None:
@@ -92,7 +99,7 @@ def project(frame: pl.DataFrame, select: object, keys: list[str] | None, labels:
         frame = _grouped(frame, select, keys, aggregates, labels)
     elif aggregates:
         return _aggregated(frame, select, aggregates, labels)
-    frame = with_aliases(frame, aliases)
+    frame = with_aliases(frame, aliases, operations)
     return _chosen(frame, [part[1] if isinstance(part, list) else part for part in select])
 
 
@@ -120,10 +127,11 @@ def _grouped(
     if not aggregates:
         raise bad_query("Aggregate function required when group_by is specified", select)
     functions: dict[str, str] = {}
+    stored = set(frame.columns)
     for function, column in aggregates:
         if not isinstance(function, str) or function not in GROUP_FUNCTIONS:
             raise bad_query(f"Unknown aggregation function '{function}'", select)
-        name = _aggregated_column(frame, column)
+        name = _aggregated_column(stored, column)
         if name in keys:
             raise BadQuery(f"Aggregation of a column that is grouped by: {name}")
         if name in functions:
@@ -141,17 +149,18 @@ def _aggregated(
             "Cannot mix aggregation functions and columns without group_by clause", select
         )
     functions: dict[str, str] = {}
+    stored = set(frame.columns)
     for function, name in aggregates:
         if not isinstance(function, str) or function not in TABLE_FUNCTIONS:
             raise bad_query("Unknown aggregation function", select)
-        functions[_aggregated_column(frame, name)] = function
+        functions[_aggregated_column(stored, name)] = function
     header = tuple(sorted(functions))
     frame = with_text(frame, functions)
     return Projection(in_table(frame, {name: functions[name] for name in header}, labels), header)
 
 
-def _aggregated_column(frame: pl.DataFrame, name: object) -> str:
-    if not isinstance(name, str) or name not in frame.columns:
+def _aggregated_column(stored: set[str], name: object) -> str:
+    if not isinstance(name, str) or name not in stored:
         raise bad_query("Aggregated column not in table", name)
     return name
 
@@ -160,10 +169,13 @@ def _chosen(frame: pl.DataFrame, names: list[object]) -> Projection:
     known = frame.columns
     if names == known:
         return Projection(frame, tuple(known))
-    missing = [name for name in names if name not in known]
+    stored = set(known)
+    missing = [name for name in names if not isinstance(name, str) or name not in stored]
     if missing:
         raise bad_query("Selected columns not in table", missing)
     header = tuple(str(name) for name in names)
+    if len(header) - len(set(header)) > _REPEATS:
+        raise BadQuery(f"A select repeats columns at most {_REPEATS} times")
     columns: list[pl.Series] = []
     taken: set[str] = set()
     for name in header:

@@ -17,23 +17,37 @@ from storekit.qcache.embedded.query.masks import everywhere, settled
 from storekit.qcache.embedded.query.membership import is_in_column, is_in_values
 from storekit.qcache.embedded.query.mixed import text_of
 from storekit.qcache.embedded.query.patterns import Kind, Pattern, parse_pattern
-from storekit.qcache.embedded.query.refusing import bad_query
-from storekit.qcache.embedded.tables import INT, is_bool, is_integer, is_mixed, is_text
+from storekit.qcache.embedded.query.refusing import Allowance, bad_query
+from storekit.qcache.embedded.tables import (
+    INT,
+    LIMITS,
+    TEXT,
+    is_bool,
+    is_enum,
+    is_integer,
+    is_mixed,
+    is_text,
+)
 
 __all__ = ["Conditions", "is_quoted"]
-
-_LEAST_BITS, _MOST_BITS = -(2**63), 2**63 - 1
 
 
 class Conditions:
     """Turns the conditions of a query into masks.
 
     `run` answers a sub-query; it does so on the stored table, whatever `frame` is.
+    `allowance` is for conditions.
     """
 
-    def __init__(self, frame: pl.DataFrame, run: Callable[[Mapping[str, object]], Answer]) -> None:
+    def __init__(
+        self,
+        frame: pl.DataFrame,
+        run: Callable[[Mapping[str, object]], Answer],
+        allowance: Allowance,
+    ) -> None:
         self._frame = frame
         self._run = run
+        self._allowance = allowance
         self._columns = frozenset(frame.columns)
         self._operators: dict[object, Callable[[list[object]], pl.Series]] = {
             **dict.fromkeys(COMPARISONS, self._compare),
@@ -79,6 +93,7 @@ class Conditions:
         handle = self._operators.get(operator)
         if handle is None:
             raise bad_query("Unknown operator", part)
+        self._allowance.spend()
         try:
             return handle(part)
         except Incomparable:
@@ -159,6 +174,8 @@ class Conditions:
         column = self._column(name, condition)
         if is_mixed(column.dtype):
             column = text_of(column)
+        elif is_enum(column.dtype):
+            column = column.cast(TEXT)
         if not is_text(column.dtype) and not is_coded(column.dtype):
             raise bad_query("Invalid column type for (i)like", condition)
         pattern = parse_pattern(argument[1:-1], ignore_case=operator == "ilike")
@@ -178,7 +195,8 @@ class Conditions:
             if not len(column):
                 return everywhere(False, 0)  # a table without rows has columns of any type
             raise bad_query("Invalid column type, must be an integer", condition)
-        if not _LEAST_BITS <= bits <= _MOST_BITS:
+        least, most = LIMITS[column.dtype]
+        if not least <= bits <= most:
             raise bad_query("Invalid column type, must be an integer of more bits", condition)
         common = column & int(bits)
         return common > 0 if operator == "any_bits" else common == int(bits)
