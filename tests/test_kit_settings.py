@@ -35,11 +35,34 @@ def test_url_that_means_none_is_refused_with_all_forms(url):
         parse_url(url)
 
 
-@pytest.mark.parametrize("url", ["qcache://user:secret@host:1", "http://user:secret@host"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "qcache://user:secret@host:1",
+        "http://user:secret@host",
+        "qdb://user:secret@host:1",
+        "qcache:user:secret@host:1",
+        "user:secret@host",
+    ],
+)
 def test_password_in_a_url_is_not_repeated(url):
     with pytest.raises(ValueError) as caught:
         parse_url(url)
     assert "secret" not in str(caught.value)
+    for store in ("qdb", "qcache"):
+        with pytest.raises(ValueError) as caught:
+            Settings(**{store: url})
+        assert "secret" not in str(caught.value)
+
+
+def test_at_sign_in_a_path_is_no_password():
+    assert parse_url("embedded:/a@b") == QDB("embedded:/a@b")
+
+
+@pytest.mark.parametrize("url", ["qcache://a:1,http://b:2", "qcache://a:1, b:2", "qcache:// a:1"])
+def test_url_of_more_than_hosts_is_refused(url):
+    with pytest.raises(ValueError, match="hosts and commas"):
+        parse_url(url)
 
 
 def test_url_must_be_text():
@@ -92,11 +115,14 @@ def test_secrets_are_in_no_repr():
         ("[storekit.retry]\nattempts = 0", "attempts must be"),
         ("[storekit]\nqdb_options = 1", "qdb_options must be a table"),
         ("[storekit", "kit.toml"),
+        ("[storekit]\nqdb = 5", "a URL must be text"),
+        ("[storekit]\nqdb = '\udcff'", "utf-8"),
+        ("[storekit]\nqdb = " + "[" * 100_000, "recursion"),
     ],
 )
 def test_file_that_is_wrong_is_named_with_the_key(tmp_path, content, message):
     path = tmp_path / "kit.toml"
-    path.write_text(content)
+    path.write_text(content, "utf-8", "surrogateescape")
     with pytest.raises(ValueError, match=message) as caught:
         Settings.from_toml(path)
     assert "kit.toml" in str(caught.value)
@@ -105,6 +131,57 @@ def test_file_that_is_wrong_is_named_with_the_key(tmp_path, content, message):
 def test_variable_below_one_that_has_a_value_is_refused():
     with pytest.raises((TypeError, ValueError)):
         Settings.from_environment({"STOREKIT_RETRY": "1", "STOREKIT_RETRY__ATTEMPTS": "2"})
+
+
+def test_table_in_a_variable_is_added_to_in_any_order():
+    table = ("STOREKIT_RETRY", "{attempts = 2}")
+    below = ("STOREKIT_RETRY__INITIAL_BACKOFF", "0.5")
+    for variables in ((table, below), (below, table)):
+        settings = Settings.from_environment(dict(variables))
+        assert settings.retry == RetryPolicy(attempts=2, initial_backoff=0.5)
+
+
+def test_false_stands_for_none(tmp_path):
+    names = ("qdb", "timeout", "connect_timeout")
+    variables = {f"STOREKIT_{name.upper()}": "false" for name in names}
+    settings = Settings.from_environment(variables)
+    assert [getattr(settings, name) for name in names] == [None, None, None]
+    (tmp_path / "kit.toml").write_text("[storekit]\nqcache = false")
+    assert Settings.from_toml(tmp_path / "kit.toml").qcache is None
+
+
+@pytest.mark.parametrize("text", ["1\nb = 2", "[" * 100_000, "x = 1"])
+def test_text_that_only_begins_as_a_value_is_text(text):
+    settings = Settings.from_environment({"STOREKIT_QCACHE_OPTIONS__A": text})
+    assert settings.qcache_options == {"a": text}
+
+
+def test_limits_may_be_a_mapping():
+    settings = Settings(qdb_options={"limits": {"max_size": 3}})
+    assert settings.qdb_options == {"limits": PoolLimits(max_size=3)}
+    assert settings.with_changes(timeout=1.0).qdb_options == settings.qdb_options
+
+
+@pytest.mark.parametrize("changes", [{"qdb": "qcache://a:1"}, {"qcache": "qdb://a:1"}])
+def test_url_of_the_other_store_is_refused(changes):
+    with pytest.raises(ValueError, match="must be a URL of"):
+        Settings(**changes)
+
+
+@pytest.mark.parametrize("changes", [{"qdb": 7}, {"qcache": False}, {"qdb_options": None}])
+def test_setting_of_another_type_is_refused(changes):
+    with pytest.raises(TypeError):
+        Settings(**changes)
+
+
+def test_options_of_one_store_go_before_those_of_both():
+    with storekit.StoreKit(qcache=None, timeout=5.0, qdb_options={"timeout": 7.0}) as kit:
+        assert kit.qdb._timeout == 7.0
+
+
+def test_kit_takes_settings_only():
+    with pytest.raises(TypeError, match="dict"):
+        storekit.StoreKit({"qdb": "embedded:"})
 
 
 def test_the_face_loads_on_first_use():

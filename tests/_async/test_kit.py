@@ -4,7 +4,9 @@ import pytest
 
 import storekit
 from storekit import AsyncStoreKit, CodecError, Settings, StaleCache, qcache, qdb
+from storekit.codecs.tables import Csv, TableContent, TableRegistry
 from storekit.kit._async.connecting import connect
+from storekit.kit.tables import pack_table
 from storekit.qcache import AsyncQClient
 from storekit.qdb import AsyncClient
 
@@ -155,6 +157,73 @@ async def test_entry_that_is_no_table_is_told_of(kit):
     await kit.qdb.put("table/cities", {"any": "object"})
     with pytest.raises(CodecError, match="table/cities"):
         await cities(kit)
+
+
+@pytest.mark.parametrize(
+    ("types", "content_type"),
+    [
+        ({"a": 5}, "text/csv"),
+        ({"a": "string\r\nX-More: 1"}, "text/csv"),
+        ({"a;b": "string"}, "text/csv"),
+        ({}, "text/csv\r\nX-More: 1"),
+        ({}, "text/html"),
+    ],
+)
+async def test_stored_table_that_cannot_be_posted_is_told_of(kit, types, content_type):
+    packed = pack_table(TableContent(b"a\n1\n", content_type, types))
+    await kit.qdb.put("table/cities", packed, codec="raw")
+    with pytest.raises(CodecError, match="table/cities"):
+        await kit.query("cities", {})
+
+
+async def test_table_that_could_not_be_posted_is_not_stored(kit):
+    class Odd:
+        name, content_type, accept = "odd", "text/html", "application/json"
+
+        def encode(self, table):
+            return table
+
+        def decode(self, content, content_type):
+            raise NotImplementedError
+
+    wide = {f"a_column_with_the_number_{number}": "string" for number in range(3000)}
+    for table in (TableContent(b"", "text/html"), TableContent(b"", "text/csv", wide), b""):
+        with pytest.raises((TypeError, ValueError)):
+            await kit.put_table("cities", table, codec=Odd())
+    with pytest.raises(qdb.AliasTooLong):
+        await kit.put_table("n" * 1015, ROWS)
+    assert await kit.qdb.prefix_get("table/") == []
+
+
+async def test_codecs_of_tables_that_the_settings_name_are_known():
+    class Lines(Csv):
+        name = "lines"
+
+    tables = TableRegistry.default().with_codecs(Lines())
+    async with AsyncStoreKit(qcache_options={"tables": tables}) as kit:
+        await kit.put_table("cities", "city\nKiruna\n", codec="lines")
+        assert await kit.query("cities", {}, codec="lines") == "city\nKiruna\n"
+
+
+async def test_miss_that_was_answered_late_needs_no_load(kit, monkeypatch):
+    await kit.put_table("cities", ROWS)
+    get, posts = kit.qcache.get, []
+    post = kit.qcache.post
+
+    async def get_and_let_others_go_first(*args, **kwargs):
+        result = await get(*args, **kwargs)
+        monkeypatch.setattr(kit.qcache, "get", get)
+        assert await cities(kit) == ["Uppsala", "Visby"]
+        return result
+
+    async def count_posts(*args, **kwargs):
+        posts.append(args)
+        await post(*args, **kwargs)
+
+    monkeypatch.setattr(kit.qcache, "get", get_and_let_others_go_first)
+    monkeypatch.setattr(kit.qcache, "post", count_posts)
+    assert await cities(kit) == ["Uppsala", "Visby"]
+    assert len(posts) == 1
 
 
 @pytest.mark.parametrize("name", ["", "a b", "é", "a/b", 7])

@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from storekit import qdb
-from storekit.errors import ClientClosed
+from storekit.errors import ClientClosed, CodecError
 from storekit.observers import CallStarted, LoggingObserver
 from storekit.options import RetryPolicy
 from storekit.qdb import AsyncRawClient, AsyncRawForwardIterator
@@ -132,3 +132,62 @@ async def test_observers_are_told_of_each_chunk_of_an_iteration():
         ("end", qdb.ConnectionFailed, 1, PLACE),
         *[start, ("end", type(None), 1, PLACE)] * 2,
     ]
+
+
+async def test_value_that_cannot_be_read_is_told_as_a_failure():
+    seen = Recorder()
+    async with AsyncRawClient(PLACE, observers=[seen], retry=QUICK) as client:
+
+        async def get_update():
+            await client.get_update("a", {}, codec="json")
+
+        async def compare_and_swap():
+            await client.compare_and_swap("a", {}, 1, codec="json")
+
+        calls = {
+            "get": lambda: client.get("a", codec="json"),
+            "get_update": get_update,
+            "compare_and_swap": compare_and_swap,
+            "get_remove": lambda: client.get_remove("a", codec="json"),
+        }
+        for operation, call in calls.items():
+            await client.update("a", b"{")
+            seen.events.clear()
+            with pytest.raises(CodecError, match="key 'a'"):
+                await call()
+            assert seen.events == [
+                ("start", "qdb", operation, PLACE, "a"),
+                ("end", CodecError, 1, PLACE),
+            ]
+
+
+async def test_value_that_is_read_is_told_as_a_success():
+    seen = Recorder()
+    async with AsyncRawClient(PLACE, observers=[seen]) as client:
+        await client.put("a", [1], codec="json")
+        assert await client.get("a", codec="json") == [1]
+        assert await client.get_update("a", [2], codec="json") == [1]
+        assert await client.compare_and_swap("a", [3], [2], codec="json") == [2]
+        assert await client.compare_and_swap("a", [4], [2], codec="json") == [3]
+        assert await client.get_remove("a", codec="json") == [3]
+    ends = [event for event in seen.events if event[0] == "end"]
+    assert ends == [("end", type(None), 1, PLACE)] * 6
+
+
+async def test_get_of_a_value_is_repeated_while_observers_watch():
+    seen = Recorder()
+    engine = FaultyEngine()
+    async with AsyncRawClient(PLACE, engine=engine, observers=[seen], retry=QUICK) as client:
+        await client.put("a", [1], codec="json")
+        engine.fail_next(qdb.ErrorCode.CONNECTION_RESET)
+        assert await client.get("a", codec="json") == [1]
+    assert seen.events[-1] == ("end", type(None), 2, PLACE)
+
+
+@pytest.mark.parametrize("alias", ["", "a\0", "x" * 1025, "é" * 513, "..a", 7])
+async def test_call_with_a_wrong_alias_has_not_begun(alias):
+    seen = Recorder()
+    async with AsyncRawClient(PLACE, observers=[seen]) as client:
+        with pytest.raises((TypeError, qdb.InvalidArgument)):
+            await client.put(alias, b"")
+    assert seen.events == []

@@ -300,3 +300,20 @@ def test_buffers_that_do_not_fit_are_a_clear_error(at, wrong):
     for end in (4, 10, 30, len(content) - 1):
         with pytest.raises(UnreadableValue):
             BUFFERS.decode(bytes(content[:end]))
+
+
+@pytest.mark.parametrize("module", ["a\nb", "x" * 1_000_000, "a b", "'"])
+def test_message_shows_only_what_may_be_a_name(module):
+    content = pickle.PROTO + b"\x04X" + len(module).to_bytes(4, "little") + module.encode()
+    content += pickle.SHORT_BINUNICODE + b"\x01y" + pickle.STACK_GLOBAL + pickle.STOP
+    with pytest.raises(ClassNotAllowed) as caught:
+        Pickle().decode(content)
+    assert module not in str(caught.value)
+    assert len(str(caught.value)) < 200
+    assert caught.value.name == f"{module}.y"
+
+
+def test_text_of_python_2_is_read_as_utf_8_or_latin_1():
+    for stored, value in ((b"ab", "ab"), ("é".encode(), "é"), (b"\xe9", "é")):
+        content = pickle.PROTO + b"\x02U" + bytes([len(stored)]) + stored + pickle.STOP
+        assert Pickle().decode(content) == value

@@ -5,6 +5,7 @@ import decimal
 import json
 import sys
 
+import numpy
 import pandas
 import polars
 import pyarrow
@@ -365,3 +366,47 @@ def test_what_is_no_table_has_no_codec():
     for wrong in (None, 5, {"a": 1}, object(), polars.Series([1])):
         with pytest.raises(TypeError, match=f"not {type(wrong).__name__}"):
             TableRegistry.default().of(wrong)
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32"])
+def test_infinite_float_of_few_bits_is_not_the_largest(kind):
+    column = numpy.array([1.5, numpy.inf, numpy.nan], kind)
+    assert PandasTable().encode(pandas.DataFrame({"a": column, "b": [1, 2, 3]})).types == {
+        "a": "float"
+    }
+    if kind == "float32":
+        frame = polars.DataFrame({"a": column, "b": [1, 2, 3]})
+        assert PolarsTable().encode(frame).types == {"a": "float"}
+
+
+def test_sparse_floats_are_floats():
+    column = pandas.arrays.SparseArray([1.5, 0.0])
+    assert PandasTable().encode(pandas.DataFrame({"a": column})).types == {"a": "float"}
+    with pytest.raises(ValueError, match="largest float"):
+        PandasTable().encode(pandas.DataFrame({"a": pandas.arrays.SparseArray([LARGEST, 0.0])}))
+
+
+def test_dates_of_arrow_in_pandas_are_text():
+    days = pandas.Series(
+        [datetime.date(2020, 1, 31), None], dtype=pandas.ArrowDtype(pyarrow.date32())
+    )
+    encoded = PandasTable().encode(pandas.DataFrame({"a": days, "b": [1, 2]}))
+    assert encoded.content == b"a,b\r\n2020-01-31,1\r\n,2\r\n"
+    assert encoded.types == {"a": "string"}
+
+
+def test_views_of_text_are_text():
+    column = pyarrow.array(["x", None], pyarrow.string_view())
+    encoded = ArrowTable().encode(pyarrow.table({"a": column, "b": [1, 2]}))
+    assert encoded.types == {"a": "string"}
+    assert ArrowTable().decode(encoded.content, "text/csv")["a"].to_pylist() == ["x", None]
+    with pytest.raises(ValueError, match="NUL"):
+        ArrowTable().encode(pyarrow.table({"a": pyarrow.array(["a\0b"], pyarrow.string_view())}))
+
+
+def test_rows_that_are_nested_too_deeply_are_refused():
+    value = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(ValueError, match="deeply"):
+        Rows().encode([{"a": value}])

@@ -38,8 +38,9 @@ class Pickle:
     """Values as pickles that cannot run code, whatever the store holds.
 
     Decoding lets in plain data and the standard value types (dates, decimals, fractions,
-    UUIDs, collections, IP addresses, pure paths). It does not bound memory: a pickle of few
-    bytes can stand for a large value. Put `Signed` around it where others can write.
+    UUIDs, collections, IP addresses, pure paths). It bounds neither memory nor time: a pickle
+    of few bytes can stand for a large value, or for one that takes hours to make. Put `Signed`
+    around it where others can write.
     """
 
     name: str = "pickle"
@@ -109,9 +110,12 @@ class Pickle:
 
         """
         try:
+            if names_nothing(data):  # and so has nothing to be kept out
+                try:
+                    return pickle.loads(data)  # noqa: S301
+                except UnicodeDecodeError:  # text of Python 2 that is not ASCII
+                    pass
             try:
-                if names_nothing(data):  # and so has nothing to be kept out
-                    return pickle.loads(data, encoding="utf-8")  # noqa: S301
                 return self._load(data, "utf-8")
             except UnicodeDecodeError:
                 return self._load(data, "latin-1")

@@ -35,11 +35,11 @@ class Structured(Generic[T]):
         self._type = kind
         # What the decoder would refuse later had better not be stored at all. Other types
         # take more than their instances: a float may be given as an int.
-        self._class: type = kind if _has_fields(kind) else object
+        self._class: type | None = kind if _has_fields(kind) else None
 
     def encode(self, value: T, /) -> bytes:
         """Return a value as bytes. `TypeError`, `ValueError` for what has no form in them."""
-        if not isinstance(value, self._class):
+        if self._class is not None and not isinstance(value, self._class):
             raise TypeError(
                 f"the codec {self.name} is for {self._class.__name__}, not {type(value).__name__}"
             )

@@ -18,6 +18,7 @@ import io
 import ipaddress
 import pathlib
 import pickle
+import re
 import uuid
 import zoneinfo
 from collections.abc import Callable, Iterable
@@ -37,6 +38,10 @@ __all__ = [
 ]
 
 
+_NAME = re.compile(r"[\w.]{1,250}")
+"""What may be the name of a class: the pickle chooses it, and may write anything there."""
+
+
 class UnreadableValue(CodecError):
     """Content that is not a pickle, or a damaged one."""
 
@@ -53,6 +58,8 @@ class ClassNotAllowed(UnreadableValue):
         super().__init__(
             f"the value holds {self.name}, which decoding does not let in. If you trust it, "
             f'add it where the client is made: allow=["{self.name}"]'
+            if _NAME.fullmatch(self.name)
+            else "the value names what can be no class or function"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -232,11 +239,14 @@ _FRAMED = (b"\x80\x04", b"\x80\x05")
 # As numbers, which are looked for in half the time that bytes take.
 _PROTO, _STACK_GLOBAL, _NEWLINE = pickle.PROTO[0], pickle.STACK_GLOBAL[0], ord("\n")
 
-_SMALL = 4096
-"""Up to so many bytes, it pays to look whether a pickle can name anything at all."""
-
 _KNOWN = pickle.HIGHEST_PROTOCOL == 5 and pickle.loads.__module__ == "_pickle"
 """Whether all opcodes are known, and the unpickler is the interpreter's own."""
+
+_SMALL = 4096 if _KNOWN else 0
+"""Up to so many bytes, it pays to look whether a pickle can name anything at all."""
+
+_EXTENSIONS: dict[Any, Any] = copyreg._extension_registry  # type: ignore[attr-defined] # noqa: SLF001
+"""Extension codes that the program has given meaning to; the fast unpickler asks nobody."""
 
 
 def names_nothing(content: bytes | bytearray | memoryview) -> bool:
@@ -246,13 +256,12 @@ def names_nothing(content: bytes | bytearray | memoryview) -> bool:
     which two lines follow.
     """
     return (
-        _KNOWN
-        and type(content) is bytes
+        type(content) is bytes
         and 0 < len(content) <= _SMALL
         and content[0] == _PROTO
         and _STACK_GLOBAL not in content
         and content.count(_NEWLINE) < 2
-        and not copyreg._extension_registry  # type: ignore[attr-defined] # noqa: SLF001
+        and not _EXTENSIONS
     )
 
 
@@ -267,8 +276,7 @@ def unpickle(
 
     Raises whatever the pickle provokes.
     """
-    # Registered extension codes bypass `find_class` in the fast one.
-    if not copyreg._extension_registry:  # type: ignore[attr-defined] # noqa: SLF001
+    if not _EXTENSIONS:  # which bypass `find_class` in the fast one
         file = io.BytesIO(content) if content[:2] in _FRAMED else _Peekable(content)
         try:
             return _FastUnpickler(file, encoding=encoding, buffers=buffers).load()

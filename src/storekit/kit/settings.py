@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
+from storekit.kit.urls import parse_qcache, parse_qdb
 from storekit.options import PoolLimits, RetryPolicy
 
 __all__ = ["Settings", "session_options"]
@@ -43,16 +44,25 @@ class Settings:
     qdb_options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # hold keys
     qcache_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    def __post_init__(self) -> None:
+        """Raise `TypeError` or `ValueError` for what no client would take."""
+        if self.qdb is not None:
+            parse_qdb(self.qdb)
+        if self.qcache is not None:
+            parse_qcache(self.qcache)
+        for name in ("qdb_options", "qcache_options"):
+            object.__setattr__(self, name, _options(getattr(self, name), name))
+
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str], table: str = "storekit") -> Self:
-        """Read a table of a TOML file, whose keys are the attributes.
+        """Read a table of a TOML file, whose keys are the attributes; `false` stands for None.
 
         Raises `OSError`, and `ValueError` that names the file and the key.
         """
         with Path(path).open("rb") as file:
             try:
                 content = tomllib.load(file)
-            except tomllib.TOMLDecodeError as error:
+            except (ValueError, RecursionError) as error:  # of TOML, or of UTF-8
                 raise ValueError(f"{os.fspath(path)}: {error}") from error
         found = content.get(table)
         if not isinstance(found, Mapping):
@@ -69,13 +79,15 @@ class Settings:
         """Read variables such as `STOREKIT_QDB` and `STOREKIT_RETRY__ATTEMPTS`.
 
         Two underscores lead into a table. A value that is one in TOML (a number, `true`, an
-        array) is taken as such, any other as text. Variables of other names are left alone.
+        array) is taken as such, `false` as None, any other as text. Variables of other names are
+        left alone.
 
         Raises `ValueError` that names the variable's key.
         """
         known = {each.name for each in fields(cls)}
         found: dict[str, Any] = {}
-        for name, text in (os.environ if environment is None else environment).items():
+        variables = os.environ if environment is None else environment
+        for name, text in sorted(variables.items()):  # a table before what is below it
             path = name.removeprefix(prefix).lower().split(_DEEPER)
             if not name.startswith(prefix) or path[0] not in known:
                 continue
@@ -89,19 +101,21 @@ class Settings:
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> Self:
-        """Make settings of plain values. Raises `TypeError` and `ValueError`."""
+        """Make settings of plain values. `false` stands for None, which TOML lacks.
+
+        Raises `TypeError` and `ValueError`.
+        """
         known = {each.name for each in fields(cls)}
         for name in settings:
             if name not in known:
                 raise ValueError(
                     f"there is no setting {name!r}; there are {', '.join(sorted(known))}"
                 )
-        made = dict(settings)
+        made: dict[str, Any] = {
+            name: None if each is False else each for name, each in settings.items()
+        }
         if isinstance(made.get("retry"), Mapping):
             made["retry"] = _made(RetryPolicy, made["retry"], "retry")
-        for name in ("qdb_options", "qcache_options"):
-            if name in made:
-                made[name] = _options(made[name], name)
         return cls(**made)
 
     def with_changes(self, **changes: Any) -> Self:
@@ -137,6 +151,7 @@ def _made(kind: Any, values: object, name: str) -> Any:
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        found = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
+    return found["value"] if len(found) == 1 else text  # which had lines of its own

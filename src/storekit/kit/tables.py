@@ -3,13 +3,21 @@
 import json
 from typing import TYPE_CHECKING
 
-from storekit.codecs.tables.base import TableContent
+from storekit.codecs.tables.base import CSV, JSON, TableContent, media_type
 from storekit.errors import CodecError, StoreKitError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PREFIX", "StaleCache", "alias_of", "pack_table", "unpack_table", "version_of"]
+__all__ = [
+    "PREFIX",
+    "StaleCache",
+    "alias_of",
+    "check_table",
+    "pack_table",
+    "unpack_table",
+    "version_of",
+]
 
 PREFIX = "table/"
 """Of the aliases of tables."""
@@ -51,8 +59,24 @@ def unpack_table(stored: bytes | memoryview, alias: str) -> TableContent:
         content_type, types = fields["content_type"], fields["types"]
         if not isinstance(content_type, str) or not isinstance(types, dict):
             raise TypeError("its head is of other types")
+        return check_table(TableContent(rest, content_type, types))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CodecError(
             "the entry is no table of put_table's", codec="storekit table", key=alias
         ) from error
-    return TableContent(rest, content_type, types)
+
+
+def check_table(table: TableContent) -> TableContent:
+    """Return a table that QCache can be given. Raises `TypeError` and `ValueError`."""
+    # These load httpx, which is there: a client of QCache has been made.
+    from storekit.qcache.tables import check_upload  # noqa: PLC0415
+    from storekit.qcache.wire import merge_headers  # noqa: PLC0415
+
+    check_upload(table, None)
+    headers: dict[str, object] = {"Content-Type": table.content_type}
+    if table.types:
+        headers["X-QCache-types"] = table.types
+    merge_headers({}, headers)
+    if media_type(table.content_type) not in (CSV, JSON):
+        raise ValueError(f"QCache takes {CSV} and {JSON}, not {table.content_type[:100]!r}")
+    return table

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["FORMS", "QDB", "QCache", "parse_url"]
+__all__ = ["FORMS", "QDB", "QCache", "parse_qcache", "parse_qdb", "parse_url"]
 
 FORMS = (
     "qdb://host:port[,host:port...], embedded:, embedded:PATH, embedded:NAME?mode=memory, "
@@ -35,20 +35,43 @@ def parse_url(url: str) -> QDB | QCache:
     """
     if not isinstance(url, str):
         raise TypeError(f"a URL must be text, not {type(url).__name__}")
-    if url.startswith(("qdb://", _EMBEDDED)):
+    if url.startswith(_EMBEDDED):
         return QDB(url)
     store, plus, rest = url.partition("+")
     if plus and rest.startswith(_EMBEDDED) and store == "qdb":
         return QDB(rest)
     if plus and rest.startswith(_EMBEDDED) and store == "qcache":
         return QCache((rest,))
+    if "@" in url:  # what is before it is not repeated: it holds a password
+        raise ValueError(
+            "a URL must hold no user name or password: QCache's clients take auth=(..., ...), "
+            f"QuasarDB's take them in their session's options; the forms are {FORMS}"
+        )
+    if url.startswith("qdb://"):
+        return QDB(url)
     for scheme, http in _SCHEMES.items():
         if url.startswith(scheme):
             hosts = url.removeprefix(scheme).split(",")
-            if "@" in url:  # what is before it is not repeated: it holds a password
-                raise ValueError("a URL must hold no user name or password: give auth=(..., ...)")
             if not all(hosts):
                 raise ValueError(f"{url!r} names no host; the forms are {FORMS}")
+            if "://" in url.removeprefix(scheme) or " " in url:
+                raise ValueError(f"{url!r} has more than hosts and commas; the forms are {FORMS}")
             return QCache(tuple(http + host for host in hosts))
-    shown = url.partition("://")[0][:50]  # the rest may hold a password
+    shown = url.partition(":")[0][:50]  # the rest may hold a password
     raise ValueError(f"no store has URLs that begin with {shown!r}; the forms are {FORMS}")
+
+
+def parse_qdb(url: str) -> QDB:
+    """Return the place of a QuasarDB store. Raises as `parse_url`, and for one of QCache."""
+    store = parse_url(url)
+    if not isinstance(store, QDB):
+        raise ValueError(f"the setting qdb must be a URL of QuasarDB, not {url!r}")  # noqa: TRY004 - text in either case
+    return store
+
+
+def parse_qcache(url: str) -> QCache:
+    """Return nodes of QCache. Raises as `parse_url`, and for a store of QuasarDB."""
+    store = parse_url(url)
+    if not isinstance(store, QCache):
+        raise ValueError(f"the setting qcache must be a URL of QCache, not {url!r}")  # noqa: TRY004 - as above
+    return store

@@ -107,6 +107,8 @@ def _prepare(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str |
         if pc.any(pc.equal(pc.abs(floats), sys.float_info.max)).as_py():
             raise ValueError(f"column {name!r}: QCache can't read the largest float")
         return pc.if_else(pc.is_nan(floats), None, floats), "float"
+    if is_.is_string_view(kind):  # for which there are no functions
+        column = column.cast(pa.large_string())
     if _is_text(kind):
         if pc.any(pc.match_substring(column, "\0")).as_py():
             raise ValueError(f"column {name!r} has text with a NUL, which QCache cuts off there")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import sys
 from typing import TYPE_CHECKING
@@ -107,9 +108,10 @@ def _prepare(column: pd.Series) -> tuple[pd.Series, str | None]:
         return _integers(column), None
     if is_.is_float_dtype(dtype):
         return _floats(column), "float"
-    if is_.is_datetime64_any_dtype(dtype):
+    is_arrow = isinstance(dtype, pd.ArrowDtype)
+    if is_.is_datetime64_any_dtype(dtype) and not (is_arrow and dtype.type is datetime.date):
         return _moments(column), "string"
-    if is_.is_object_dtype(dtype) or is_.is_string_dtype(dtype) or isinstance(dtype, pd.ArrowDtype):
+    if is_.is_object_dtype(dtype) or is_.is_string_dtype(dtype) or is_arrow:
         found = is_.infer_dtype(column, skipna=True)
         if found not in _OF_OBJECTS:
             raise TypeError(
@@ -140,7 +142,8 @@ def _integers(column: pd.Series) -> pd.Series:
 
 
 def _floats(column: pd.Series) -> pd.Series:
-    if (column.abs() == sys.float_info.max).any():
+    # In fewer bits, the largest would be rounded to infinity.
+    if getattr(column.dtype, "itemsize", 8) >= 8 and (column.abs() == sys.float_info.max).any():
         raise ValueError(f"column {column.name!r}: QCache can't read the largest float")
     return column
 

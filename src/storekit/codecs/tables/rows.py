@@ -33,6 +33,8 @@ class Rows:
         except (TypeError, ValueError) as error:
             column = next((name for row in table for name in row if _is_unfit(row[name])), None)
             raise type(error)(f"column {column!r} can't be written as JSON: {error}") from error
+        except RecursionError as error:
+            raise ValueError("the rows are nested too deeply for JSON") from error
         return TableContent(content.encode(), JSON)
 
     def decode(self, content: bytes | memoryview, content_type: str, /) -> list[dict[str, Any]]:

@@ -94,7 +94,8 @@ class Workers(Generic[S]):
             if self._closed or self._forks != fork_count() or lease.expires_at < monotonic():
                 lease = self._exchange(lease, until)
         try:
-            result = function(lease.connection, *args)
+            # Without the star where there is nothing behind it: that is a dearer kind of call.
+            result = function(lease.connection, *args) if args else function(lease.connection)
         except BaseException as error:
             if isinstance(error, Exception) and not self._is_broken(error):
                 self._keep_warm(lease)

@@ -7,7 +7,6 @@
 import os
 import uuid
 from collections.abc import Iterable, Mapping
-from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -18,14 +17,22 @@ from storekit.core._sync.single_flight import SingleFlight
 from storekit.core.runtime._sync import call_blocking, shielded
 from storekit.errors import StoreKitError
 from storekit.kit.settings import Settings, session_options
-from storekit.kit.tables import StaleCache, alias_of, pack_table, unpack_table, version_of
-from storekit.kit.urls import QDB, QCache, parse_url
+from storekit.kit.tables import (
+    StaleCache,
+    alias_of,
+    check_table,
+    pack_table,
+    unpack_table,
+    version_of,
+)
+from storekit.kit.urls import parse_qcache, parse_qdb
 from storekit.observers import Observer, check_observers
 from storekit.qcache._sync.client import QClient
 from storekit.qcache.errors import TooManyConsecutiveErrors
 from storekit.qcache.result import QueryResult
 from storekit.qcache.wire import check_key
 from storekit.qdb._sync.client import Client
+from storekit.qdb.arguments import check_alias
 from storekit.qdb.errors import AliasNotFound
 
 __all__ = ["StoreKit"]
@@ -75,9 +82,11 @@ class StoreKit:
             ModuleNotFoundError: An extra is missing; the message says which.
 
         """
+        if not isinstance(settings, Settings | None):
+            raise TypeError(f"settings must be Settings, not {type(settings).__name__}")
         self.settings: Settings = (settings or Settings()).with_changes(**changes)
         watchers = check_observers(observers)
-        self._tables = TableRegistry.default()
+        self._tables = self.settings.qcache_options.get("tables") or TableRegistry.default()
         self._loads = SingleFlight[str, None]()
         self._qcache = _qcache_client(self.settings, watchers)
         self._qdb = _qdb_client(self.settings, watchers)  # last: it may have connected by then
@@ -163,10 +172,11 @@ class StoreKit:
 
         """
         for _ in range(_LOADS):
+            landings = self._loads.landings
             result = self.qcache.get(name, q, codec=codec, **options)
             if result is not None:
                 return result
-            self._loads.run(name, partial(self._load, name))
+            self._share_load(name, landings)
         result = self.qcache.get(name, q, codec=codec, **options)
         if result is not None:
             return result
@@ -187,13 +197,15 @@ class StoreKit:
 
         Raises:
             StaleCache: It is stored, but QCache could not be told.
-            TypeError, ValueError: It is no table that QCache could keep; nothing was stored.
+            TypeError, ValueError, AliasTooLong: It is no table that QCache could keep, as far
+                as that can be seen without reading CSV; nothing was stored.
             StoreKitError: What the client of QuasarDB raises; whether it is stored, that says.
 
         """
         alias = alias_of(check_key(name))
+        check_alias(version_of(name))  # the longer one
         chosen = self._tables.of(table) if codec is None else self._tables.get(codec)
-        packed = pack_table(call_blocking(chosen.encode, table))
+        packed = pack_table(check_table(call_blocking(chosen.encode, table)))
         try:
             self.qdb.update(alias, packed, codec=_RAW)
             # Whoever gave QCache an old one until now sees this change, and takes it back;
@@ -234,6 +246,31 @@ class StoreKit:
         except StoreKitError:
             return  # an error that says more is on its way to the caller
 
+    def _share_load(self, name: str, landings: int) -> None:
+        """Load a table, or wait for a load that is under way.
+
+        `landings` is how many loads had ended before this caller found the table missing.
+        """
+        led: list[str] = []
+
+        def load() -> None:
+            led.append(name)
+            # A load ended while this caller looked: perhaps it was the one needed here.
+            if self._loads.landings != landings and self._is_cached(name):
+                return
+            self._load(name)
+
+        try:
+            self._loads.run(name, load)
+        except AliasNotFound:
+            if led:
+                raise
+            # The load of another caller may have looked before this one put the table.
+            self._loads.run(name, load)
+
+    def _is_cached(self, name: str) -> bool:
+        return self.qcache.get(name, {"limit": 1}, codec=None) is not None
+
     def _load(self, name: str) -> None:
         """Give QCache a table, and see to it that it was still the newest one then."""
         alias = alias_of(name)
@@ -263,34 +300,23 @@ class StoreKit:
 def _qdb_client(settings: Settings, observers: tuple[Observer, ...]) -> "Client | None":
     if settings.qdb is None:
         return None
-    store = parse_url(settings.qdb)
-    if not isinstance(store, QDB):
-        raise ValueError(  # noqa: TRY004 - a URL is text in either case
-            f"the setting qdb must be a URL of QuasarDB, not {settings.qdb!r}"
-        )
-    options = dict(settings.qdb_options)
+    options = {
+        "timeout": settings.timeout,
+        "connect_timeout": settings.connect_timeout,
+        "retry": settings.retry,
+        "observers": observers,
+        **settings.qdb_options,
+    }
     if "session" in options:
         options["options"] = session_options(options.pop("session"))
     if settings.codec is not None:
         options["codec"] = settings.codec
-    return Client(
-        store.place,
-        timeout=settings.timeout,
-        connect_timeout=settings.connect_timeout,
-        retry=settings.retry,
-        observers=observers,
-        **options,
-    )
+    return Client(parse_qdb(settings.qdb).place, **options)
 
 
 def _qcache_client(settings: Settings, observers: tuple[Observer, ...]) -> QClient | None:
     if settings.qcache is None:
         return None
-    store = parse_url(settings.qcache)
-    if not isinstance(store, QCache):
-        raise ValueError(  # noqa: TRY004 - a URL is text in either case
-            f"the setting qcache must be a URL of QCache, not {settings.qcache!r}"
-        )
     options = {
         "connect_timeout": settings.connect_timeout,
         "total_timeout": settings.timeout,
@@ -298,4 +324,4 @@ def _qcache_client(settings: Settings, observers: tuple[Observer, ...]) -> QClie
         "observers": observers,
         **settings.qcache_options,
     }
-    return QClient(store.nodes, **options)
+    return QClient(parse_qcache(settings.qcache).nodes, **options)

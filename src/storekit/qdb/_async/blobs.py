@@ -6,6 +6,7 @@ from typing import Any, overload
 
 from storekit.codecs.base import Codec
 from storekit.qdb._async.conversion import AsyncConversion
+from storekit.qdb.engine import Session
 from storekit.qdb.values import Expiry
 from storekit.qdb.variables import Alias, Data, Found, Other, Value
 
@@ -75,6 +76,8 @@ class AsyncBlobs(AsyncConversion[Alias, Found, Data, Value]):
         """
         chosen = self._codec if codec is None else self._registry.get(codec)
         text = self._alias("get", alias)
+        if self._observers:
+            return await self._watched_get(text, chosen)
         return await self._decode(chosen, text, await self._get("get", text))
 
     async def get_view(self, alias: Alias) -> memoryview:
@@ -114,12 +117,12 @@ class AsyncBlobs(AsyncConversion[Alias, Found, Data, Value]):
         chosen = self._codec if codec is None else self._registry.get(codec)
         text, expiry = self._write("get_update", alias, expiry_time)
         content = await self._encode(chosen, data)
-        former = await self._call(
+        return await self._exchange(
             "get_update",
             text,
             lambda session: session.blob_get_and_update(text, content, expiry),
+            chosen,
         )
-        return await self._decode(chosen, text, former)
 
     @overload
     async def get_remove(self, alias: Alias) -> Value: ...
@@ -134,10 +137,9 @@ class AsyncBlobs(AsyncConversion[Alias, Found, Data, Value]):
         """
         chosen = self._codec if codec is None else self._registry.get(codec)
         text = self._alias("get_remove", alias, writes=True)
-        content = await self._call(
-            "get_remove", text, lambda session: session.blob_get_and_remove(text)
+        return await self._exchange(
+            "get_remove", text, lambda session: session.blob_get_and_remove(text), chosen
         )
-        return await self._decode(chosen, text, content)
 
     @overload
     async def compare_and_swap(
@@ -183,12 +185,12 @@ class AsyncBlobs(AsyncConversion[Alias, Found, Data, Value]):
         text, expiry = self._write("compare_and_swap", alias, expiry_time)
         content = await self._encode(chosen, new_data)
         expected = await self._encode(chosen, comparand)
-        original = await self._call(
-            "compare_and_swap",
-            text,
-            lambda session: session.blob_compare_and_swap(text, content, expected, expiry),
-        )
-        return await self._decode(chosen, text, expected if original is None else original)
+
+        def swap(session: Session) -> bytes | memoryview:
+            original = session.blob_compare_and_swap(text, content, expected, expiry)
+            return expected if original is None else original
+
+        return await self._exchange("compare_and_swap", text, swap, chosen)
 
     @overload
     async def remove_if(self, alias: Alias, comparand: Data) -> None: ...

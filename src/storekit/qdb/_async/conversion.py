@@ -2,13 +2,15 @@
 
 # ruff: noqa: ANN401 - values may be anything
 
+from collections.abc import Callable
 from typing import Any, Generic
 
 from storekit.codecs.base import Codec, decode_value, encode_value
 from storekit.core.runtime._async import call_blocking
 from storekit.qdb._async.base import AsyncBaseClient
-from storekit.qdb.arguments import check_alias, check_content, check_integer, check_writable
+from storekit.qdb.arguments import GET, check_alias, check_content, check_integer, check_writable
 from storekit.qdb.contents import LARGE, NEVER_LARGE, STORED, check_comparable, is_large, takes_long
+from storekit.qdb.engine import MAX_ALIAS, Session
 from storekit.qdb.errors import QuasardbException
 from storekit.qdb.values import Expiry, to_milliseconds
 from storekit.qdb.variables import Alias, Data, Found, Value
@@ -26,6 +28,16 @@ class AsyncAliases(AsyncBaseClient, Generic[Alias, Found]):
         return text
 
     def _alias(self, operation: str, alias: object, *, writes: bool = False) -> str:
+        # Most aliases need no more than this: what comes after "/" is neither empty nor starts
+        # with a dot, or with what marks aliases that stand for other objects.
+        if (
+            type(alias) is str
+            and alias > "/"
+            and len(alias) <= MAX_ALIAS
+            and alias.isascii()
+            and "\0" not in alias
+        ):
+            return alias
         try:
             text = self._to_text(alias)
             return check_writable(text) if writes and text[0] == "." else text
@@ -94,3 +106,31 @@ class AsyncConversion(AsyncAliases[Alias, Found], Generic[Alias, Found, Data, Va
         if len(content) >= LARGE and takes_long(codec):
             return await call_blocking(decode_value, codec, content, text)
         return decode_value(codec, content, text)
+
+    async def _watched_get(self, text: str, codec: Codec[Any]) -> Any:
+        """Return the value of an entry; to observers, one that can't be read is a failure."""
+        until = self._until()
+
+        async def get() -> Any:
+            content = await self._workers.call_joint(GET, text, until=until)
+            return await self._decode(codec, text, content)
+
+        return await self._watched(get, "get", text, until, reads=True)
+
+    async def _exchange(
+        self,
+        operation: str,
+        text: str,
+        function: Callable[[Session], bytes | memoryview],
+        codec: Codec[Any],
+    ) -> Any:
+        """Make a call that writes, and return the value that was there, as `_watched_get` does."""
+        if not self._observers:
+            return await self._decode(codec, text, await self._call(operation, text, function))
+        until = self._until()
+
+        async def exchange() -> Any:
+            content = await self._workers.call(function, until=until)
+            return await self._decode(codec, text, content)
+
+        return await self._watched(exchange, operation, text, until, reads=False)

@@ -193,7 +193,7 @@ class BaseClient:
         node: str | None = None,
     ) -> T:
         """Return what `function` makes of a session. What only reads is repeated more freely."""
-        until = self._until()
+        until = None if self._timeout is None else monotonic() + self._timeout
         if self._observers:
             call = partial(self._workers.call, function, until=until)
             return self._watched(call, operation, alias, until, reads, node)
@@ -205,7 +205,7 @@ class BaseClient:
 
     def _get(self, operation: str, text: str) -> bytes | memoryview:
         """Return stored content. Gets that wait for a session together travel as one batch."""
-        until = self._until()
+        until = None if self._timeout is None else monotonic() + self._timeout
         if self._observers:
             return self._watched(
                 partial(self._workers.call_joint, GET, text, until=until),

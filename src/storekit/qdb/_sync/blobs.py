@@ -8,6 +8,7 @@ from typing import Any, overload
 
 from storekit.codecs.base import Codec
 from storekit.qdb._sync.conversion import Conversion
+from storekit.qdb.engine import Session
 from storekit.qdb.values import Expiry
 from storekit.qdb.variables import Alias, Data, Found, Other, Value
 
@@ -77,6 +78,8 @@ class Blobs(Conversion[Alias, Found, Data, Value]):
         """
         chosen = self._codec if codec is None else self._registry.get(codec)
         text = self._alias("get", alias)
+        if self._observers:
+            return self._watched_get(text, chosen)
         return self._decode(chosen, text, self._get("get", text))
 
     def get_view(self, alias: Alias) -> memoryview:
@@ -116,12 +119,12 @@ class Blobs(Conversion[Alias, Found, Data, Value]):
         chosen = self._codec if codec is None else self._registry.get(codec)
         text, expiry = self._write("get_update", alias, expiry_time)
         content = self._encode(chosen, data)
-        former = self._call(
+        return self._exchange(
             "get_update",
             text,
             lambda session: session.blob_get_and_update(text, content, expiry),
+            chosen,
         )
-        return self._decode(chosen, text, former)
 
     @overload
     def get_remove(self, alias: Alias) -> Value: ...
@@ -136,8 +139,9 @@ class Blobs(Conversion[Alias, Found, Data, Value]):
         """
         chosen = self._codec if codec is None else self._registry.get(codec)
         text = self._alias("get_remove", alias, writes=True)
-        content = self._call("get_remove", text, lambda session: session.blob_get_and_remove(text))
-        return self._decode(chosen, text, content)
+        return self._exchange(
+            "get_remove", text, lambda session: session.blob_get_and_remove(text), chosen
+        )
 
     @overload
     def compare_and_swap(
@@ -183,12 +187,12 @@ class Blobs(Conversion[Alias, Found, Data, Value]):
         text, expiry = self._write("compare_and_swap", alias, expiry_time)
         content = self._encode(chosen, new_data)
         expected = self._encode(chosen, comparand)
-        original = self._call(
-            "compare_and_swap",
-            text,
-            lambda session: session.blob_compare_and_swap(text, content, expected, expiry),
-        )
-        return self._decode(chosen, text, expected if original is None else original)
+
+        def swap(session: Session) -> bytes | memoryview:
+            original = session.blob_compare_and_swap(text, content, expected, expiry)
+            return expected if original is None else original
+
+        return self._exchange("compare_and_swap", text, swap, chosen)
 
     @overload
     def remove_if(self, alias: Alias, comparand: Data) -> None: ...
