@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import sys
 
-from storekit.qdb.embedded import EmbeddedEngine, EmbeddedSession
+from storekit.qdb.embedded import EmbeddedEngine, EmbeddedSession, large_contents
 from storekit.qdb.engine import Kind, Operation
 
 
@@ -85,6 +85,7 @@ def fork(path: str) -> None:
 def kill(path: str, rounds: str) -> None:
     """Kill writers at random, again and again: whatever they acknowledged must be there."""
     chance = random.Random(20260101)
+    large_contents.LARGE_CONTENT = 1000  # bytes: half of the contents are kept apart
     engine = EmbeddedEngine(f"embedded:{path}")
     acknowledged: dict[str, bytes] = {}
     fresh: dict[str, bytes] = {}
@@ -106,7 +107,10 @@ def kill(path: str, rounds: str) -> None:
         os.waitpid(child, 0)
         for line in lines.split(b"\n")[:-1]:
             alias, size = line.decode().split()
-            fresh[alias] = b"." * int(size)
+            if size == "?":
+                fresh.pop(alias)
+            else:
+                fresh[alias] = b"." * int(size)
         if number % 10 == 9:  # in between, the next writer is the one that recovers
             session = engine.connect()
             _check(session, fresh)
@@ -135,6 +139,9 @@ def _write(engine: EmbeddedEngine, number: int, writer: int) -> None:
         else:
             session.blob_update(alias, value, 0)
             os.write(writer, f"{alias} {size}\n".encode())
+            if count % 3 == 1:
+                os.write(writer, f"{alias} ?\n".encode())
+                session.remove(alias)
     os._exit(0)
 
 

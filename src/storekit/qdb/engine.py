@@ -172,6 +172,9 @@ class Session(Protocol):
         """Return whether the entry was created."""
 
     def blob_get(self, alias: str) -> bytes | memoryview: ...
+    def blob_get_into(self, alias: str, place: memoryview) -> bytes | memoryview:
+        """Return the content, in this memory if it fits and that saves memory."""
+
     def blob_get_many(
         self, aliases: Sequence[str]
     ) -> Sequence[bytes | memoryview | QuasardbException]:

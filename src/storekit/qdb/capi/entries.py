@@ -25,6 +25,10 @@ class Blobs(Calls):
         """Return the content of the entry."""
         return self._handle.get(alias_to_read(alias), self._out, self._size)
 
+    def blob_get_into(self, alias: str, place: memoryview) -> bytes | memoryview:  # noqa: ARG002 - it comes in memory of the library's
+        """Return the content of the entry."""
+        return self.blob_get(alias)
+
     def blob_put(self, alias: str, content: Buffer, expiry: int) -> None:
         """Create the entry."""
         raw = alias_to_write(alias)

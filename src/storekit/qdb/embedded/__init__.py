@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 from storekit.core.forks import fork_count
 from storekit.qdb.embedded.connection import Connection, refuse_tainted
+from storekit.qdb.embedded.large_contents import LargeContents
 from storekit.qdb.embedded.location import Location, parse_location
 from storekit.qdb.embedded.node import DEFAULT_NODE, Node
 from storekit.qdb.embedded.schema import SCHEMA_VERSION, open_file, open_memory
@@ -56,10 +57,10 @@ class EmbeddedEngine:
     def connect(self, timeout: float | None = None) -> EmbeddedSession:  # noqa: ARG002 - nothing to wait for
         """Open a session; see `EmbeddedSession` for what may be raised."""
         if self._memory is not None:
-            connection = self._memory.connect(self._now_ns)
-        else:
-            connection = self._open()
-        return EmbeddedSession(connection, self._node)
+            return EmbeddedSession(self._memory.connect(self._now_ns), self._node)
+        connection = self._open()
+        large = LargeContents(connection)
+        return EmbeddedSession(connection, self._node, large)
 
     def _open(self) -> Connection:
         path = self.location.path

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from storekit.qdb.embedded.checks import check_alias, check_name, deadline, integer, plain
-from storekit.qdb.embedded.entries import Content, Entries
+from storekit.qdb.embedded.entries import Entries
+from storekit.qdb.embedded.rows import Content, Stored
 from storekit.qdb.embedded.tags import Tags
 from storekit.qdb.engine import NEVER, PRESERVE, EntryType, Kind, Operation, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
@@ -175,21 +176,24 @@ class Batches:
         before = self._entries.get_and_update(
             operation.alias, kind, _bytes(operation.content), operation.expiry
         )
-        return Outcome(ErrorCode.OK, before)
+        return Outcome(ErrorCode.OK, _given(kind, before))
 
     def _swap(self, operation: Operation) -> Outcome:
+        kind = _SWAPS[operation.kind]
         there = self._entries.compare_and_swap(
             operation.alias,
-            _SWAPS[operation.kind],
+            kind,
             _bytes(operation.content),
             _bytes(operation.comparand),
             operation.expiry,
         )
-        return Outcome(ErrorCode.OK if there is None else ErrorCode.UNMATCHED_CONTENT, there)
+        if there is None:
+            return Outcome(ErrorCode.OK)
+        return Outcome(ErrorCode.UNMATCHED_CONTENT, _given(kind, there))
 
     def _take(self, operation: Operation) -> Outcome:
         content = self._entries.get_and_remove(operation.alias, EntryType.BLOB)
-        return Outcome(ErrorCode.OK, content)
+        return Outcome(ErrorCode.OK, _given(EntryType.BLOB, content))
 
     def _remove_if(self, operation: Operation) -> Outcome:
         self._entries.remove_if(operation.alias, EntryType.BLOB, _bytes(operation.comparand))
@@ -293,5 +297,7 @@ def _bytes(content: Content) -> bytes | bytearray | memoryview:
     return plain(content)
 
 
-def _given(kind: int, content: bytes | float | None) -> bytes | float | None:
+def _given(kind: int, content: Stored) -> bytes | float | None:
+    if isinstance(content, memoryview):
+        return bytes(content)
     return _NAN if content is None and kind == EntryType.DOUBLE else content

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -65,22 +65,15 @@ class Connection:
         except FAILURES as error:
             raise translate(error) from error
 
-    def some(self, sql: str, parameters: Sequence[object], size: int) -> tuple[list[Row], bool]:
-        """Return rows until their last columns have `size` bytes, and whether these are all."""
-        rows: list[Row] = []
+    def each(self, sql: str, parameters: Sequence[object] = ()) -> Generator[Row]:
+        """Give rows one by one."""
         cursor = None
         try:
             self._cursor.execute("SELECT 1").fetchone()  # refuses where nothing goes any more
             cursor = self.database.cursor()
-            for row in cursor.execute(sql, parameters):
-                rows.append(row)
-                size -= len(row[-1])
-                if size <= 0:
-                    return rows, False
+            yield from cursor.execute(sql, parameters)
         except FAILURES as error:
             raise translate(error) from error
-        else:
-            return rows, True
         finally:
             if cursor is not None:
                 cursor.close()  # ends the statement, and with it the hold on the log

@@ -2,10 +2,13 @@
 
 # ruff: noqa: S608 - statements are put together from constants
 
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from storekit.qdb.embedded.checks import LARGE, above
 from storekit.qdb.embedded.connection import Connection
+from storekit.qdb.embedded.large_contents import LargeContents
 from storekit.qdb.engine import EntryType
 
 __all__ = ["Finding"]
@@ -25,8 +28,9 @@ class _Cursor:
 class Finding:
     """Searches. Whoever calls a method holds the lock; aliases have been checked."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, large: LargeContents | None) -> None:
         self._connection = connection
+        self._large = large
 
     def prefix(self, prefix: str, max_count: int) -> list[str]:
         """Return the first aliases with a prefix, in ascending order of their bytes."""
@@ -66,16 +70,25 @@ class Finding:
         rows = self._connection.all(sql, (kind, part, self._now(), max_count))
         if len(part) > LARGE:
             self._connection.all(sql, (None, None, None, 0))
-        return [row[0] for row in rows]
+        found = [row[0] for row in rows]
+        return sorted(found + self._large_containing(part, kind))[:max_count]
+
+    def _large_containing(self, part: bytes, kind: int) -> list[str]:
+        if self._large is None:
+            return []
+        sql = f"SELECT id, alias FROM large JOIN entry ON id = entry WHERE type = ? AND {_ALIVE}"
+        with self._connection.transaction("BEGIN"):
+            rows = self._connection.all(sql, (kind, self._now()))
+            return [alias for identity, alias in rows if part in bytes(self._large.read(identity))]
 
     def contents(self, after: str, kind: int) -> tuple[list[tuple[str, bytes]], bool]:
         """Return aliases and contents that follow an alias, and whether these are all."""
-        return self._connection.some(
-            f"SELECT alias, content FROM entry WHERE alias > ? AND type = ? AND {_ALIVE} "
+        rows, complete = self._some(
+            f"SELECT id, alias, content FROM entry WHERE alias > ? AND type = ? AND {_ALIVE} "
             "ORDER BY alias",
             (after, kind, self._now()),
-            _CHUNK,
         )
+        return [(alias, content) for _, alias, content in rows], complete
 
     def scan(self, cursor: object, count: int) -> tuple[list[tuple[str, bytes]], object]:
         """Return the next blobs, at most `count`, and a cursor to go on from or None.
@@ -88,22 +101,41 @@ class Finding:
         else:
             row = self._connection.one("SELECT max(id) FROM entry")
             at = _Cursor(0, row[0] if row else 0)
-        rows, complete = self._connection.some(
+        rows, complete = self._some(
             "SELECT id, alias, content FROM entry WHERE id > ? AND id <= ? AND type = ? "
             f"AND {_ALIVE} ORDER BY id LIMIT ?",
             (at.position, at.end, _BLOB, self._now(), count),
-            _CHUNK,
         )
-        found = [(row[1], row[2]) for row in rows]
+        found = [(alias, content) for _, alias, content in rows]
         if complete and len(rows) < count:
             return found, None
         return found, _Cursor(rows[-1][0], at.end)
+
+    def _some(
+        self, sql: str, parameters: Sequence[object]
+    ) -> tuple[list[tuple[int, str, bytes]], bool]:
+        """Return ids, aliases and contents of some bytes together, and whether these are all."""
+        found: list[tuple[int, str, bytes]] = []
+        size = 0
+        with (
+            self._connection.transaction("BEGIN"),  # in which large contents stay as well
+            closing(self._connection.each(sql, parameters)) as rows,
+        ):
+            for identity, alias, there in rows:
+                apart = self._large if there is None else None
+                content = there if apart is None else bytes(apart.read(identity))
+                found.append((identity, alias, content))
+                size += len(content)
+                if size >= _CHUNK:
+                    return found, False
+        return found, True
 
     def totals(self) -> tuple[int, int]:
         """Return how many entries there are, and the bytes of their contents."""
         row = self._connection.one(
             "SELECT count(*), coalesce(sum(CASE typeof(content) WHEN 'blob' THEN length(content) "
-            f"WHEN 'null' THEN 0 ELSE 8 END), 0) FROM entry WHERE alias > '' AND {_ALIVE}",
+            "WHEN 'null' THEN coalesce((SELECT size FROM large WHERE entry = entry.id), 0) "
+            f"ELSE 8 END), 0) FROM entry WHERE alias > '' AND {_ALIVE}",
             (self._now(),),
         )
         return (row[0], row[1]) if row else (0, 0)

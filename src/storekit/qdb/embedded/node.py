@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Mapping
 
-from storekit.qdb.embedded.entries import Counter
+from storekit.qdb.embedded.counters import Counter
 from storekit.qdb.embedded.location import Location
 from storekit.qdb.errors import ErrorCode, error_for
 

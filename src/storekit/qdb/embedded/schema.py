@@ -11,8 +11,33 @@ from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["SCHEMA_VERSION", "open_file", "open_memory"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _APPLICATION = 0x73746B71  # "stkq"
+
+# Contents in files of their own; see `large_contents.py`. The triggers keep `large` right
+# whoever changes an entry: one who gives it another large content notes that afterwards.
+_LARGE = """
+CREATE TABLE store (
+    mark BLOB NOT NULL,          -- is in the name of the directory of the files
+    last_file INTEGER NOT NULL   -- the highest number that was ever given
+);
+CREATE TABLE large (
+    entry INTEGER PRIMARY KEY,
+    file INTEGER NOT NULL,
+    size INTEGER NOT NULL        -- bytes
+);
+CREATE TABLE dropped (file INTEGER PRIMARY KEY);
+CREATE TRIGGER large_changed AFTER UPDATE OF content ON entry BEGIN
+    DELETE FROM large WHERE entry = old.id;
+END;
+CREATE TRIGGER large_gone AFTER DELETE ON entry BEGIN
+    DELETE FROM large WHERE entry = old.id;
+END;
+CREATE TRIGGER large_dropped AFTER DELETE ON large BEGIN
+    INSERT INTO dropped VALUES (old.file);
+END;
+INSERT INTO store VALUES (randomblob(8), 0);
+"""
 
 # An ordinary table with an index on the alias: contents stay out of the tree that searches
 # walk, which is twice as fast from 10 kB up, and five times for prefixes, as one keyed by
@@ -29,7 +54,7 @@ CREATE TABLE entry (
     type INTEGER NOT NULL,
     expiry INTEGER NOT NULL,    -- ms since the epoch, 0 for never
     modified INTEGER NOT NULL,  -- ns since the epoch
-    content                     -- last: what is before it is read without it
+    content                     -- last: what is before it is read without it; NULL if large
 );
 CREATE UNIQUE INDEX entry_alias ON entry (alias);
 CREATE INDEX entry_expiry ON entry (expiry) WHERE expiry > 0;
@@ -46,7 +71,7 @@ CREATE TRIGGER entry_gone AFTER DELETE ON entry BEGIN
     WHERE alias = '' AND old.id > (SELECT max(id) FROM entry);
 END;
 INSERT INTO entry (id, alias, type, expiry, modified) VALUES (0, '', -1, 0, 0);
-PRAGMA application_id = {_APPLICATION};
+{_LARGE}PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
 
@@ -78,6 +103,8 @@ def open_file(path: str, *, durable: bool, timeout: float) -> sqlite3.Connection
     try:
         if _is_new(db):
             _create(db, timeout)
+        elif _figure(db, "PRAGMA user_version") < SCHEMA_VERSION:
+            _upgrade(db)
         db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         db.execute(f"PRAGMA journal_size_limit = {_LOG_KEPT}")
         db.execute(f"PRAGMA cache_size = -{_CACHE}")
@@ -155,6 +182,21 @@ def _create(db: sqlite3.Connection, timeout: float) -> None:
                 db.execute(statement)
         db.execute("COMMIT")
     except (*FAILURES, QuasardbException):
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Bring a store of version 1, which kept no content apart, up to date."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if _figure(db, "PRAGMA user_version") < SCHEMA_VERSION:  # nobody has done it meanwhile
+            for statement in _statements(_LARGE):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute("COMMIT")
+    except FAILURES:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise

@@ -7,6 +7,7 @@ from storekit.qdb.embedded.checks import check_alias, check_limit, check_name
 from storekit.qdb.embedded.connection import Connection
 from storekit.qdb.embedded.entries import Entries
 from storekit.qdb.embedded.finding import Finding
+from storekit.qdb.embedded.large_contents import LargeContents
 from storekit.qdb.embedded.node import Node
 from storekit.qdb.embedded.tags import Tags
 from storekit.qdb.embedded.typed import TypedOperations
@@ -26,12 +27,15 @@ class EmbeddedSession(TypedOperations):
     and `SYSTEM_LOCAL`: nothing of the call is stored then.
     """
 
-    def __init__(self, connection: Connection, node: Node) -> None:
+    def __init__(
+        self, connection: Connection, node: Node, large: LargeContents | None = None
+    ) -> None:
         self._connection = connection
         self._node = node
-        self._entries = Entries(connection)
+        self._large = large
+        self._entries = Entries(connection, large)
         self._tags = Tags(self._entries)
-        self._finding = Finding(connection)
+        self._finding = Finding(connection, large)
         self._batches = Batches(self._entries, self._tags)
         self._closed = False
         node.opened(self._entries.counters)
@@ -224,5 +228,6 @@ class EmbeddedSession(TypedOperations):
             if self._closed:
                 return
             self._closed = True
+            self._entries.tidy()
             self._connection.close()
         self._node.closed(self._entries.counters)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from storekit.qdb.embedded.checks import check_alias, check_name, integer, plain
 from storekit.qdb.embedded.connection import Connection
-from storekit.qdb.embedded.entries import Content, Entries
+from storekit.qdb.embedded.entries import Entries
 from storekit.qdb.embedded.finding import Finding
 from storekit.qdb.embedded.regex import Regex
+from storekit.qdb.embedded.rows import Content
 from storekit.qdb.engine import PRESERVE, Buffer, EntryType
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
@@ -40,11 +41,17 @@ class TypedOperations:
         """Make or replace a blob; return whether it was created."""
         return self._update(_BLOB, alias, plain(content), expiry)
 
-    def blob_get(self, alias: str) -> bytes:
+    def blob_get(self, alias: str) -> bytes | memoryview:
         """Return the content of a blob."""
         check_alias(alias)
         with self._connection.lock:
             return self._entries.get(alias, _BLOB)  # type: ignore[return-value]
+
+    def blob_get_into(self, alias: str, place: memoryview) -> bytes | memoryview:
+        """Return the content of a blob; a large one in this memory, if it fits."""
+        check_alias(alias)
+        with self._connection.lock:
+            return self._entries.get(alias, _BLOB, place)  # type: ignore[return-value]
 
     def blob_get_many(self, aliases: Sequence[str]) -> list[bytes | memoryview | QuasardbException]:
         """Return the content of each blob, or its error."""

@@ -1,0 +1,166 @@
+"""Large contents, in files of their own beside the one of the store.
+
+The store's log makes SQLite write each byte twice, and in small pages; a file takes it once.
+The directory of these files holds nothing but bytes. Which file is whose, and which are not
+needed any more, the store says, and only its commits count:
+
+- A file is durable before the change of the store that names it can be. Its number is above
+  all that the store knows of: one that is still above them later is of a change that was not
+  completed, and may be written over.
+- A file whose entry has gone is deleted once it is durable that it has, which is also when
+  no reader of an older state is left.
+- Numbers are never given again, so no reader takes one content for another.
+- The name of the directory has the mark of the store in it: no other store touches it.
+"""
+
+import errno
+import mmap
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from storekit.qdb.buffers import WRITTEN_AT_ONCE
+from storekit.qdb.durable import begin_sync, sync_directory
+from storekit.qdb.embedded.connection import Connection
+from storekit.qdb.engine import Buffer
+from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
+
+__all__ = ["LARGE_CONTENT", "LargeContents"]
+
+LARGE_CONTENT = 1 << 20
+"""Contents of at least this many bytes are kept apart."""
+
+_DELETED_AT_ONCE = 256  # files
+_SYNCED_AT_ONCE = 1 << 20  # bytes
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+class LargeContents:
+    """Writes, reads and deletes files. Whoever calls a method holds the connection's lock."""
+
+    def __init__(self, connection: Connection) -> None:
+        assert connection.path is not None  # noqa: S101 - it is no store in memory
+        self._store = connection
+        self._path = Path(os.path.realpath(connection.path))
+        row = connection.one("SELECT lower(hex(mark)) FROM store")
+        mark = row[0] if row else ""
+        self.directory: Path = self._path.with_name(f"{self._path.name}-large-{mark}")
+
+    def write(self, content: Buffer) -> int:
+        """Write a content, durably, and return the number of its file.
+
+        To be called in a change of the store, which keeps other writers away.
+        """
+        row = self._store.one("UPDATE store SET last_file = last_file + 1 RETURNING last_file")
+        number = int(row[0]) if row else 0
+        try:
+            self._write(number, memoryview(content))
+        except OSError as error:
+            with suppress(OSError):
+                self._file(number).unlink()
+            raise self._failure(error) from error
+        return number
+
+    def _write(self, number: int, content: memoryview) -> None:
+        like = self._path.stat()
+        if not self.directory.is_dir():
+            self._make_directory(like)
+        file = os.open(self._file(number), _NEW | _FLAGS, 0o600)
+        try:
+            _let_in(file, like, like.st_mode)
+            for start in range(0, len(content), _SYNCED_AT_ONCE):
+                left = content[start : start + _SYNCED_AT_ONCE]
+                while left:
+                    left = left[os.write(file, left[:WRITTEN_AT_ONCE]) :]
+                begin_sync(file, start, _SYNCED_AT_ONCE)
+            os.fsync(file)
+        finally:
+            os.close(file)
+        sync_directory(self.directory)
+
+    def _make_directory(self, like: os.stat_result) -> None:
+        if self._store.one("SELECT 1 FROM large LIMIT 1"):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        self.directory.mkdir(mode=0o700)
+        # Who may read the store may search the directory.
+        _let_in(self.directory, like, like.st_mode | (like.st_mode & 0o444) >> 2)
+        sync_directory(self._path.parent)
+
+    def read(self, entry: int, place: memoryview | None = None) -> memoryview:
+        """Return the content of an entry, in the transaction in which its row was read.
+
+        It is in `place` if that is given and it fits there.
+        """
+        row = self._store.one("SELECT file, size FROM large WHERE entry = ?", (entry,))
+        if row is None:
+            raise error_for(ErrorCode.DATA_CORRUPTION, "Its content is not in the store.")
+        number, size = row
+        if place is None or len(place) < size:
+            # Not a bytearray: of freed ones the allocator keeps some for each thread.
+            place = memoryview(mmap.mmap(-1, size))
+        content = place[:size]
+        end = 0
+        try:
+            with self._file(number).open("rb", buffering=0) as file:
+                there = os.fstat(file.fileno()).st_size
+                while read := file.readinto(content[end:]):
+                    end += read
+        except OSError as error:
+            raise self._failure(error) from error
+        if not end == there == size:
+            raise error_for(
+                ErrorCode.DATA_CORRUPTION,
+                f"Its content had {size} bytes, and the file {number} in "
+                f"{self.directory.name!r} has {there}: restore it, and the store with it.",
+            )
+        return content.toreadonly()
+
+    def tidy(self) -> None:
+        """Delete some of the files that no entry has any more, if nobody can need them."""
+        dropped = self._store.all(
+            "SELECT file FROM dropped ORDER BY file LIMIT ?", (_DELETED_AT_ONCE,)
+        )
+        if not dropped:
+            return
+        row = self._store.one("PRAGMA wal_checkpoint(PASSIVE)")
+        if row is None or row[1] != row[2]:
+            return  # a power failure could undo it, or somebody reads an older state
+        try:
+            for (number,) in dropped:
+                self._file(number).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._failure(error) from error
+        with self._store.transaction():
+            for gone in dropped:
+                self._store.change("DELETE FROM dropped WHERE file = ?", gone)
+
+    def _file(self, number: int) -> Path:
+        return self.directory / str(number)
+
+    def _failure(self, error: OSError) -> QuasardbException:
+        if isinstance(error, FileNotFoundError):
+            return error_for(
+                ErrorCode.DATA_CORRUPTION,
+                f"A large content is missing: restore the directory {self.directory.name!r}, "
+                "which belongs beside the file of the store.",
+            )
+        if error.errno in _FULL:
+            return error_for(ErrorCode.NO_SPACE_LEFT, "Nothing of this call was stored.")
+        if error.errno in _REFUSED:
+            return error_for(
+                ErrorCode.OPERATION_NOT_PERMITTED,
+                f"The directory {self.directory.name!r}, for large contents, or a file in it "
+                "cannot be accessed.",
+            )
+        return error_for(ErrorCode.SYSTEM_LOCAL, f"A large content cannot be accessed: {error}.")
+
+
+def _let_in(target: int | Path, like: os.stat_result, mode: int) -> None:
+    """Let those use a file who may use the one of the store."""
+    if hasattr(os, "chown"):
+        with suppress(PermissionError):  # SQLite does the same for its files
+            os.chown(target, like.st_uid, like.st_gid)
+        os.chmod(target, mode & 0o777)
