@@ -16,7 +16,7 @@ import anyio
 from benchmarks.harness import LOOPS, Comparison
 from benchmarks.stub import BIG_KEY, BIG_SIZE
 
-__all__ = ["compare"]
+__all__ = ["compare", "peak"]
 
 _TARGET = 1.2
 _STATUS = Path("/proc/self/status")
@@ -55,6 +55,11 @@ def _read(field: str) -> int:
     raise RuntimeError(f"no {field} in {_STATUS}")
 
 
+def peak() -> int:
+    """Return the most memory that this process ever had resident, in bytes."""
+    return _read("VmHWM") if _STATUS.exists() else _max_rss()
+
+
 class _Growth:
     """The growth of the peak of this process's memory, in bytes."""
 
@@ -64,7 +69,7 @@ class _Growth:
         self._before = _read("VmRSS") if _STATUS.exists() else _max_rss()
 
     def bytes(self) -> int:
-        return (_read("VmHWM") if _STATUS.exists() else _max_rss()) - self._before
+        return peak() - self._before
 
 
 def _max_rss() -> int:

@@ -136,6 +136,25 @@ def test_quick_run_of_the_codecs_yields_all_rows(tmp_path: Path) -> None:
             assert f"| {name} |" in done.stdout
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
+def test_quick_run_of_the_documents_yields_all_rows(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.documents", "--quick", "--output", str(tmp_path)],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    data = json.loads((tmp_path / "documents.json").read_text())
+    for way in ("upload", "download"):
+        for world in ("sync", "asyncio", "trio"):
+            assert all(figure > 0 for figure in data["seconds"][f"{way}, {world}"])
+            assert all(0 < figure < 64 for figure in data["mebibytes"][f"{way}, {world}"])
+            assert f"| {way}, {world}, times as long as copy and fsync |" in done.stdout
+
+
 @pytest.mark.usefixtures("qcache_executable")
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 def test_quick_run_against_the_real_server_yields_all_rows(tmp_path: Path) -> None:

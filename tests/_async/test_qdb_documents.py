@@ -88,11 +88,15 @@ async def test_progress_is_told_in_bytes(store, tmp_path):
     source.write_bytes(document(45))
     async with AsyncRawClient(store.place) as client:
         await client.upload(
-            source, KEY, slice_size=10, progress=lambda *so_far: seen.append(so_far)
+            source,
+            KEY,
+            slice_size=10,
+            in_flight=2,
+            progress=lambda *so_far: seen.append(so_far),
         )
         assert seen == [(20, 45), (40, 45), (45, 45)]
         seen.clear()
-        await downloaded(client, KEY, progress=lambda *so_far: seen.append(so_far))
+        await downloaded(client, KEY, in_flight=2, progress=lambda *so_far: seen.append(so_far))
         assert seen == [(20, 45), (40, 45), (45, 45)]
 
 
@@ -172,7 +176,11 @@ async def test_download_goes_on_with_what_is_right(store, tmp_path, kept):
     async with AsyncRawClient(store.place) as client:
         await client.upload(io.BytesIO(document(45)), KEY, slice_size=10)
         await client.download(
-            KEY, tmp_path / "copy", resume=True, progress=lambda *so_far: fetched.append(so_far)
+            KEY,
+            tmp_path / "copy",
+            in_flight=2,
+            resume=True,
+            progress=lambda *so_far: fetched.append(so_far),
         )
     assert (tmp_path / "copy").read_bytes() == document(45)
     assert not part.exists()

@@ -89,10 +89,16 @@ def test_progress_is_told_in_bytes(store, tmp_path):
     source, seen = tmp_path / "source", []
     source.write_bytes(document(45))
     with RawClient(store.place) as client:
-        client.upload(source, KEY, slice_size=10, progress=lambda *so_far: seen.append(so_far))
+        client.upload(
+            source,
+            KEY,
+            slice_size=10,
+            in_flight=2,
+            progress=lambda *so_far: seen.append(so_far),
+        )
         assert seen == [(20, 45), (40, 45), (45, 45)]
         seen.clear()
-        downloaded(client, KEY, progress=lambda *so_far: seen.append(so_far))
+        downloaded(client, KEY, in_flight=2, progress=lambda *so_far: seen.append(so_far))
         assert seen == [(20, 45), (40, 45), (45, 45)]
 
 
@@ -172,7 +178,11 @@ def test_download_goes_on_with_what_is_right(store, tmp_path, kept):
     with RawClient(store.place) as client:
         client.upload(io.BytesIO(document(45)), KEY, slice_size=10)
         client.download(
-            KEY, tmp_path / "copy", resume=True, progress=lambda *so_far: fetched.append(so_far)
+            KEY,
+            tmp_path / "copy",
+            in_flight=2,
+            resume=True,
+            progress=lambda *so_far: fetched.append(so_far),
         )
     assert (tmp_path / "copy").read_bytes() == document(45)
     assert not part.exists()

@@ -9,14 +9,15 @@ is at it, and only that one changes the document. Which slices are there already
 
 import hashlib
 import json
-import mmap
 import re
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from io import FileIO
 from typing import BinaryIO
 
 from storekit.errors import StoreKitError
+from storekit.qdb.buffers import Buffers
 
 __all__ = [
     "SLICE_SIZE",
@@ -35,9 +36,11 @@ __all__ = [
     "digest_of",
     "draft_alias",
     "dump_digests",
+    "fill_slice",
     "list_alias",
     "load_digests",
     "manifest_alias",
+    "no_progress",
     "slice_alias",
     "take_slice",
 ]
@@ -236,16 +239,14 @@ class Claim:
         return self.draft.dump()
 
 
-def take_slice(read: Callable[[int], object], number: int, size: int) -> object:
+def take_slice(read: Callable[[int], object], number: int, buffers: Buffers) -> object:
     """Read the next `Slice`, full unless it is the last; None at the end.
 
     What is read first is returned as it is if it is not bytes.
     """
-    # Not a bytearray: of freed ones as large as this the allocator keeps some for each thread.
-    place = memoryview(mmap.mmap(-1, size))
-    end = 0
-    while end < size:
-        piece = read(min(size - end, _PIECE))
+    place, end = buffers.take(), 0
+    while end < len(place):
+        piece = read(min(len(place) - end, _PIECE))
         if not isinstance(piece, bytes | bytearray | memoryview):
             if not end:
                 return piece
@@ -254,9 +255,23 @@ def take_slice(read: Callable[[int], object], number: int, size: int) -> object:
             break
         place[end : end + len(piece)] = piece
         end += len(piece)
-    if not end:
-        return None
-    return Slice(number, place[:end], digest_of(place[:end]))
+    return _slice_of(place[:end], number)
+
+
+def fill_slice(file: FileIO, number: int, buffers: Buffers) -> Slice | None:
+    """Read the next slice as `take_slice` does, from a file that needs no copy for that."""
+    place, end = buffers.take(), 0
+    while end < len(place) and (count := file.readinto(place[end:])):
+        end += count
+    return _slice_of(place[:end], number)
+
+
+def _slice_of(content: memoryview, number: int) -> Slice | None:
+    return Slice(number, content, digest_of(content)) if content else None
+
+
+def no_progress(done: int, total: int | None) -> None:
+    """Stand in for a callback that nobody gave."""
 
 
 def digest_of(content: bytes | memoryview) -> str:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from functools import partial
 from typing import BinaryIO
 
-from storekit.core.runtime._async import call_blocking, run_all, shielded
-from storekit.qdb._async.drafts import AsyncDrafts
-from storekit.qdb._async.files import AsyncFile, AsyncPieces, AsyncSource, AsyncTarget
+from storekit.core.runtime._async import run_all, shielded
+from storekit.qdb._async.downloads import AsyncDownloads
+from storekit.qdb._async.files import AsyncFile, AsyncPieces, AsyncSource
 from storekit.qdb.documents import (
     SLICE_SIZE,
     Claim,
@@ -22,22 +22,19 @@ from storekit.qdb.documents import (
     Progress,
     Slice,
     as_key,
-    check_in_flight,
     check_slice_size,
     digest_of,
     draft_alias,
     list_alias,
     load_digests,
     manifest_alias,
+    no_progress,
     slice_alias,
 )
-from storekit.qdb.engine import NEVER, Session
+from storekit.qdb.engine import NEVER
 from storekit.qdb.errors import (
     AliasNotFound,
-    ErrorCode,
-    QuasardbException,
     UnmatchedContent,
-    error_for,
 )
 from storekit.qdb.values import Expiry, to_milliseconds
 
@@ -47,16 +44,12 @@ _DIGEST = 32  # bytes of a digest in the list of slices
 _SHARE = 32  # of the content, so much may be written again as lists of slices
 
 
-def _ignore(done: int, total: int | None) -> None:
-    """Stand in for a callback that nobody gave."""
-
-
-class AsyncDocuments(AsyncDrafts):
+class AsyncDocuments(AsyncDownloads):
     """Files that are stored in slices, checked by their digests.
 
-    Slices travel `in_flight` at a time, while as many more are read or written: about twice
-    that many times the size of a slice is in memory. To iteration and prefixes, slices and
-    what belongs to them are entries like others.
+    Slices travel `in_flight` at a time, while as many more are read or written: twice that
+    many are in memory. To iteration and prefixes, slices and what belongs to them are entries
+    like others.
     """
 
     async def upload(
@@ -65,7 +58,7 @@ class AsyncDocuments(AsyncDrafts):
         key: uuid.UUID | str | None = None,
         *,
         slice_size: int = SLICE_SIZE,
-        in_flight: int = 2,
+        in_flight: int | None = None,
         resume: bool = False,
         expiry_time: Expiry = None,
         progress: Progress | None = None,
@@ -86,7 +79,8 @@ class AsyncDocuments(AsyncDrafts):
             file: A path, an open binary file, or an iterable of pieces.
             key: A new one by default. A document that has it already is replaced.
             slice_size: Bytes of a slice. To resume, it must be what it was.
-            in_flight: How many slices are on their way at the same time.
+            in_flight: How many slices are on their way at the same time. By default 2, and 1
+                for an embedded store, which gains nothing by more.
             resume: Take over from an earlier upload to this key that was broken off, or is
                 still under way and fails then; and leave out slices that it has noted as
                 stored, if slices have 2 KiB or more. The file is read, and compared, from
@@ -103,12 +97,12 @@ class AsyncDocuments(AsyncDrafts):
 
         """
         key = uuid.uuid4() if key is None else as_key(key)
-        size, count = check_slice_size(slice_size), check_in_flight(in_flight)
+        size, count = check_slice_size(slice_size), self._in_flight(in_flight)
         claim = Claim("upload", key, to_milliseconds(expiry_time, self._clock()))
         claim.draft = replace(claim.draft, slice_size=size)
-        source = AsyncSource(file)
+        source = AsyncSource(file, size)
         try:
-            await self._upload(claim, source, count, resume, progress or _ignore)
+            await self._upload(claim, source, count, resume, progress or no_progress)
         except DocumentConflict:
             if claim.taken:
                 await self._clean_up(key)
@@ -120,9 +114,8 @@ class AsyncDocuments(AsyncDrafts):
     async def _upload(
         self, claim: Claim, source: AsyncSource, count: int, resume: bool, progress: Progress
     ) -> None:
-        key, size = claim.key, claim.draft.slice_size
         total = await source.size()
-        window = await source.window(0, size, count)
+        window = await source.window(0, count)
         await self._take(claim, take_over=resume)
         known = await self._known_slices(claim) if resume else {}
         await self._discard_manifest(claim)
@@ -133,19 +126,14 @@ class AsyncDocuments(AsyncDrafts):
             following: list[Slice] = []
 
             async def read_on(number: int, following: list[Slice] = following) -> None:
-                following += await source.window(number, size, count)
+                following += await source.window(number, count)
 
             if any(known.get(each.number, each.digest) != each.digest for each in window):
                 # Before other content comes in its place, nothing must vouch for it any more.
                 known, claim.listed = {}, None
                 await self._store_list(claim, digests)
             puts: list[Callable[[], Awaitable[None]]] = [
-                partial(
-                    self._keep if each.number in known else self._store,
-                    claim,
-                    slice_alias(key, each.number),
-                    each.content,
-                )
+                partial(self._store_slice, claim, each, source, known=each.number in known)
                 for each in window
             ]
             puts.append(partial(read_on, window[-1].number + 1))
@@ -159,10 +147,19 @@ class AsyncDocuments(AsyncDrafts):
             if window and due and len(digests) > len(known):
                 await self._store_list(claim, digests)
                 unlisted = 0
-        left = [n for n in await self._slices_there(claim.operation, key) if n >= len(digests)]
-        await self._clear(claim, [slice_alias(key, number) for number in left])
-        manifest = Manifest(size, done, tuple(digests), claim.draft.upload)
+        there = await self._slices_there(claim.operation, claim.key)
+        left = [slice_alias(claim.key, number) for number in there if number >= len(digests)]
+        await self._clear(claim, left)
+        manifest = Manifest(claim.draft.slice_size, done, tuple(digests), claim.draft.upload)
         await self._store_manifest(claim, manifest)
+
+    async def _store_slice(
+        self, claim: Claim, each: Slice, source: AsyncSource, *, known: bool
+    ) -> None:
+        store = self._keep if known else self._store
+        attempts = await store(claim, slice_alias(claim.key, each.number), each.content)
+        if attempts <= 1:  # of several, one that was given up may not have ended
+            source.buffers.give(each.content)
 
     async def _known_slices(self, claim: Claim) -> dict[int, str]:
         """Return the digests of slices that an earlier upload has stored, by number."""
@@ -181,150 +178,6 @@ class AsyncDocuments(AsyncDrafts):
             if await self._manifest("upload", key) is None:
                 await self._remove("upload", key, take_over=False)
 
-    async def download(
-        self,
-        key: uuid.UUID | str,
-        file: "str | os.PathLike[str] | BinaryIO | AsyncFile",
-        *,
-        in_flight: int = 2,
-        resume: bool = False,
-        progress: Progress | None = None,
-    ) -> DocumentInfo:
-        """Write a document to a file, each slice checked before, and return what it is.
-
-        A file that is named by its path comes into being at the end, whole and durable;
-        what is there before that has a name that ends in ".part". To an open file slices are
-        written as they come; after cancelling, a thread may go on writing the last of them.
-        Documents in the slices of the 1.x client's documentation have nothing to be checked
-        by, and end with the first slice that is missing.
-
-        Args:
-            key: What `upload` returned.
-            file: A path, or a file that is open for writing bytes.
-            in_flight: How many slices are on their way at the same time.
-            resume: Keep what there is if this breaks off, in a file with ".part" after its
-                name, and go on with such a file as far as its content is right. One
-                download at a time can do so.
-            progress: Called with the bytes that are written, and of how many, None if
-                that is not known.
-
-        Raises:
-            AliasNotFound: There is no such document, or none any more.
-            DocumentIncomplete: An upload or removal has begun and has not ended, or has
-                replaced the document meanwhile.
-            DocumentDamaged: A slice is missing or not what was uploaded.
-            OSError: The file can't be written, or another download is writing it.
-
-        """
-        key = as_key(key)
-        count = check_in_flight(in_flight)
-        target = AsyncTarget(file, keep=resume)
-        try:
-            await target.check()
-            manifest = await self._manifest("download", key)
-            if manifest is None:
-                return await self._download_unchecked(key, target, count, progress or _ignore)
-            await self._download(key, target, manifest, count, progress or _ignore)
-            return manifest.info(key)
-        finally:
-            await shielded(target.aclose)
-
-    async def _download(
-        self,
-        key: uuid.UUID,
-        target: AsyncTarget,
-        manifest: Manifest,
-        count: int,
-        progress: Progress,
-    ) -> None:
-        last = len(manifest.digests)
-        number = await target.open(manifest)
-        done = min(number * manifest.slice_size, manifest.size)
-        window: dict[int, bytes | memoryview] = {}
-        while number < last or window:
-            contents = [window[each] for each in sorted(window)]
-            window = {}
-            calls = [
-                partial(self._fetch_checked, key, each, manifest, window)
-                for each in range(number, min(number + count, last))
-            ]
-            await run_all([*calls, partial(target.write, contents)])
-            number += len(calls)
-            if contents:
-                done += sum(len(content) for content in contents)
-                progress(done, manifest.size)
-        await target.finish(manifest)
-
-    async def _fetch_checked(
-        self,
-        key: uuid.UUID,
-        number: int,
-        manifest: Manifest,
-        into: dict[int, bytes | memoryview],
-    ) -> None:
-        try:
-            content = await self._get("download", slice_alias(key, number))
-            await call_blocking(manifest.check, number, content, key)
-        except (AliasNotFound, DocumentDamaged) as error:
-            await self._raise_if_changed(key, manifest, error)
-            if isinstance(error, DocumentDamaged):
-                raise
-            raise DocumentDamaged(
-                f"slice {number} of document {key} is missing; upload it again"
-            ) from error
-        into[number] = content
-
-    async def _raise_if_changed(
-        self, key: uuid.UUID, manifest: Manifest | None, cause: Exception | None
-    ) -> None:
-        """Raise what became of a document while it was read, if it is not what it was."""
-        now = await self._manifest("download", key)
-        if now == manifest:
-            return
-        if now is None:
-            detail = "The document was removed, or has expired, during the download."
-            raise self._absent("download", key, detail) from cause
-        raise DocumentIncomplete(
-            f"document {key} was replaced during the download; download it again"
-        ) from cause
-
-    async def _download_unchecked(
-        self, key: uuid.UUID, target: AsyncTarget, count: int, progress: Progress
-    ) -> DocumentInfo:
-        content: bytes | memoryview = await self._get("download", slice_alias(key, 0))
-        number = done = 0
-        await target.open(None)
-        ended = False
-        window = {0: content}
-        while window:
-            contents = [window[each] for each in sorted(window)]
-            number += len(contents)
-            window = {}
-            calls = [
-                partial(self._fetch_if_there, key, each, window)
-                for each in range(number, number + count)
-                if not ended
-            ]
-            await run_all([*calls, partial(target.write, contents)])
-            done += sum(len(content) for content in contents)
-            progress(done, None)
-            gap = next((each for each in range(number, number + count) if each not in window), None)
-            if gap is not None:
-                ended = True
-                window = {each: window[each] for each in window if each < gap}
-        await self._raise_if_changed(key, None, None)
-        await self._size_of_slice("download", key, 0)  # unless it was removed meanwhile
-        await target.finish(None)
-        return DocumentInfo(key, done, number, None)
-
-    async def _fetch_if_there(
-        self, key: uuid.UUID, number: int, into: dict[int, bytes | memoryview]
-    ) -> None:
-        try:
-            into[number] = await self._get("download", slice_alias(key, number))
-        except AliasNotFound:
-            return
-
     async def document_info(self, key: uuid.UUID | str) -> DocumentInfo:
         """Return what is known about a document without reading it.
 
@@ -342,10 +195,6 @@ class AsyncDocuments(AsyncDrafts):
             size += await self._size_of_slice("document_info", key, number)
             number += 1
         return DocumentInfo(key, size, number, None)
-
-    async def _size_of_slice(self, operation: str, key: uuid.UUID, number: int) -> int:
-        alias = slice_alias(key, number)
-        return await self._call(operation, alias, partial(_size_of, alias=alias), reads=True)
 
     async def remove_document(self, key: uuid.UUID | str) -> None:
         """Remove a document, whole or not, with all its slices.
@@ -381,12 +230,3 @@ class AsyncDocuments(AsyncDrafts):
         except UnmatchedContent:
             await self._check(claim)
             raise
-
-    def _absent(self, operation: str, key: uuid.UUID, detail: str | None) -> QuasardbException:
-        return error_for(
-            ErrorCode.ALIAS_NOT_FOUND, detail, operation=operation, alias=key.hex, node=self._place
-        )
-
-
-def _size_of(session: Session, alias: str) -> int:
-    return session.get_metadata(alias).size

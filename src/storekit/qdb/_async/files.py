@@ -5,11 +5,14 @@ import os
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from storekit.core.runtime._async import call_blocking, call_user_function
-from storekit.qdb.documents import Manifest, Slice, take_slice
+from storekit.qdb.buffers import WRITTEN_AT_ONCE, Buffers
+from storekit.qdb.documents import Manifest, Slice, fill_slice, take_slice
+from storekit.qdb.durable import begin_sync, sync_directory
 
 try:
     import fcntl
@@ -22,7 +25,6 @@ AsyncPieces = Iterable[bytes] | AsyncIterable[bytes]
 """Content of a document in pieces of any size."""
 
 _PIECE = 1 << 20
-_NO_SUCH_SYNC = (errno.EINVAL, errno.ENOTSUP)  # from file systems that can't sync directories
 
 
 @runtime_checkable
@@ -41,11 +43,18 @@ class AsyncFile(Protocol):
 
 
 class AsyncSource:
-    """Reads slices from a path, an open binary file, or pieces."""
+    """Reads slices of a size from a path, an open binary file, or pieces.
 
-    def __init__(self, file: "str | os.PathLike[str] | BinaryIO | AsyncFile | AsyncPieces") -> None:
+    Their content is in `buffers`, and is to be given back to them.
+    """
+
+    def __init__(
+        self, file: "str | os.PathLike[str] | BinaryIO | AsyncFile | AsyncPieces", size: int
+    ) -> None:
+        self.buffers: Buffers = Buffers(size)
+        self._slice_size = size
         self._path: Path | None = None
-        self._opened: BinaryIO | None = None
+        self._opened: FileIO | None = None
         self._closed = False
         self._file: _Readable | None = None
         self._read: Callable[[], bytes | Awaitable[bytes]] | None = None
@@ -74,34 +83,37 @@ class AsyncSource:
             return (await call_blocking(self._path.stat)).st_size
         return None
 
-    async def window(self, number: int, size: int, count: int) -> list[Slice]:
+    async def window(self, number: int, count: int) -> list[Slice]:
         """Return the next slices, as many as there are up to a count."""
         window: list[Slice] = []
         while len(window) < count:
-            taken = await self._take(number + len(window), size)
+            taken = await self._take(number + len(window))
             if taken is None:
                 break
             window.append(taken)
         return window
 
-    async def _take(self, number: int, size: int) -> Slice | None:
-        if self._path is not None and self._file is None:
-            self._file = await call_blocking(self._open, self._path)
+    async def _take(self, number: int) -> Slice | None:
+        if self._path is not None:
+            opened = self._opened
+            if opened is None:
+                opened = await call_blocking(self._open, self._path)
+            return await call_blocking(fill_slice, opened, number, self.buffers)
         if self._file is not None and self._read is None:
-            read = {"read": self._file.read, "number": number, "size": size}
+            read = {"read": self._file.read, "number": number, "buffers": self.buffers}
             # From a file that is not read in a thread, this is the first piece.
             taken: object = await call_user_function(take_slice, read)
             if taken is None or isinstance(taken, Slice):
                 return taken
             self._rest += _checked(taken)
             self._read = partial(self._file.read, _PIECE)
-        while len(self._rest) < size and (piece := await self._next_piece()):
+        while len(self._rest) < self._slice_size and (piece := await self._next_piece()):
             self._rest += piece
-        taken = await call_blocking(take_slice, self._read_pieces, number, size)
+        taken = await call_blocking(take_slice, self._read_pieces, number, self.buffers)
         return taken if isinstance(taken, Slice) else None
 
-    def _open(self, path: Path) -> BinaryIO:
-        self._opened = path.open("rb")
+    def _open(self, path: Path) -> FileIO:
+        self._opened = path.open("rb", buffering=0)
         if self._closed:  # cancelled while this thread went on
             self._opened.close()
         return self._opened
@@ -129,8 +141,9 @@ class AsyncSource:
         return piece
 
     async def aclose(self) -> None:
-        """Close what was opened here."""
+        """Close what was opened here, and let go of the memory."""
         self._closed = True
+        self.buffers.clear()
         if self._opened is not None:
             await call_blocking(self._opened.close)
 
@@ -161,6 +174,11 @@ class AsyncTarget:
                 f"a document goes to a path or an open binary file, not {type(file).__name__}"
             )
 
+    @property
+    def is_path(self) -> bool:
+        """Whether the file is one of ours, which keeps nothing of what it is given."""
+        return self._path is not None
+
     async def check(self) -> None:
         """Raise `IsADirectoryError` if the path is one."""
         if self._path is not None and await call_blocking(self._path.is_dir):
@@ -188,12 +206,20 @@ class AsyncTarget:
     async def write(self, contents: "list[bytes | memoryview]") -> None:
         """Write some slices."""
         left = [memoryview(content) for content in contents if content]
+        if self._file is not None:
+            await call_blocking(self._write_own, self._file, left)
+            return
         while left:
             call = {"write": self._write, "left": left}
             # By a file that is not written in a thread, one piece was taken.
             taken: object = await call_user_function(_write_all, call)
             if left:
                 _take_off(left, taken)
+
+    def _write_own(self, file: BinaryIO, left: list[memoryview]) -> None:
+        start = file.tell()
+        _write_all(file.write, left)
+        begin_sync(file.fileno(), start, file.tell() - start)
 
     async def finish(self, manifest: Manifest | None) -> None:
         """Make a path's file whole and durable."""
@@ -224,7 +250,7 @@ def _checked(piece: object) -> bytes:
 def _write_all(write: Callable[[memoryview], object], left: list[memoryview]) -> Any:  # noqa: ANN401 - whatever a file returns
     """Write all, and take it off the list; return what a file returns that is no number."""
     while left:  # raw files may take less than they are given
-        taken = write(left[0])
+        taken = write(left[0][:WRITTEN_AT_ONCE])
         if taken is not None and not isinstance(taken, int):
             return taken
         _take_off(left, taken)
@@ -235,8 +261,9 @@ def _take_off(left: list[memoryview], taken: object) -> None:
     if taken is not None and not isinstance(taken, int):
         raise TypeError(f"a file returned {type(taken).__name__} for a number of bytes written")
     content = left.pop(0)
-    if taken is not None and taken < len(content):
-        left.insert(0, content[taken:])
+    written = WRITTEN_AT_ONCE if taken is None else taken
+    if written < len(content):
+        left.insert(0, content[written:])
 
 
 def _open_alone(part: Path) -> BinaryIO:
@@ -281,16 +308,4 @@ def _publish(file: BinaryIO, part: Path, path: Path, shared: Manifest | None) ->
         file.close()  # Windows gives no new name to open files
     part.replace(path)
     file.close()
-    if hasattr(os, "O_DIRECTORY"):
-        _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    except OSError as error:
-        if error.errno not in _NO_SUCH_SYNC:
-            raise
-    finally:
-        os.close(directory)
+    sync_directory(path.parent)

@@ -169,17 +169,21 @@ class Drafts(BaseClient):
         numbers = [alias.removeprefix(key.hex) for alias in found]
         return sorted(int(n) for n in numbers if n.isascii() and n.isdecimal() and str(int(n)) == n)
 
-    def _store(self, claim: Claim, alias: str, content: bytes | memoryview) -> None:
-        # As safe to repeat as a read: whoever does it, the same content is there in the end.
-        self._call(
-            claim.operation,
-            alias,
-            lambda session: session.blob_update(alias, content, claim.expiry),
-            reads=True,
-        )
+    def _store(self, claim: Claim, alias: str, content: bytes | memoryview) -> int:
+        """Put or replace an entry; return how many calls of the store have seen the content."""
+        attempts = 0
 
-    def _keep(self, claim: Claim, alias: str, content: bytes | memoryview) -> None:
-        """Have an entry that is there expire when the document does."""
+        def store(session: Session) -> None:
+            nonlocal attempts
+            attempts += 1
+            session.blob_update(alias, content, claim.expiry)
+
+        # As safe to repeat as a read: whoever does it, the same content is there in the end.
+        self._call(claim.operation, alias, store, reads=True)
+        return attempts
+
+    def _keep(self, claim: Claim, alias: str, content: bytes | memoryview) -> int:
+        """Have an entry that is there expire when the document does. Returns as `_store` does."""
         try:
             self._call(
                 claim.operation,
@@ -188,7 +192,8 @@ class Drafts(BaseClient):
                 reads=True,
             )
         except AliasNotFound:
-            self._store(claim, alias, content)
+            return self._store(claim, alias, content)
+        return 0
 
     def _clear(self, claim: Claim, aliases: list[str]) -> None:
         """Remove entries of a document, those that are there, as long as it is held."""
