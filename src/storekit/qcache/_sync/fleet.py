@@ -4,28 +4,23 @@
 
 import logging
 import random
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from io import BytesIO
 from typing import NoReturn
 
 import httpx
 
 from storekit.core._sync.retry import GaveUp, Repeat, Retrier
-from storekit.core._sync.transport import HTTPTransport
 from storekit.core.runtime._sync import (
     BackgroundTasks,
     Event,
-    Guard,
-    call_blocking,
     monotonic,
     sleep,
 )
 from storekit.errors import ClientClosed
 from storekit.observers import Watch
 from storekit.options import RetryPolicy, Timeouts
-from storekit.qcache.compression import decompress
+from storekit.qcache._sync.exchanges import Exchanges, NodeFailed
 from storekit.qcache.errors import (
     ClientBusy,
     NoCacheAvailable,
@@ -37,9 +32,7 @@ from storekit.qcache.errors import (
 from storekit.qcache.nodes import (
     Diagnosis,
     Node,
-    NodeStatistics,
     Outage,
-    diagnose,
     probe_pause,
 )
 from storekit.qcache.refusals import is_busy, refusal
@@ -50,30 +43,18 @@ __all__ = ["Fleet"]
 
 _log = logging.getLogger("storekit")
 
-_EMPTY = httpx.ByteStream(b"")
-
 _PROBE_WAIT = 5.0
 """Seconds that a probe may take where the client has no limit."""
 
-_IN_A_THREAD = 256 * 1024
-"""Content of this size and up is unpacked in a thread, for it takes a millisecond or more."""
-
-
 _EARLY = 0.01
 """Seconds before a deadline that count as after it: event loops end a wait up to 1 ms early."""
-
-
-class _NodeFailed(Exception):
-    def __init__(self, diagnosis: Diagnosis) -> None:
-        super().__init__(diagnosis.reason)
-        self.diagnosis = diagnosis
 
 
 class _AllOut(Exception):
     """Every node is out, and none answered a probe just now."""
 
 
-class Fleet:
+class Fleet(Exchanges):
     """Sends calls to the node that the ring names, and on to the next one where that is safe.
 
     A node that fails is taken out of the ring at once. It is put back when it answers: to
@@ -96,22 +77,20 @@ class Fleet:
         pause: Callable[[float], None] = sleep,
         rng: Callable[[], float] = random.random,
     ) -> None:
-        self.nodes = {name: Node(name, url) for name, url in nodes.items()}
+        super().__init__(
+            {name: Node(name, url) for name, url in nodes.items()},
+            transport,
+            embedded or {},
+            timeouts=timeouts,
+            max_content_size=max_content_size,
+            clock=clock,
+        )
         self._ring = ring
-        self._transport = transport
-        self._embedded = embedded or {}
-        # Our own transports take the target apart from the URL; parsing one costs 30 µs.
-        self._takes_target = isinstance(transport, HTTPTransport)
-        self._timeouts = timeouts
         self._policy = retry
         self._retrier = Retrier(retry, clock=clock, pause=pause, rng=rng)
         self._probe = probe
-        self._max_content_size = max_content_size
-        self._clock = clock
         self._rng = rng
-        self._guard = Guard()
         self._outages: dict[str, Outage] = {}
-        self._counts: dict[str, Counter[str]] = {name: Counter() for name in self.nodes}
         self._probing: set[str] = set()
         self._watchers: set[Event] = set()  # set when a probe ends
         self._background = BackgroundTasks()
@@ -121,12 +100,6 @@ class Fleet:
         """End the probes. The transport is its owner's to close."""
         self._closed = True
         self._background.close()
-
-    def take_statistics(self) -> dict[str, NodeStatistics]:
-        """Return the counts since the last time, and start anew."""
-        with self._guard:
-            counts, self._counts = self._counts, {name: Counter() for name in self.nodes}
-        return {name: NodeStatistics(**counter) for name, counter in counts.items()}
 
     # Calls
 
@@ -190,7 +163,7 @@ class Fleet:
         """Send a call to one node, and draw conclusions on its health."""
         try:
             reply = self._exchange(node, call, until)
-        except _NodeFailed as failed:
+        except NodeFailed as failed:
             diagnosis = failed.diagnosis
             self._count(node.name, diagnosis.counter)
             if until is None or self._clock() < until - _EARLY:  # else it had no fair chance
@@ -205,107 +178,7 @@ class Fleet:
             self._put_back(node.name)
         return reply
 
-    # One exchange
-
-    def _exchange(self, node: Node, call: Call, until: float | None) -> Reply:
-        self._count(node.name, "requests")
-        transport = self._embedded.get(node.name, self._transport)
-        try:
-            response = transport.handle_request(self._build(node, call, until))
-            content = self._read(node, call, response, until)
-        except httpx.PoolTimeout as error:
-            raise ClientBusy(f"{call.operation}: {error}", node=node.name, reached=False) from error
-        except httpx.TransportError as error:
-            raise _NodeFailed(diagnose(node.name, error)) from error
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in response.headers.raw
-        }
-        encoding = headers.get("content-encoding", "identity")
-        if encoding != "identity" and content:
-            content = self._unpack(node, call, response.status_code, encoding, content)
-        return Reply(node.name, response.status_code, headers, content)
-
-    def _build(self, node: Node, call: Call, until: float | None) -> httpx.Request:
-        timeouts = self._timeouts
-        extensions: dict[str, object] = {
-            "timeout": {
-                "connect": timeouts.connect,
-                "read": call.read_timeout or timeouts.read,
-                "write": call.write_timeout or timeouts.write,
-                "pool": timeouts.pool,
-            },
-            "deadline": until,
-            "idempotent": not call.writes,
-        }
-        url = node.url
-        target = url.raw_path + call.target.encode()
-        headers = call.headers
-        if self._takes_target or node.name in self._embedded:
-            extensions["target"] = target
-        else:
-            url = url.copy_with(raw_path=target)
-            headers = httpx.Headers([(b"Host", url.netloc), *headers.raw])
-        return httpx.Request(
-            call.method,
-            url,
-            headers=headers,
-            stream=httpx.ByteStream(call.content) if call.content else _EMPTY,
-            extensions=extensions,
-        )
-
-    def _read(self, node: Node, call: Call, response: httpx.Response, until: float | None) -> bytes:
-        stream = response.stream
-        if isinstance(stream, httpx.ByteStream):  # the usual small reply is there already
-            content = b"".join(stream)
-            self._check_size(node, call, response, len(content))
-            return content
-        if not isinstance(stream, httpx.SyncByteStream):
-            raise TypeError("the transport answered with a stream of the other world's kind")
-        # BytesIO grows in place and hands its buffer out without a copy: a reply of 50 MB
-        # costs about 50 MB, where joining pieces costs twice that.
-        buffer = BytesIO()
-        pieces = stream.__iter__()
-        try:
-            for piece in pieces:
-                self._check_size(node, call, response, buffer.tell() + len(piece))
-                if until is not None and self._clock() >= until:
-                    raise httpx.ReadTimeout("the total timeout passed", request=response.request)
-                buffer.write(piece)
-        finally:
-            close = getattr(pieces, "close", None)  # a generator that is not at its end
-            if close is not None:
-                close()
-            stream.close()
-        return buffer.getvalue()
-
-    def _check_size(self, node: Node, call: Call, response: httpx.Response, size: int) -> None:
-        if size > self._max_content_size:
-            raise UnexpectedServerResponse(
-                f"{call.operation}: {node.name} sent more than {self._max_content_size} bytes; "
-                "raise max_content_size= if that is right",
-                node=node.name,
-                status=response.status_code,
-            )
-
-    def _unpack(self, node: Node, call: Call, status: int, encoding: str, content: bytes) -> bytes:
-        try:
-            if len(content) < _IN_A_THREAD:
-                return decompress(content, encoding, self._max_content_size)
-            return call_blocking(decompress, content, encoding, self._max_content_size)
-        except ValueError as error:
-            self._count(node.name, "unknown_error")
-            raise UnexpectedServerResponse(
-                f"{call.operation}: {node.name} sent content that cannot be used: {error}",
-                node=node.name,
-                status=status,
-            ) from error
-
     # The health of nodes
-
-    def _count(self, name: str, event: str) -> None:
-        with self._guard:
-            self._counts[name][event] += 1
 
     def _take_out(self, name: str, diagnosis: Diagnosis) -> None:
         with self._guard:
@@ -369,7 +242,7 @@ class Fleet:
         diagnosis = None
         try:
             reply = self._exchange(self.nodes[name], self._probe, until)
-        except _NodeFailed as failed:
+        except NodeFailed as failed:
             diagnosis = failed.diagnosis
         except (ClientBusy, ClientClosed, UnexpectedServerResponse):
             pass  # this says nothing new about the node: it stays out until the next probe

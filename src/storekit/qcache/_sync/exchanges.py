@@ -1,0 +1,161 @@
+# Generated from src/storekit/qcache/_async/exchanges.py by tools/generate_sync.py; do not edit.
+
+"""One exchange with one node: a request out, an answer in, within its limits."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from io import BytesIO
+
+import httpx
+
+from storekit.core._sync.transport import HTTPTransport
+from storekit.core.runtime._sync import Guard, call_blocking
+from storekit.options import Timeouts
+from storekit.qcache.compression import decompress
+from storekit.qcache.errors import ClientBusy, UnexpectedServerResponse
+from storekit.qcache.nodes import Diagnosis, Node, NodeStatistics, diagnose
+from storekit.qcache.wire import Call, Reply
+
+__all__ = ["Exchanges", "NodeFailed"]
+
+_EMPTY = httpx.ByteStream(b"")
+
+_IN_A_THREAD = 256 * 1024
+"""Content of this size and up is unpacked in a thread, for it takes a millisecond or more."""
+
+
+class NodeFailed(Exception):
+    """What went wrong says something about the health of the node."""
+
+    def __init__(self, diagnosis: Diagnosis) -> None:
+        super().__init__(diagnosis.reason)
+        self.diagnosis = diagnosis
+
+
+class Exchanges:
+    """Exchanges with nodes, counted. Nodes in `embedded` have a transport each."""
+
+    def __init__(
+        self,
+        nodes: Mapping[str, Node],
+        transport: httpx.BaseTransport,
+        embedded: Mapping[str, httpx.BaseTransport],
+        *,
+        timeouts: Timeouts,
+        max_content_size: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self.nodes = nodes
+        self._transport = transport
+        self._embedded = embedded
+        # Our own transports take the target apart from the URL; parsing one costs 30 µs.
+        self._takes_target = isinstance(transport, HTTPTransport)
+        self._timeouts = timeouts
+        self._max_content_size = max_content_size
+        self._clock = clock
+        self._guard = Guard()
+        self._counts: dict[str, Counter[str]] = {name: Counter() for name in nodes}
+
+    def take_statistics(self) -> dict[str, NodeStatistics]:
+        """Return the counts since the last time, and start anew."""
+        with self._guard:
+            counts, self._counts = self._counts, {name: Counter() for name in self.nodes}
+        return {name: NodeStatistics(**counter) for name, counter in counts.items()}
+
+    def _count(self, name: str, event: str) -> None:
+        with self._guard:
+            self._counts[name][event] += 1
+
+    def _exchange(self, node: Node, call: Call, until: float | None) -> Reply:
+        self._count(node.name, "requests")
+        transport = self._embedded.get(node.name, self._transport)
+        try:
+            response = transport.handle_request(self._build(node, call, until))
+            content = self._read(node, call, response, until)
+        except httpx.PoolTimeout as error:
+            raise ClientBusy(f"{call.operation}: {error}", node=node.name, reached=False) from error
+        except httpx.TransportError as error:
+            raise NodeFailed(diagnose(node.name, error)) from error
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in response.headers.raw
+        }
+        encoding = headers.get("content-encoding", "identity")
+        if encoding != "identity" and content:
+            content = self._unpack(node, call, response.status_code, encoding, content)
+        return Reply(node.name, response.status_code, headers, content)
+
+    def _build(self, node: Node, call: Call, until: float | None) -> httpx.Request:
+        timeouts = self._timeouts
+        extensions: dict[str, object] = {
+            "timeout": {
+                "connect": timeouts.connect,
+                "read": call.read_timeout or timeouts.read,
+                "write": call.write_timeout or timeouts.write,
+                "pool": timeouts.pool,
+            },
+            "deadline": until,
+            "idempotent": not call.writes,
+        }
+        url = node.url
+        target = url.raw_path + call.target.encode()
+        headers = call.headers
+        if self._takes_target or node.name in self._embedded:
+            extensions["target"] = target
+        else:
+            url = url.copy_with(raw_path=target)
+            headers = httpx.Headers([(b"Host", url.netloc), *headers.raw])
+        return httpx.Request(
+            call.method,
+            url,
+            headers=headers,
+            stream=httpx.ByteStream(call.content) if call.content else _EMPTY,
+            extensions=extensions,
+        )
+
+    def _read(self, node: Node, call: Call, response: httpx.Response, until: float | None) -> bytes:
+        stream = response.stream
+        if isinstance(stream, httpx.ByteStream):  # the usual small reply is there already
+            content = b"".join(stream)
+            self._check_size(node, call, response, len(content))
+            return content
+        if not isinstance(stream, httpx.SyncByteStream):
+            raise TypeError("the transport answered with a stream of the other world's kind")
+        # BytesIO grows in place and hands its buffer out without a copy: a reply of 50 MB
+        # costs about 50 MB, where joining pieces costs twice that.
+        buffer = BytesIO()
+        pieces = stream.__iter__()
+        try:
+            for piece in pieces:
+                self._check_size(node, call, response, buffer.tell() + len(piece))
+                if until is not None and self._clock() >= until:
+                    raise httpx.ReadTimeout("the total timeout passed", request=response.request)
+                buffer.write(piece)
+        finally:
+            close = getattr(pieces, "close", None)  # a generator that is not at its end
+            if close is not None:
+                close()
+            stream.close()
+        return buffer.getvalue()
+
+    def _check_size(self, node: Node, call: Call, response: httpx.Response, size: int) -> None:
+        if size > self._max_content_size:
+            raise UnexpectedServerResponse(
+                f"{call.operation}: {node.name} sent more than {self._max_content_size} bytes; "
+                "raise max_content_size= if that is right",
+                node=node.name,
+                status=response.status_code,
+            )
+
+    def _unpack(self, node: Node, call: Call, status: int, encoding: str, content: bytes) -> bytes:
+        try:
+            if len(content) < _IN_A_THREAD:
+                return decompress(content, encoding, self._max_content_size)
+            return call_blocking(decompress, content, encoding, self._max_content_size)
+        except ValueError as error:
+            self._count(node.name, "unknown_error")
+            raise UnexpectedServerResponse(
+                f"{call.operation}: {node.name} sent content that cannot be used: {error}",
+                node=node.name,
+                status=status,
+            ) from error
