@@ -19,7 +19,8 @@ SAID = {
         "json odd\n"
     ),
     "documents": (
-        "2000000 of 5000000 bytes\n4000000 of 5000000 bytes\n5000000 of 5000000 bytes\n"
+        "1000000 of 5000000 bytes\n2000000 of 5000000 bytes\n3000000 of 5000000 bytes\n"
+        "4000000 of 5000000 bytes\n5000000 of 5000000 bytes\n"
         "5 slices\nthe same: True\n"
     ),
     "read_through": (
