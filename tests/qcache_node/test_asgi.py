@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from storekit.qcache.embedded import asgi as asgi_module
+from storekit.qcache.embedded import bodies
 from storekit.qcache.embedded import node as node_module
 from storekit.qcache.embedded.asgi import Application, application
 from storekit.qcache.embedded.node import Node
@@ -402,3 +403,15 @@ async def test_one_application_may_live_twice(app):
     await call(app, "POST", "/qcache/dataset/k", body(TABLE))
     await live(app)
     assert (await call(app, "GET", "/qcache/dataset/k", query=b"q={}"))[0] == 200
+
+
+@pytest.mark.parametrize("announced", [len(TABLE), 100])
+async def test_a_body_for_which_room_was_made_is_no_other(app, monkeypatch, announced):
+    monkeypatch.setattr(bodies, "_LARGE", 5)
+    monkeypatch.setattr(bodies, "_SURE", 3)
+    pieces = [body(bytes([byte]), more=True) for byte in TABLE]
+    headers = {"content-length": str(announced)}
+    pieces.append(body(b""))
+    assert (await call(app, "POST", "/qcache/dataset/k", *pieces, headers=headers))[0] == 201
+    _, _, content = await call(app, "GET", "/qcache/dataset/k", query=b"q={}")
+    assert json.loads(content) == ROWS

@@ -67,6 +67,16 @@ def test_codes_take_less_memory() -> None:
     assert charge_for(pl.DataFrame([stored(column)])) * 8 < charge_for(pl.DataFrame([column]))
 
 
+@pytest.mark.parametrize("nulls", [False, True])
+@pytest.mark.parametrize("different", [3, 400])
+def test_each_value_of_codes_is_charged_once(different, nulls) -> None:
+    column = text(different, nulls=nulls)
+    codes = stored(column)
+    values = column.drop_nulls().unique()
+    charge = charge_for(pl.DataFrame([codes])) - charge_for(pl.DataFrame([codes.to_physical()]))
+    assert charge == values.estimated_size() + 180 * different
+
+
 def test_codes_are_ranked_by_their_text() -> None:
     column = text(300, nulls=True)
     frame = pl.DataFrame([column, rank(stored(column)).alias("rank")])

@@ -238,6 +238,26 @@ def test_a_function_makes_one_value_of_each_group(function, column, values):
     assert grouped(function, column) == values
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype", "total"),
+    [
+        ([2**61, 2**61 - 1, 1], pl.Int64, 2**62),
+        ([2**62, 2, 1], pl.Int64, 2**62 + 3),  # although three of the largest would be too much
+        ([-(2**61), 3], pl.Int64, -(2**61) + 3),
+        ([2**62, 2**62, 1], pl.Int64, 2.0**63),
+        ([-(2**62), -(2**62), -(2**62)], pl.Int64, -3 * 2.0**62),
+        ([-(2**63), 5], pl.Int64, -(2.0**63)),
+        ([2**63, 1], pl.UInt64, 2**63 + 1),
+        ([2**63, 2**63], pl.UInt64, 2.0**64),
+    ],
+)
+def test_a_sum_of_a_group_is_a_float_where_whole_numbers_end(values, dtype, total):
+    table = pl.DataFrame({"k": [1] * len(values), "n": pl.Series(values, dtype=dtype)})
+    frame = run_query(table, {"select": ["k", ["sum", "n"]], "group_by": ["k"]}).frame
+    assert frame["n"].to_list() == [total]
+    assert frame["n"].dtype == (pl.Float64 if isinstance(total, float) else dtype)
+
+
 def test_the_least_text_of_a_group_with_a_null_is_null():
     assert grouped("min", "s", "h") == {"x": "p", "y": None}
 

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from functools import partial
-from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +11,7 @@ from storekit.core.runtime._async import call_within, monotonic
 from storekit.core.workers._async import Workers
 from storekit.errors import PoolFull
 from storekit.options import PoolLimits
+from storekit.qcache.embedded.bodies import Body
 from storekit.qcache.embedded.node import Node
 from storekit.qcache.embedded.requests import Request, Response, fold_headers, refused
 
@@ -155,11 +155,12 @@ class Application:
     async def _read(self, request: Request, receive: Receive, taken: list[int]) -> bytes:
         """Return the body; `taken` says how many bytes it has, also when it is refused."""
         most = self._node.most_content(request)
-        announced = request.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > most:
+        length = request.headers.get("content-length", "")
+        announced = int(length) if length.isdecimal() else 0
+        if announced > most:
             raise _BadBodyError(413, f"The content has {announced} bytes; the limit is {most}")
         started = monotonic()
-        content = BytesIO()
+        content = Body(announced)
         while True:
             try:
                 message = await call_within(self._body_timeout, receive)
@@ -172,13 +173,13 @@ class Application:
             more = message.get("more_body", False)
             taken[0] += len(piece)
             self._room -= len(piece)
-            content.write(piece)
+            content.add(piece)
             if taken[0] > most:
                 raise _BadBodyError(413, f"The content has more than {most} bytes", more=more)
             if self._room < 0:
                 raise _BadBodyError(503, "Too much content is on its way to this node", more=more)
             if not more:
-                return content.getvalue()  # no copy
+                return content.take()
             if monotonic() - started > 10 * self._body_timeout + taken[0] / _LEAST_RATE:
                 text = f"Only {taken[0]} bytes came in the time there is"
                 raise _BadBodyError(408, text, more=False)

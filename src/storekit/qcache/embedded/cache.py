@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from storekit.qcache.embedded.coding import as_text, is_coded
+from storekit.qcache.embedded.coding import is_coded, values_of
 from storekit.qcache.embedded.requests import TooLarge
 
 __all__ = ["Cache", "Dataset", "Stored", "charge_for"]
@@ -53,7 +53,7 @@ def _charge_for(column: pl.Series) -> int:
     if isinstance(dtype, pl.Enum):
         values = dtype.categories
     elif is_coded(dtype):
-        values = as_text(column.unique())
+        values = values_of(column)
     else:
         return charge
     return charge + int(values.estimated_size()) + _CATEGORY * len(values)

@@ -12,7 +12,7 @@ import polars as pl
 
 from storekit.qcache.embedded.tables import TEXT
 
-__all__ = ["as_text", "by_value", "compact", "is_coded", "rank", "with_text"]
+__all__ = ["as_text", "by_value", "compact", "is_coded", "rank", "values_of", "with_text"]
 
 _LEAST = 10_000
 """Rows from which on codes are worth it."""
@@ -71,7 +71,7 @@ def as_text(column: pl.Series) -> pl.Series:
         return column
     if len(column) <= _SHORT:
         return column.cast(TEXT)
-    return _values(column).gather(column.to_physical()).alias(column.name)
+    return values_of(column).gather(column.to_physical()).alias(column.name)
 
 
 def with_text(frame: pl.DataFrame, names: Container[str] | None = None) -> pl.DataFrame:
@@ -87,7 +87,7 @@ def by_value(column: pl.Series, function: Callable[[pl.Series], pl.Series]) -> p
     """Return the mask that a function makes of a column, each value by itself."""
     if not is_coded(column.dtype):
         return function(column)
-    values = _values(column)
+    values = values_of(column)
     if column.null_count():
         values = values.extend(pl.Series([None], dtype=TEXT))
     holds = function(values)
@@ -106,7 +106,7 @@ def by_value(column: pl.Series, function: Callable[[pl.Series], pl.Series]) -> p
 
 def rank(column: pl.Series) -> pl.Series:
     """Return numbers in the order of the text of a column that is held as codes."""
-    ranks = _values(column).arg_sort().arg_sort()
+    ranks = values_of(column).arg_sort().arg_sort()
     return ranks.gather(column.to_physical()).alias(column.name)
 
 
@@ -114,8 +114,8 @@ def _nowhere(codes: pl.Series) -> pl.Series:
     return pl.Series([False]).new_from_index(0, len(codes))
 
 
-def _values(column: pl.Series) -> pl.Series:
-    """Return the values that codes stand for, by code."""
+def values_of(column: pl.Series) -> pl.Series:
+    """Return the values that the codes of a column stand for, by code."""
     codes = column.to_physical()
     last = codes.max()
     count = last + 1 if isinstance(last, int) else 0
