@@ -87,6 +87,19 @@ async def test_what_is_not_made_of_bytes_is_refused(store, source):
             await client.upload(source)
 
 
+async def test_file_that_has_nothing_yet_is_not_taken_for_one_that_has_ended(store):
+    class Waits:
+        def __init__(self):
+            self.pieces = [b"0123456789", None, b"more"]
+
+        def read(self, size):
+            return self.pieces.pop(0)
+
+    async with AsyncRawClient(store.place) as client:
+        with pytest.raises(TypeError, match="made of bytes, not of NoneType"):
+            await client.upload(Waits(), KEY, slice_size=10)
+
+
 async def test_file_that_does_not_say_how_much_it_took(store):
     class Odd:
         def write(self, content):

@@ -89,6 +89,19 @@ def test_what_is_not_made_of_bytes_is_refused(store, source):
             client.upload(source)
 
 
+def test_file_that_has_nothing_yet_is_not_taken_for_one_that_has_ended(store):
+    class Waits:
+        def __init__(self):
+            self.pieces = [b"0123456789", None, b"more"]
+
+        def read(self, size):
+            return self.pieces.pop(0)
+
+    with RawClient(store.place) as client:
+        with pytest.raises(TypeError, match="made of bytes, not of NoneType"):
+            client.upload(Waits(), KEY, slice_size=10)
+
+
 def test_file_that_does_not_say_how_much_it_took(store):
     class Odd:
         def write(self, content):

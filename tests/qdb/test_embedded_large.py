@@ -25,6 +25,7 @@ from storekit.qdb.errors import (
     ErrorCode,
     NoSpaceLeft,
     QuasardbException,
+    error_for,
 )
 
 LARGE = bytes(range(256)) * (LARGE_CONTENT // 256)
@@ -117,6 +118,28 @@ def test_expired_contents_go_too(path: Path) -> None:
         assert files(path) == named(path) == []
 
 
+@pytest.mark.usefixtures("all_large")
+@pytest.mark.parametrize("run", [EmbeddedSession.run_batch, EmbeddedSession.run_transaction])
+def test_contents_replaced_in_batches_do_not_pile_up(
+    session: EmbeddedSession,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[[EmbeddedSession, list[Operation]], object],
+) -> None:
+    monkeypatch.setattr(large_contents, "_DELETED_AT_ONCE", 2)
+    writes = [Operation(Kind.BLOB_UPDATE, f"{number}", b"1") for number in range(10)]
+    for _ in range(20):
+        run(session, writes)
+    assert len(files(path)) < 50
+
+
+@pytest.mark.usefixtures("all_large")
+def test_purge_frees_the_space(session: EmbeddedSession, path: Path) -> None:
+    session.blob_put("a", b"1", NEVER)
+    session.purge_all(10)
+    assert files(path) == []
+
+
 def test_replaced_contents_go_before_there_are_many(session: EmbeddedSession, path: Path) -> None:
     for _ in range(40):
         session.blob_update("a", LARGE, NEVER)
@@ -148,13 +171,72 @@ def test_transaction_that_fails_changes_nothing(session: EmbeddedSession, path: 
     assert session.blob_get("a") == b"1"
     with pytest.raises(AliasNotFound):
         session.blob_get("b")
-    assert files(path) == ["1", "2", "3"]
+    assert files(path) == ["1"]
     session.blob_update("c", b"4", NEVER)
     session.blob_update("a", b"five", NEVER)
     assert session.blob_get("c") == b"4"
     assert session.blob_get("a") == b"five"
     session.close()
     assert files(path) == named(path) == ["2", "3"]
+
+
+@pytest.mark.usefixtures("all_large")
+@pytest.mark.parametrize("code", [ErrorCode.NO_SPACE_LEFT, ErrorCode.SYSTEM_LOCAL])
+def test_commit_that_fails_leaves_only_what_the_log_may_bring_back(
+    session: EmbeddedSession, path: Path, monkeypatch: pytest.MonkeyPatch, code: ErrorCode
+) -> None:
+    change = session._connection.change
+
+    def fail(sql: str, parameters: tuple[object, ...] = ()) -> int:
+        if sql == "COMMIT":
+            raise error_for(code)
+        return change(sql, parameters)
+
+    session.blob_put("a", b"1", NEVER)
+    with monkeypatch.context() as patch:
+        patch.setattr(session._connection, "change", fail)
+        with pytest.raises(QuasardbException):
+            session.blob_put("b", b"2", NEVER)
+    left = ["1"] if code == ErrorCode.NO_SPACE_LEFT else ["1", "2"]
+    assert files(path) == left
+    session.blob_put("b", b"2", NEVER)
+    session.close()
+    assert files(path) == named(path)
+
+
+@pytest.mark.usefixtures("all_large")
+def test_change_that_a_killed_process_left_in_the_log_keeps_its_content(
+    session: EmbeddedSession, path: Path, tmp_path: Path
+) -> None:
+    session.blob_put("a", b"before", NEVER)
+    session._connection.one("PRAGMA wal_checkpoint(TRUNCATE)")
+    # What is in its log is a whole change, but the others were not told of it.
+    killed, others = tmp_path / "killed", tmp_path / "others"
+    for place in (killed, others):
+        place.mkdir()
+        shutil.copy(path, place)
+        for directory in beside(path):
+            shutil.copytree(directory, place / directory.name)
+    with closing(EmbeddedEngine(f"embedded:{killed / path.name}").connect()) as process:
+        process.blob_update("a", b"killed", NEVER)
+        log = (killed / f"{path.name}-wal").read_bytes()
+        (directory,) = beside(killed / path.name)
+        (there,) = beside(others / path.name)
+        shutil.copy(directory / "2", there / "2")
+    with closing(EmbeddedEngine(f"embedded:{others / path.name}").connect()) as process:
+        with process._connection.transaction():
+            process.blob_update("b", b"others", NEVER)
+            crashed = tmp_path / "crashed"
+            shutil.copytree(others, crashed)
+        (crashed / f"{path.name}-wal").write_bytes(log)
+        (crashed / f"{path.name}-shm").unlink()
+        assert process.blob_get("a") == b"before"
+        assert process.blob_get("b") == b"others"
+    assert files(others / path.name) == named(others / path.name) == ["1", "3"]
+    with closing(EmbeddedEngine(f"embedded:{crashed / path.name}").connect()) as process:
+        assert process.blob_get("a") == b"killed"
+        process.blob_put("b", b"later", NEVER)
+        assert process.blob_get("b") == b"later"
 
 
 @pytest.mark.usefixtures("all_large")
@@ -183,6 +265,36 @@ def test_reader_keeps_what_it_has_begun_to_read(
         assert entries.content(row) == b"before"
     other._entries.tidy()
     assert session.blob_get("a") == b"after"
+    assert files(path) == named(path)
+
+
+@pytest.mark.usefixtures("all_large")
+def test_reader_keeps_its_content_while_somebody_else_is_at_a_checkpoint(
+    session: EmbeddedSession, other: EmbeddedSession, path: Path
+) -> None:
+    session.blob_put("a", b"before", NEVER)
+    ended = threading.Event()
+    entries = session._entries
+
+    def checkpoint() -> None:
+        with closing(sqlite3.connect(path, timeout=60)) as database:
+            while not ended.is_set():
+                database.execute("PRAGMA wal_checkpoint(FULL)")  # waits for the reader
+
+    thread = threading.Thread(target=checkpoint)
+    try:
+        with session._connection.transaction("BEGIN"):
+            row = entries.live("a", None, entries.now_ns())
+            other.blob_update("a", b"after", NEVER)
+            thread.start()
+            while other._connection.one("PRAGMA wal_checkpoint(PASSIVE)") != (1, -1, -1):
+                pass
+            other._entries.tidy()
+            assert entries.content(row) == b"before"
+    finally:
+        ended.set()
+        thread.join()
+    other._entries.tidy()
     assert files(path) == named(path)
 
 
@@ -412,6 +524,21 @@ def test_file_that_cannot_be_written_loses_nothing(
     assert files(path) == named(path) == ["1", "2"]
 
 
+def test_file_that_cannot_be_written_is_the_failure_of_its_operation_alone(
+    session: EmbeddedSession, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    puts = [Operation(Kind.BLOB_PUT, "a", b"1"), Operation(Kind.BLOB_PUT, "b", LARGE)]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        outcomes = session.run_batch(puts)
+    assert [outcome.ok for outcome in outcomes] == [True, False]
+    assert session.blob_get("a") == b"1"
+    assert files(path) == []
+
+
 def test_content_is_written_whole_however_little_the_system_takes_at_a_time(
     session: EmbeddedSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -421,13 +548,42 @@ def test_content_is_written_whole_however_little_the_system_takes_at_a_time(
     assert session.blob_get("a") == LARGE
 
 
-def test_store_that_cannot_be_written_reads_on(session: EmbeddedSession, path: Path) -> None:
+def test_what_is_in_the_way_is_passed_by(session: EmbeddedSession, path: Path) -> None:
     session.blob_put("a", LARGE, NEVER)
     (directory,) = beside(path)
     (directory / "2").mkdir()
-    with pytest.raises(QuasardbException, match="cannot be accessed"):
-        session.blob_put("b", LARGE, NEVER)
-    assert session.blob_get("a") == LARGE
+    session.blob_put("b", LATER, NEVER)
+    session.remove("a")
+    session.close()
+    assert files(path) == ["2", "3"]
+    assert EmbeddedEngine(f"embedded:{path}").connect().blob_get("b") == LATER
+
+
+def test_directory_that_somebody_did_not_get_ready_is_used(
+    session: EmbeddedSession, path: Path
+) -> None:
+    assert session._large is not None
+    session._large.directory.mkdir(mode=0o700)
+    path.chmod(0o664)
+    session.blob_put("a", LARGE, NEVER)
+    if hasattr(os, "chown"):
+        assert session._large.directory.stat().st_mode & 0o777 == 0o775
+
+
+@pytest.mark.skipif(not hasattr(os, "chown"), reason="there are no such permissions")
+def test_files_of_another_user_of_the_group_are_for_the_group(
+    session: EmbeddedSession, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+
+    def chown(target: object, user: int, group: int) -> None:
+        if user != -1:
+            raise PermissionError
+        groups.append(group)
+
+    monkeypatch.setattr(os, "chown", chown)
+    session.blob_put("a", LARGE, NEVER)
+    assert groups == [path.stat().st_gid] * 2
 
 
 def test_store_of_version_1_is_brought_up_to_date(path: Path) -> None:
@@ -457,6 +613,37 @@ def test_searches_look_into_large_contents(session: EmbeddedSession) -> None:
     assert session.blob_scan(b"needle", 10) == ["a", "b"]
     assert session.blob_scan(b"needle", 1) == ["a"]
     assert session.blob_scan_regex("^n", 10) == ["b"]
+
+
+@pytest.mark.usefixtures("all_large")
+def test_search_finds_a_content_once_that_becomes_large_meanwhile(
+    session: EmbeddedSession, other: EmbeddedSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.blob_put("large", b"needle", NEVER)
+    monkeypatch.setattr(large_contents, "LARGE_CONTENT", 100)
+    session.blob_put("a", b"needle", NEVER)
+    monkeypatch.setattr(large_contents, "LARGE_CONTENT", 1)
+    search = session._finding._large_containing
+
+    def search_late(*arguments: object) -> list[str]:
+        other.blob_update("a", b"needles", NEVER)
+        return search(*arguments)
+
+    monkeypatch.setattr(session._finding, "_large_containing", search_late)
+    assert session.blob_scan(b"needle", 10) == ["a", "large"]
+
+
+def test_lack_of_memory_for_a_content_is_told_of(
+    session: EmbeddedSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: int) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    session.blob_put("a", LARGE, NEVER)
+    monkeypatch.setattr(large_contents.mmap, "mmap", fail)
+    with pytest.raises(QuasardbException) as caught:
+        session.blob_get("a")
+    assert caught.value.error_code == ErrorCode.NO_MEMORY_LOCAL
 
 
 @pytest.mark.usefixtures("all_large")

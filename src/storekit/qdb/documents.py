@@ -248,7 +248,7 @@ def take_slice(read: Callable[[int], object], number: int, buffers: Buffers) -> 
     while end < len(place):
         piece = read(min(len(place) - end, _PIECE))
         if not isinstance(piece, bytes | bytearray | memoryview):
-            if not end:
+            if not end and piece is not None:  # of files that would have to wait, None is no end
                 return piece
             raise TypeError(f"a document is made of bytes, not of {type(piece).__name__}")
         if not piece:

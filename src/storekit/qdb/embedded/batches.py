@@ -114,6 +114,7 @@ class Batches:
                 index = min(len(outcomes), len(operations) - 1)
                 failed = Outcome(error.error_code)
             return failed.error, index, _only(index, failed, len(operations))
+        self._entries.sweep_if_due()
         return ErrorCode.OK, 0, outcomes
 
     def _together(self, operations: Sequence[Operation]) -> list[Outcome]:

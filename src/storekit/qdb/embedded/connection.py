@@ -45,6 +45,8 @@ class Connection:
         self.lock: threading.RLock = threading.RLock() if lock is None else lock
         self.path = path
         self.now_ns = now_ns
+        # What else to undo if the transaction that is under way fails.
+        self.undo: list[Callable[[], object]] = []
         self._keep = keep
         self._cursor: sqlite3.Cursor | _Refusal = database.cursor()
         _connections.add(self)
@@ -105,14 +107,22 @@ class Connection:
             yield
             return
         self.change(begin)
+        committing = False
         try:
             yield
+            committing = True
             self.change("COMMIT")
-        except BaseException:
+        except BaseException as error:
             # SQLite may have rolled back by itself, for instance when the disk is full
             if self.database.in_transaction:
                 self.change("ROLLBACK")
+            # What got into the log as a whole may come back after a crash
+            if not committing or getattr(error, "error_code", None) == ErrorCode.NO_SPACE_LEFT:
+                for undo in self.undo:
+                    undo()
             raise
+        finally:
+            self.undo.clear()
 
     def close(self) -> None:
         """Refuse from now on; close the database unless it is shared."""

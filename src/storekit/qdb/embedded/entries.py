@@ -7,7 +7,7 @@ from storekit.qdb.embedded.checks import deadline, integer
 from storekit.qdb.embedded.connection import Connection
 from storekit.qdb.embedded.counters import OPERATIONS, Counter
 from storekit.qdb.embedded.large_contents import LargeContents
-from storekit.qdb.embedded.rows import Content, Rows, Stored, size_of
+from storekit.qdb.embedded.rows import Content, Rows, Stored, is_same, size_of
 from storekit.qdb.engine import NEVER, PRESERVE, Buffer, EntryType, Metadata
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
@@ -168,7 +168,7 @@ class Entries(Rows):
         """Swap as `_swap` does, also where a large content is concerned."""
         with self.connection.transaction():
             there = self.content(self.live(alias, kind, now))
-            if there != comparand:
+            if not is_same(there, comparand):
                 return there, False
             self.exchange(alias, kind, content, expiry, now)
         return None, True
@@ -199,7 +199,7 @@ class Entries(Rows):
         self.connection.forget(statements.REMOVE_IF, 4, len(comparand))
         if not removed:
             with self.connection.transaction():
-                if self.content(self.live(alias, kind, now)) != comparand:
+                if not is_same(self.content(self.live(alias, kind, now)), comparand):
                     raise error_for(ErrorCode.UNMATCHED_CONTENT)
                 self.connection.change(statements.REMOVE, (alias, now // _NS))
         counter.successes += 1
@@ -288,6 +288,7 @@ class Entries(Rows):
             self.connection.change("DELETE FROM tagging")
             self.connection.change("DELETE FROM entry WHERE alias > ''")
         self.counters["purge_all"].successes += 1
+        self.sweep()
 
     def ensure_tag(self, tag: str, now: int) -> int:
         """Return the id of a tag, made if there is none; part of a transaction."""
@@ -325,6 +326,11 @@ class Entries(Rows):
     def _wrote(self, size: int = 0) -> None:
         self._due -= _EVERY_LARGE if self.is_large(size) else 1
         if self._due <= 0 and not self.connection.in_transaction:
+            self.sweep()
+
+    def sweep_if_due(self) -> None:
+        """Do what a write in a transaction would have done after it."""
+        if self._due <= 0:
             self.sweep()
 
     def sweep(self) -> None:

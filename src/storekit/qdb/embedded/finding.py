@@ -67,19 +67,19 @@ class Finding:
             f"SELECT alias FROM entry WHERE type = ? AND instr(content, ?) AND {_ALIVE} "
             "ORDER BY alias LIMIT ?"
         )
-        rows = self._connection.all(sql, (kind, part, self._now(), max_count))
-        if len(part) > LARGE:
-            self._connection.all(sql, (None, None, None, 0))
-        found = [row[0] for row in rows]
-        return sorted(found + self._large_containing(part, kind))[:max_count]
+        with self._connection.transaction("BEGIN"):  # else one that changes may come twice
+            rows = self._connection.all(sql, (kind, part, self._now(), max_count))
+            if len(part) > LARGE:
+                self._connection.all(sql, (None, None, None, 0))
+            found = [row[0] for row in rows] + self._large_containing(part, kind)
+        return sorted(found)[:max_count]
 
     def _large_containing(self, part: bytes, kind: int) -> list[str]:
         if self._large is None:
             return []
         sql = f"SELECT id, alias FROM large JOIN entry ON id = entry WHERE type = ? AND {_ALIVE}"
-        with self._connection.transaction("BEGIN"):
-            rows = self._connection.all(sql, (kind, self._now()))
-            return [alias for identity, alias in rows if part in bytes(self._large.read(identity))]
+        rows = self._connection.all(sql, (kind, self._now()))
+        return [alias for identity, alias in rows if part in bytes(self._large.read(identity))]
 
     def contents(self, after: str, kind: int) -> tuple[list[tuple[str, bytes]], bool]:
         """Return aliases and contents that follow an alias, and whether these are all."""

@@ -4,12 +4,13 @@ The store's log makes SQLite write each byte twice, and in small pages; a file t
 The directory of these files holds nothing but bytes. Which file is whose, and which are not
 needed any more, the store says, and only its commits count:
 
-- A file is durable before the change of the store that names it can be. Its number is above
-  all that the store knows of: one that is still above them later is of a change that was not
-  completed, and may be written over.
+- A file is durable before the change of the store that names it can be.
 - A file whose entry has gone is deleted once it is durable that it has, which is also when
   no reader of an older state is left.
-- Numbers are never given again, so no reader takes one content for another.
+- No file is written over, and no number given again: nobody takes one content for another.
+- A change that fails takes its files with it. Of one that was broken off, as a process was
+  killed, the log may still make a change: its files, with numbers above all that the store
+  knows of, wait for the next change that gives such a number, and go when that is durable.
 - The name of the directory has the mark of the store in it: no other store touches it.
 """
 
@@ -17,6 +18,7 @@ import errno
 import mmap
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from storekit.qdb.buffers import WRITTEN_AT_ONCE
@@ -30,12 +32,11 @@ __all__ = ["LARGE_CONTENT", "LargeContents"]
 LARGE_CONTENT = 1 << 20
 """Contents of at least this many bytes are kept apart."""
 
-_DELETED_AT_ONCE = 256  # files
+_DELETED_AT_ONCE = 256  # files, or half of those that are to be, if there are more
 _SYNCED_AT_ONCE = 1 << 20  # bytes
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 class LargeContents:
@@ -54,22 +55,30 @@ class LargeContents:
 
         To be called in a change of the store, which keeps other writers away.
         """
-        row = self._store.one("UPDATE store SET last_file = last_file + 1 RETURNING last_file")
-        number = int(row[0]) if row else 0
+        number = self._next_number()
         try:
             self._write(number, memoryview(content))
         except OSError as error:
-            with suppress(OSError):
-                self._file(number).unlink()
             raise self._failure(error) from error
         return number
 
+    def _next_number(self) -> int:
+        while True:
+            row = self._store.one("UPDATE store SET last_file = last_file + 1 RETURNING last_file")
+            if row is None:
+                raise error_for(ErrorCode.DATA_CORRUPTION, "The table of the store is empty.")
+            number = int(row[0])
+            if not os.path.lexists(self._file(number)):
+                return number
+            self._store.change("INSERT INTO dropped VALUES (?)", (number,))
+
     def _write(self, number: int, content: memoryview) -> None:
         like = self._path.stat()
-        if not self.directory.is_dir():
+        if not self._store.one("SELECT 1 FROM large LIMIT 1"):
             self._make_directory(like)
-        file = os.open(self._file(number), _NEW | _FLAGS, 0o600)
+        file = os.open(self._file(number), _NEW, 0o600)
         try:
+            self._store.undo.append(partial(self._delete, number))
             _let_in(file, like, like.st_mode)
             for start in range(0, len(content), _SYNCED_AT_ONCE):
                 left = content[start : start + _SYNCED_AT_ONCE]
@@ -82,9 +91,8 @@ class LargeContents:
         sync_directory(self.directory)
 
     def _make_directory(self, like: os.stat_result) -> None:
-        if self._store.one("SELECT 1 FROM large LIMIT 1"):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        self.directory.mkdir(mode=0o700)
+        # It may be there, made by somebody who was stopped before the rest of this.
+        self.directory.mkdir(mode=0o700, exist_ok=True)
         # Who may read the store may search the directory.
         _let_in(self.directory, like, like.st_mode | (like.st_mode & 0o444) >> 2)
         sync_directory(self._path.parent)
@@ -98,12 +106,12 @@ class LargeContents:
         if row is None:
             raise error_for(ErrorCode.DATA_CORRUPTION, "Its content is not in the store.")
         number, size = row
-        if place is None or len(place) < size:
-            # Not a bytearray: of freed ones the allocator keeps some for each thread.
-            place = memoryview(mmap.mmap(-1, size))
-        content = place[:size]
         end = 0
         try:
+            if place is None or len(place) < size:
+                # Not a bytearray: of freed ones the allocator keeps some for each thread.
+                place = memoryview(mmap.mmap(-1, size))
+            content = place[:size]
             with self._file(number).open("rb", buffering=0) as file:
                 there = os.fstat(file.fileno()).st_size
                 while read := file.readinto(content[end:]):
@@ -121,21 +129,27 @@ class LargeContents:
     def tidy(self) -> None:
         """Delete some of the files that no entry has any more, if nobody can need them."""
         dropped = self._store.all(
-            "SELECT file FROM dropped ORDER BY file LIMIT ?", (_DELETED_AT_ONCE,)
+            "SELECT file FROM dropped ORDER BY file "
+            "LIMIT max(?, (SELECT count(*) FROM dropped) / 2)",
+            (_DELETED_AT_ONCE,),
         )
         if not dropped:
             return
         row = self._store.one("PRAGMA wal_checkpoint(PASSIVE)")
-        if row is None or row[1] != row[2]:
+        # While somebody else is at a checkpoint, this does none, and the figures are both -1.
+        if row is None or row[0] or row[1] != row[2]:
             return  # a power failure could undo it, or somebody reads an older state
-        try:
-            for (number,) in dropped:
-                self._file(number).unlink(missing_ok=True)
-        except OSError as error:
-            raise self._failure(error) from error
+        gone = [row for row in dropped if self._delete(row[0])]
         with self._store.transaction():
-            for gone in dropped:
-                self._store.change("DELETE FROM dropped WHERE file = ?", gone)
+            for row in gone:
+                self._store.change("DELETE FROM dropped WHERE file = ?", row)
+
+    def _delete(self, number: int) -> bool:
+        try:
+            self._file(number).unlink(missing_ok=True)
+        except OSError:
+            return False  # it stays for another time
+        return True
 
     def _file(self, number: int) -> Path:
         return self.directory / str(number)
@@ -147,6 +161,8 @@ class LargeContents:
                 f"A large content is missing: restore the directory {self.directory.name!r}, "
                 "which belongs beside the file of the store.",
             )
+        if error.errno == errno.ENOMEM:
+            return error_for(ErrorCode.NO_MEMORY_LOCAL)
         if error.errno in _FULL:
             return error_for(ErrorCode.NO_SPACE_LEFT, "Nothing of this call was stored.")
         if error.errno in _REFUSED:
@@ -161,6 +177,11 @@ class LargeContents:
 def _let_in(target: int | Path, like: os.stat_result, mode: int) -> None:
     """Let those use a file who may use the one of the store."""
     if hasattr(os, "chown"):
-        with suppress(PermissionError):  # SQLite does the same for its files
-            os.chown(target, like.st_uid, like.st_gid)
-        os.chmod(target, mode & 0o777)
+        # As far as that works, as SQLite does for its files: giving a file away is for root,
+        # and some file systems have no such thing.
+        with suppress(PermissionError):
+            os.chown(target, -1, like.st_gid)
+        with suppress(PermissionError):
+            os.chown(target, like.st_uid, -1)
+        with suppress(PermissionError):
+            os.chmod(target, mode & 0o777)

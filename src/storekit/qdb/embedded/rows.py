@@ -9,7 +9,7 @@ from storekit.qdb.embedded.large_contents import LargeContents
 from storekit.qdb.engine import PRESERVE, Buffer, EntryType
 from storekit.qdb.errors import ErrorCode, error_for
 
-__all__ = ["Content", "Row", "Rows", "Stored", "size_of"]
+__all__ = ["Content", "Row", "Rows", "Stored", "is_same", "size_of"]
 
 Content = Buffer | int | float | None
 """What an entry holds: None for a tag, and for a number that is not one (NaN)."""
@@ -121,6 +121,11 @@ class Rows:
     def _note_large(self, alias: str, file: int | None, content: Content) -> None:
         if file is not None:
             self.connection.change(statements.NOTE_LARGE, (file, size_of(content), alias))
+
+
+def is_same(stored: Stored, comparand: Buffer) -> bool:
+    """Return whether a content, which is bytes, is another; views compare five times slower."""
+    return isinstance(stored, (bytes, memoryview)) and bytes(stored) == bytes(comparand)
 
 
 def size_of(content: Content) -> int:
