@@ -103,7 +103,7 @@ class BoundedConnection(HttpToolsProtocol):
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         head = [method + b" " + self.url + b" HTTP/" + version]
         head += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
-        self.parser = httptools.HttpRequestParser(self)
+        self.parser: httptools.HttpRequestParser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
         self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
 
