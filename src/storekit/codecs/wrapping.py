@@ -1,5 +1,6 @@
 """What the codecs that wrap another one have in common."""
 
+from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
 from storekit.codecs.base import Codec, is_deterministic
@@ -13,7 +14,7 @@ MAX_SIZE = 2**28
 """Most bytes that compressed content may unpack to, unless the caller says otherwise."""
 
 
-class Wrapper(Generic[T]):
+class Wrapper(ABC, Generic[T]):
     """Packs what another codec encodes. The name is that of the other, a plus, and its own."""
 
     name: str
@@ -35,11 +36,11 @@ class Wrapper(Generic[T]):
         """Return the value. Raises `CodecError` for what is damaged, or not of this codec."""
         return self._inner.decode(self._unpack(data))
 
-    def _pack(self, content: bytes) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def _pack(self, content: bytes) -> bytes: ...
 
-    def _unpack(self, data: bytes | memoryview) -> bytes | memoryview:
-        raise NotImplementedError
+    @abstractmethod
+    def _unpack(self, data: bytes | memoryview) -> bytes | memoryview: ...
 
     def _error(self, reason: str) -> CodecError:
         return CodecError(reason, codec=self.name)

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httptools
-from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 __all__ = ["MOST_HEAD", "BoundedConnection"]
 
@@ -151,7 +153,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     # What uvicorn calls
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
         self._served = cycle
         super()._start_asgi_task(cycle, app)
 
