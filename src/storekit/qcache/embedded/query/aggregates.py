@@ -22,7 +22,14 @@ from storekit.qcache.embedded.tables import (
     is_text,
 )
 
-__all__ = ["GROUP_FUNCTIONS", "LABEL_FUNCTIONS", "TABLE_FUNCTIONS", "in_groups", "in_table"]
+__all__ = [
+    "GROUP_FUNCTIONS",
+    "LABEL_FUNCTIONS",
+    "TABLE_FUNCTIONS",
+    "in_groups",
+    "in_table",
+    "plain_function",
+]
 
 _NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
 
@@ -64,11 +71,11 @@ class _Column:
         numbers = self.numbers(function)
         if not self.grouped or not is_integer(self.dtype) or not len(self.series):
             return numbers
-        is_safe = self._stays_below(LIMITS[self.dtype][1], function)
-        return numbers if is_safe else numbers.cast(FLOAT)
+        return numbers if self.fits(function) else numbers.cast(FLOAT)
 
-    def _stays_below(self, limit: int, function: str) -> bool:
-        """Whether the sum, or product, of any of the values is below a limit."""
+    def fits(self, function: str) -> bool:
+        """Whether the sum, or product, of any of these whole numbers is one of the same type."""
+        limit = LIMITS[self.dtype][1]
         if function == "sum":
             least, most = self.series.min(), self.series.max()
             # Most are that small. To see it first makes a group-by of a million rows 20 % faster.
@@ -272,6 +279,28 @@ _OF_NOTHING = {"sum": 0.0, "count": 0, "any": False, "all": True}
 def in_groups(function: str, column: pl.Series, labels: str) -> pl.Expr:
     """Return the expression of a function of `GROUP_FUNCTIONS`."""
     return GROUP_FUNCTIONS[function](_Column(column, grouped=True, labels=labels))
+
+
+_PLAIN: dict[str, Callable[[pl.Series], object]] = {
+    "count": len,
+    "max": pl.Series.max,
+    "mean": pl.Series.mean,
+    "min": pl.Series.min,
+    "sum": pl.Series.sum,
+}
+
+
+def plain_function(function: str, column: pl.Series) -> Callable[[pl.Series], object] | None:
+    """Return what does with some rows of a column what `function` does with those of a group.
+
+    None if nothing plain does.
+    """
+    if not is_number(column.dtype) or column.null_count():
+        return None
+    if function == "sum" and is_integer(column.dtype):
+        whole = _Column(column, grouped=True, labels="")
+        return pl.Series.sum if whole.fits(function) else None
+    return _PLAIN.get(function)
 
 
 def in_table(frame: pl.DataFrame, functions: Mapping[str, str], labels: str) -> pl.DataFrame:

@@ -6,6 +6,7 @@ import polars as pl
 
 from storekit.qcache.embedded.coding import is_coded, with_text
 from storekit.qcache.embedded.query.aggregates import in_groups
+from storekit.qcache.embedded.query.few_groups import few_groups
 from storekit.qcache.embedded.query.floats import without_nan
 from storekit.qcache.embedded.query.mixed import sort_key
 from storekit.qcache.embedded.query.refusing import bad_query
@@ -75,24 +76,33 @@ def group(
     Rows with a null in a key are in no group.
     """
     frame = with_text(frame, functions)
-    expressions = [
-        in_groups(function, frame.get_column(name), labels).alias(name)
-        for name, function in functions.items()
-    ]
-    nullable = [key for key in keys if frame.get_column(key).null_count()]
-    if frame.height < _LONG:
-        groups = frame.group_by(keys).agg(expressions)
-    else:
-        groups = frame.lazy().group_by(keys).agg(expressions).collect()
-    if nullable:
-        groups = groups.drop_nulls(nullable)
-    groups = _sorted(with_text(groups), keys)
+    groups = None
+    if len(keys) == 1 and frame.height >= _LONG:
+        groups = few_groups(frame, keys[0], functions)
+    if groups is None:
+        groups = _groups(frame, keys, functions, labels)
+    groups = _sorted(groups, keys)
     for name in functions:
         column = groups.get_column(name)
         plain = _plain(column)
         if plain is not column:
             groups = groups.with_columns(plain)
     return groups
+
+
+def _groups(
+    frame: pl.DataFrame, keys: list[str], functions: Mapping[str, str], labels: str
+) -> pl.DataFrame:
+    expressions = [
+        in_groups(function, frame.get_column(name), labels).alias(name)
+        for name, function in functions.items()
+    ]
+    if frame.height < _LONG:
+        groups = frame.group_by(keys).agg(expressions)
+    else:
+        groups = frame.lazy().group_by(keys).agg(expressions).collect()
+    nullable = [key for key in keys if frame.get_column(key).null_count()]
+    return with_text(groups.drop_nulls(nullable) if nullable else groups)
 
 
 def _sorted(groups: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
