@@ -52,7 +52,9 @@ _conditions = st.recursive(
     | _list(st.sampled_from(["==", "!="]), "e", st.sampled_from(["'u'", "'nope'", 1]))
     | _list(_comparison, "b", st.booleans())
     | _list("isnull", st.sampled_from([*_NUMBERS, *_TEXTS]))
-    | _list("in", st.sampled_from(_NUMBERS), st.lists(_number | st.sampled_from(["1", None])))
+    # A list of text that is a number and of other things matches at random there.
+    | _list("in", st.sampled_from(_NUMBERS), st.lists(_number | st.just("1")))
+    | _list("in", st.sampled_from(_NUMBERS), st.lists(_number | st.none()))
     | _list("in", st.sampled_from(_TEXTS), st.lists(_text | st.just(1)))
     | _list("in", st.sampled_from(["i", "f", "t"]), st.just({"where": [">", "h", 0]}))
     | _list(
