@@ -79,6 +79,8 @@ def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         (["1", " "], TEXT, ["1", " "]),
         (["True", "false", "TRUE"], BOOL, [True, False, True]),
         (["True", ""], BOOL, [True, None]),
+        (["true", "fALSE"], BOOL, [True, False]),
+        (["1", "", "-0"], FLOAT, [1.0, None, -0.0]),
         (["True", "1"], TEXT, ["True", "1"]),
         (["1", "True"], TEXT, ["1", "True"]),
         (["True", "x"], TEXT, ["True", "x"]),

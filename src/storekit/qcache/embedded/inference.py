@@ -1,13 +1,15 @@
 """What a column of CSV text is: whole numbers, floats, bools or text, as pandas 0.20 sees it."""
 
+import math
 import re
+from typing import NamedTuple
 
 import polars as pl
 
 from storekit.qcache.embedded.errors import BadTable
 from storekit.qcache.embedded.tables import BOOL, FLOAT, INT, TEXT, UINT, enum_of
 
-__all__ = ["declared", "guess", "has_decimals", "infer"]
+__all__ = ["Guess", "begins_with_text", "declared", "guess", "infer", "is_finite"]
 
 _BLANKS = " \t\n\r\x0b\x0c"
 _INTEGER = re.compile(r"\+?0*([0-9]*)", re.ASCII)
@@ -15,9 +17,21 @@ _NUMBER = re.compile(
     rf"[{_BLANKS}]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[{_BLANKS}]*"
     r"|[+-]?[iI][nN][fF]"
 )
+_BOOLS = frozenset(("true", "false"))  # in any case: so does Polars read them
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+_DECIMAL = re.compile(
+    r"[+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][+-]?[0-9]+)?", re.ASCII
+)
 _INFINITY = r"^[+-]?[iI][nN][fF]$"
 _MAX_INT = 2**63 - 1
 _MAX_UINT = 2**64 - 1
+
+
+class Guess(NamedTuple):
+    """What a column may be: INT, FLOAT, BOOL or TEXT, and what is known if it is of numbers."""
+
+    dtype: pl.DataType
+    decimal: bool = False  # the first values are numbers, not all of them whole
 
 
 def infer(column: pl.Series, *, decimal: bool = False) -> pl.Series:
@@ -37,30 +51,32 @@ def infer(column: pl.Series, *, decimal: bool = False) -> pl.Series:
     if _NUMBER.fullmatch(first):
         number = _numbers(column)
         return column if number is None else number
-    if first.lower() in ("true", "false"):
-        return _bools(column)
-    return column
+    return _bools(column) if first.lower() in _BOOLS else column
 
 
-def guess(column: pl.Series) -> pl.DataType:
-    """Return what to read a whole column as, by its first values: INT, FLOAT, BOOL or TEXT.
+def begins_with_text(column: pl.Series) -> bool:
+    """Whether the first value of a column is neither number nor bool, so that it is all text."""
+    first = _first(column)
+    return first is not None and not _NUMBER.fullmatch(first) and first.lower() not in _BOOLS
 
-    TEXT if there are nulls among numbers: what is null in a column of numbers is not certain.
+
+def guess(column: pl.Series) -> Guess:
+    """Return what a whole column may be, by its first values.
+
+    What is null in a column of numbers is not certain: it is read as text then.
     """
-    inferred = infer(column).dtype
-    if inferred == BOOL:
-        return BOOL
-    if inferred not in (INT, FLOAT) or not len(column) or column.null_count():
-        return TEXT
-    return FLOAT if has_decimals(column) else INT
-
-
-def has_decimals(column: pl.Series) -> bool:
-    """Whether a column of text has numbers only, and the first that is not whole is a decimal."""
-    if infer(column).dtype != FLOAT:
-        return False
-    text = column.str.strip_chars(_BLANKS)
-    return text.cast(INT, strict=False).null_count() > text.null_count()
+    values = column.drop_nulls().to_list()
+    decimal = False
+    for value in values:
+        if _DECIMAL.fullmatch(value):
+            decimal = True
+        elif not _WHOLE.fullmatch(value):
+            return Guess(BOOL if _BOOLS.issuperset(map(str.lower, values)) else TEXT)
+    if not values:
+        return Guess(TEXT)
+    if column.null_count():
+        return Guess(TEXT, decimal)
+    return Guess(FLOAT if decimal else INT, decimal)
 
 
 def declared(column: pl.Series, kind: str) -> pl.Series:
@@ -99,7 +115,18 @@ def _numbers(column: pl.Series) -> pl.Series | None:
             if dtype != FLOAT:
                 return column if dtype == TEXT else text.cast(UINT)
         return _floats(column, text)
-    return whole.cast(FLOAT) if whole.null_count() else whole
+    if not whole.null_count():
+        return whole
+    minus_zero = text.filter(whole == 0).str.starts_with("-").any()
+    return text.cast(FLOAT) if minus_zero else whole.cast(FLOAT)
+
+
+def is_finite(floats: pl.Series) -> bool:
+    """Whether a column of floats surely has neither infinity nor NaN. A sum is the fastest look.
+
+    It may say no of numbers so large that their sum is infinite.
+    """
+    return math.isfinite(floats.sum())
 
 
 def _is_beyond(digits: str, limit: int) -> bool:
@@ -134,6 +161,8 @@ def _floats(column: pl.Series, text: pl.Series) -> pl.Series | None:
     floats = text.cast(FLOAT, strict=False)
     if floats.null_count() > text.null_count():
         return None
+    if is_finite(floats):
+        return floats
     odd = column.filter(floats.is_finite().not_())
     # Polars takes "nan" and "infinity" as well, and what is too large becomes infinite.
     if not odd.str.contains(_INFINITY).all():
@@ -143,6 +172,6 @@ def _floats(column: pl.Series, text: pl.Series) -> pl.Series | None:
 
 def _bools(column: pl.Series) -> pl.Series:
     lowered = column.str.to_lowercase()
-    if not lowered.is_in(["true", "false"]).all():
+    if not lowered.is_in(list(_BOOLS)).all():
         return column
     return (lowered == "true").cast(BOOL)
