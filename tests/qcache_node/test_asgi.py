@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -14,9 +15,10 @@ import httpx
 import pytest
 
 from storekit.qcache.embedded import asgi as asgi_module
-from storekit.qcache.embedded import bodies
 from storekit.qcache.embedded import node as node_module
 from storekit.qcache.embedded.asgi import Application, application
+from storekit.qcache.embedded.bodies import Lines
+from storekit.qcache.embedded.csv_blocks import CsvBlocks
 from storekit.qcache.embedded.node import Node
 
 TABLE = b"a,b\n1,x\n2,y\n"
@@ -405,13 +407,87 @@ async def test_one_application_may_live_twice(app):
     assert (await call(app, "GET", "/qcache/dataset/k", query=b"q={}"))[0] == 200
 
 
-@pytest.mark.parametrize("announced", [len(TABLE), 100])
-async def test_a_body_for_which_room_was_made_is_no_other(app, monkeypatch, announced):
-    monkeypatch.setattr(bodies, "_LARGE", 5)
-    monkeypatch.setattr(bodies, "_SURE", 3)
-    pieces = [body(bytes([byte]), more=True) for byte in TABLE]
+# Tables that are read while they come
+
+EARLY = b"t,n\n" + b"".join(b"row with some text,%d\n" % n for n in range(1000))
+
+
+@pytest.fixture
+def early(monkeypatch: pytest.MonkeyPatch) -> list[CsvBlocks]:
+    """All tables that were read early, as they are from few bytes on, and in small blocks."""
+    made: list[CsvBlocks] = []
+
+    class Noted(CsvBlocks):
+        def __init__(self, types: Mapping[str, str]) -> None:
+            super().__init__(types)
+            self.is_closed = False
+            made.append(self)
+
+        def close(self) -> None:
+            super().close()
+            self.is_closed = True
+
+    monkeypatch.setattr(asgi_module, "_READ_EARLY", 1_000)
+    monkeypatch.setattr(asgi_module, "Lines", partial(Lines, block=3_000))
+    monkeypatch.setattr(node_module, "CsvBlocks", Noted)
+    return made
+
+
+@pytest.mark.parametrize("announced", [len(EARLY), len(EARLY) + 1000, len(EARLY) // 2])
+@pytest.mark.parametrize("size", [7, 3_000, 1_000_000])
+async def test_a_table_that_is_read_while_it_comes_is_no_other(app, early, announced, size):
+    pieces = [body(EARLY[i : i + size], more=True) for i in range(0, len(EARLY), size)]
     headers = {"content-length": str(announced)}
-    pieces.append(body(b""))
-    assert (await call(app, "POST", "/qcache/dataset/k", *pieces, headers=headers))[0] == 201
-    _, _, content = await call(app, "GET", "/qcache/dataset/k", query=b"q={}")
-    assert json.loads(content) == ROWS
+    status, _, _ = await call(app, "POST", "/qcache/dataset/k", *pieces, body(b""), headers=headers)
+    assert status == 201
+    csv = {"accept": "text/csv"}
+    _, _, content = await call(app, "GET", "/qcache/dataset/k", query=b"q={}", headers=csv)
+    assert content == EARLY
+    assert len(early) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/qcache/dataset/k", {"content-length": "999"}),
+        ("/qcache/dataset/k", {}),
+        ("/qcache/dataset/k", {"content-length": "5000", "content-type": "application/json"}),
+        ("/qcache/dataset/k", {"content-length": "5000", "content-encoding": "gzip"}),
+        ("/qcache/dataset/k/q", {"content-length": "5000"}),
+    ],
+)
+async def test_what_is_no_large_table_is_not_read_while_it_comes(app, early, path, headers):
+    assert (await call(app, "POST", path, body(b"x"), headers=headers))[0] != 500
+    assert early == []
+
+
+@pytest.mark.parametrize(
+    ("messages", "status"),
+    [
+        ([{"type": "http.disconnect"}], 0),
+        ([body(bytes(1_000_000), more=True), body(b"")], 413),
+        ([], 408),
+    ],
+)
+async def test_a_table_that_does_not_come_is_given_up(app, early, messages, status):
+    app._body_timeout = 0.01 if status == 408 else WAIT
+    headers = {"content-length": "5000"}
+    sent = body(EARLY, more=True), *messages
+    assert (await call(app, "POST", "/qcache/dataset/k", *sent, headers=headers))[0] == status
+    assert [table.is_closed for table in early] == [True]
+    assert app._room == app._most
+    assert (await call(app, "GET", "/qcache/dataset/k", query=b"q={}"))[0] == 404
+
+
+async def test_a_table_that_nobody_has_time_for_is_given_up(early, slow):
+    app = application(Node(), threads=1, max_waiting=1)
+    await call(app, "POST", "/qcache/dataset/k", body(TABLE))
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(call, app, "GET", "/qcache/dataset/k", query=b"q={}"))
+        await anyio.wait_all_tasks_blocked()
+        headers = {"content-length": str(len(EARLY))}
+        status, _, _ = await call(app, "POST", "/qcache/dataset/l", body(EARLY), headers=headers)
+        assert status == 503
+        assert [table.is_closed for table in early] == [True]
+        slow.set()
+    await live(app)

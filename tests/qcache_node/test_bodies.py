@@ -1,86 +1,91 @@
-"""What a request brings is gathered without a loss, whatever was announced."""
+"""What a request brings is gathered without a loss, as a whole or in blocks of lines."""
 
 from __future__ import annotations
-
-import ctypes
-import mmap
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storekit.qcache.embedded import bodies
-from storekit.qcache.embedded.bodies import Body
+from storekit.qcache.embedded.bodies import Body, Lines, Nowhere
 
-HUGE_PAGES = hasattr(mmap, "MADV_HUGEPAGE")
+CONTENT = st.text("ab\n", max_size=40).map(str.encode)
+PIECES = st.lists(st.tuples(CONTENT, st.booleans()), max_size=12)
+"""What comes, and whether it is put into the memory that there is."""
 
 
-def gathered(pieces: list[bytes], announced: int) -> bytes:
-    body = Body(announced)
+def put(lines: Lines, piece: bytes) -> None:
+    """Put a piece where there is room, as who receives it does."""
+    while piece:
+        with lines.room() as room:
+            count = min(len(room), len(piece))
+            room[:count] = piece[:count]
+        lines.advance(count)
+        piece = piece[count:]
+
+
+def blocks_of(pieces: list[tuple[bytes, bool]], size: int) -> list[bytes]:
+    blocks: list[bytes] = []
+    lines = Lines(blocks.append, size)
+    for piece, is_direct in pieces:
+        if is_direct:
+            put(lines, piece)
+        else:
+            lines.add(piece)
+    lines.finish()
+    return blocks
+
+
+@given(PIECES, st.integers(1, 50), st.integers(1, 10))
+@settings(max_examples=500, deadline=None)
+def test_blocks_are_the_content_and_end_with_a_line_where_they_can(pieces, size, long_line):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bodies, "_LONG_LINE", long_line)
+        blocks = blocks_of(pieces, size)
+    assert b"".join(blocks) == b"".join(piece for piece, _ in pieces)
+    for block in blocks[:-1]:
+        assert block.endswith(b"\n") or (b"\n" not in block and len(block) == size)
+    assert all(0 < len(block) <= size for block in blocks)
+
+
+def test_a_block_has_as_many_lines_as_it_can():
+    assert blocks_of([(b"aa\nbb\ncc\ndd", True)], 8) == [b"aa\nbb\n", b"cc\ndd"]
+
+
+def test_a_block_is_handed_on_as_soon_as_it_is_full():
+    blocks: list[bytes] = []
+    lines = Lines(blocks.append, 4)
+    lines.add(b"a\nb")
+    assert blocks == []
+    lines.add(b"c")
+    assert blocks == [b"a\n"]
+    with lines.room() as room:
+        assert len(room) == 2
+
+
+def test_no_content_has_no_blocks():
+    assert blocks_of([(b"", False)], 10) == []
+
+
+def test_blocks_are_large_unless_told_otherwise():
+    with Lines(lambda _: None).room() as room:
+        assert len(room) == 8 * 2**20
+
+
+@given(st.lists(st.binary(max_size=20), max_size=8))
+def test_a_body_is_what_came(pieces):
+    body = Body()
     for piece in pieces:
         body.add(piece)
-    return body.take()
+    assert body.take() == b"".join(pieces)
 
 
-@pytest.fixture
-def rooms(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """For how many bytes room was made, of bodies of 30 bytes or more."""
-    made: list[int] = []
-    real = bodies._with_room
-
-    def note(content, size):
-        made.append(size)
-        return real(content, size)
-
-    monkeypatch.setattr(bodies, "_LARGE", 30)
-    monkeypatch.setattr(bodies, "_SURE", 10)
-    monkeypatch.setattr(bodies, "_with_room", note)
-    return made
-
-
-@given(st.lists(st.binary(max_size=20), max_size=8), st.integers(0, 200))
-@settings(max_examples=300, deadline=None)
-def test_content_is_what_came_whatever_was_announced(pieces, announced):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bodies, "_LARGE", 30)
-        patch.setattr(bodies, "_SURE", 10)
-        assert gathered(pieces, announced) == b"".join(pieces)
-
-
-@pytest.mark.parametrize("announced", [40 * 2**20, 50 * 2**20, 60 * 2**20])
-def test_large_content_is_gathered(announced):
-    piece = bytes(range(256)) * 4096
-    assert gathered([piece] * 50, announced) == piece * 50
-
-
-@pytest.mark.skipif(not HUGE_PAGES, reason="there are no huge pages here")
-def test_room_is_made_once_some_of_much_has_come(rooms):
-    assert gathered([b"x" * 9] * 5, 45) == b"x" * 45
-    assert rooms == [45]
-
-
-def test_room_is_not_made_for_what_is_only_announced(rooms):
-    assert gathered([b"x" * 9], 45) == b"x" * 9
-    assert gathered([b"x" * 25], 25) == b"x" * 25
-    assert gathered([b"x" * 50], 0) == b"x" * 50
-    assert rooms == []
-
-
-@pytest.mark.parametrize("announced", [2**62, 2**70])
-def test_content_comes_also_where_there_is_no_room_for_what_is_announced(announced):
-    piece = b"x" * 2**20
-    assert gathered([piece] * 10, announced) == piece * 10
-
-
-@pytest.mark.skipif(not HUGE_PAGES, reason="there are no huge pages here")
-def test_a_system_that_declines_huge_pages_does_no_harm(monkeypatch, rooms):
-    class Library:
-        def madvise(self, start: ctypes.c_void_p, size: ctypes.c_size_t, advice: int) -> int:
-            asked.append((size.value, advice))
-            return -1
-
-    asked: list[tuple[int, int]] = []
-    monkeypatch.setattr(bodies, "_HUGE_PAGE", 1)
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: Library())
-    assert gathered([b"x" * 20] * 2, 40) == b"x" * 40
-    assert asked == [(40, mmap.MADV_HUGEPAGE)]
+def test_there_is_always_room_for_what_nobody_wants():
+    nowhere = Nowhere()
+    sizes = set()
+    for _ in range(3):
+        with nowhere.room() as room:
+            sizes.add(len(room))
+        nowhere.advance(max(sizes))
+        nowhere.add(bytes(max(sizes)))
+    assert sizes == {64 * 1024}

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -54,7 +55,9 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def served(app: Callable[..., Coroutine[Any, Any, None]]) -> AsyncIterator[Served]:
+async def served(
+    app: Callable[..., Coroutine[Any, Any, None]], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Served]:
     config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
     config.load()
     state = ServerState()
@@ -66,7 +69,7 @@ async def served(app: Callable[..., Coroutine[Any, Any, None]]) -> AsyncIterator
 
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(SOON):
-        listening = await loop.create_server(connect, "127.0.0.1", 0)
+        listening = await loop.create_server(connect, "127.0.0.1", 0, ssl=tls)
         try:
             yield Served(listening.sockets[0].getsockname()[1], made)
         finally:

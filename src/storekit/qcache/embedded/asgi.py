@@ -11,7 +11,9 @@ from storekit.core.runtime._async import call_within, monotonic
 from storekit.core.workers._async import Workers
 from storekit.errors import PoolFull
 from storekit.options import PoolLimits
-from storekit.qcache.embedded.bodies import Body
+from storekit.qcache.embedded.bodies import Body, Lines
+from storekit.qcache.embedded.content import Content, GoneError
+from storekit.qcache.embedded.csv_blocks import CsvBlocks
 from storekit.qcache.embedded.node import Node
 from storekit.qcache.embedded.requests import Request, Response, fold_headers, refused
 
@@ -30,14 +32,13 @@ _LEAST_ROOM = 64 * 2**20
 _MOST_DISCARDED = 64 * 2**20
 """Bytes of refused content to read, so that the answer is not lost to a reset connection."""
 
+_READ_EARLY = 16 * 2**20
+"""Bytes from which on a table is read while it comes: both cores have something to do then."""
+
 _LEAST_RATE = 100_000
 """Bytes a second that a body must come with, or be taken with, once it takes long."""
 
 _log = logging.getLogger("storekit")
-
-
-class _GoneError(Exception):
-    """The client is not there any more."""
 
 
 class _BadBodyError(Exception):
@@ -99,7 +100,7 @@ class Application:
         if scope["type"] == "http":
             try:
                 await self._send(send, await self._answer(scope, receive))
-            except _GoneError:
+            except GoneError:
                 _log.debug("a client left before its request was complete")
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
@@ -129,74 +130,77 @@ class Application:
             return refusal
         if not _may_have_body(request):
             return await self._work(request)
-        taken = [0]
+        content = Content(scope, receive, self._body_timeout)
         try:
-            body = await self._read(request, receive, taken)
-            return await self._work(replace(request, body=body))
+            return await self._work(await self._read(request, content))
         except _BadBodyError as error:
-            if error.more:
-                await self._discard(request, receive)
+            if error.more and "expect" not in headers:  # else it waits until it is asked to send
+                await content.discard(_MOST_DISCARDED)
             return _refused(error.status, error.text, ("connection", "close"))
         finally:
-            self._room += taken[0]
+            self._room += content.wanted
 
     async def _work(self, request: Request) -> Response:
         if self._node.is_quick(request):
             return self._node.handle(request)
+        try:
+            return await self._threads().call_bare(self._node.handle, request)
+        except PoolFull:
+            if request.table is not None:
+                request.table.close()
+            return _refused(503, "Too many requests wait for this node")
+
+    def _threads(self) -> Workers[None]:
         if self._workers is None:
             self._workers = Workers(_nothing, _ignore, limits=self._limits, name="qcache-node")
-        try:
-            return await self._workers.call_bare(self._node.handle, request)
-        except PoolFull:
-            return _refused(503, "Too many requests wait for this node")
+        return self._workers
 
     # Bodies
 
-    async def _read(self, request: Request, receive: Receive, taken: list[int]) -> bytes:
-        """Return the body; `taken` says how many bytes it has, also when it is refused."""
+    async def _read(self, request: Request, content: Content) -> Request:
+        """Return the request with its content, or with the table that it is."""
         most = self._node.most_content(request)
         length = request.headers.get("content-length", "")
         announced = int(length) if length.isdecimal() else 0
         if announced > most:
             raise _BadBodyError(413, f"The content has {announced} bytes; the limit is {most}")
+        table = self._node.table_to_come(request) if announced >= _READ_EARLY else None
+        if table is None:
+            body = Body()
+            await self._gather(content, body, most)
+            return replace(request, body=body.take())
+        try:
+            lines = Lines(partial(self._read_early, table))
+            await self._gather(content, lines, most)
+            lines.finish()
+        except BaseException:
+            table.close()
+            raise
+        return replace(request, table=table)
+
+    def _read_early(self, table: CsvBlocks, block: bytes) -> None:
+        if table.add(block):
+            self._threads().run_later(table.read)
+
+    async def _gather(self, content: Content, target: Body | Lines, most: int) -> None:
         started = monotonic()
-        content = Body(announced)
-        while True:
+        while content.more:
             try:
-                message = await call_within(self._body_timeout, receive)
+                count = await content.next(target)
             except TimeoutError:
                 text = f"Nothing came for {self._body_timeout} s"
                 raise _BadBodyError(408, text, more=False) from None
-            if message["type"] == "http.disconnect":
-                raise _GoneError
-            piece: bytes = message.get("body", b"")
-            more = message.get("more_body", False)
-            taken[0] += len(piece)
-            self._room -= len(piece)
-            content.add(piece)
-            if taken[0] > most:
-                raise _BadBodyError(413, f"The content has more than {most} bytes", more=more)
+            self._room -= count
+            if content.wanted > most:
+                text = f"The content has more than {most} bytes"
+                raise _BadBodyError(413, text, more=content.more)
             if self._room < 0:
-                raise _BadBodyError(503, "Too much content is on its way to this node", more=more)
-            if not more:
-                return content.take()
-            if monotonic() - started > 10 * self._body_timeout + taken[0] / _LEAST_RATE:
-                text = f"Only {taken[0]} bytes came in the time there is"
+                text = "Too much content is on its way to this node"
+                raise _BadBodyError(503, text, more=content.more)
+            late = monotonic() - started - 10 * self._body_timeout
+            if content.more and late > content.wanted / _LEAST_RATE:
+                text = f"Only {content.wanted} bytes came in the time there is"
                 raise _BadBodyError(408, text, more=False)
-
-    async def _discard(self, request: Request, receive: Receive) -> None:
-        """Read what a client may still be sending, or it would never look at the answer."""
-        if "expect" in request.headers:  # it waits with sending, until it is asked to
-            return
-        started, discarded = monotonic(), 0
-        while discarded < _MOST_DISCARDED and monotonic() - started < self._body_timeout:
-            try:
-                message = await call_within(self._body_timeout, receive)
-            except TimeoutError:
-                return
-            if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                return
-            discarded += len(message.get("body", b""))
 
     # Answers
 

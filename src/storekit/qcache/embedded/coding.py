@@ -12,10 +12,23 @@ import polars as pl
 
 from storekit.qcache.embedded.tables import TEXT
 
-__all__ = ["as_text", "by_value", "compact", "is_coded", "rank", "values_of", "with_text"]
+__all__ = [
+    "as_text",
+    "by_value",
+    "compact",
+    "fitting",
+    "is_coded",
+    "rank",
+    "values_of",
+    "with_text",
+]
 
 _LEAST = 10_000
 """Rows from which on codes are worth it."""
+
+_LEAST_CHUNK = 10_000
+"""Rows that the pieces of a column have on average, or they are joined. With larger ones queries
+take no longer than with one piece, and to join them takes a tenth of the time to store a table."""
 
 _SAMPLE = 10_000
 _MOST_BYTES = 2**8 - 1  # codes of a byte: one stands for null
@@ -23,22 +36,29 @@ _FEW_CODES = 8  # are compared one by one faster than looked up
 _SHORT = 1_000  # rows up to which it does not matter how they are turned into text
 
 
-def compact(frame: pl.DataFrame, *, least: int = _LEAST) -> pl.DataFrame:
+def compact(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a table in the form in which it takes the least memory."""
-    if frame.height < least or TEXT not in frame.dtypes:
-        return frame.rechunk()
-    fitting = [_fitting(column) for column in frame]
-    try:  # all side by side
-        frame = frame.select(pl.nth(place).cast(first) for place, (first, _) in enumerate(fitting))
-    except pl.exceptions.ComputeError:  # a column has more values than its sample told
-        columns = zip(frame.get_columns(), fitting, strict=True)
-        frame = pl.DataFrame([_cast(column, *dtypes) for column, dtypes in columns])
+    if frame.height >= _LEAST and TEXT in frame.dtypes:
+        dtypes = [fitting(column) for column in frame]
+        try:  # all side by side
+            frame = frame.select(
+                pl.nth(place).cast(first) for place, (first, _) in enumerate(dtypes)
+            )
+        except pl.exceptions.ComputeError:  # a column has more values than its sample told
+            columns = zip(frame.get_columns(), dtypes, strict=True)
+            frame = pl.DataFrame([_cast(column, *either) for column, either in columns])
+    pieces = set(frame.n_chunks("all"))
+    if len(pieces) == 1 and _LEAST_CHUNK * max(pieces) <= frame.height:
+        return frame
     return frame.rechunk()
 
 
-def _fitting(column: pl.Series) -> tuple[pl.DataType, pl.DataType]:
-    """Return two types for a column: one that probably fits, and one if it does not."""
-    if column.dtype != TEXT:
+def fitting(column: pl.Series) -> tuple[pl.DataType, pl.DataType]:
+    """Return two types for a column: one that probably fits, and one if it does not.
+
+    They differ in text only, of which a short column tells nothing.
+    """
+    if column.dtype != TEXT or len(column) < _LEAST:
         return column.dtype, column.dtype
     sample = column.gather_every(max(len(column) // _SAMPLE, 1))
     different = sample.n_unique()

@@ -2,10 +2,15 @@
 
 import asyncio
 import logging
+import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from storekit.qcache.embedded.content import RECEIVE_INTO
+from storekit.qcache.embedded.receiving import DirectContent
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -45,6 +50,9 @@ class BoundedConnection(HttpToolsProtocol):
         self._since_content = 0  # bytes of heads, trailers and between chunks, in a row
         self._head_size = 0
         self._is_over = False  # no more requests are taken
+        self._content_left = 0  # bytes that the parser has not seen, where a length is announced
+        self._direct: DirectContent | None = None
+        self._keeps_alive = True  # what the request said of it whose content comes directly
         self._served: RequestResponseCycle | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -105,9 +113,12 @@ class BoundedConnection(HttpToolsProtocol):
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         head = [method + b" " + self.url + b" HTTP/" + version]
         head += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self._renew_parser()
+        self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
+
+    def _renew_parser(self) -> None:
         self.parser: httptools.HttpRequestParser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
-        self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
 
     # What the parser calls
 
@@ -139,11 +150,13 @@ class BoundedConnection(HttpToolsProtocol):
         if self.parser.get_method() == b"CONNECT":
             raise _StopError("this is no proxy")
         if not self.parser.should_upgrade():
+            self._content_left = int(dict(self.headers).get(b"content-length", 0))
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Count anew."""
         self._since_content = 0
+        self._content_left -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -155,7 +168,52 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
         self._served = cycle
+        # Of chunks, the length is not known: what is left is 0, or less than that.
+        if cycle is self.cycle and self._content_left > 0 and sys.platform != "win32":
+            extensions: dict[str, Any] = {RECEIVE_INTO: partial(self._receive_into, cycle)}
+            cycle.scope["extensions"] = extensions
         super()._start_asgi_task(cycle, app)
+
+    # What the application calls
+
+    async def _receive_into(self, cycle: RequestResponseCycle, memory: memoryview) -> int:
+        if cycle is not self.cycle or cycle.disconnected or cycle.response_complete:
+            return 0  # a request that is not the newest one has all its content
+        if self.transport.is_closing():
+            return 0  # its end may be on the way to this, and would not reach who waits
+        if cycle.body:
+            count = min(len(cycle.body), len(memory))
+            memory[:count] = cycle.body[:count]
+            del cycle.body[:count]
+            return count
+        if not cycle.more_body:
+            return 0
+        if self._direct is None:
+            self._direct = DirectContent(self, self._content_left)
+            self._keeps_alive = cycle.keep_alive
+            cycle.keep_alive = False  # in case that it is never complete
+            self.transport.set_protocol(self._direct)
+        return await self._direct.receive_into(memory)
+
+    def end_direct_content(self) -> None:
+        """Take over again: the content of the newest request is there."""
+        self._direct = None
+        if self.transport.is_closing():
+            return
+        self._renew_parser()
+        if not self.cycle.response_started:  # else it said that this connection ends
+            self.cycle.keep_alive = self._keeps_alive
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+        self.transport.set_protocol(self)
+        self.flow.resume_reading()
+
+    # What uvicorn calls, too
+
+    def shutdown(self) -> None:
+        """End the connection, after the answer to the request that is being served."""
+        self._keeps_alive = False
+        super().shutdown()
 
     def on_response_complete(self) -> None:
         """Start the next request, or wait for one."""

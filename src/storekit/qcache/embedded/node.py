@@ -7,7 +7,7 @@ import threading
 import time
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha1
 from hmac import compare_digest
@@ -19,6 +19,7 @@ from storekit.qcache.compression import compress
 from storekit.qcache.embedded.cache import Cache, charge_for
 from storekit.qcache.embedded.coding import compact
 from storekit.qcache.embedded.column_headers import add_stand_ins, parse_stand_ins, parse_types
+from storekit.qcache.embedded.csv_blocks import CsvBlocks
 from storekit.qcache.embedded.encodings import decode_body, encoding_for
 from storekit.qcache.embedded.errors import BadQuery, Refusal
 from storekit.qcache.embedded.query import parse_query, run_query
@@ -136,6 +137,20 @@ class Node:
         path = _PATH.fullmatch(request.path)
         return path is None or path[1] is not None or request.method == "DELETE"
 
+    def table_to_come(self, request: Request) -> CsvBlocks | None:
+        """Return what reads the table of an upload while it comes; None if that can't be."""
+        path = _PATH.fullmatch(request.path)
+        headers = request.headers
+        stores = path is not None and path[2] and not path[3] and request.method == "POST"
+        if not stores or "content-encoding" in headers:
+            return None
+        try:
+            if check_table_format(headers.get("content-type")) == JSON_TYPE:
+                return None
+            return CsvBlocks(_types(headers))
+        except Refusal:  # for which the answer waits until the content is there
+            return None
+
     # What needs no body
 
     def _refuse_head(self, request: Request) -> Response | None:
@@ -162,8 +177,8 @@ class Node:
     def _serve(self, request: Request) -> Response:
         path = _PATH.fullmatch(request.path)
         assert path is not None  # noqa: S101 - it was looked at
-        if len(request.body) > (most := self.most_content(request)):
-            raise TooLarge(f"The content has {len(request.body)} bytes; the limit is {most}")
+        if request.size > (most := self.most_content(request)):
+            raise TooLarge(f"The content has {request.size} bytes; the limit is {most}")
         if path[1] == b"status":
             return Response(200, _PLAIN, b"OK")
         if path[1] == b"statistics":
@@ -194,14 +209,17 @@ class Node:
         started = self._clock()
         headers = request.headers
         is_json = check_table_format(headers.get("content-type")) == JSON_TYPE
-        types = headers.get("x-qcache-types")
-        types_by_name = {} if types is None or is_json else parse_types(types)
+        types = {} if is_json else _types(headers)
         # Of JSON, only half is taken to be needed: so much of it are names of columns.
         limit = 2 * self.size if is_json else self.size
-        content = decode_body(request.body, headers.get("content-encoding"), limit)
-        frame = read_json(content) if is_json else read_csv(content, types_by_name)
+        if request.table is not None:
+            frame, size = request.table.table(), request.size
+        else:
+            content = decode_body(request.body, headers.get("content-encoding"), limit)
+            frame = read_json(content) if is_json else read_csv(content, types)
+            size = len(content)
         frame = compact(_with_stand_ins(frame, request))
-        need = len(content) // 2 if is_json else len(content)
+        need = size // 2 if is_json else size
         charge = charge_for(frame)
         with self._lock:
             stored = self._cache.store(key, frame, need, charge)
@@ -242,6 +260,11 @@ class Node:
 
 class _Missing(Refusal):
     status = 404
+
+
+def _types(headers: Mapping[str, str]) -> dict[str, str]:
+    types = headers.get("x-qcache-types")
+    return {} if types is None else parse_types(types)
 
 
 def _query_text(request: Request) -> str:

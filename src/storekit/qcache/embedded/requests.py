@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
+from storekit.qcache.embedded.csv_blocks import CsvBlocks
 from storekit.qcache.embedded.errors import BadQuery, Refusal
 
 __all__ = [
@@ -48,13 +49,22 @@ class UnsupportedType(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `path` and `query` are as sent; names of headers are in lower case."""
+    """One request. `path` and `query` are as sent; names of headers are in lower case.
+
+    `table` is in the place of `body` if it was read while it came.
+    """
 
     method: str
     path: bytes
     query: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a password
     body: bytes = field(default=b"", repr=False)
+    table: CsvBlocks | None = field(default=None, repr=False)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the content."""
+        return len(self.body) if self.table is None else self.table.size
 
 
 @dataclass(frozen=True, slots=True)

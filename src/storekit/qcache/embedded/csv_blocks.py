@@ -1,0 +1,219 @@
+"""A CSV table that is read while it comes: in blocks of whole lines, by a few threads.
+
+Each block is read as `csv_reading` reads a whole text, and in the end the columns of all blocks
+must be of one kind. Columns that are not are read again, as text; text with quotes, lone CRs or
+blank lines is read again as a whole. So the table is the same that `read_csv` makes of all.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import polars as pl
+
+from storekit.qcache.embedded.coding import as_text, fitting
+from storekit.qcache.embedded.csv_reading import (
+    cells_of,
+    check_rows,
+    may_have_blank_lines,
+    read_csv,
+    typed,
+    typed_cells,
+)
+from storekit.qcache.embedded.csv_text import Rows, header_of, plain_rows
+from storekit.qcache.embedded.errors import BadTable
+from storekit.qcache.embedded.inference import begins_with_text, guess, infer
+from storekit.qcache.embedded.limits import check_shape
+from storekit.qcache.embedded.tables import BOOL, FLOAT, INT, TEXT
+
+__all__ = ["CsvBlocks"]
+
+_READERS = 2
+"""Threads that read one table at a time. Polars brings threads of its own."""
+
+_SAMPLE = 2**20
+"""Bytes by which columns are seen to be text of few values."""
+
+_GUESSED_ROWS = 500
+
+
+class _Plan(NamedTuple):
+    """How the columns are read, by the first rows."""
+
+    dtypes: dict[str, pl.DataType]  # text of few values as categories
+    texts: frozenset[str]  # columns that are text whatever follows
+    decimals: frozenset[str]  # columns that begin with numbers, some not whole
+
+
+class CsvBlocks:
+    """A table that comes in blocks, of which each but the last ends with a line.
+
+    Safe for threads: one adds blocks, any may read. `types`: what columns are declared to be.
+    """
+
+    def __init__(self, types: Mapping[str, str]) -> None:
+        self._types = types
+        self._blocks: list[bytes] = []
+        self._parts: dict[int, pl.DataFrame] = {}
+        self._plan: _Plan | None = None
+        self._claimed = 0
+        self._readers = 0
+        self._is_over = False  # no more blocks are read: closed, or to be read as a whole
+        self._changed = threading.Condition()
+
+    @property
+    def size(self) -> int:
+        """Bytes that came."""
+        return sum(map(len, self._blocks))
+
+    def add(self, block: bytes) -> bool:
+        """Take the next block; whether one more thread should call `read` now."""
+        with self._changed:
+            if self._blocks and not self._blocks[-1].endswith(b"\n"):  # a line has two blocks
+                self._is_over = True
+            self._blocks.append(block)
+            return self._may_read()
+
+    def read(self) -> None:
+        """Read blocks until there is none left, or others read that are enough."""
+        while (claim := self._claim()) is not None:
+            part = None
+            try:
+                part = self._read(*claim)
+            finally:
+                self._finish(claim[0], part)
+
+    def table(self) -> pl.DataFrame:
+        """Return the table, once all blocks are there. `BadTable` as from `read_csv`."""
+        while True:
+            self.read()
+            with self._changed:
+                if self._is_over or len(self._parts) == len(self._blocks):
+                    break
+                self._changed.wait_for(lambda: self._may_read() or not self._readers)
+        if self._is_over or not self._blocks:
+            return read_csv(b"".join(self._blocks), self._types)
+        return self._joined()
+
+    def close(self) -> None:
+        """Have nobody read any more."""
+        with self._changed:
+            self._is_over = True
+            self._blocks, self._parts = [], {}
+
+    # Blocks
+
+    def _may_read(self) -> bool:
+        """Whether there is a block for one more reader."""
+        if self._is_over or self._readers == _READERS or self._claimed == len(self._blocks):
+            return False
+        return self._claimed == 0 or self._plan is not None
+
+    def _claim(self) -> tuple[int, bytes] | None:
+        with self._changed:
+            if not self._may_read():
+                return None
+            self._readers += 1
+            self._claimed += 1
+            number = self._claimed - 1
+            return number, self._blocks[number]
+
+    def _finish(self, number: int, part: pl.DataFrame | None) -> None:
+        with self._changed:
+            self._readers -= 1
+            if part is None:
+                self._is_over = True
+            elif not self._is_over:
+                self._parts[number] = part
+            self._changed.notify_all()
+
+    def _read(self, number: int, block: bytes) -> pl.DataFrame | None:
+        """Return the columns of a block; None if the text is to be read as a whole."""
+        try:
+            rows = self._rows(number, block)
+            if rows is None:
+                return None
+            plan = self._plan
+            assert plan is not None  # noqa: S101 - the first block has made it
+            frame = typed_cells(rows, plan.dtypes)
+        except BadTable:  # which may have another reason in the whole text
+            return None
+        if may_have_blank_lines(frame):
+            return None
+        known = plan.texts.union(self._types)
+        return pl.DataFrame(
+            [
+                column
+                if column.dtype != TEXT or column.name in known
+                else infer(column, decimal=column.name in plan.decimals)
+                for column in frame
+            ]
+        )
+
+    def _rows(self, number: int, block: bytes) -> Rows | None:
+        names, start = header_of(block) if number == 0 else ([], 0)
+        rows = plain_rows(block, start)
+        if rows is None:
+            return None
+        plan = self._plan
+        columns = len(names if plan is None else plan.dtypes)
+        check_shape(0, columns, len(block))
+        check_rows([block], columns, len(block))
+        if plan is None:
+            self._plan = self._planned(rows, names)
+        return rows
+
+    def _planned(self, rows: Rows, names: list[str]) -> _Plan:
+        end = rows.text.rfind(b"\n", rows.start, rows.start + _SAMPLE) + 1
+        first = Rows(rows.text[:end], rows.start, quoted=False) if end else rows
+        dtypes: dict[str, pl.DataType] = dict.fromkeys(names, TEXT)
+        texts, decimals = set(), set()
+        for column in cells_of(first, dtypes):
+            name = column.name
+            if name in self._types:
+                continue
+            if begins_with_text(column):
+                texts.add(name)
+                dtypes[name] = fitting(column)[0]
+                continue
+            dtypes[name], is_decimal = guess(column[:_GUESSED_ROWS])
+            if is_decimal:
+                decimals.add(name)
+        return _Plan(dtypes, frozenset(texts), frozenset(decimals))
+
+    # The whole
+
+    def _joined(self) -> pl.DataFrame:
+        plan = self._plan
+        assert plan is not None  # noqa: S101 - as above
+        check_rows(self._blocks, len(plan.dtypes), self.size)
+        parts = [self._parts[number] for number in range(len(self._parts))]
+        again = [name for name in plan.dtypes if not self._is_known(name, plan)]
+        texts = self._as_text(again) if again else []
+        columns = []
+        for name in plan.dtypes:
+            pieces = [part.get_column(name) for part in (texts if name in again else parts)]
+            if len({piece.dtype for piece in pieces}) > 1:  # too many values to be categories
+                pieces = [as_text(piece) for piece in pieces]
+            column = pl.concat(pieces)
+            if name not in plan.texts:
+                column = typed(column, self._types.get(name), decimal=name in plan.decimals)
+            columns.append(column)
+        return pl.DataFrame(columns)
+
+    def _is_known(self, name: str, plan: _Plan) -> bool:
+        """Whether it is known what all of a column is from what it is in the blocks."""
+        dtypes = {part.schema[name] for part in self._parts.values()}
+        alike = len(dtypes) == 1 and not dtypes.isdisjoint((INT, FLOAT, BOOL))
+        return alike or name in plan.texts or name in self._types
+
+    def _as_text(self, names: list[str]) -> list[pl.DataFrame]:
+        assert self._plan is not None  # noqa: S101 - as above
+        text = dict.fromkeys(self._plan.dtypes, TEXT)
+        found = []
+        for number, block in enumerate(self._blocks):
+            start = header_of(block)[1] if number == 0 else 0
+            rows = plain_rows(block, start)
+            assert rows is not None  # noqa: S101 - it was read already
+            found.append(cells_of(rows, text).select(names))
+        return found
