@@ -141,6 +141,7 @@ class CsvBlocks:
         if may_have_blank_lines(frame):
             return None
         known = plan.texts.union(self._types)
+        # In one piece: few large ones are faster to query, and memory is used again here.
         return pl.DataFrame(
             [
                 column
@@ -148,7 +149,7 @@ class CsvBlocks:
                 else infer(column, decimal=column.name in plan.decimals)
                 for column in frame
             ]
-        )
+        ).rechunk()
 
     def _rows(self, number: int, block: bytes) -> Rows | None:
         names, start = header_of(block) if number == 0 else ([], 0)
