@@ -1,7 +1,6 @@
 """Groups of many rows in few kinds: the rows of one after the other, instead of hashing them.
 
-Sums of a million rows in 14 groups take half the time where nothing of the table is in the
-processor's caches, which is where a first query finds it, and two thirds of it where all is.
+Sums of a million rows in 14 groups take a quarter less time in a node that serves.
 """
 
 from collections.abc import Callable, Mapping
