@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from storekit.qcache.embedded.bodies import Lines
+from storekit.qcache.embedded.content import Content
 from storekit.qcache.embedded.node import Node
 from storekit.qcache.embedded.requests import Request, Response
 
@@ -53,3 +55,13 @@ def error_of(answer: Response) -> str:
     (error,) = json.loads(answer.body).values()
     assert list(json.loads(answer.body)) == ["error"]
     return error
+
+
+async def gathered(content: Content, block: int = 100_000) -> bytes:
+    """All the content of a request, which came in blocks of lines."""
+    blocks: list[bytes] = []
+    lines = Lines(blocks.append, block)
+    while content.more:
+        await content.next(lines)
+    lines.finish()
+    return b"".join(blocks)

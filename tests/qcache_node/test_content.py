@@ -9,11 +9,13 @@ import anyio
 import pytest
 
 from storekit.qcache.embedded import content as content_module
-from storekit.qcache.embedded.bodies import Body, Lines
+from storekit.qcache.embedded.bodies import Body
 from storekit.qcache.embedded.content import RECEIVE_INTO, Content, GoneError
+from tests.qcache_node.asking import gathered
 
 WAIT = 20.0
 SILENT = 0.01
+BLOCK = 10
 GONE = {"type": "http.disconnect"}
 
 
@@ -50,32 +52,23 @@ class Server:
         return Content(scope, self.receive, timeout)
 
 
-async def gathered(content: Content, block: int = 10) -> bytes:
-    blocks: list[bytes] = []
-    lines = Lines(blocks.append, block)
-    while content.more:
-        await content.next(lines)
-    lines.finish()
-    return b"".join(blocks)
-
-
 async def test_content_is_put_into_memory_once_the_server_was_asked_for_it():
     server = Server([body(b"first"), body(b"", more=False)], [b"abc", b"de", b""])
     content = server.content()
-    assert await gathered(content) == b"firstabcde"
+    assert await gathered(content, BLOCK) == b"firstabcde"
     assert server.calls == "riiir"
     assert content.wanted == 10
 
 
 async def test_no_more_is_put_into_memory_than_there_is_room_for():
     server = Server([body(b"first"), body(b"", more=False)], [b"abc", b"de", b"f", b""])
-    assert await gathered(server.content()) == b"firstabcdef"
+    assert await gathered(server.content(), BLOCK) == b"firstabcdef"
     assert server.rooms == [5, 2, 10, 9]
 
 
 async def test_what_is_not_put_into_memory_comes_as_ever():
     server = Server([body(b"first"), body(b"second"), body(b"third", more=False)], [b"", b""])
-    assert await gathered(server.content()) == b"firstsecondthird"
+    assert await gathered(server.content(), BLOCK) == b"firstsecondthird"
     assert server.calls == "ririr"
 
 
@@ -92,7 +85,7 @@ async def test_content_that_is_wanted_as_a_whole_comes_as_ever():
 async def test_servers_need_not_know_the_extension(scope):
     server = Server([body(b"first"), {"type": "http.request"}])
     content = Content(scope, server.receive, WAIT)
-    assert await gathered(content) == b"first"
+    assert await gathered(content, BLOCK) == b"first"
     assert server.calls == "rr"
 
 
@@ -100,7 +93,7 @@ async def test_servers_need_not_know_the_extension(scope):
 async def test_silence_is_told(messages):
     content = Server(messages).content(SILENT)
     with pytest.raises(TimeoutError):
-        await gathered(content)
+        await gathered(content, BLOCK)
     assert content.wanted == sum(len(message["body"]) for message in messages)
 
 
@@ -108,7 +101,7 @@ async def test_silence_is_told(messages):
 async def test_a_client_that_left_is_told(pieces):
     content = Server([body(b"first"), GONE], pieces).content()
     with pytest.raises(GoneError):
-        await gathered(content)
+        await gathered(content, BLOCK)
     assert content.wanted == 5 + sum(map(len, pieces))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -442,6 +443,15 @@ def filled(blocks: list[bytes] = BLOCKS) -> CsvBlocks:
     for block in blocks:
         table.add(block)
     return table
+
+
+def test_blocks_are_let_go_of_where_the_text_is_read_as_a_whole():
+    blocks = [b"a,b\n" + b"1,x\n" * 9, b'2,"y"\n' * 9]
+    held = [sys.getrefcount(block) for block in blocks]
+    table = filled(blocks)
+    assert outcome(table.table) == outcome(lambda: read_csv(b"".join(blocks), {}))
+    assert table.size == len(b"".join(blocks))
+    assert [sys.getrefcount(block) for block in blocks] == held
 
 
 def test_one_more_reader_is_wanted_while_there_is_work_and_there_are_fewer_than_two(pool, gate):

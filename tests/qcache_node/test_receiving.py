@@ -27,6 +27,7 @@ from storekit.qcache.embedded.content import RECEIVE_INTO, Content, GoneError
 from storekit.qcache.embedded.node import Node
 from storekit.qcache.embedded.receiving import DirectContent
 from storekit.qcache.embedded.serve import server_tls
+from tests.qcache_node.asking import gathered
 from tests.qcache_node.test_connections import Served, answer, served, until
 from tests.support.certificates import Certificates
 
@@ -154,15 +155,6 @@ def direct(monkeypatch: pytest.MonkeyPatch) -> list[DirectContent]:
 
     monkeypatch.setattr(connections, "DirectContent", Noted)
     return made
-
-
-async def gathered(content: Content, block: int = 100_000) -> bytes:
-    blocks: list[bytes] = []
-    lines = Lines(blocks.append, block)
-    while content.more:
-        await content.next(lines)
-    lines.finish()
-    return b"".join(blocks)
 
 
 def outline(content: bytes) -> list[object]:
@@ -478,14 +470,21 @@ def test_nonsense_behind_content_is_told_after_the_answer(world, direct):
 # What does not come
 
 
-@pytest.mark.parametrize("way", ["close", "reset"])
-def test_a_request_learns_that_its_client_left_in_the_middle(world, direct, way):
+def told_of_leaving() -> tuple[asyncio.Event, App]:
+    """An application that sets the event once it learns that its client left."""
     gone = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         with pytest.raises(GoneError):
             await gathered(Content(scope, receive, 20.0))
         gone.set()
+
+    return gone, app
+
+
+@pytest.mark.parametrize("way", ["close", "reset"])
+def test_a_request_learns_that_its_client_left_in_the_middle(world, direct, way):
+    gone, app = told_of_leaving()
 
     async def main() -> None:
         async with world.served(app) as node, world.connected(node) as client:
@@ -505,12 +504,7 @@ def test_a_request_learns_that_its_client_left_in_the_middle(world, direct, way)
 
 @pytest.mark.parametrize("is_secure", [False])  # TLS has no half-closed connections here
 def test_a_client_that_sends_no_more_than_a_part_has_left(world, direct):
-    gone = asyncio.Event()
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        with pytest.raises(GoneError):
-            await gathered(Content(scope, receive, 20.0))
-        gone.set()
+    gone, app = told_of_leaving()
 
     async def main() -> None:
         async with world.served(app) as node, world.connected(node) as client:

@@ -92,7 +92,7 @@ class CsvBlocks:
                     break
                 self._changed.wait_for(lambda: self._may_read() or not self._readers)
         if self._is_over or not self._blocks:
-            return read_csv(b"".join(self._blocks), self._types)
+            return read_csv(self._text(), self._types)
         return self._joined()
 
     def close(self) -> None:
@@ -183,6 +183,13 @@ class CsvBlocks:
         return _Plan(dtypes, frozenset(texts), frozenset(decimals))
 
     # The whole
+
+    def _text(self) -> bytes:
+        """Return the whole text, which takes the place of blocks and parts."""
+        with self._changed:
+            self._is_over = True
+            self._blocks, self._parts = [b"".join(self._blocks)], {}
+            return self._blocks[0]
 
     def _joined(self) -> pl.DataFrame:
         plan = self._plan
