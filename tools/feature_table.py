@@ -28,8 +28,8 @@ VARIABLE = "STOREKIT_FEATURES_TO"
 
 RECORDING = (
     *("tests/_async/test_qdb_*.py", "tests/_sync/test_qdb_*.py", "tests/qdb/test_values.py"),
-    *("tests/_async/test_qcache_real.py", "tests/_sync/test_qcache_real.py"),
-    *("tests/_async/test_qcache_own_nodes.py", "tests/_sync/test_qcache_own_nodes.py"),
+    *("tests/qcache/_async/test_real.py", "tests/qcache/_sync/test_real.py"),
+    *("tests/qcache/_async/test_own_nodes.py", "tests/qcache/_sync/test_own_nodes.py"),
 )
 """The tests whose calls count."""
 

@@ -29,8 +29,12 @@ TREES = (
     ("src/storekit/core/_async", "src/storekit/core/_sync"),
     ("src/storekit/qcache/_async", "src/storekit/qcache/_sync"),
     ("src/storekit/qdb/_async", "src/storekit/qdb/_sync"),
+    ("src/storekit/qdb/documents/_async", "src/storekit/qdb/documents/_sync"),
     ("src/storekit/kit/_async", "src/storekit/kit/_sync"),
-    ("tests/_async", "tests/_sync"),
+    ("tests/core/_async", "tests/core/_sync"),
+    ("tests/qcache/_async", "tests/qcache/_sync"),
+    ("tests/qdb/_async", "tests/qdb/_sync"),
+    ("tests/kit/_async", "tests/kit/_sync"),
 )
 HEADER = "# Generated from {} by tools/generate_sync.py; do not edit."
 GENERATED = re.compile(re.escape(HEADER).replace(r"\{\}", "[^\n]+").encode() + rb"(?:\n|$)")

@@ -17,19 +17,22 @@ import anyio.to_thread
 import pytest
 import trio.testing
 
-from storekit.core.runtime._async import (
+from storekit.core.seam._async import (
     BackgroundTasks,
     Event,
+    SocketReader,
     call_blocking,
     call_user_function,
     call_within,
     checkpoint,
     current_owner,
+    look_up,
     monotonic,
     run_all,
     shielded,
+    wait_readable,
+    wait_writable,
 )
-from storekit.core.sockets._async import SocketReader, look_up, wait_readable, wait_writable
 from tests.support.concurrency._async import until
 
 
@@ -71,11 +74,8 @@ def run_without_sleep(backend: str, main, *args) -> float:
 both_backends = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
-@pytest.mark.parametrize("part", ["runtime", "sockets"])
-def test_both_sides_of_the_seam_have_the_same_names(part):
-    sides = [
-        importlib.import_module(f"storekit.core.{part}.{side}") for side in ("_async", "_sync")
-    ]
+def test_both_sides_of_the_seam_have_the_same_names():
+    sides = [importlib.import_module(f"storekit.core.seam.{side}") for side in ("_async", "_sync")]
     assert sides[0].__all__ == sides[1].__all__
 
 

@@ -6,18 +6,20 @@ import threading
 
 import pytest
 
-from storekit.core.runtime._sync import (
+from storekit.core.seam._sync import (
     BackgroundTasks,
     Event,
     call_blocking,
     call_user_function,
     call_within,
     current_owner,
+    look_up,
     monotonic,
     run_all,
     shielded,
+    wait_readable,
+    wait_writable,
 )
-from storekit.core.sockets._sync import look_up, wait_readable, wait_writable
 from tests.support.concurrency._sync import Crew, until
 
 
@@ -220,7 +222,7 @@ def test_closing_gives_up_on_a_background_thread_when_its_time_is_up(monkeypatch
     assert thread.daemon  # or it would keep the process from ending
     # A clock on which the five seconds are over as soon as they were begun.
     times = iter([0.0, 5.0])
-    monkeypatch.setattr("storekit.core.runtime._sync.monotonic", lambda: next(times))
+    monkeypatch.setattr("storekit.core.seam._sync.monotonic", lambda: next(times))
     background.close()
     assert thread.is_alive()
     go.set()

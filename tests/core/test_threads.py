@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storekit.core.workers._async import Workers
-from storekit.core.workers.calls import CallTimeout
-from storekit.core.workers.ports import Call, Port
-from storekit.core.workers.threads import Crew
+from storekit.core.threads._async import Workers
+from storekit.core.threads.calls import CallTimeout
+from storekit.core.threads.pool import Crew
+from storekit.core.threads.ports import Call, Port
 from storekit.errors import ClientClosed, OwnerMismatch, PoolFull
 from storekit.options import PoolLimits
 from storekit.qdb import AliasNotFound, AsyncRawClient, ConnectionFailed, ErrorCode, StoreTimeout

@@ -8,8 +8,8 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from storekit.core.workers._async import Workers
-from storekit.core.workers.calls import CallTimeout, Joint
+from storekit.core.threads._async import Workers
+from storekit.core.threads.calls import CallTimeout, Joint
 from storekit.errors import ClientClosed
 from storekit.options import PoolLimits
 

@@ -42,7 +42,7 @@ def chunked(peer: Peer) -> None:
 def test_a_reply_of_fifty_megabytes_takes_little_more_memory_than_that(world, script):
     with StubServer(script) as server:
         command = [sys.executable, "-m", "tests.support.peak_memory", world, server.url]
-        root = Path(__file__).parent.parent
+        root = Path(__file__).parents[2]
         done = subprocess.run(
             command, cwd=root, check=False, capture_output=True, text=True, timeout=60
         )

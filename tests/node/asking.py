@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from storekit.qcache.embedded.bodies import Lines
-from storekit.qcache.embedded.content import Content
-from storekit.qcache.embedded.node import Node
-from storekit.qcache.embedded.requests import Request, Response
+from storekit.qcache.node.http.bodies import Lines
+from storekit.qcache.node.http.content import Content
+from storekit.qcache.node.http.requests import Request, Response
+from storekit.qcache.node.node import Node
 
 
 def ask(

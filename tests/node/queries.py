@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from storekit.qcache.embedded.answer import Answer
-from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.query import grouping, parse_query, run_query
-from storekit.qcache.embedded.tables import TEXT, decode_mixed, enum_of, is_mixed
+from storekit.qcache.node.answer import Answer
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.query import grouping, parse_query, run_query
+from storekit.qcache.node.tables import TEXT, decode_mixed, enum_of, is_mixed
 
 TABLE = pl.DataFrame(
     {

@@ -14,12 +14,12 @@ import anyio.lowlevel
 import httpx
 import pytest
 
-from storekit.qcache.embedded import asgi as asgi_module
-from storekit.qcache.embedded import node as node_module
-from storekit.qcache.embedded.asgi import Application, application
-from storekit.qcache.embedded.bodies import Lines
-from storekit.qcache.embedded.csv_blocks import CsvBlocks
-from storekit.qcache.embedded.node import Node
+from storekit.qcache.node import node as node_module
+from storekit.qcache.node.http import asgi as asgi_module
+from storekit.qcache.node.http.asgi import Application, application
+from storekit.qcache.node.http.bodies import Lines
+from storekit.qcache.node.node import Node
+from storekit.qcache.node.reading.csv_blocks import CsvBlocks
 
 TABLE = b"a,b\n1,x\n2,y\n"
 ROWS = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]

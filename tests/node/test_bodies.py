@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storekit.qcache.embedded import bodies
-from storekit.qcache.embedded.bodies import Body, Lines, Nowhere
+from storekit.qcache.node.http import bodies
+from storekit.qcache.node.http.bodies import Body, Lines, Nowhere
 
 CONTENT = st.text("ab\n", max_size=40).map(str.encode)
 PIECES = st.lists(st.tuples(CONTENT, st.booleans()), max_size=12)

@@ -11,10 +11,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from storekit.qcache.embedded.cache import Cache, charge_for
-from storekit.qcache.embedded.node import Node
-from storekit.qcache.embedded.requests import TooLarge
-from tests.qcache_node.asking import ask, ask_query, statistics, store
+from storekit.qcache.node.cache import Cache, charge_for
+from storekit.qcache.node.http.requests import TooLarge
+from storekit.qcache.node.node import Node
+from tests.node.asking import ask, ask_query, statistics, store
 
 
 class Clock:

@@ -7,11 +7,11 @@ import json
 import polars as pl
 import pytest
 
-from storekit.qcache.embedded.cache import charge_for
-from storekit.qcache.embedded.coding import as_text, by_value, compact, is_coded, rank
-from storekit.qcache.embedded.node import Node
-from tests.qcache_node.asking import ask, ask_query, body_of, store
-from tests.qcache_node.queries import where
+from storekit.qcache.node.cache import charge_for
+from storekit.qcache.node.categories import as_text, by_value, compact, is_coded, rank
+from storekit.qcache.node.node import Node
+from tests.node.asking import ask, ask_query, body_of, store
+from tests.node.queries import where
 
 ROWS = 12_000
 

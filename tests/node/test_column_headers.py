@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storekit.qcache.embedded.column_headers import (
+from storekit.qcache.node.errors import BadTable
+from storekit.qcache.node.reading.headers import (
     StandIn,
     add_stand_ins,
     parse_stand_ins,
     parse_types,
 )
-from storekit.qcache.embedded.errors import BadTable
 
 TABLE = pl.DataFrame({"a": [1, 2], "b": ["x", "y"]})
 

@@ -16,8 +16,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from storekit.qcache.embedded import connections
-from storekit.qcache.embedded.connections import BoundedConnection
+from storekit.qcache.node.http import connections
+from storekit.qcache.node.http.connections import BoundedConnection
 
 SOON = 20.0
 

@@ -8,10 +8,10 @@ from typing import Any
 import anyio
 import pytest
 
-from storekit.qcache.embedded import content as content_module
-from storekit.qcache.embedded.bodies import Body
-from storekit.qcache.embedded.content import RECEIVE_INTO, Content, GoneError
-from tests.qcache_node.asking import gathered
+from storekit.qcache.node.http import content as content_module
+from storekit.qcache.node.http.bodies import Body
+from storekit.qcache.node.http.content import RECEIVE_INTO, Content, GoneError
+from tests.node.asking import gathered
 
 WAIT = 20.0
 SILENT = 0.01

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from storekit.qcache.embedded import EmbeddedTransport, Node
+from storekit.qcache.node import EmbeddedTransport, Node
 from tests.support.served import *  # noqa: F403
 from tools.qcache_server import QCacheServer
 
@@ -27,7 +27,7 @@ Case = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
 DEVIATIONS = ROOT / "docs" / "qcache-node.md"
-KNOWN_CORPUS = ROOT.parent / "shared" / "conformance" / "qcache-corpus.jsonl"
+KNOWN_CORPUS = ROOT / "tests" / "data" / "qcache-corpus.jsonl"
 CORPUS = Path(os.environ.get("STOREKIT_QCACHE_CORPUS") or KNOWN_CORPUS)
 REPLAY = next(
     (

@@ -19,15 +19,16 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from storekit.qcache.embedded import coding, csv_blocks, csv_reading, limits
-from storekit.qcache.embedded.bodies import Lines
-from storekit.qcache.embedded.coding import is_coded, with_text
-from storekit.qcache.embedded.csv_blocks import CsvBlocks
-from storekit.qcache.embedded.errors import BadQuery, BadTable
-from storekit.qcache.embedded.query import parse_query, run_query
-from storekit.qcache.embedded.reading import read_csv
-from tests.qcache_node.queries import ask_as_large, assert_equal
-from tests.qcache_node.test_query_properties import QUERIES, tables
+from storekit.qcache.node import categories as coding
+from storekit.qcache.node.categories import is_coded, with_text
+from storekit.qcache.node.errors import BadQuery, BadTable
+from storekit.qcache.node.http.bodies import Lines
+from storekit.qcache.node.query import parse_query, run_query
+from storekit.qcache.node.reading import csv as csv_reading
+from storekit.qcache.node.reading import csv_blocks, limits, read_csv
+from storekit.qcache.node.reading.csv_blocks import CsvBlocks
+from tests.node.queries import ask_as_large, assert_equal
+from tests.node.test_query_properties import QUERIES, tables
 
 TIMEOUT = 30
 """Seconds after which a thread that waits is taken to wait for ever."""

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storekit.qcache.embedded.coding import compact, is_coded
-from storekit.qcache.embedded.query import grouping
-from storekit.qcache.embedded.query.few_groups import few_groups
-from storekit.qcache.embedded.query.grouping import group
+from storekit.qcache.node.categories import compact, is_coded
+from storekit.qcache.node.query import grouping
+from storekit.qcache.node.query.few_groups import few_groups
+from storekit.qcache.node.query.grouping import group
 
 ROWS = 10_000
 BIG = 2**62

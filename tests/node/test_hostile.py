@@ -19,8 +19,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from storekit.qcache import QClient, QClientException
-from storekit.qcache.embedded import connections
-from storekit.qcache.embedded.connections import BoundedConnection
+from storekit.qcache.node.http import connections
+from storekit.qcache.node.http.connections import BoundedConnection
 from tests.support.served import *  # noqa: F403
 from tools.qcache_server import QCacheServer
 

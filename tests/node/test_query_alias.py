@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storekit.qcache.embedded.query import run_query
-from storekit.qcache.embedded.tables import BOOL, FLOAT, INT, UINT, encode_mixed
-from tests.qcache_node.queries import TABLE, alias, ask, refusal
+from storekit.qcache.node.query import run_query
+from storekit.qcache.node.tables import BOOL, FLOAT, INT, UINT, encode_mixed
+from tests.node.queries import TABLE, alias, ask, refusal
 
 
 @pytest.mark.parametrize(

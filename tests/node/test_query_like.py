@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.query.patterns import Kind, parse_pattern
-from tests.qcache_node.queries import refusal, where
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.query.patterns import Kind, parse_pattern
+from tests.node.queries import refusal, where
 
 TEXTS = [
     "abcd",

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.query import parse_query
-from storekit.qcache.embedded.query.parse import MOST_NESTED
-from tests.qcache_node.queries import ask, refusal
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.query import parse_query
+from storekit.qcache.node.query.parse import MOST_NESTED
+from tests.node.queries import ask, refusal
 
 
 def why(text: str) -> str:

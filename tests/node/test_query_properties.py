@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.query import parse_query, run_query
-from storekit.qcache.embedded.query.aggregates import GROUP_FUNCTIONS, TABLE_FUNCTIONS
-from storekit.qcache.embedded.tables import (
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.query import parse_query, run_query
+from storekit.qcache.node.query.aggregates import GROUP_FUNCTIONS, TABLE_FUNCTIONS
+from storekit.qcache.node.tables import (
     BOOL,
     FLOAT,
     INT,
@@ -25,7 +25,7 @@ from storekit.qcache.embedded.tables import (
     is_enum,
     is_integer,
 )
-from tests.qcache_node.queries import ask_as_large, assert_equal
+from tests.node.queries import ask_as_large, assert_equal
 
 _VALUES = {
     INT: st.sampled_from([0, 1, -1, 7, 2**62, -(2**63)]),

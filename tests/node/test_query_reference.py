@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.query import parse_query, run_query
-from storekit.qcache.embedded.reading import read_csv
-from storekit.qcache.embedded.writing import to_json
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.query import parse_query, run_query
+from storekit.qcache.node.reading import read_csv
+from storekit.qcache.node.writing import to_json
 from tools.qcache_server import QCacheServer
 
 _CELLS = {

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storekit.qcache.embedded.query import run_query
-from storekit.qcache.embedded.tables import BOOL, FLOAT, INT, TEXT, encode_mixed, enum_of
-from tests.qcache_node.queries import ask, refusal
+from storekit.qcache.node.query import run_query
+from storekit.qcache.node.tables import BOOL, FLOAT, INT, TEXT, encode_mixed, enum_of
+from tests.node.queries import ask, refusal
 
 TABLE = pl.DataFrame(
     {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from storekit.qcache.embedded.tables import encode_mixed
-from tests.qcache_node.queries import TABLE, ask, refusal, where
+from storekit.qcache.node.tables import encode_mixed
+from tests.node.queries import TABLE, ask, refusal, where
 
 ALL = [1, 2, 3, -4]
 

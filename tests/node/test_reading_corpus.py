@@ -16,15 +16,15 @@ from typing import Any
 
 import pytest
 
-from storekit.qcache.embedded.answer import Answer
-from storekit.qcache.embedded.column_headers import add_stand_ins, parse_stand_ins, parse_types
-from storekit.qcache.embedded.errors import BadTable
-from storekit.qcache.embedded.reading import read_csv, read_json
-from storekit.qcache.embedded.writing import to_csv, to_json
+from storekit.qcache.node.answer import Answer
+from storekit.qcache.node.errors import BadTable
+from storekit.qcache.node.reading import read_csv, read_json
+from storekit.qcache.node.reading.headers import add_stand_ins, parse_stand_ins, parse_types
+from storekit.qcache.node.writing import to_csv, to_json
 
 Case = dict[str, Any]
 
-KNOWN_CORPUS = Path(__file__).parents[3] / "shared" / "conformance" / "qcache-corpus.jsonl"
+KNOWN_CORPUS = Path(__file__).parents[1] / "data" / "qcache-corpus.jsonl"
 CORPUS = Path(os.environ.get("STOREKIT_QCACHE_CORPUS") or KNOWN_CORPUS)
 QUIRK = pytest.mark.xfail(strict=False, reason="a quirk of QCache that need not be ours")
 CATEGORIES = {"csv-infer", "json-store", "types", "output", "unicode", "stand-in"}

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storekit.qcache.embedded import csv_reading
-from storekit.qcache.embedded.errors import BadTable
-from storekit.qcache.embedded.limits import MAX_COLUMNS
-from storekit.qcache.embedded.reading import read_csv
+from storekit.qcache.node.errors import BadTable
+from storekit.qcache.node.reading import csv as csv_reading
+from storekit.qcache.node.reading import read_csv
+from storekit.qcache.node.reading.limits import MAX_COLUMNS
 
 INT, FLOAT, UINT, BOOL, TEXT = pl.Int64, pl.Float64, pl.UInt64, pl.Boolean, pl.String
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storekit.qcache.embedded import json_reading
-from storekit.qcache.embedded.errors import BadTable
-from storekit.qcache.embedded.limits import MAX_DEPTH
-from storekit.qcache.embedded.reading import read_json
-from storekit.qcache.embedded.tables import decode_mixed
+from storekit.qcache.node.errors import BadTable
+from storekit.qcache.node.reading import json as json_reading
+from storekit.qcache.node.reading import read_json
+from storekit.qcache.node.reading.limits import MAX_DEPTH
+from storekit.qcache.node.tables import decode_mixed
 
 INT, FLOAT, UINT, BOOL, TEXT, MIXED = (
     pl.Int64,

@@ -19,16 +19,16 @@ from typing import Any
 
 import pytest
 
-from storekit.qcache.embedded import asgi as asgi_module
-from storekit.qcache.embedded import connections
-from storekit.qcache.embedded.asgi import Application, application
-from storekit.qcache.embedded.bodies import Lines
-from storekit.qcache.embedded.content import RECEIVE_INTO, Content, GoneError
-from storekit.qcache.embedded.node import Node
-from storekit.qcache.embedded.receiving import DirectContent
-from storekit.qcache.embedded.serve import server_tls
-from tests.qcache_node.asking import gathered
-from tests.qcache_node.test_connections import Served, answer, served, until
+from storekit.qcache.node.http import asgi as asgi_module
+from storekit.qcache.node.http import connections
+from storekit.qcache.node.http.asgi import Application, application
+from storekit.qcache.node.http.bodies import Lines
+from storekit.qcache.node.http.content import RECEIVE_INTO, Content, GoneError
+from storekit.qcache.node.http.receiving import DirectContent
+from storekit.qcache.node.http.serve import server_tls
+from storekit.qcache.node.node import Node
+from tests.node.asking import gathered
+from tests.node.test_connections import Served, answer, served, until
 from tests.support.certificates import Certificates
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storekit.qcache.embedded import writing
-from storekit.qcache.embedded.answer import Answer
-from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.reading import read_csv, read_json
-from storekit.qcache.embedded.tables import encode_mixed
-from storekit.qcache.embedded.writing import to_csv, to_json
+from storekit.qcache.node import writing
+from storekit.qcache.node.answer import Answer
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.reading import read_csv, read_json
+from storekit.qcache.node.tables import encode_mixed
+from storekit.qcache.node.writing import to_csv, to_json
 
 INF = float("inf")
 

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from storekit.qcache import AsyncQClient
-from storekit.qcache.embedded import node as node_module
+from storekit.qcache.node import node as node_module
 from tests.support.concurrency._async import until
 
 TABLE = b"a\n1\n"

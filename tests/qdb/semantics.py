@@ -28,7 +28,7 @@ from storekit.qdb.engine import (
 from storekit.qdb.errors import ErrorCode, QuasardbException
 
 VARIABLE = "STOREKIT_QDB_SEMANTICS"
-RECORDED = Path(__file__).parents[3] / "shared" / "conformance" / "qdb-semantics.jsonl"
+RECORDED = Path(__file__).parents[1] / "data" / "qdb-semantics.jsonl"
 
 _TYPES = {
     "blob": EntryType.BLOB,

@@ -20,7 +20,7 @@ from storekit.qdb import (
     DocumentIncomplete,
     RawClient,
 )
-from storekit.qdb.documents import Claim, Draft, Manifest, digest_of
+from storekit.qdb.documents.manifest import Claim, Draft, Manifest, digest_of
 from storekit.qdb.engine import SessionOptions
 from storekit.qdb.location import open_engine
 from tests.support.qdb_spy import SpyEngine

@@ -12,9 +12,9 @@ import pytest
 from benchmarks import node_table
 from benchmarks.harness import Comparison, Row
 from benchmarks.report import comparison_table, machine, machine_line, replace_block
-from storekit.qcache.embedded.reading import read_csv
+from storekit.qcache.node.reading import read_csv
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_quick_run_yields_all_rows(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ import httpx
 
 from storekit.core._async.pool import AsyncPool
 from storekit.core.http1 import parse
-from storekit.core.runtime._async import Event
+from storekit.core.seam._async import Event
 
 __all__ = ["AsyncClient", "Entry", "_AsyncThing"]
 
@@ -110,7 +110,7 @@ import httpx
 
 from storekit.core._sync.pool import Pool
 from storekit.core.http1 import parse
-from storekit.core.runtime._sync import Event
+from storekit.core.seam._sync import Event
 
 __all__ = ["Client", "Entry", "_Thing"]
 
@@ -167,7 +167,7 @@ class Repository:
 
     def put_example(self) -> Path:
         # Ruff knows our modules from foreign ones by their files.
-        for name in ("core/_async/pool.py", "core/http1.py", "core/runtime/_sync.py"):
+        for name in ("core/_async/pool.py", "core/http1.py", "core/seam/_sync.py"):
             self.put(f"src/storekit/{name}", "")
         return self.put(f"{CORE}/client.py", SOURCE)
 
@@ -247,16 +247,16 @@ def test_line_endings_do_not_matter(repo):
 def test_outcome_is_the_same_in_whatever_company(repo):
     text = (
         "import zlib\nimport httpx\n"
-        "from storekit.core._async.b import AsyncB\nfrom tests._async.helpers import help_me\n"
+        "from storekit.core._async.b import AsyncB\nfrom tests.core._async.helpers import help_me\n"
         "__all__ = ['AsyncB', 'A', 'help_me', 'httpx', 'zlib']\n"
     )
     repo.put(f"{CORE}/a.py", text)
     repo.put(f"{CORE}/b.py", "class AsyncB: ...\n")
-    repo.put("tests/_async/helpers.py", "def help_me(): ...\n")
+    repo.put("tests/core/_async/helpers.py", "def help_me(): ...\n")
     repo.run()
     first = repo.outputs()
     assert (
-        b"import httpx\n\nfrom storekit.core._sync.b import B\nfrom tests._sync.helpers"
+        b"import httpx\n\nfrom storekit.core._sync.b import B\nfrom tests.core._sync.helpers"
         in (first[f"{CORE_SYNC}/a.py"])
     )
     assert b'__all__ = ["A", "B", "help_me", "httpx", "zlib"]' in first[f"{CORE_SYNC}/a.py"]
@@ -360,7 +360,7 @@ def test_check_finds_missing_and_orphaned_files_of_equal_number(repo):
     repo.run()
     (repo.root / CORE_SYNC / "a.py").rename(repo.root / CORE_SYNC / "c.py")
     repo.put(f"{CORE_SYNC}/data.txt", "not even Python")
-    repo.put("tests/_sync/b.py", "")
+    repo.put("tests/core/_sync/b.py", "")
     repo.put(f"{CORE_SYNC}/b.py", "x = 2\n")
     repo.put(f"{CORE_SYNC}/__pycache__/b.pyc", "")
     report = repo.fails("--check").splitlines()
@@ -368,7 +368,7 @@ def test_check_finds_missing_and_orphaned_files_of_equal_number(repo):
         f"missing: {CORE_SYNC}/a.py",
         f"orphan: {CORE_SYNC}/c.py",
         f"orphan: {CORE_SYNC}/data.txt",
-        "orphan: tests/_sync/b.py",
+        "orphan: tests/core/_sync/b.py",
         f"differs: {CORE_SYNC}/b.py, from line 1",
         "To write them, run: python tools/generate_sync.py",
     ]
@@ -422,17 +422,17 @@ def test_other_kinds_of_files(repo):
     repo.put(f"{CORE}/__pycache__/a.pyc", "")
     assert repo.run()[0] == 0
     repo.put(f"{CORE}/py.typed", "")
-    repo.put("tests/_async/sub/data.json", "{}")
+    repo.put("tests/core/_async/sub/data.json", "{}")
     report = repo.fails("--check")
     assert f"{CORE}/py.typed: only Python files" in report
-    assert "tests/_async/sub/data.json: only Python files" in report
+    assert "tests/core/_async/sub/data.json: only Python files" in report
 
 
 def test_file_names(repo):
-    repo.put("tests/_async/_async/aread.py", "x = 1\n")
-    assert "wrote tests/_sync/_sync/read.py" in repo.run()[1]
-    repo.put("tests/_async/test_async_pool.py", "x = 1\n")
-    assert "tests/_async/test_async_pool.py: rename the file" in repo.fails()
+    repo.put("tests/core/_async/_async/aread.py", "x = 1\n")
+    assert "wrote tests/core/_sync/_sync/read.py" in repo.run()[1]
+    repo.put("tests/core/_async/test_async_pool.py", "x = 1\n")
+    assert "tests/core/_async/test_async_pool.py: rename the file" in repo.fails()
 
 
 def test_two_sources_of_one_output(repo):
@@ -460,15 +460,15 @@ def test_tokens_that_are_not_where_they_should_be(repo, monkeypatch):
 
 def test_every_problem_of_every_file_is_listed(repo):
     repo.put(f"{CORE}/a.py", "import anyio\n\nx = anyio.Event()  # asynchronous\n")
-    repo.put("tests/_async/b.py", "y = (\n")
-    repo.put("tests/_async/c.txt", "")
+    repo.put("tests/core/_async/b.py", "y = (\n")
+    repo.put("tests/core/_async/c.txt", "")
     report = repo.fails().splitlines()
     assert [line.split(": ")[0] for line in report] == [
-        "tests/_async/c.txt",
+        "tests/core/_async/c.txt",
         f"{CORE}/a.py:1",
         f"{CORE}/a.py:3",
         f"{CORE}/a.py:3",
-        "tests/_async/b.py:1",
+        "tests/core/_async/b.py:1",
     ]
 
 

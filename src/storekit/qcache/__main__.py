@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from storekit.qcache.embedded.naming import require_polars
+from storekit.qcache.node.registry import require_polars
 
 __all__ = ["main"]
 
@@ -25,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         return _complain(parser, str(error))
     # Polars and uvicorn: `--help` and mistakes in options do without.
-    from storekit.qcache.embedded import serve as server  # noqa: PLC0415
-    from storekit.qcache.embedded.node import Node  # noqa: PLC0415
+    from storekit.qcache.node.http import serve as server  # noqa: PLC0415
+    from storekit.qcache.node.node import Node  # noqa: PLC0415
 
     try:
         auth = _auth(options)

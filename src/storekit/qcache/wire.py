@@ -15,8 +15,8 @@ from typing import NamedTuple, Protocol
 import httpx
 
 from storekit.codecs.tables.base import TableContent
-from storekit.qcache.embedded.naming import SCHEME, check_address
 from storekit.qcache.errors import UnexpectedServerResponse
+from storekit.qcache.node.registry import SCHEME, check_address
 
 __all__ = [
     "MAX_GET_QUERY",

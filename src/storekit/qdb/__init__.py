@@ -8,7 +8,7 @@ sqlite3: each comes on first use.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from storekit.qdb.documents import (
+from storekit.qdb.documents.manifest import (
     DocumentConflict,
     DocumentDamaged,
     DocumentIncomplete,

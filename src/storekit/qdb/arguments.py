@@ -6,7 +6,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-from storekit.core.workers.calls import Joint
+from storekit.core.threads.calls import Joint
 from storekit.qdb.engine import MAX_ALIAS, Buffer, Session
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 

@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from storekit.core._async.pool import AsyncPool
-from storekit.core.runtime._async import Event
+from storekit.core.seam._async import Event
 from storekit.errors import ClientClosed, PoolError, PoolFull, PoolTimeout
 from storekit.options import PoolLimits
 from tests.support.concurrency import Clock

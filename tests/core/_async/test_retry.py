@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from storekit.core._async.retry import AsyncRetrier, GaveUp, Repeat
 from storekit.core.backoff import RetryBudget, pause_before
-from storekit.core.runtime._async import checkpoint, run_all
+from storekit.core.seam._async import checkpoint, run_all
 from storekit.options import RetryPolicy
 from tests.support.concurrency import Clock
 

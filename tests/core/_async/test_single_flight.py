@@ -1,7 +1,7 @@
 import pytest
 
 from storekit.core._async.single_flight import AsyncSingleFlight
-from storekit.core.runtime._async import Event
+from storekit.core.seam._async import Event
 from tests.support.concurrency._async import Crew, Job, until
 
 

@@ -14,7 +14,7 @@ import pytest
 from storekit.core._async.stream import AsyncSocketStream
 from storekit.core._async.transport import AsyncHTTPTransport
 from storekit.core.http1 import TruncatedReply
-from storekit.core.runtime._async import call_blocking, monotonic, run_all
+from storekit.core.seam._async import call_blocking, monotonic, run_all
 from storekit.errors import ClientClosed
 from storekit.options import PoolLimits
 from tests.support.stub_server import (

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 
 from storekit.core._async.transport import AsyncHTTPTransport
 from storekit.core.http1 import TruncatedReply
-from storekit.core.runtime._async import call_blocking
+from storekit.core.seam._async import call_blocking
 from tests.support.certificates import Certificates
 from tests.support.stub_server import Peer, StubServer, answering, echo, reply, swallowing_port
 

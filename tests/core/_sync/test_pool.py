@@ -1,11 +1,11 @@
-# Generated from tests/_async/test_pool.py by tools/generate_sync.py; do not edit.
+# Generated from tests/core/_async/test_pool.py by tools/generate_sync.py; do not edit.
 
 import logging
 
 import pytest
 
 from storekit.core._sync.pool import Pool
-from storekit.core.runtime._sync import Event
+from storekit.core.seam._sync import Event
 from storekit.errors import ClientClosed, PoolError, PoolFull, PoolTimeout
 from storekit.options import PoolLimits
 from tests.support.concurrency import Clock

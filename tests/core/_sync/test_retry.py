@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_retry.py by tools/generate_sync.py; do not edit.
+# Generated from tests/core/_async/test_retry.py by tools/generate_sync.py; do not edit.
 
 import pytest
 from hypothesis import given, settings
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from storekit.core._sync.retry import GaveUp, Repeat, Retrier
 from storekit.core.backoff import RetryBudget, pause_before
-from storekit.core.runtime._sync import checkpoint, run_all
+from storekit.core.seam._sync import checkpoint, run_all
 from storekit.options import RetryPolicy
 from tests.support.concurrency import Clock
 

@@ -1,9 +1,9 @@
-# Generated from tests/_async/test_single_flight.py by tools/generate_sync.py; do not edit.
+# Generated from tests/core/_async/test_single_flight.py by tools/generate_sync.py; do not edit.
 
 import pytest
 
 from storekit.core._sync.single_flight import SingleFlight
-from storekit.core.runtime._sync import Event
+from storekit.core.seam._sync import Event
 from tests.support.concurrency._sync import Crew, Job, until
 
 

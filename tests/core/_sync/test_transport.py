@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_transport.py by tools/generate_sync.py; do not edit.
+# Generated from tests/core/_async/test_transport.py by tools/generate_sync.py; do not edit.
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from storekit.core._sync.stream import SocketStream
 from storekit.core._sync.transport import HTTPTransport
 from storekit.core.http1 import TruncatedReply
-from storekit.core.runtime._sync import call_blocking, monotonic, run_all
+from storekit.core.seam._sync import call_blocking, monotonic, run_all
 from storekit.errors import ClientClosed
 from storekit.options import PoolLimits
 from tests.support.stub_server import (

@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_transport_tls.py by tools/generate_sync.py; do not edit.
+# Generated from tests/core/_async/test_transport_tls.py by tools/generate_sync.py; do not edit.
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 
 from storekit.core._sync.transport import HTTPTransport
 from storekit.core.http1 import TruncatedReply
-from storekit.core.runtime._sync import call_blocking
+from storekit.core.seam._sync import call_blocking
 from tests.support.certificates import Certificates
 from tests.support.stub_server import Peer, StubServer, answering, echo, reply, swallowing_port
 

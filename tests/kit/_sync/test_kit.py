@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_kit.py by tools/generate_sync.py; do not edit.
+# Generated from tests/kit/_async/test_kit.py by tools/generate_sync.py; do not edit.
 
 import logging
 

@@ -38,7 +38,7 @@ Case = dict[str, Any]
 
 CORPUS = Path(
     os.environ.get("STOREKIT_QCACHE_CORPUS")
-    or Path(__file__).parents[3] / "shared" / "conformance" / "qcache-corpus.jsonl"
+    or Path(__file__).parents[2] / "data" / "qcache-corpus.jsonl"
 )
 NO_CORPUS = pytest.mark.skip(reason=f"there is no {CORPUS.name}; STOREKIT_QCACHE_CORPUS names one")
 

@@ -20,8 +20,9 @@ from storekit.qcache import (
     UnexpectedServerResponse,
     UnsupportedContentType,
 )
-from storekit.qcache.embedded import AsyncEmbeddedTransport, Node, naming
-from storekit.qcache.embedded import node as node_module
+from storekit.qcache.node import AsyncEmbeddedTransport, Node
+from storekit.qcache.node import node as node_module
+from storekit.qcache.node import registry as naming
 from storekit.qcache.ring import HashRing
 from tests.support.bad_nodes import Answer, StubNode, result
 from tests.support.concurrency._async import Crew
@@ -190,7 +191,7 @@ def test_without_polars_the_constructor_says_what_to_install() -> None:
         "QClient(['http://host:9401'])\n"
         "try: QClient(['embedded:'])\n"
         "except ModuleNotFoundError as error: print(error)\n"
-        "try: from storekit.qcache.embedded import Node\n"
+        "try: from storekit.qcache.node import Node\n"
         "except ModuleNotFoundError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -286,7 +287,7 @@ def test_a_fork_has_nodes_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fork_while_a_node_is_named_holds_up_nobody() -> None:
     code = (
         "import os, signal\n"
-        "from storekit.qcache.embedded import naming\n"
+        "from storekit.qcache.node import registry as naming\n"
         "with naming._naming:  # as another thread may\n"
         "    child = os.fork()\n"
         "    if not child:\n"

@@ -14,7 +14,7 @@ import pytest
 from qclient.node_ring import NodeRing
 
 from storekit.core._async.transport import AsyncHTTPTransport
-from storekit.core.runtime._async import call_blocking, run_all, sleep
+from storekit.core.seam._async import call_blocking, run_all, sleep
 from storekit.options import PoolLimits, RetryPolicy, Timeouts
 from storekit.qcache import (
     AsyncQClient,

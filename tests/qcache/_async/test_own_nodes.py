@@ -10,9 +10,9 @@ from typing import NamedTuple
 import pytest
 
 from storekit.qcache import AsyncQClient, MalformedQueryException, UnexpectedServerResponse
-from storekit.qcache.embedded.naming import node_at
-from tests._async.test_qcache_real import *  # noqa: F403
-from tests._async.test_qcache_tables import *  # noqa: F403
+from storekit.qcache.node.registry import node_at
+from tests.qcache._async.test_real import *  # noqa: F403
+from tests.qcache._async.test_tables import *  # noqa: F403
 from tests.support.served import *  # noqa: F403
 from tools.qcache_server import QCacheServer
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from storekit.core.runtime._async import call_blocking, run_all
+from storekit.core.seam._async import call_blocking, run_all
 from storekit.options import RetryPolicy
 from storekit.qcache import (
     AsyncQClient,

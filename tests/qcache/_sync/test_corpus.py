@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_qcache_corpus.py by tools/generate_sync.py; do not edit.
+# Generated from tests/qcache/_async/test_corpus.py by tools/generate_sync.py; do not edit.
 
 """What QCache 0.9.3 was recorded to answer, it answers through the client.
 
@@ -40,7 +40,7 @@ Case = dict[str, Any]
 
 CORPUS = Path(
     os.environ.get("STOREKIT_QCACHE_CORPUS")
-    or Path(__file__).parents[3] / "shared" / "conformance" / "qcache-corpus.jsonl"
+    or Path(__file__).parents[2] / "data" / "qcache-corpus.jsonl"
 )
 NO_CORPUS = pytest.mark.skip(reason=f"there is no {CORPUS.name}; STOREKIT_QCACHE_CORPUS names one")
 

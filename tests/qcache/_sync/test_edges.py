@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_qcache_edges.py by tools/generate_sync.py; do not edit.
+# Generated from tests/qcache/_async/test_edges.py by tools/generate_sync.py; do not edit.
 
 """Edges of the client: options, uploads that wait, results that cannot be read."""
 

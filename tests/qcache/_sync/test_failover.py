@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_qcache_failover.py by tools/generate_sync.py; do not edit.
+# Generated from tests/qcache/_async/test_failover.py by tools/generate_sync.py; do not edit.
 
 """Nodes that fail, in every way we could think of, and come back."""
 
@@ -16,7 +16,7 @@ import pytest
 from qclient.node_ring import NodeRing
 
 from storekit.core._sync.transport import HTTPTransport
-from storekit.core.runtime._sync import call_blocking, run_all, sleep
+from storekit.core.seam._sync import call_blocking, run_all, sleep
 from storekit.options import PoolLimits, RetryPolicy, Timeouts
 from storekit.qcache import (
     ClientBusy,

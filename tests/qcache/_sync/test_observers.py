@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_qcache_observers.py by tools/generate_sync.py; do not edit.
+# Generated from tests/qcache/_async/test_observers.py by tools/generate_sync.py; do not edit.
 
 """What observers are told of the operations of a client."""
 

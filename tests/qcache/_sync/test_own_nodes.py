@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_qcache_own_nodes.py by tools/generate_sync.py; do not edit.
+# Generated from tests/qcache/_async/test_own_nodes.py by tools/generate_sync.py; do not edit.
 
 """What holds for a client and a real server holds for our own nodes, served and in process."""
 
@@ -12,9 +12,9 @@ from typing import NamedTuple
 import pytest
 
 from storekit.qcache import MalformedQueryException, QClient, UnexpectedServerResponse
-from storekit.qcache.embedded.naming import node_at
-from tests._sync.test_qcache_real import *  # noqa: F403
-from tests._sync.test_qcache_tables import *  # noqa: F403
+from storekit.qcache.node.registry import node_at
+from tests.qcache._sync.test_real import *  # noqa: F403
+from tests.qcache._sync.test_tables import *  # noqa: F403
 from tests.support.served import *  # noqa: F403
 from tools.qcache_server import QCacheServer
 

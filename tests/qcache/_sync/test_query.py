@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_qcache_query.py by tools/generate_sync.py; do not edit.
+# Generated from tests/qcache/_async/test_query.py by tools/generate_sync.py; do not edit.
 
 """Queries that load the table when it is not there."""
 
@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from storekit.core.runtime._sync import call_blocking, run_all
+from storekit.core.seam._sync import call_blocking, run_all
 from storekit.options import RetryPolicy
 from storekit.qcache import (
     MalformedQueryException,

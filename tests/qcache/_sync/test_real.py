@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_qcache_real.py by tools/generate_sync.py; do not edit.
+# Generated from tests/qcache/_async/test_real.py by tools/generate_sync.py; do not edit.
 
 """The client and a real QCache server."""
 

@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_qcache_table_arguments.py by tools/generate_sync.py; do not edit.
+# Generated from tests/qcache/_async/test_table_arguments.py by tools/generate_sync.py; do not edit.
 
 """What is sent for a frame, and what is refused before anything is sent."""
 

@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_qcache_tables.py by tools/generate_sync.py; do not edit.
+# Generated from tests/qcache/_async/test_tables.py by tools/generate_sync.py; do not edit.
 
 """Frames in uploads and results, on a real QCache server and on whatever takes its place."""
 

@@ -9,9 +9,9 @@ import pytest
 
 from storekit import qdb
 from storekit.qdb import AsyncRawClient, DocumentDamaged
-from storekit.qdb._async import files
-from storekit.qdb._async.files import AsyncTarget
-from storekit.qdb.documents import Manifest, digest_of
+from storekit.qdb.documents._async import files
+from storekit.qdb.documents._async.files import AsyncTarget
+from storekit.qdb.documents.manifest import Manifest, digest_of
 from tests.support.qdb_spy import spy_on
 
 KEY = uuid.UUID(int=7)

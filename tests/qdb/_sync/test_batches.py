@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_qdb_batches.py by tools/generate_sync.py; do not edit.
+# Generated from tests/qdb/_async/test_batches.py by tools/generate_sync.py; do not edit.
 
 import datetime
 

@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_qdb_documents_changing.py by tools/generate_sync.py; do not edit.
+# Generated from tests/qdb/_async/test_documents_changing.py by tools/generate_sync.py; do not edit.
 
 """Documents that several change, read and break off at the same time."""
 

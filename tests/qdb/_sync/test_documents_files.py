@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_qdb_documents_files.py by tools/generate_sync.py; do not edit.
+# Generated from tests/qdb/_async/test_documents_files.py by tools/generate_sync.py; do not edit.
 
 """Files that documents come from and go to."""
 
@@ -11,9 +11,9 @@ import pytest
 
 from storekit import qdb
 from storekit.qdb import DocumentDamaged, RawClient
-from storekit.qdb._sync import files
-from storekit.qdb._sync.files import Target
-from storekit.qdb.documents import Manifest, digest_of
+from storekit.qdb.documents._sync import files
+from storekit.qdb.documents._sync.files import Target
+from storekit.qdb.documents.manifest import Manifest, digest_of
 from tests.support.qdb_spy import spy_on
 
 KEY = uuid.UUID(int=7)

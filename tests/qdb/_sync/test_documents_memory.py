@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_qdb_documents_memory.py by tools/generate_sync.py; do not edit.
+# Generated from tests/qdb/_async/test_documents_memory.py by tools/generate_sync.py; do not edit.
 
 """Memory that slices pass through, which is used again only when nobody else can be using it."""
 

@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_qdb_library.py by tools/generate_sync.py; do not edit.
+# Generated from tests/qdb/_async/test_library.py by tools/generate_sync.py; do not edit.
 
 """Clients over a C library: which one, and what needs no server that answers."""
 

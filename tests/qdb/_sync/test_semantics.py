@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_qdb_semantics.py by tools/generate_sync.py; do not edit.
+# Generated from tests/qdb/_async/test_semantics.py by tools/generate_sync.py; do not edit.
 
 """What is recorded of QuasarDB holds for the clients, in the documented contract."""
 

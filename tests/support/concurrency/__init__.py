@@ -1,4 +1,4 @@
-"""Work beside a test: `_async` and `_sync` hold the same names, as in `storekit.core.runtime`."""
+"""Work beside a test: `_async` and `_sync` hold the same names, as in `storekit.core.seam`."""
 
 __all__ = ["PATIENCE", "Clock"]
 

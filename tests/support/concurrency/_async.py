@@ -5,7 +5,7 @@ from typing import Generic, Self, TypeVar
 
 import anyio
 
-from storekit.core.runtime._async import Event, checkpoint
+from storekit.core.seam._async import Event, checkpoint
 from tests.support.concurrency import PATIENCE
 
 __all__ = ["Crew", "Job", "until"]

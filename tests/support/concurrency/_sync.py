@@ -4,7 +4,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from storekit.core.runtime._sync import Event
+from storekit.core.seam._sync import Event
 from tests.support.concurrency import PATIENCE
 
 __all__ = ["Crew", "Job", "until"]

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 from storekit.core.forks import fork_count
-from storekit.core.runtime._async import Event, Guard, current_owner, monotonic, shielded
+from storekit.core.seam._async import Event, Guard, current_owner, monotonic, shielded
 from storekit.errors import ClientClosed, OwnerMismatch, PoolFull, PoolTimeout
 from storekit.options import PoolLimits
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from storekit.core.backoff import RetryBudget, pause_before
-from storekit.core.runtime._async import monotonic, sleep
+from storekit.core.seam._async import monotonic, sleep
 from storekit.options import RetryPolicy
 
 __all__ = ["AsyncRetrier", "GaveUp", "Repeat"]

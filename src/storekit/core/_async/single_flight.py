@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-from storekit.core.runtime._async import Event, Guard, current_owner
+from storekit.core.seam._async import Event, Guard, current_owner
 from storekit.errors import OwnerMismatch
 
 __all__ = ["AsyncSingleFlight"]

@@ -14,8 +14,14 @@ import ssl
 from collections.abc import Sequence
 
 from storekit.core.readiness import readable_probe
-from storekit.core.runtime._async import checkpoint, monotonic
-from storekit.core.sockets._async import SocketReader, look_up, wait_readable, wait_writable
+from storekit.core.seam._async import (
+    SocketReader,
+    checkpoint,
+    look_up,
+    monotonic,
+    wait_readable,
+    wait_writable,
+)
 
 __all__ = ["AsyncSocketStream", "earlier"]
 

@@ -12,7 +12,7 @@ from storekit.core._async.connection import AsyncHTTPConnection, ExchangeLimits
 from storekit.core._async.pool import AsyncPool, Lease, PoolStatistics
 from storekit.core._async.stream import AsyncSocketStream
 from storekit.core.http1 import MAX_HEAD_SIZE, TruncatedReply
-from storekit.core.runtime._async import monotonic
+from storekit.core.seam._async import monotonic
 from storekit.core.tls import Cert, Verify, create_tls_context
 from storekit.errors import ClientClosed, PoolError
 from storekit.options import PoolLimits

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from storekit.core.backoff import RetryBudget, pause_before
-from storekit.core.runtime._sync import monotonic, sleep
+from storekit.core.seam._sync import monotonic, sleep
 from storekit.options import RetryPolicy
 
 __all__ = ["GaveUp", "Repeat", "Retrier"]

@@ -5,7 +5,7 @@
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from storekit.core.runtime._sync import Event, Guard, current_owner
+from storekit.core.seam._sync import Event, Guard, current_owner
 from storekit.errors import OwnerMismatch
 
 __all__ = ["SingleFlight"]

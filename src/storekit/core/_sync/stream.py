@@ -16,8 +16,14 @@ import ssl
 from collections.abc import Sequence
 
 from storekit.core.readiness import readable_probe
-from storekit.core.runtime._sync import checkpoint, monotonic
-from storekit.core.sockets._sync import SocketReader, look_up, wait_readable, wait_writable
+from storekit.core.seam._sync import (
+    SocketReader,
+    checkpoint,
+    look_up,
+    monotonic,
+    wait_readable,
+    wait_writable,
+)
 
 __all__ = ["SocketStream", "earlier"]
 

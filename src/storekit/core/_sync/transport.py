@@ -14,7 +14,7 @@ from storekit.core._sync.connection import ExchangeLimits, HTTPConnection
 from storekit.core._sync.pool import Lease, Pool, PoolStatistics
 from storekit.core._sync.stream import SocketStream
 from storekit.core.http1 import MAX_HEAD_SIZE, TruncatedReply
-from storekit.core.runtime._sync import monotonic
+from storekit.core.seam._sync import monotonic
 from storekit.core.tls import Cert, Verify, create_tls_context
 from storekit.errors import ClientClosed, PoolError
 from storekit.options import PoolLimits

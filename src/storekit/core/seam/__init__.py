@@ -2,5 +2,5 @@
 
 `_async` and `_sync` hold the same names with the same meaning, written by hand. All else
 is written once, against these names, and `tools/generate_sync.py` makes the sync twin.
-Nothing outside this package and its neighbour `sockets` calls asyncio or trio.
+Nothing else calls asyncio or trio.
 """

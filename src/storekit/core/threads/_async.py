@@ -15,9 +15,9 @@ from typing import Any, Generic, TypeVar
 import anyio
 
 from storekit.core.forks import fork_count
-from storekit.core.workers.calls import Joint, WorkerStatistics
-from storekit.core.workers.ports import Call, Port, current_port
-from storekit.core.workers.threads import Crew
+from storekit.core.threads.calls import Joint, WorkerStatistics
+from storekit.core.threads.pool import Crew
+from storekit.core.threads.ports import Call, Port, current_port
 from storekit.errors import ClientClosed, OwnerMismatch, PoolFull
 from storekit.options import PoolLimits
 

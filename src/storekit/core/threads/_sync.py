@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 
 from storekit.core._sync.pool import Lease, Pool
 from storekit.core.forks import fork_count
-from storekit.core.runtime._sync import monotonic
-from storekit.core.workers.calls import CallTimeout, Joint, WorkerStatistics
+from storekit.core.seam._sync import monotonic
+from storekit.core.threads.calls import CallTimeout, Joint, WorkerStatistics
 from storekit.errors import ClientClosed, OwnerMismatch
 from storekit.options import PoolLimits
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from storekit.core.runtime._async import monotonic
-from storekit.core.workers.calls import Joint
-from storekit.core.workers.ports import Call, Port, Run
+from storekit.core.seam._async import monotonic
+from storekit.core.threads.calls import Joint
+from storekit.core.threads.ports import Call, Port, Run
 from storekit.options import PoolLimits
 
 __all__ = ["Crew"]

@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from storekit.core.runtime._async import monotonic
-from storekit.core.workers.calls import CallTimeout
+from storekit.core.seam._async import monotonic
+from storekit.core.threads.calls import CallTimeout
 
 __all__ = ["Call", "Port", "Run", "current_port"]
 
@@ -284,7 +284,7 @@ def current_port(port: Port | None, discard: Callable[[Call], None], grace: floa
         loop = asyncio.get_running_loop()
     except RuntimeError:
         # Loaded only where trio is, for trio is an extra.
-        from storekit.core.workers.trio_port import TrioPort  # noqa: PLC0415
+        from storekit.core.threads.trio_port import TrioPort  # noqa: PLC0415
 
         return TrioPort(discard, grace)
     return AsyncioPort(loop, discard, grace)

@@ -8,7 +8,7 @@ from typing import Any
 import outcome
 import trio
 
-from storekit.core.workers.ports import Call, Port
+from storekit.core.threads.ports import Call, Port
 
 __all__ = ["TrioPort"]
 

@@ -12,7 +12,7 @@ from storekit.codecs.raw import Raw
 from storekit.codecs.tables.base import TableCodec
 from storekit.codecs.tables.registry import TableRegistry
 from storekit.core._async.single_flight import AsyncSingleFlight
-from storekit.core.runtime._async import call_blocking, shielded
+from storekit.core.seam._async import call_blocking, shielded
 from storekit.errors import StoreKitError
 from storekit.kit.settings import Settings, session_options
 from storekit.kit.tables import (

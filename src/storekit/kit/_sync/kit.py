@@ -14,7 +14,7 @@ from storekit.codecs.raw import Raw
 from storekit.codecs.tables.base import TableCodec
 from storekit.codecs.tables.registry import TableRegistry
 from storekit.core._sync.single_flight import SingleFlight
-from storekit.core.runtime._sync import call_blocking, shielded
+from storekit.core.seam._sync import call_blocking, shielded
 from storekit.errors import StoreKitError
 from storekit.kit.settings import Settings, session_options
 from storekit.kit.tables import (

@@ -3,10 +3,10 @@
 import httpx
 
 from storekit.core.forks import fork_count
-from storekit.core.runtime._async import call_blocking
+from storekit.core.seam._async import call_blocking
 from storekit.errors import ClientClosed, OwnerMismatch
-from storekit.qcache.embedded.node import Node
-from storekit.qcache.embedded.requests import Request, fold_headers
+from storekit.qcache.node.http.requests import Request, fold_headers
+from storekit.qcache.node.node import Node
 
 __all__ = ["AsyncEmbeddedTransport"]
 
@@ -15,7 +15,7 @@ class AsyncEmbeddedTransport(httpx.AsyncBaseTransport):
     r"""Sends requests to a node in this process, whatever host they name.
 
     ```python
-    from storekit.qcache.embedded import AsyncEmbeddedTransport, Node
+    from storekit.qcache.node import AsyncEmbeddedTransport, Node
 
     transport = AsyncEmbeddedTransport(Node(size=100_000_000))
     async with AsyncQClient(["http://tables"], transport=transport) as client:

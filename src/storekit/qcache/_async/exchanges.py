@@ -7,7 +7,7 @@ from io import BytesIO
 import httpx
 
 from storekit.core._async.transport import AsyncHTTPTransport
-from storekit.core.runtime._async import Guard, call_blocking
+from storekit.core.seam._async import Guard, call_blocking
 from storekit.options import Timeouts
 from storekit.qcache.compression import decompress
 from storekit.qcache.errors import ClientBusy, UnexpectedServerResponse

@@ -9,7 +9,7 @@ from typing import NoReturn
 import httpx
 
 from storekit.core._async.retry import AsyncRetrier, GaveUp, Repeat
-from storekit.core.runtime._async import (
+from storekit.core.seam._async import (
     BackgroundTasks,
     Event,
     monotonic,

@@ -10,7 +10,7 @@ from typing import Any, overload
 from storekit.codecs.tables.base import TableCodec, TableContent
 from storekit.core._async.single_flight import AsyncSingleFlight
 from storekit.core.backoff import pause_before
-from storekit.core.runtime._async import call_user_function, sleep
+from storekit.core.seam._async import call_user_function, sleep
 from storekit.observers import Watch
 from storekit.qcache._async.queries import AsyncQueries, Question
 from storekit.qcache._async.uploads import AsyncUploads

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
-from storekit.core.runtime._async import run_all
+from storekit.core.seam._async import run_all
 from storekit.observers import Watch
 from storekit.qcache._async.base import AsyncBaseClient
 from storekit.qcache.errors import QClientException

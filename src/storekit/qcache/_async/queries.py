@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from storekit.codecs.tables.base import JSON, TableCodec
-from storekit.core.runtime._async import Lazy, call_blocking
+from storekit.core.seam._async import Lazy, call_blocking
 from storekit.observers import Watch
 from storekit.qcache._async.base import AsyncBaseClient
 from storekit.qcache.arguments import window

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, overload
 
 from storekit.codecs.tables.base import TableCodec, TableContent
-from storekit.core.runtime._async import call_blocking
+from storekit.core.seam._async import call_blocking
 from storekit.observers import Watch
 from storekit.qcache._async.base import AsyncBaseClient
 from storekit.qcache.compression import compress

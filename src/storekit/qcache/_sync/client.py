@@ -19,7 +19,7 @@ from storekit.qcache._sync.loading import Loading
 from storekit.qcache._sync.nodes import Nodes
 from storekit.qcache.arguments import check_count, check_type
 from storekit.qcache.compression import Compression, require
-from storekit.qcache.embedded.naming import node_at
+from storekit.qcache.node.registry import node_at
 from storekit.qcache.result import QueryResult
 from storekit.qcache.ring import HashRing
 from storekit.qcache.tables import R

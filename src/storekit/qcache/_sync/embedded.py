@@ -5,10 +5,10 @@
 import httpx
 
 from storekit.core.forks import fork_count
-from storekit.core.runtime._sync import call_blocking
+from storekit.core.seam._sync import call_blocking
 from storekit.errors import ClientClosed, OwnerMismatch
-from storekit.qcache.embedded.node import Node
-from storekit.qcache.embedded.requests import Request, fold_headers
+from storekit.qcache.node.http.requests import Request, fold_headers
+from storekit.qcache.node.node import Node
 
 __all__ = ["EmbeddedTransport"]
 
@@ -17,7 +17,7 @@ class EmbeddedTransport(httpx.BaseTransport):
     r"""Sends requests to a node in this process, whatever host they name.
 
     ```python
-    from storekit.qcache.embedded import EmbeddedTransport, Node
+    from storekit.qcache.node import EmbeddedTransport, Node
 
     transport = EmbeddedTransport(Node(size=100_000_000))
     with QClient(["http://tables"], transport=transport) as client:

@@ -9,7 +9,7 @@ from io import BytesIO
 import httpx
 
 from storekit.core._sync.transport import HTTPTransport
-from storekit.core.runtime._sync import Guard, call_blocking
+from storekit.core.seam._sync import Guard, call_blocking
 from storekit.options import Timeouts
 from storekit.qcache.compression import decompress
 from storekit.qcache.errors import ClientBusy, UnexpectedServerResponse

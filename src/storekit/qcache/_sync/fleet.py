@@ -11,7 +11,7 @@ from typing import NoReturn
 import httpx
 
 from storekit.core._sync.retry import GaveUp, Repeat, Retrier
-from storekit.core.runtime._sync import (
+from storekit.core.seam._sync import (
     BackgroundTasks,
     Event,
     monotonic,

@@ -12,7 +12,7 @@ from typing import Any, overload
 from storekit.codecs.tables.base import TableCodec, TableContent
 from storekit.core._sync.single_flight import SingleFlight
 from storekit.core.backoff import pause_before
-from storekit.core.runtime._sync import call_user_function, sleep
+from storekit.core.seam._sync import call_user_function, sleep
 from storekit.observers import Watch
 from storekit.qcache._sync.queries import Queries, Question
 from storekit.qcache._sync.uploads import Uploads

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from storekit.core.runtime._sync import run_all
+from storekit.core.seam._sync import run_all
 from storekit.observers import Watch
 from storekit.qcache._sync.base import BaseClient
 from storekit.qcache.errors import QClientException

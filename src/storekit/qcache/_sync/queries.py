@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 
 from storekit.codecs.tables.base import JSON, TableCodec
-from storekit.core.runtime._sync import Lazy, call_blocking
+from storekit.core.seam._sync import Lazy, call_blocking
 from storekit.observers import Watch
 from storekit.qcache._sync.base import BaseClient
 from storekit.qcache.arguments import window

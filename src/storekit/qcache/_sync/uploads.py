@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, overload
 
 from storekit.codecs.tables.base import TableCodec, TableContent
-from storekit.core.runtime._sync import call_blocking
+from storekit.core.seam._sync import call_blocking
 from storekit.observers import Watch
 from storekit.qcache._sync.base import BaseClient
 from storekit.qcache.compression import compress

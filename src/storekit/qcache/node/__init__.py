@@ -6,13 +6,13 @@ Importing this is cheap; Polars is loaded on the first use of `Node`. It needs
 
 from typing import TYPE_CHECKING
 
-from storekit.qcache.embedded.naming import require_polars
+from storekit.qcache.node.registry import require_polars
 
 if TYPE_CHECKING:
     from storekit.qcache._async.embedded import AsyncEmbeddedTransport
     from storekit.qcache._sync.embedded import EmbeddedTransport
-    from storekit.qcache.embedded.node import Node
-    from storekit.qcache.embedded.requests import Request, Response
+    from storekit.qcache.node.http.requests import Request, Response
+    from storekit.qcache.node.node import Node
 
 __all__ = [
     "AsyncEmbeddedTransport",
@@ -27,11 +27,11 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name == "Node":
         require_polars()
-        from storekit.qcache.embedded.node import Node
+        from storekit.qcache.node.node import Node
 
         return Node
     if name in ("Request", "Response"):
-        from storekit.qcache.embedded import requests
+        from storekit.qcache.node.http import requests
 
         return getattr(requests, name)
     if name == "AsyncEmbeddedTransport":

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from storekit.qcache.embedded.coding import is_coded, values_of
-from storekit.qcache.embedded.requests import TooLarge
+from storekit.qcache.node.categories import is_coded, values_of
+from storekit.qcache.node.http.requests import TooLarge
 
 __all__ = ["Cache", "Dataset", "Stored", "charge_for"]
 

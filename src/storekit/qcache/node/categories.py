@@ -10,7 +10,7 @@ from operator import or_
 
 import polars as pl
 
-from storekit.qcache.embedded.tables import TEXT
+from storekit.qcache.node.tables import TEXT
 
 __all__ = [
     "as_text",

@@ -1,8 +1,8 @@
 """Content encodings of a node, on top of what the client has: whose fault it is, and defaults."""
 
 from storekit.qcache.compression import Compression, ContentTooLarge, decompress, require
-from storekit.qcache.embedded.errors import Refusal
-from storekit.qcache.embedded.requests import TooLarge
+from storekit.qcache.node.errors import Refusal
+from storekit.qcache.node.http.requests import TooLarge
 
 __all__ = ["decode_body", "encoding_for", "lz4_installed"]
 

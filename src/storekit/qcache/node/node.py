@@ -16,15 +16,11 @@ from http import HTTPStatus
 import polars as pl
 
 from storekit.qcache.compression import compress
-from storekit.qcache.embedded.cache import Cache, charge_for
-from storekit.qcache.embedded.coding import compact
-from storekit.qcache.embedded.column_headers import add_stand_ins, parse_stand_ins, parse_types
-from storekit.qcache.embedded.csv_blocks import CsvBlocks
-from storekit.qcache.embedded.encodings import decode_body, encoding_for
-from storekit.qcache.embedded.errors import BadQuery, Refusal
-from storekit.qcache.embedded.query import parse_query, run_query
-from storekit.qcache.embedded.reading import read_csv, read_json
-from storekit.qcache.embedded.requests import (
+from storekit.qcache.node.cache import Cache, charge_for
+from storekit.qcache.node.categories import compact
+from storekit.qcache.node.encodings import decode_body, encoding_for
+from storekit.qcache.node.errors import BadQuery, Refusal
+from storekit.qcache.node.http.requests import (
     JSON_TYPE,
     Request,
     Response,
@@ -35,8 +31,12 @@ from storekit.qcache.embedded.requests import (
     query_argument,
     refused,
 )
-from storekit.qcache.embedded.statistics import Statistics
-from storekit.qcache.embedded.writing import to_csv, to_json
+from storekit.qcache.node.query import parse_query, run_query
+from storekit.qcache.node.reading import read_csv, read_json
+from storekit.qcache.node.reading.csv_blocks import CsvBlocks
+from storekit.qcache.node.reading.headers import add_stand_ins, parse_stand_ins, parse_types
+from storekit.qcache.node.statistics import Statistics
+from storekit.qcache.node.writing import to_csv, to_json
 from storekit.qcache.wire import authorization
 
 __all__ = ["Node"]

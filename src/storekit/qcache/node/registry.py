@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 from storekit.core.forks import fork_count
 
 if TYPE_CHECKING:
-    from storekit.qcache.embedded.node import Node
+    from storekit.qcache.node.node import Node
 
 __all__ = ["SCHEME", "check_address", "node_at", "require_polars"]
 
@@ -59,7 +59,7 @@ def node_at(address: str) -> "Node":
     """
     name = check_address(address)
     require_polars()
-    from storekit.qcache.embedded.node import Node  # noqa: PLC0415 - it loads Polars
+    from storekit.qcache.node.node import Node  # noqa: PLC0415 - it loads Polars
 
     if not name:
         return Node()

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from storekit.qcache.embedded.answer import Answer
-from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.tables import (
+from storekit.qcache.node.answer import Answer
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.tables import (
     FLOAT,
     TEXT,
     decode_mixed,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, overload
 
 from storekit.codecs.base import Codec
-from storekit.core.runtime._async import call_blocking
+from storekit.core.seam._async import call_blocking
 from storekit.qdb._async.conversion import AsyncConversion
 from storekit.qdb.batches import Translation, explain_transaction, size_of
 from storekit.qdb.contents import LARGE, takes_long

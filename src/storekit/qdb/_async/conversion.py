@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Generic
 
 from storekit.codecs.base import Codec, decode_value, encode_value
-from storekit.core.runtime._async import call_blocking
+from storekit.core.seam._async import call_blocking
 from storekit.qdb._async.base import AsyncBaseClient
 from storekit.qdb.arguments import GET, check_alias, check_content, check_integer, check_writable
 from storekit.qdb.contents import LARGE, NEVER_LARGE, STORED, check_comparable, is_large, takes_long

@@ -2,11 +2,11 @@
 
 from storekit.qdb._async.batches import AsyncBatches
 from storekit.qdb._async.blobs import AsyncBlobs
-from storekit.qdb._async.documents import AsyncDocuments
 from storekit.qdb._async.entries import AsyncEntries
 from storekit.qdb._async.integers import AsyncIntegers
 from storekit.qdb._async.nodes import AsyncNodes
 from storekit.qdb._async.tags import AsyncTags
+from storekit.qdb.documents._async.documents import AsyncDocuments
 from storekit.qdb.scans import Scan
 from storekit.qdb.variables import Alias, Data, Found, Value
 

@@ -16,9 +16,9 @@ from weakref import WeakSet
 from storekit.codecs.registry import CodecRegistry
 from storekit.core._sync.retry import GaveUp, Repeat, Retrier
 from storekit.core.arguments import check_callable, check_type
-from storekit.core.runtime._sync import monotonic
-from storekit.core.workers._sync import DEFAULT_LIMITS, Workers
-from storekit.core.workers.calls import CallTimeout, WorkerStatistics
+from storekit.core.seam._sync import monotonic
+from storekit.core.threads._sync import DEFAULT_LIMITS, Workers
+from storekit.core.threads.calls import CallTimeout, WorkerStatistics
 from storekit.observers import Observer, Watch, check_observers
 from storekit.options import PoolLimits, RetryPolicy
 from storekit.qdb.arguments import GET

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, overload
 
 from storekit.codecs.base import Codec
-from storekit.core.runtime._sync import call_blocking
+from storekit.core.seam._sync import call_blocking
 from storekit.qdb._sync.conversion import Conversion
 from storekit.qdb.batches import Translation, explain_transaction, size_of
 from storekit.qdb.contents import LARGE, takes_long

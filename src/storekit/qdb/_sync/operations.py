@@ -4,11 +4,11 @@
 
 from storekit.qdb._sync.batches import Batches
 from storekit.qdb._sync.blobs import Blobs
-from storekit.qdb._sync.documents import Documents
 from storekit.qdb._sync.entries import Entries
 from storekit.qdb._sync.integers import Integers
 from storekit.qdb._sync.nodes import Nodes
 from storekit.qdb._sync.tags import Tags
+from storekit.qdb.documents._sync.documents import Documents
 from storekit.qdb.scans import Scan
 from storekit.qdb.variables import Alias, Data, Found, Value
 

@@ -7,15 +7,15 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from storekit.core.runtime._async import call_within, monotonic
-from storekit.core.workers._async import Workers
+from storekit.core.seam._async import call_within, monotonic
+from storekit.core.threads._async import Workers
 from storekit.errors import PoolFull
 from storekit.options import PoolLimits
-from storekit.qcache.embedded.bodies import Body, Lines
-from storekit.qcache.embedded.content import Content, GoneError
-from storekit.qcache.embedded.csv_blocks import CsvBlocks
-from storekit.qcache.embedded.node import Node
-from storekit.qcache.embedded.requests import Request, Response, fold_headers, refused
+from storekit.qcache.node.http.bodies import Body, Lines
+from storekit.qcache.node.http.content import Content, GoneError
+from storekit.qcache.node.http.requests import Request, Response, fold_headers, refused
+from storekit.qcache.node.node import Node
+from storekit.qcache.node.reading.csv_blocks import CsvBlocks
 
 __all__ = ["Application", "application"]
 

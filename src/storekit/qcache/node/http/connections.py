@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from storekit.qcache.embedded.content import RECEIVE_INTO
-from storekit.qcache.embedded.receiving import DirectContent
+from storekit.qcache.node.http.content import RECEIVE_INTO
+from storekit.qcache.node.http.receiving import DirectContent
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 from typing import Any
 
-from storekit.core.runtime._async import call_within, monotonic
-from storekit.qcache.embedded.bodies import Body, Lines, Nowhere
+from storekit.core.seam._async import call_within, monotonic
+from storekit.qcache.node.http.bodies import Body, Lines, Nowhere
 
 __all__ = ["RECEIVE_INTO", "Content", "GoneError"]
 

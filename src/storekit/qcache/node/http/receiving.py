@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from storekit.qcache.embedded.connections import BoundedConnection
+    from storekit.qcache.node.http.connections import BoundedConnection
 
 __all__ = ["DirectContent"]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
-from storekit.qcache.embedded.csv_blocks import CsvBlocks
-from storekit.qcache.embedded.errors import BadQuery, Refusal
+from storekit.qcache.node.errors import BadQuery, Refusal
+from storekit.qcache.node.reading.csv_blocks import CsvBlocks
 
 __all__ = [
     "NotAcceptable",

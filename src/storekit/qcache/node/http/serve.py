@@ -11,9 +11,9 @@ from types import FrameType
 
 import uvicorn
 
-from storekit.qcache.embedded.asgi import application
-from storekit.qcache.embedded.connections import BoundedConnection
-from storekit.qcache.embedded.node import Node
+from storekit.qcache.node.http.asgi import application
+from storekit.qcache.node.http.connections import BoundedConnection
+from storekit.qcache.node.node import Node
 
 __all__ = ["Address", "CannotServe", "listen", "serve", "server_tls"]
 

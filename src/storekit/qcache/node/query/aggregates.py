@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.query.floats import without_nan
-from storekit.qcache.embedded.tables import (
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.query.floats import without_nan
+from storekit.qcache.node.tables import (
     BOOL,
     FLOAT,
     INT,

@@ -4,17 +4,17 @@ import re
 
 import polars as pl
 
-from storekit.qcache.embedded.coding import as_text
-from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.query.arithmetic import Operand, apply, constant
-from storekit.qcache.embedded.query.expressions import (
+from storekit.qcache.node.categories import as_text
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.query.arithmetic import Operand, apply, constant
+from storekit.qcache.node.query.expressions import (
     KEYWORDS,
     Column,
     Constant,
     Expression,
     parse_expression,
 )
-from storekit.qcache.embedded.query.refusing import Allowance, bad_query
+from storekit.qcache.node.query.refusing import Allowance, bad_query
 
 __all__ = ["with_aliases"]
 

@@ -10,17 +10,17 @@ from functools import partial
 
 import polars as pl
 
-from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.query.comparing import (
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.query.comparing import (
     COMPARISONS,
     Incomparable,
     compare,
     compare_columns,
     mirrored,
 )
-from storekit.qcache.embedded.query.floats import without_nan
-from storekit.qcache.embedded.query.masks import everywhere, settled
-from storekit.qcache.embedded.tables import (
+from storekit.qcache.node.query.floats import without_nan
+from storekit.qcache.node.query.masks import everywhere, settled
+from storekit.qcache.node.tables import (
     BOOL,
     FLOAT,
     INT,

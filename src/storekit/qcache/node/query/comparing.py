@@ -11,9 +11,9 @@ from typing import Any
 
 import polars as pl
 
-from storekit.qcache.embedded.query.masks import everywhere, where_both, where_known
-from storekit.qcache.embedded.query.mixed import compare_mixed
-from storekit.qcache.embedded.tables import (
+from storekit.qcache.node.query.masks import everywhere, where_both, where_known
+from storekit.qcache.node.query.mixed import compare_mixed
+from storekit.qcache.node.tables import (
     BOOL,
     FLOAT,
     INT,

@@ -9,8 +9,8 @@ import keyword
 import re
 from dataclasses import dataclass
 
-from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.query.refusing import bad_query
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.query.refusing import bad_query
 
 __all__ = [
     "BINARY",

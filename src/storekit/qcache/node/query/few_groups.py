@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from storekit.qcache.embedded.coding import is_coded, values_of
-from storekit.qcache.embedded.query.aggregates import plain_function
-from storekit.qcache.embedded.tables import FLOAT, INT
+from storekit.qcache.node.categories import is_coded, values_of
+from storekit.qcache.node.query.aggregates import plain_function
+from storekit.qcache.node.tables import FLOAT, INT
 
 __all__ = ["few_groups"]
 

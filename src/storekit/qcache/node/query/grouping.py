@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from storekit.qcache.embedded.coding import is_coded, with_text
-from storekit.qcache.embedded.query.aggregates import in_groups
-from storekit.qcache.embedded.query.few_groups import few_groups
-from storekit.qcache.embedded.query.floats import without_nan
-from storekit.qcache.embedded.query.mixed import sort_key
-from storekit.qcache.embedded.query.refusing import bad_query
-from storekit.qcache.embedded.tables import FLOAT, is_mixed, unused_name
+from storekit.qcache.node.categories import is_coded, with_text
+from storekit.qcache.node.query.aggregates import in_groups
+from storekit.qcache.node.query.few_groups import few_groups
+from storekit.qcache.node.query.floats import without_nan
+from storekit.qcache.node.query.mixed import sort_key
+from storekit.qcache.node.query.refusing import bad_query
+from storekit.qcache.node.tables import FLOAT, is_mixed, unused_name
 
 __all__ = ["check_keys", "count_groups", "distinct", "group"]
 

@@ -12,11 +12,11 @@ from operator import or_
 
 import polars as pl
 
-from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.query.comparing import Incomparable, compare
-from storekit.qcache.embedded.query.masks import everywhere
-from storekit.qcache.embedded.query.mixed import is_in_mixed
-from storekit.qcache.embedded.tables import (
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.query.comparing import Incomparable, compare
+from storekit.qcache.node.query.masks import everywhere
+from storekit.qcache.node.query.mixed import is_in_mixed
+from storekit.qcache.node.tables import (
     INT,
     LIMITS,
     TEXT,

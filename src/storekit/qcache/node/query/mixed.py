@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from storekit.qcache.embedded.tables import BOOL, INT, TEXT, decode_mixed, is_mixed
+from storekit.qcache.node.tables import BOOL, INT, TEXT, decode_mixed, is_mixed
 
 __all__ = ["compare_mixed", "is_in_mixed", "sort_key", "text_of"]
 

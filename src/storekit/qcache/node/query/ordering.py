@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from storekit.qcache.embedded.coding import is_coded, rank
-from storekit.qcache.embedded.query.mixed import sort_key
-from storekit.qcache.embedded.query.refusing import bad_query
-from storekit.qcache.embedded.tables import INT, is_bool, is_mixed, unused_name
+from storekit.qcache.node.categories import is_coded, rank
+from storekit.qcache.node.query.mixed import sort_key
+from storekit.qcache.node.query.refusing import bad_query
+from storekit.qcache.node.tables import INT, is_bool, is_mixed, unused_name
 
 __all__ = ["Slice", "check_order", "check_slice", "ordered"]
 

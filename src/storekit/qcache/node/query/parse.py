@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.query.refusing import bad_query, shown
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.query.refusing import bad_query, shown
 
 __all__ = ["MOST_NESTED", "check_object", "parse_query"]
 

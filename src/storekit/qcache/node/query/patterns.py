@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NoReturn
 
-from storekit.qcache.embedded.errors import BadQuery
+from storekit.qcache.node.errors import BadQuery
 
 __all__ = ["Kind", "Pattern", "parse_pattern"]
 

@@ -2,7 +2,7 @@
 
 import json
 
-from storekit.qcache.embedded.errors import BadQuery
+from storekit.qcache.node.errors import BadQuery
 
 __all__ = ["Allowance", "bad_query", "shown"]
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import polars as pl
 
-from storekit.qcache.embedded.answer import Answer
-from storekit.qcache.embedded.coding import with_text
-from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.query.grouping import check_keys, distinct
-from storekit.qcache.embedded.query.ordering import check_order, check_slice, ordered
-from storekit.qcache.embedded.query.parse import check_object
-from storekit.qcache.embedded.query.refusing import Allowance, bad_query
-from storekit.qcache.embedded.query.selecting import needed_columns, project, wants_labels
-from storekit.qcache.embedded.query.where import Conditions
-from storekit.qcache.embedded.tables import unused_name
+from storekit.qcache.node.answer import Answer
+from storekit.qcache.node.categories import with_text
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.query.grouping import check_keys, distinct
+from storekit.qcache.node.query.ordering import check_order, check_slice, ordered
+from storekit.qcache.node.query.parse import check_object
+from storekit.qcache.node.query.refusing import Allowance, bad_query
+from storekit.qcache.node.query.selecting import needed_columns, project, wants_labels
+from storekit.qcache.node.query.where import Conditions
+from storekit.qcache.node.tables import unused_name
 
 __all__ = ["run_query"]
 

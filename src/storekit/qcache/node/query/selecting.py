@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from storekit.qcache.embedded.coding import with_text
-from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.query.aggregates import (
+from storekit.qcache.node.categories import with_text
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.query.aggregates import (
     GROUP_FUNCTIONS,
     LABEL_FUNCTIONS,
     TABLE_FUNCTIONS,
     in_table,
 )
-from storekit.qcache.embedded.query.aliases import with_aliases
-from storekit.qcache.embedded.query.grouping import count_groups, group
-from storekit.qcache.embedded.query.refusing import Allowance, bad_query
-from storekit.qcache.embedded.tables import INT, unused_name
+from storekit.qcache.node.query.aliases import with_aliases
+from storekit.qcache.node.query.grouping import count_groups, group
+from storekit.qcache.node.query.refusing import Allowance, bad_query
+from storekit.qcache.node.tables import INT, unused_name
 
 __all__ = ["Projection", "needed_columns", "project", "wants_labels"]
 

@@ -4,21 +4,21 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
-from storekit.qcache.embedded.answer import Answer
-from storekit.qcache.embedded.coding import as_text, by_value, is_coded
-from storekit.qcache.embedded.errors import BadQuery
-from storekit.qcache.embedded.query.comparing import (
+from storekit.qcache.node.answer import Answer
+from storekit.qcache.node.categories import as_text, by_value, is_coded
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.query.comparing import (
     COMPARISONS,
     Incomparable,
     compare,
     compare_columns,
 )
-from storekit.qcache.embedded.query.masks import everywhere, settled
-from storekit.qcache.embedded.query.membership import is_in_column, is_in_values
-from storekit.qcache.embedded.query.mixed import text_of
-from storekit.qcache.embedded.query.patterns import Kind, Pattern, parse_pattern
-from storekit.qcache.embedded.query.refusing import Allowance, bad_query
-from storekit.qcache.embedded.tables import (
+from storekit.qcache.node.query.masks import everywhere, settled
+from storekit.qcache.node.query.membership import is_in_column, is_in_values
+from storekit.qcache.node.query.mixed import text_of
+from storekit.qcache.node.query.patterns import Kind, Pattern, parse_pattern
+from storekit.qcache.node.query.refusing import Allowance, bad_query
+from storekit.qcache.node.tables import (
     INT,
     LIMITS,
     TEXT,

@@ -1,6 +1,6 @@
 """What is uploaded, as tables."""
 
-from storekit.qcache.embedded.csv_reading import read_csv
-from storekit.qcache.embedded.json_reading import read_json
+from storekit.qcache.node.reading.csv import read_csv
+from storekit.qcache.node.reading.json import read_json
 
 __all__ = ["read_csv", "read_json"]

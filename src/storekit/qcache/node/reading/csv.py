@@ -5,17 +5,17 @@ from typing import NamedTuple
 
 import polars as pl
 
-from storekit.qcache.embedded.csv_text import (
+from storekit.qcache.node.errors import BadTable
+from storekit.qcache.node.reading.csv_text import (
     Rows,
     header_of,
     rows_of,
     unmarked,
     without_blank_lines,
 )
-from storekit.qcache.embedded.errors import BadTable
-from storekit.qcache.embedded.inference import declared, guess, infer, is_finite
-from storekit.qcache.embedded.limits import check_shape
-from storekit.qcache.embedded.tables import FLOAT, INT, TEXT
+from storekit.qcache.node.reading.limits import check_shape
+from storekit.qcache.node.reading.types import declared, guess, infer, is_finite
+from storekit.qcache.node.tables import FLOAT, INT, TEXT
 
 __all__ = ["cells_of", "check_rows", "may_have_blank_lines", "read_csv", "typed", "typed_cells"]
 

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from storekit.qcache.embedded.coding import as_text, fitting
-from storekit.qcache.embedded.csv_reading import (
+from storekit.qcache.node.categories import as_text, fitting
+from storekit.qcache.node.errors import BadTable
+from storekit.qcache.node.reading.csv import (
     cells_of,
     check_rows,
     may_have_blank_lines,
@@ -20,11 +21,10 @@ from storekit.qcache.embedded.csv_reading import (
     typed,
     typed_cells,
 )
-from storekit.qcache.embedded.csv_text import Rows, header_of, plain_rows
-from storekit.qcache.embedded.errors import BadTable
-from storekit.qcache.embedded.inference import begins_with_text, guess, infer
-from storekit.qcache.embedded.limits import check_shape
-from storekit.qcache.embedded.tables import BOOL, FLOAT, INT, TEXT
+from storekit.qcache.node.reading.csv_text import Rows, header_of, plain_rows
+from storekit.qcache.node.reading.limits import check_shape
+from storekit.qcache.node.reading.types import begins_with_text, guess, infer
+from storekit.qcache.node.tables import BOOL, FLOAT, INT, TEXT
 
 __all__ = ["CsvBlocks"]
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from storekit.qcache.embedded.errors import BadTable
+from storekit.qcache.node.errors import BadTable
 
 __all__ = ["Rows", "header_of", "plain_rows", "rows_of", "unmarked", "without_blank_lines"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from storekit.qcache.embedded.errors import BadTable
-from storekit.qcache.embedded.tables import FLOAT, INT, TEXT
+from storekit.qcache.node.errors import BadTable
+from storekit.qcache.node.tables import FLOAT, INT, TEXT
 
 __all__ = ["StandIn", "add_stand_ins", "parse_stand_ins", "parse_types"]
 

@@ -7,9 +7,9 @@ from itertools import chain
 
 import polars as pl
 
-from storekit.qcache.embedded.errors import BadTable
-from storekit.qcache.embedded.limits import MAX_DEPTH, check_shape
-from storekit.qcache.embedded.tables import BOOL, FLOAT, INT, TEXT, UINT, encode_mixed
+from storekit.qcache.node.errors import BadTable
+from storekit.qcache.node.reading.limits import MAX_DEPTH, check_shape
+from storekit.qcache.node.tables import BOOL, FLOAT, INT, TEXT, UINT, encode_mixed
 
 __all__ = ["read_json"]
 

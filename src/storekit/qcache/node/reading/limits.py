@@ -1,6 +1,6 @@
 """How large a table a body may unfold to: a small one could ask for all the memory there is."""
 
-from storekit.qcache.embedded.errors import BadTable
+from storekit.qcache.node.errors import BadTable
 
 __all__ = ["MAX_COLUMNS", "MAX_DEPTH", "check_shape"]
 

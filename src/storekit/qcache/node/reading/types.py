@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from storekit.qcache.embedded.errors import BadTable
-from storekit.qcache.embedded.tables import BOOL, FLOAT, INT, TEXT, UINT, enum_of
+from storekit.qcache.node.errors import BadTable
+from storekit.qcache.node.tables import BOOL, FLOAT, INT, TEXT, UINT, enum_of
 
 __all__ = ["Guess", "begins_with_text", "declared", "guess", "infer", "is_finite"]
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import partial
 from typing import BinaryIO
 
-from storekit.core.runtime._async import run_all, shielded
-from storekit.qdb._async.downloads import AsyncDownloads
-from storekit.qdb._async.files import AsyncFile, AsyncPieces, AsyncSource
-from storekit.qdb.documents import (
+from storekit.core.seam._async import run_all, shielded
+from storekit.qdb.documents._async.download import AsyncDownloads
+from storekit.qdb.documents._async.files import AsyncFile, AsyncPieces, AsyncSource
+from storekit.qdb.documents.manifest import (
     SLICE_SIZE,
     Claim,
     DocumentConflict,

@@ -5,11 +5,11 @@ import uuid
 from functools import partial
 from typing import BinaryIO
 
-from storekit.core.runtime._async import call_blocking, run_all, shielded
-from storekit.qdb._async.drafts import AsyncDrafts
-from storekit.qdb._async.files import AsyncFile, AsyncTarget
+from storekit.core.seam._async import call_blocking, run_all, shielded
 from storekit.qdb.buffers import Buffers
-from storekit.qdb.documents import (
+from storekit.qdb.documents._async.files import AsyncFile, AsyncTarget
+from storekit.qdb.documents._async.lock import AsyncDrafts
+from storekit.qdb.documents.manifest import (
     DocumentDamaged,
     DocumentIncomplete,
     DocumentInfo,

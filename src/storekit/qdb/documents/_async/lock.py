@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from storekit.qdb._async.base import AsyncBaseClient
-from storekit.qdb.documents import (
+from storekit.qdb.documents.manifest import (
     Claim,
     DocumentConflict,
     DocumentIncomplete,

@@ -1,4 +1,4 @@
-# Generated from src/storekit/qdb/_async/documents.py by tools/generate_sync.py; do not edit.
+# Generated from src/storekit/qdb/documents/_async/documents.py by tools/generate_sync.py; do not edit.
 
 """Documents of any size, in slices."""
 
@@ -10,10 +10,10 @@ from dataclasses import replace
 from functools import partial
 from typing import BinaryIO
 
-from storekit.core.runtime._sync import run_all, shielded
-from storekit.qdb._sync.downloads import Downloads
-from storekit.qdb._sync.files import File, Pieces, Source
-from storekit.qdb.documents import (
+from storekit.core.seam._sync import run_all, shielded
+from storekit.qdb.documents._sync.download import Downloads
+from storekit.qdb.documents._sync.files import File, Pieces, Source
+from storekit.qdb.documents.manifest import (
     SLICE_SIZE,
     Claim,
     DocumentConflict,

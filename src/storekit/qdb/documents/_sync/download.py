@@ -1,4 +1,4 @@
-# Generated from src/storekit/qdb/_async/downloads.py by tools/generate_sync.py; do not edit.
+# Generated from src/storekit/qdb/documents/_async/download.py by tools/generate_sync.py; do not edit.
 
 """Reading documents of any size, in slices."""
 
@@ -7,11 +7,11 @@ import uuid
 from functools import partial
 from typing import BinaryIO
 
-from storekit.core.runtime._sync import call_blocking, run_all, shielded
-from storekit.qdb._sync.drafts import Drafts
-from storekit.qdb._sync.files import File, Target
+from storekit.core.seam._sync import call_blocking, run_all, shielded
 from storekit.qdb.buffers import Buffers
-from storekit.qdb.documents import (
+from storekit.qdb.documents._sync.files import File, Target
+from storekit.qdb.documents._sync.lock import Drafts
+from storekit.qdb.documents.manifest import (
     DocumentDamaged,
     DocumentIncomplete,
     DocumentInfo,

@@ -1,4 +1,4 @@
-# Generated from src/storekit/qdb/_async/files.py by tools/generate_sync.py; do not edit.
+# Generated from src/storekit/qdb/documents/_async/files.py by tools/generate_sync.py; do not edit.
 
 """Where the bytes of documents come from, and where they go."""
 
@@ -11,9 +11,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
-from storekit.core.runtime._sync import call_blocking, call_user_function
+from storekit.core.seam._sync import call_blocking, call_user_function
 from storekit.qdb.buffers import WRITTEN_AT_ONCE, Buffers
-from storekit.qdb.documents import Manifest, Slice, fill_slice, take_slice
+from storekit.qdb.documents.manifest import Manifest, Slice, fill_slice, take_slice
 from storekit.qdb.durable import begin_sync, sync_directory
 
 try:

@@ -1,4 +1,4 @@
-# Generated from src/storekit/qdb/_async/drafts.py by tools/generate_sync.py; do not edit.
+# Generated from src/storekit/qdb/documents/_async/lock.py by tools/generate_sync.py; do not edit.
 
 """The entries of documents, and the draft by which one upload or removal holds a document."""
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from storekit.qdb._sync.base import BaseClient
-from storekit.qdb.documents import (
+from storekit.qdb.documents.manifest import (
     Claim,
     DocumentConflict,
     DocumentIncomplete,
