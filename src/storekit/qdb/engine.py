@@ -66,7 +66,7 @@ class EntryType(IntEnum):
 class Kind(IntEnum):
     """What an operation of a batch does, by its number in the C API.
 
-    The last two have no number there: engines make them separate calls.
+    Negative ones have no number there: engines make them separate calls.
     """
 
     BLOB_GET = 0
@@ -96,6 +96,7 @@ class Kind(IntEnum):
     TIMESTAMP_REMOVE = 32
     BLOB_GET_AND_REMOVE = -106
     BLOB_REMOVE_IF = -107
+    REMOVE = -108  # of an entry of any type
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +113,14 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one operation. `content` is None if there is none to give."""
+    """What became of one operation. `content` is None if there is none to give.
+
+    `detail` is what is worth adding to the message of an error, if anything.
+    """
 
     error: int
-    content: bytes | int | float | None = None
+    content: bytes | memoryview | int | float | None = None
+    detail: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -265,6 +270,18 @@ class Session(Protocol):
         `SKIPPED`: nothing was done.
         """
 
+    def run_joined(self, operations: Sequence[Operation]) -> list[Outcome]:
+        """Run calls of several callers in one way to the store, each as if it were alone.
+
+        Each has the outcome that its single call would have: code, content (that of a failed
+        swap included), `OK_CREATED` of an update if the engine can tell. None has `SKIPPED`
+        because of another: one that is malformed has its own error, and the rest are done.
+        They may be done in any order. Text is given and comes as UTF-8.
+
+        Raises what kept the store from doing anything, or from saying what it did: that is
+        then the error of each.
+        """
+
     def run_transaction(self, operations: Sequence[Operation]) -> tuple[int, int, list[Outcome]]:
         """Run all in order, or none: error code, index of the one that failed, outcomes."""
 
@@ -306,6 +323,10 @@ class TypedSession(Session, Protocol):
 
 class Engine(Protocol):
     """Makes sessions with one store."""
+
+    @property
+    def immediate(self) -> bool:
+        """Whether no call of a session can block: an event loop may make them itself."""
 
     def connect(self, timeout: float | None = None) -> Session:
         """Open a session. Blocks for as long as the network takes, at most `timeout` seconds.

@@ -84,6 +84,8 @@ class Batches(Calls):
         if operation.kind == Kind.BLOB_REMOVE_IF and operation.comparand is not None:
             data, size = as_content(self._ffi, operation.comparand)
             return Outcome(self._lib.qdb_blob_remove_if(pointer, raw, data, size) & 0xFFFFFFFF)
+        if operation.kind == Kind.REMOVE:
+            return Outcome(self._lib.qdb_remove(pointer, raw) & 0xFFFFFFFF)
         code = self._lib.qdb_blob_get_and_remove(pointer, raw, self._out, self._size)
         if code:
             self._handle.drop(self._out)

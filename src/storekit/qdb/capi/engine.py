@@ -67,6 +67,11 @@ class CapiEngine:
         connect(self._library, handle, self._uri, deadline)
         return CapiSession(self._library, handle)
 
+    @property
+    def immediate(self) -> bool:
+        """No: every call waits for the network."""
+        return False
+
     def version(self) -> str:
         """Return the version of the C library."""
         return self._library.version

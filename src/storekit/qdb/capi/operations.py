@@ -15,7 +15,7 @@ from storekit.qdb.errors import ErrorCode, QuasardbException
 
 __all__ = ["SEPARATE", "Operations", "validate"]
 
-SEPARATE = frozenset({Kind.BLOB_GET_AND_REMOVE, Kind.BLOB_REMOVE_IF})
+SEPARATE = frozenset({Kind.BLOB_GET_AND_REMOVE, Kind.BLOB_REMOVE_IF, Kind.REMOVE})
 """Kinds that the C batch does not have."""
 
 _GETS = frozenset({Kind.BLOB_GET, Kind.STRING_GET})

@@ -1,13 +1,15 @@
 """The session: what `storekit.qdb.engine.Session` asks for, by calls of the C library."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from storekit.qdb.alone import run_alone
 from storekit.qdb.capi.arguments import as_text
 from storekit.qdb.capi.batches import Batches
 from storekit.qdb.capi.calls import Calls
 from storekit.qdb.capi.entries import Blobs, Entries, Numbers
 from storekit.qdb.capi.finding import Finding, Scanning, Tags
 from storekit.qdb.capi.gets import Gets
+from storekit.qdb.engine import Operation, Outcome
 from storekit.qdb.errors import ErrorCode, error_for
 
 __all__ = ["CapiSession"]
@@ -54,6 +56,10 @@ class CapiSession(Blobs, Gets, Numbers, Entries, Finding, Scanning, Tags, Batche
     raise `ClientClosed`. Content of 64 kB and more is a read-only `memoryview` on the
     library's own buffer, which goes back to the library when the last view of it dies.
     """
+
+    def run_joined(self, operations: Sequence[Operation]) -> list[Outcome]:
+        """Run each as if it were alone."""
+        return [run_alone(self, operation) for operation in operations]
 
     @property
     def closed(self) -> bool:

@@ -69,6 +69,11 @@ class EmbeddedEngine:
         database = open_file(path, durable=self.durable, timeout=self._timeout)
         return Connection(database, path=path, now_ns=self._now_ns)
 
+    @property
+    def immediate(self) -> bool:
+        """Whether no call can block: the store is in memory, and no other process's."""
+        return self._memory is not None
+
     def version(self) -> str:
         """Return the version of storekit."""
         return importlib.metadata.version("storekit")

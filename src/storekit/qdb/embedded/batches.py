@@ -160,7 +160,7 @@ class Batches:
         return Outcome(ErrorCode.OK_CREATED if created else ErrorCode.OK)
 
     def _remove(self, operation: Operation) -> Outcome:
-        self._entries.remove(operation.alias, _REMOVES[operation.kind])
+        self._entries.remove(operation.alias, _REMOVES.get(operation.kind))
         return Outcome(ErrorCode.OK)
 
     def _add(self, operation: Operation) -> Outcome:
@@ -248,6 +248,7 @@ _RUN: dict[Kind, Callable[[Batches, Operation], Outcome]] = {
     **dict.fromkeys(_ADDS, Batches._add),  # noqa: SLF001
     **dict.fromkeys(_REPLACE, Batches._replace),
     **dict.fromkeys(_SWAPS, Batches._swap),  # noqa: SLF001
+    Kind.REMOVE: Batches._remove,  # noqa: SLF001
     Kind.BLOB_GET_AND_REMOVE: Batches._take,  # noqa: SLF001
     Kind.BLOB_REMOVE_IF: Batches._remove_if,  # noqa: SLF001
     Kind.HAS_TAG: Batches._has_tag,  # noqa: SLF001

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from storekit.qdb.alone import run_alone
 from storekit.qdb.embedded.batches import Batches
 from storekit.qdb.embedded.checks import check_alias, check_limit, check_name
 from storekit.qdb.embedded.connection import Connection
@@ -190,6 +191,10 @@ class EmbeddedSession(TypedOperations):
         """Run each for itself, in order; none if one is malformed."""
         with self._connection.lock:
             return self._batches.run(operations)
+
+    def run_joined(self, operations: Sequence[Operation]) -> list[Outcome]:
+        """Run each as if it were alone."""
+        return [run_alone(self, operation) for operation in operations]
 
     def run_transaction(self, operations: Sequence[Operation]) -> tuple[int, int, list[Outcome]]:
         """Run all in order or none: error code, index of the one that failed, outcomes."""
