@@ -19,7 +19,7 @@ def _install(session: nox.Session, group: str, *packages: str) -> None:
 @nox.session
 def quickstart(session: nox.Session) -> None:
     """Query a table on asyncio, on trio and in sync: in process, or `-- URL` on a server."""
-    session.install(".[trio,lz4,embedded]")
+    session.install(".[trio,lz4,node]")
     session.run("python", "-m", "examples.quickstart", *session.posargs)
 
 

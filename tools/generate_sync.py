@@ -28,6 +28,7 @@ from typing import NamedTuple
 TREES = (
     ("src/storekit/core/_async", "src/storekit/core/_sync"),
     ("src/storekit/qcache/_async", "src/storekit/qcache/_sync"),
+    ("src/storekit/qcache/node/_async", "src/storekit/qcache/node/_sync"),
     ("src/storekit/qdb/_async", "src/storekit/qdb/_sync"),
     ("src/storekit/qdb/documents/_async", "src/storekit/qdb/documents/_sync"),
     ("src/storekit/kit/_async", "src/storekit/kit/_sync"),

@@ -219,7 +219,7 @@ def test_files_that_are_no_certificates(certificates: Certificates, tmp_path: Pa
     assert "--ca-file" in fail("serve", good, "--ca-file=/no/such/file")
 
 
-@pytest.mark.parametrize(("package", "extra"), [("polars", "embedded"), ("uvicorn", "serve")])
+@pytest.mark.parametrize(("package", "extra"), [("polars", "serve"), ("uvicorn", "serve")])
 def test_what_is_not_installed_is_told(package, extra):
     code = (
         f"import sys; sys.modules[{package!r}] = None;"

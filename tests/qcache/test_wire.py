@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 
 from storekit.options import RetryPolicy
 from storekit.qcache import QClient, QueryResult
+from storekit.qcache.addresses import check_node
 from storekit.qcache.compression import ContentTooLarge, compress, decompress, require
 from storekit.qcache.errors import UnexpectedServerResponse
 from storekit.qcache.result import request_statistics
 from storekit.qcache.wire import (
     Reply,
     check_key,
-    check_node,
     encode_content,
     encode_query,
     encode_stand_ins,

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from storekit.qcache.node.registry import require_polars
-
 __all__ = ["main"]
 
 AUTH_VARIABLE = "STOREKIT_QCACHE_AUTH"
@@ -20,8 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        require_polars()
-        _require_uvicorn()
+        _require_packages()
     except ModuleNotFoundError as error:
         return _complain(parser, str(error))
     # Polars and uvicorn: `--help` and mistakes in options do without.
@@ -118,12 +115,13 @@ def _auth(options: argparse.Namespace) -> tuple[str, str] | None:
     return user, password
 
 
-def _require_uvicorn() -> None:
+def _require_packages() -> None:
     try:
-        import uvicorn  # noqa: F401, PLC0415 - an extra
+        import polars  # noqa: F401, PLC0415 - an extra, like the next one
+        import uvicorn  # noqa: F401, PLC0415
     except ImportError as error:
         raise ModuleNotFoundError(
-            "serving a node needs uvicorn: pip install 'storekit[serve]'"
+            f"serving a node needs {error.name}: pip install 'storekit[serve]'"
         ) from error
 
 

@@ -6,7 +6,6 @@ Facts about the server were probed on QCache 0.9.3; `docs/qcache.md` lists them.
 import json
 import math
 import re
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from html import unescape
@@ -16,7 +15,6 @@ import httpx
 
 from storekit.codecs.tables.base import TableContent
 from storekit.qcache.errors import UnexpectedServerResponse
-from storekit.qcache.node.registry import SCHEME, check_address
 
 __all__ = [
     "MAX_GET_QUERY",
@@ -26,9 +24,7 @@ __all__ = [
     "Headers",
     "Reply",
     "Table",
-    "authorization",
     "check_key",
-    "check_node",
     "check_query",
     "encode_content",
     "encode_query",
@@ -76,7 +72,6 @@ _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _COLUMN_TYPES = ("string", "enum", "float", "int", "bool")
-_EMBEDDED = httpx.URL("embedded://node/")
 _OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
 
@@ -112,53 +107,6 @@ def check_key(key: str) -> str:
     if len(key) > _MAX_HEAD:
         raise ValueError(f"a key of {len(key)} characters is too long for the server")
     return key
-
-
-def check_node(node: str) -> httpx.URL:
-    """Return the address of a node as a URL that ends with a slash.
-
-    One in this process has the scheme `embedded`; which one it is, only its text says.
-    """
-    if not isinstance(node, str):
-        raise TypeError(
-            f"a node must be a str such as 'http://host:9401', not {type(node).__name__}"
-        )
-    if node.startswith(SCHEME):
-        check_address(node)
-        return _EMBEDDED
-    try:
-        url = httpx.URL(node)
-    except httpx.InvalidURL:
-        url = httpx.URL()
-    if "@" in node:  # what is before it is not repeated here: it holds a password
-        raise ValueError("a node must not hold a user name or password; use auth=(user, password)")
-    well_formed = url.scheme in ("http", "https") and url.host and (url.port or 80) < 65536
-    if not well_formed or url.query or url.fragment:
-        raise ValueError(
-            f"a node must be a URL such as 'http://host:9401', or 'embedded:', not {node!r}"
-        )
-    path = url.raw_path
-    return url if path.endswith(b"/") else url.copy_with(raw_path=path + b"/")
-
-
-def authorization(auth: tuple[str, str]) -> str:
-    """Return the header value for basic authentication."""
-    # No message here shows a value: one of them is the password.
-    if (
-        not isinstance(auth, Sequence)
-        or isinstance(auth, str | bytes)
-        or len(auth) != 2
-        or not all(isinstance(part, str) for part in auth)
-    ):
-        raise TypeError("auth must be a tuple (user name, password) of two str")
-    user, password = auth
-    if ":" in user:
-        raise ValueError("a user name for basic authentication cannot have a colon")
-    try:
-        credentials = f"{user}:{password}".encode()
-    except UnicodeEncodeError:
-        raise ValueError("auth has characters that cannot be sent (lone surrogates)") from None
-    return "Basic " + b64encode(credentials).decode()
 
 
 def check_query(query: Mapping[str, object]) -> Mapping[str, object]:

@@ -20,9 +20,8 @@ from storekit.qcache import (
     UnexpectedServerResponse,
     UnsupportedContentType,
 )
-from storekit.qcache.node import AsyncEmbeddedTransport, Node
+from storekit.qcache.node import AsyncEmbeddedTransport, Node, registry
 from storekit.qcache.node import node as node_module
-from storekit.qcache.node import registry as naming
 from storekit.qcache.ring import HashRing
 from tests.support.bad_nodes import Answer, StubNode, result
 from tests.support.concurrency._async import Crew
@@ -195,7 +194,7 @@ def test_without_polars_the_constructor_says_what_to_install() -> None:
         "except ModuleNotFoundError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.count("pip install 'storekit[embedded]'") == 2
+    assert done.stdout.count("pip install 'storekit[node]'") == 2
 
 
 async def test_a_closed_client_says_so() -> None:
@@ -277,22 +276,22 @@ async def test_a_long_query_keeps_no_other_call_waiting(slow: threading.Event) -
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_fork_has_nodes_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = naming.node_at("embedded:shared")
-    assert naming.node_at("embedded:shared") is one
-    monkeypatch.setattr(naming, "fork_count", lambda: 1)
-    assert naming.node_at("embedded:shared") is not one
+    one = registry.node_at("embedded:shared")
+    assert registry.node_at("embedded:shared") is one
+    monkeypatch.setattr(registry, "fork_count", lambda: 1)
+    assert registry.node_at("embedded:shared") is not one
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_fork_while_a_node_is_named_holds_up_nobody() -> None:
     code = (
         "import os, signal\n"
-        "from storekit.qcache.node import registry as naming\n"
-        "with naming._naming:  # as another thread may\n"
+        "from storekit.qcache.node import registry\n"
+        "with registry._lock:  # as another thread may\n"
         "    child = os.fork()\n"
         "    if not child:\n"
         "        signal.alarm(10)\n"
-        "        naming.node_at('embedded:name')\n"
+        "        registry.node_at('embedded:name')\n"
         "        os._exit(0)\n"
         "raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
     )

@@ -34,8 +34,9 @@ from storekit.qcache import (
     UnexpectedServerResponse,
 )
 from storekit.qcache._sync.fleet import Fleet
+from storekit.qcache.addresses import check_node
 from storekit.qcache.ring import HashRing
-from storekit.qcache.wire import Call, check_node
+from storekit.qcache.wire import Call
 from tests.support.bad_nodes import (
     WAIT,
     Answer,

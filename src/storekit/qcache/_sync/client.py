@@ -17,23 +17,21 @@ from storekit.options import PoolLimits, RetryPolicy, Timeouts
 from storekit.qcache._sync.fleet import Fleet
 from storekit.qcache._sync.loading import Loading
 from storekit.qcache._sync.nodes import Nodes
+from storekit.qcache.addresses import authorization, check_node
 from storekit.qcache.arguments import check_count, check_type
 from storekit.qcache.compression import Compression, require
-from storekit.qcache.node.registry import node_at
 from storekit.qcache.result import QueryResult
 from storekit.qcache.ring import HashRing
 from storekit.qcache.tables import R
-from storekit.qcache.wire import authorization, check_node
 
 __all__ = ["QClient"]
 
 
 def _embedded(address: str) -> httpx.BaseTransport:
-    node = node_at(address)
-    # It loads Polars, which is there: the node is.
-    from storekit.qcache._sync.embedded import EmbeddedTransport  # noqa: PLC0415
+    # The only way from a client to the node, which is an extra.
+    from storekit.qcache.node import EmbeddedTransport, node_at  # noqa: PLC0415
 
-    return EmbeddedTransport(node)
+    return EmbeddedTransport(node_at(address))
 
 
 class QClient(Loading[R], Nodes[R]):
@@ -149,7 +147,7 @@ class QClient(Loading[R], Nodes[R]):
             node_list: Addresses of the nodes, e.g. `["http://host1:9401"]`. Clients that
                 share a fleet must write them alike: the ring hashes the text.
                 `embedded:` is a node in this process that belongs to this client, and
-                `embedded:NAME` one that all who name it share (needs `storekit[embedded]`).
+                `embedded:NAME` one that all who name it share (needs `storekit[node]`).
             connect_timeout: Seconds for look-up, TCP and TLS.
             read_timeout: Seconds of silence until an answer, or its next piece, arrives;
                 ten times that for uploads, and likewise for `write_timeout`.

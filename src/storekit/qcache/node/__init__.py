@@ -1,45 +1,45 @@
 """A QCache node of one's own: in process, as an ASGI application, or served over HTTP.
 
-Importing this is cheap; Polars is loaded on the first use of `Node`. It needs
-`pip install 'storekit[embedded]'`.
+Importing this is cheap; Polars is loaded on the first use of a name. It needs
+`pip install 'storekit[node]'`.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from storekit.qcache.node.registry import require_polars
+from storekit.qcache.node.registry import node_at, require_polars
 
 if TYPE_CHECKING:
-    from storekit.qcache._async.embedded import AsyncEmbeddedTransport
-    from storekit.qcache._sync.embedded import EmbeddedTransport
+    from storekit.qcache.node._async.transport import AsyncEmbeddedTransport
+    from storekit.qcache.node._sync.transport import EmbeddedTransport
+    from storekit.qcache.node.http.asgi import Application, application
     from storekit.qcache.node.http.requests import Request, Response
     from storekit.qcache.node.node import Node
 
 __all__ = [
+    "Application",
     "AsyncEmbeddedTransport",
     "EmbeddedTransport",
     "Node",
     "Request",
     "Response",
+    "application",
     "node_at",
 ]
 
+_MODULES = {
+    "Application": "http.asgi",
+    "AsyncEmbeddedTransport": "_async.transport",
+    "EmbeddedTransport": "_sync.transport",
+    "Node": "node",
+    "Request": "http.requests",
+    "Response": "http.requests",
+    "application": "http.asgi",
+}
+
 
 def __getattr__(name: str) -> object:
-    if name == "Node":
-        require_polars()
-        from storekit.qcache.node.node import Node
-
-        return Node
-    if name in ("Request", "Response"):
-        from storekit.qcache.node.http import requests
-
-        return getattr(requests, name)
-    if name == "AsyncEmbeddedTransport":
-        from storekit.qcache._async.embedded import AsyncEmbeddedTransport
-
-        return AsyncEmbeddedTransport
-    if name == "EmbeddedTransport":
-        from storekit.qcache._sync.embedded import EmbeddedTransport
-
-        return EmbeddedTransport
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    require_polars()
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

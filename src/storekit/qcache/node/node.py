@@ -15,6 +15,7 @@ from http import HTTPStatus
 
 import polars as pl
 
+from storekit.qcache.addresses import authorization
 from storekit.qcache.compression import compress
 from storekit.qcache.node.cache import Cache, charge_for
 from storekit.qcache.node.categories import compact
@@ -37,7 +38,6 @@ from storekit.qcache.node.reading.csv_blocks import CsvBlocks
 from storekit.qcache.node.reading.headers import add_stand_ins, parse_stand_ins, parse_types
 from storekit.qcache.node.statistics import Statistics
 from storekit.qcache.node.writing import to_csv, to_json
-from storekit.qcache.wire import authorization
 
 __all__ = ["Node"]
 

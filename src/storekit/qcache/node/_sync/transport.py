@@ -1,4 +1,4 @@
-# Generated from src/storekit/qcache/_async/embedded.py by tools/generate_sync.py; do not edit.
+# Generated from src/storekit/qcache/node/_async/transport.py by tools/generate_sync.py; do not edit.
 
 """The door to a node in this process: an httpx transport without a socket."""
 
