@@ -1,7 +1,12 @@
 """What there is to do with a checkout: `nox -l` lists it, `nox -s NAME` does it."""
 
+import contextlib
 import os
 import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 
 import nox
 
@@ -10,24 +15,107 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.sessions = ["lint", "types", "tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
+
+# Versions that are known to work together. What a dependency releases tomorrow breaks the
+# session `newest`, which says so, and not everybody's work.
+LOCKED = "requirements/locked.txt"
+LOWEST = "requirements/lowest.txt"
+
+# One worker a core; a test that takes the whole machine is marked `slow`.
+PARALLEL = ("-n", "auto", "--max-worker-restart", "0")
+QUICK = ("-m", "not slow", "--hypothesis-profile", "quick", "--loops", "asyncio")
 
 
-def _install(session: nox.Session, group: str, *packages: str) -> None:
-    session.install(*packages, *nox.project.dependency_groups(PROJECT, group))
+def _install(
+    session: nox.Session, group: str, *packages: str, constraints: str | None = LOCKED
+) -> None:
+    bounds = ["-c", constraints] if constraints else ["--upgrade", "--upgrade-strategy", "eager"]
+    session.install(*bounds, *packages, *nox.project.dependency_groups(PROJECT, group))
+
+
+def _test(session: nox.Session, *arguments: str) -> None:
+    session.run("python", "-m", "pytest", *PARALLEL, *arguments, *session.posargs)
 
 
 @nox.session
 def quickstart(session: nox.Session) -> None:
     """Query a table on asyncio, on trio and in sync: in process, or `-- URL` on a server."""
-    session.install(".[trio,lz4,node]")
+    session.install("-c", LOCKED, ".[trio,lz4,node]")
     session.run("python", "-m", "examples.quickstart", *session.posargs)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests, with real servers where a Python 2.7 can be found."""
+    """Run all tests, with real servers where a Python 2.7 can be found: about ten minutes."""
     _install(session, "test", ".[all]")
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.log("all tests: about ten minutes on two cores; `nox -s quick` takes one")
+    _test(session)
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """Run what is not slow, on asyncio and in sync: under a minute, for the inner loop."""
+    _install(session, "test", ".[all]")
+    _test(session, *QUICK)
+
+
+@nox.session(python=PYTHONS)
+def pythons(session: nox.Session) -> None:
+    """Run the tests on each Python that is supported: all on the ends, the quick ones between."""
+    _install(session, "test", ".[all]")
+    _test(session, *(() if session.python in (OLDEST, NEWEST) else QUICK))
+
+
+@nox.session
+def newest(session: nox.Session) -> None:
+    """Run the quick tests with today's newest versions of all dependencies."""
+    _install(session, "test", ".[all]", constraints=None)
+    _test(session, *QUICK)
+
+
+@nox.session(python=OLDEST)
+def lowest(session: nox.Session) -> None:
+    """Run the quick tests with the lowest versions that `pyproject.toml` allows."""
+    _install(session, "test", ".[all]", constraints=LOWEST)
+    _test(session, *QUICK)
+
+
+@nox.session
+def again(session: nox.Session) -> None:
+    """Run all tests N times (`-- N`, 10 by default) in random order, half on busy cores."""
+    _install(session, "test", ".[all]")
+    count = int(session.posargs[0]) if session.posargs else 10
+    for number in range(count):
+        seed = int(time.time()) + number
+        session.log(f"run {number + 1} of {count}, order {seed}")
+        with _busy() if number % 2 else contextlib.nullcontext():
+            session.run(
+                *("python", "-m", "pytest", "-q", *PARALLEL),
+                *("-p", "randomly", f"--randomly-seed={seed}"),
+            )
+
+
+@contextlib.contextmanager
+def _busy() -> Iterator[None]:
+    """Keep every core busy with something else."""
+    spin = "import os\nwhile os.getppid() != 1: pass"
+    others = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Run programs that each show one fault (`-- DIRECTORY`); each must find it mended."""
+    directory = pathlib.Path(session.posargs[0])
+    _install(session, "test", ".[all]")
+    session.run("python", "tools/run_faults.py", os.fspath(directory))
 
 
 @nox.session
@@ -58,15 +146,27 @@ def generate(session: nox.Session) -> None:
 
 
 @nox.session
+def lock(session: nox.Session) -> None:
+    """Write the locked and the lowest versions of all dependencies anew."""
+    session.install("uv")
+    compile_ = ("uv", "pip", "compile", "--quiet", "--no-header", "--universal", "--all-extras")
+    groups = [part for group in ("test", "lint", "types", "bench") for part in ("--group", group)]
+    common = (*compile_, "--python-version", OLDEST, "pyproject.toml")
+    session.run(*common, *groups, "--upgrade", "--output-file", LOCKED)
+    lowest = ("--group", "test", "--resolution", "lowest-direct", "--upgrade")
+    session.run(*common, *lowest, "--output-file", LOWEST)
+
+
+@nox.session
 def features(session: nox.Session) -> None:
-    """Write the table of what works where into the README, from what the tests call."""
+    """Write the table of what works where into docs/features.md, from what the tests call."""
     _install(session, "test", ".[all]")
     session.run("python", "-m", "tools.feature_table", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure clients and node against others, side by side; `-- --readme` updates README."""
+    """Measure clients and node against others, side by side; `-- --readme` updates the docs."""
     _install(session, "bench", ".[trio,quasardb,serve]")
     session.run("python", "-m", "benchmarks.qcache", *session.posargs)
     session.run("python", "-m", "benchmarks.qdb", *session.posargs)
@@ -75,23 +175,14 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.node", *session.posargs)
 
 
-@nox.session(python=["3.11", "3.12", "3.13"])
-def all_pythons(session: nox.Session) -> None:
-    """Run the tests on every Python that is supported and installed."""
-    _install(session, "test", ".[all]")
-    session.run("python", "-m", "pytest", *session.posargs)
-
-
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the distribution and check that a wheel has all that it needs."""
-    session.install("build")
+    """Build the distribution, and run the quick tests on the wheel, without `src`."""
+    session.install("-c", LOCKED, "build")
     out = pathlib.Path(session.create_tmp())
     session.run("python", "-m", "build", "--outdir", os.fspath(out))
     wheel = max(out.glob("*.whl"), key=lambda path: path.stat().st_mtime)
-    session.install("--force-reinstall", os.fspath(wheel))
-    session.run(
-        "python",
-        "-c",
-        "import storekit.qcache as q, storekit.qdb as d; q.QClient, q.AsyncQClient, d.Client",
-    )
+    _install(session, "test", f"storekit[all] @ {wheel.resolve().as_uri()}")
+    where = "import storekit; assert 'site-packages' in storekit.__file__, storekit.__file__"
+    session.run("python", "-c", where)
+    _test(session, *QUICK)

@@ -23,12 +23,12 @@ def parse(name: str, arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"python -m {name}")
     parser.add_argument("--output", type=Path, metavar="DIR", help="default: docs/benchmarks")
     parser.add_argument("--quick", action="store_true", help="a short run; figures mean little")
-    parser.add_argument("--readme", action="store_true", help="write the result into README.md")
+    parser.add_argument("--readme", action="store_true", help="write the result into docs/speed.md")
     parser.add_argument("--one-core", action="store_true", help="all that runs on one core")
     parser.add_argument("--strict", action="store_true", help="exit 1 if a target is missed")
     options = parser.parse_args(arguments)
     if options.quick and options.readme:
-        parser.error("--quick figures are not for the README")
+        parser.error("--quick figures are not for the documentation")
     if options.quick and options.output is None:
         parser.error("--quick needs an --output: its figures are not for the repository")
     if options.one_core and not hasattr(os, "sched_setaffinity"):

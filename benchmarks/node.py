@@ -2,7 +2,7 @@
 
     python -m benchmarks.node             # four minutes; `nox -s bench` does the same
     python -m benchmarks.node --quick     # a look whether it runs; the figures mean little
-    python -m benchmarks.node --readme    # writes the result into README.md, too
+    python -m benchmarks.node --readme    # writes the result into docs/speed.md, too
 
 Exit status 0 also where a target is missed, unless `--strict` is given. Needs a Python 2.7 for
 the server, which is built the first time, and Linux.
@@ -80,7 +80,7 @@ def _text(
     size: int,
     facts: dict[str, str],
 ) -> str:
-    """What is printed, and what goes into the README."""
+    """What is printed, and what goes into docs/speed.md."""
     rounds = len(next(iter(large[0].values())).rounds)
     return f"""\
 A node of ours (`python -m storekit.qcache serve`) against QCache 0.9.3: how many times as fast,
@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     (options.output / "node.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
     if options.readme:
-        report.replace_block(ROOT / "README.md", text, "benchmark-node")
+        report.replace_block(ROOT / "docs" / "speed.md", text, "benchmark-node")
     return command.conclude(comparisons, strict=options.strict)
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.qcache             # three minutes; `nox -s bench` does the same
     python -m benchmarks.qcache --quick     # a look whether it runs; the figures mean little
-    python -m benchmarks.qcache --readme    # writes the result into README.md, too
+    python -m benchmarks.qcache --readme    # writes the result into docs/speed.md, too
 
 Exit status 0 also where a target is missed, unless `--strict` is given.
 """
@@ -44,7 +44,7 @@ def _targets(rows: dict[str, Row], loops: list[str]) -> list[Comparison]:
 
 
 def _text(rows: Sequence[Row], comparisons: Sequence[Comparison], facts: dict[str, str]) -> str:
-    """What is printed, and what goes into the README."""
+    """What is printed, and what goes into docs/speed.md."""
     return f"""\
 Microseconds a call of one small query, by round:
 
@@ -104,16 +104,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.quick:
         report.plot(rows, report.machine_line(facts), options.output / "qcache.png")
     if options.readme:
-        report.replace_block(ROOT / "README.md", text + _picture(options.output))
+        report.replace_block(ROOT / "docs" / "speed.md", text + _picture(options.output))
 
     return command.conclude(comparisons, strict=options.strict)
 
 
 def _picture(output: Path) -> str:
     path = output.resolve() / "qcache.png"
-    if not path.is_relative_to(ROOT):
+    if not path.is_relative_to(ROOT / "docs"):
         return ""
-    return f"\n\n![µs a call by client]({path.relative_to(ROOT).as_posix()})"
+    return f"\n\n![µs a call by client]({path.relative_to(ROOT / 'docs').as_posix()})"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python -m benchmarks.qdb             # five minutes; `nox -s bench` does the same
     python -m benchmarks.qdb --quick     # a look whether it runs; the figures mean little
-    python -m benchmarks.qdb --readme    # writes the result into README.md, too
+    python -m benchmarks.qdb --readme    # writes the result into docs/speed.md, too
 
 Exit status 0 also where a target is missed, unless `--strict` is given. Needs a C compiler.
 """
@@ -22,7 +22,7 @@ Section = tuple[dict[str, Row], list[Comparison]]
 
 
 def _text(tasks: Section, calls: Section, embedded: Section, facts: dict[str, str]) -> str:
-    """What is printed, and what goes into the README."""
+    """What is printed, and what goes into docs/speed.md."""
     rounds = len(next(iter(tasks[0].values())).rounds)
     return f"""\
 `get` of 100 bytes by tasks: how many times as many a second as the bare C call makes in the
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     (options.output / "qdb.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
     if options.readme:
-        report.replace_block(ROOT / "README.md", text, "benchmark-qdb")
+        report.replace_block(ROOT / "docs" / "speed.md", text, "benchmark-qdb")
     return command.conclude(tasks[1] + calls[1] + embedded[1], strict=options.strict)
 
 

@@ -4,6 +4,7 @@ import importlib.util
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = [
     "tests.support.plugin",
@@ -12,12 +13,35 @@ pytest_plugins = [
     "tests.support.features",
 ]
 
-BACKENDS = [pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio")]
+LOOPS = [("asyncio", ("asyncio", {"use_uvloop": False}))]
 if importlib.util.find_spec("uvloop") is not None:
-    BACKENDS.append(pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"))
-BACKENDS.append(pytest.param(("trio", {}), id="trio"))
+    LOOPS.append(("uvloop", ("asyncio", {"use_uvloop": True})))
+LOOPS.append(("trio", ("trio", {})))
+
+settings.register_profile("quick", max_examples=10)
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    names = ",".join(name for name, _ in LOOPS)
+    parser.addoption("--loops", default=names, help=f"event loops to test on; default: {names}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what runs on other event loops than those that were asked for."""
+    wanted = set(config.getoption("--loops").split(","))
+    unwanted = [loop for name, loop in LOOPS if name not in wanted]
+    if not unwanted:
+        return
+    left_out = [
+        item
+        for item in items
+        if (spec := getattr(item, "callspec", None)) is not None
+        and spec.params.get("anyio_backend") in unwanted
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
+
+
+@pytest.fixture(scope="module", params=[pytest.param(loop, id=name) for name, loop in LOOPS])
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     return request.param

@@ -1,4 +1,4 @@
-"""Write the feature table of the README from what the tests of the clients have called.
+"""Write the feature table of docs/features.md from what the tests of the clients have called.
 
     python tools/feature_table.py            run the tests of the clients, write the table
     python tools/feature_table.py --check    write nothing; exit 1 if the table would change
@@ -21,13 +21,13 @@ from typing import NamedTuple
 __all__ = ["BEGIN", "END", "RECORDING", "VARIABLE", "Call", "differs", "render", "test_files"]
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "features.md"
 BEGIN, END = "<!-- features:begin -->\n", "<!-- features:end -->"
 VARIABLE = "STOREKIT_FEATURES_TO"
 """Environment variable that names the file into which a run of the tests writes its calls."""
 
 RECORDING = (
-    *("tests/_async/test_qdb_*.py", "tests/_sync/test_qdb_*.py", "tests/qdb/test_values.py"),
+    *("tests/qdb/_async/test_*.py", "tests/qdb/_sync/test_*.py", "tests/qdb/test_values.py"),
     *("tests/qcache/_async/test_real.py", "tests/qcache/_sync/test_real.py"),
     *("tests/qcache/_async/test_own_nodes.py", "tests/qcache/_sync/test_own_nodes.py"),
 )
@@ -127,7 +127,7 @@ def _table(heads: list[str], rows: list[list[str]]) -> str:
 
 
 def differs(tables: dict[str, str], text: str) -> list[str]:
-    """Return the titles of the tables that the text of a README does not have like this."""
+    """Return the titles of the tables that the text of the page does not have like this."""
     block = _block(text)[1]
     return [title for title, table in tables.items() if f"{title}:\n\n{table}\n" not in block]
 
@@ -136,7 +136,7 @@ def _block(text: str) -> tuple[str, str, str]:
     before, begin, rest = text.partition(BEGIN)
     block, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"README.md lacks the lines {BEGIN.strip()} and {END}")
+        raise SystemExit(f"docs/features.md lacks the lines {BEGIN.strip()} and {END}")
     return before + begin, block, end + after
 
 
@@ -163,15 +163,18 @@ def main(arguments: list[str] | None = None) -> int:
         recorded = json.loads(path.read_text())
     calls = [Call(*call) for call in recorded["calls"]]
     tables = render(calls, recorded["qdb"], recorded["qcache"])
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     changed = differs(tables, text)
     if options.check:
-        print(*(f"README.md: the table {title!r} is out of date" for title in changed), sep="\n")
+        print(
+            *(f"docs/features.md: the table {title!r} is out of date" for title in changed),
+            sep="\n",
+        )
         return int(bool(changed))
     before, _, after = _block(text)
     block = "".join(f"{title}:\n\n{table}\n" for title, table in tables.items())
-    README.write_text(f"{before}\n{block}{after}", encoding="utf-8")
-    print("README.md is up to date")
+    PAGE.write_text(f"{before}\n{block}{after}", encoding="utf-8")
+    print("docs/features.md is up to date")
     return 0
 
 

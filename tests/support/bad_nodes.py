@@ -135,6 +135,9 @@ class StubNode:
             return
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
+        # Only once nothing more is accepted is the set of connections complete.
+        accepting, *_ = self._threads
+        accepting.join(WAIT)
         for connection in list(self._connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

@@ -1,6 +1,6 @@
 """Records which operations of the clients passing tests have called, in which world, on what.
 
-Active in every run. Of a whole one, what was recorded must be what the README says.
+Active in every run. Of a whole one, what was recorded must be what docs/features.md says.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tools.feature_table import (
     DOCUMENTED_VALUES,
     EMBEDDED,
     LIBRARY,
-    README,
+    PAGE,
     REAL,
     SERVED,
     VARIABLE,
@@ -38,6 +38,7 @@ from tools.feature_table import (
 
 QDB = ("AsyncRawClient", "AsyncClient", "RawClient", "Client")
 QCACHE = ("AsyncQClient", "QClient")
+OUTPUT = "storekit_features"
 
 
 class Recorder:
@@ -49,6 +50,7 @@ class Recorder:
         self.whole = True
         self.seen: set[Call] = set()
         self.problem = ""
+        self.workers: int = 0  # of pytest-xdist, that have told what they saw
         self._passed: dict[str, bool] = {}
         self._calls: set[Call] = set()
         self._server = ""  # what the nodes of this test are, if they are on the network
@@ -168,9 +170,24 @@ class Recorder:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.collected = {item.path for item in session.items}
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Take what a worker of pytest-xdist has seen."""
+        told = getattr(node, "workeroutput", {}).get(OUTPUT)
+        if told is None:
+            self.whole = False
+            return
+        self.workers += 1
+        self.whole = self.whole and told["whole"]
+        self.seen |= {Call(*call) for call in told["calls"]}
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if exitstatus or not self.whole or not self.files <= self.collected:
+        whole = self.whole and (bool(self.workers) or self.files <= self.collected)
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput[OUTPUT] = {"calls": sorted(self.seen), "whole": whole}
+            return
+        if exitstatus or not whole:
             return
         public = [
             sorted(
@@ -185,9 +202,11 @@ class Recorder:
         engines = {call.engine for call in self.seen}
         if not {LIBRARY, VENDOR, REAL, SERVED} <= engines:
             return  # a part of the tests could not run here
-        changed = differs(render(self.seen, *public), README.read_text(encoding="utf-8"))
+        changed = differs(render(self.seen, *public), PAGE.read_text(encoding="utf-8"))
         if changed:
-            self.problem = f"README.md: out of date: {', '.join(changed)}; run nox -s features"
+            self.problem = (
+                f"docs/features.md: out of date: {', '.join(changed)}; run nox -s features"
+            )
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
