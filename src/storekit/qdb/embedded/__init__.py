@@ -16,9 +16,9 @@ from storekit.core.forks import fork_count
 from storekit.qdb.embedded.connection import Connection, refuse_tainted
 from storekit.qdb.embedded.large_contents import LargeContents
 from storekit.qdb.embedded.location import Location, parse_location
-from storekit.qdb.embedded.node import DEFAULT_NODE, Node
 from storekit.qdb.embedded.schema import SCHEMA_VERSION, open_file, open_memory
 from storekit.qdb.embedded.session import EmbeddedSession
+from storekit.qdb.embedded.status import DEFAULT_NODE, EmbeddedNode
 from storekit.qdb.errors import ErrorCode, error_for
 
 __all__ = ["DEFAULT_NODE", "EmbeddedEngine", "EmbeddedSession", "Location", "parse_location"]
@@ -51,7 +51,7 @@ class EmbeddedEngine:
         self.durable: bool = durable or self.location.durable
         self._timeout = timeout
         self._now_ns = time.time_ns if clock is None else _nanoseconds(clock)
-        self._node = Node(node, self.location, durable=self.durable, timeout=timeout)
+        self._node = EmbeddedNode(node, self.location, durable=self.durable, timeout=timeout)
         self._memory = None if self.location.path is not None else _memory(self.location.name)
 
     def connect(self, timeout: float | None = None) -> EmbeddedSession:  # noqa: ARG002 - nothing to wait for

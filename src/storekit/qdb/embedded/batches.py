@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 
 from storekit.qdb.embedded.checks import check_alias, check_name, deadline, integer, plain
-from storekit.qdb.embedded.entries import Entries
+from storekit.qdb.embedded.entries import EmbeddedEntries
 from storekit.qdb.embedded.rows import Content, Stored
-from storekit.qdb.embedded.tags import Tags
+from storekit.qdb.embedded.tags import EmbeddedTags
 from storekit.qdb.engine import NEVER, PRESERVE, EntryType, Kind, Operation, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
-__all__ = ["Batches"]
+__all__ = ["EmbeddedBatches"]
 
 _TOGETHER = 256  # operations in one change: more would keep other writers waiting
 _NS = 1_000_000  # in a millisecond
@@ -53,10 +53,10 @@ _SKIPPED = Outcome(ErrorCode.SKIPPED)
 _NAN = float("nan")
 
 
-class Batches:
+class EmbeddedBatches:
     """Runs many operations. Whoever calls a method holds the lock."""
 
-    def __init__(self, entries: Entries, tags: Tags) -> None:
+    def __init__(self, entries: EmbeddedEntries, tags: EmbeddedTags) -> None:
         self._entries = entries
         self._tags = tags
         self._connection = entries.connection
@@ -240,19 +240,19 @@ _OWN_ERRORS = {
 }
 """What an operation meets in the store and leaves as it was."""
 
-_RUN: dict[Kind, Callable[[Batches, Operation], Outcome]] = {
-    **dict.fromkeys(_READS, Batches._read),  # noqa: SLF001 - the table of the class above
-    **dict.fromkeys(_PUTS, Batches._put),  # noqa: SLF001
-    **dict.fromkeys(_UPDATES, Batches._update),  # noqa: SLF001
-    **dict.fromkeys(_REMOVES, Batches._remove),  # noqa: SLF001
-    **dict.fromkeys(_ADDS, Batches._add),  # noqa: SLF001
-    **dict.fromkeys(_REPLACE, Batches._replace),
-    **dict.fromkeys(_SWAPS, Batches._swap),  # noqa: SLF001
-    Kind.REMOVE: Batches._remove,  # noqa: SLF001
-    Kind.BLOB_GET_AND_REMOVE: Batches._take,  # noqa: SLF001
-    Kind.BLOB_REMOVE_IF: Batches._remove_if,  # noqa: SLF001
-    Kind.HAS_TAG: Batches._has_tag,  # noqa: SLF001
-    Kind.GET_ENTRY_TYPE: Batches._entry_type,  # noqa: SLF001
+_RUN: dict[Kind, Callable[[EmbeddedBatches, Operation], Outcome]] = {
+    **dict.fromkeys(_READS, EmbeddedBatches._read),  # noqa: SLF001 - the table of the class above
+    **dict.fromkeys(_PUTS, EmbeddedBatches._put),  # noqa: SLF001
+    **dict.fromkeys(_UPDATES, EmbeddedBatches._update),  # noqa: SLF001
+    **dict.fromkeys(_REMOVES, EmbeddedBatches._remove),  # noqa: SLF001
+    **dict.fromkeys(_ADDS, EmbeddedBatches._add),  # noqa: SLF001
+    **dict.fromkeys(_REPLACE, EmbeddedBatches._replace),
+    **dict.fromkeys(_SWAPS, EmbeddedBatches._swap),  # noqa: SLF001
+    Kind.REMOVE: EmbeddedBatches._remove,  # noqa: SLF001
+    Kind.BLOB_GET_AND_REMOVE: EmbeddedBatches._take,  # noqa: SLF001
+    Kind.BLOB_REMOVE_IF: EmbeddedBatches._remove_if,  # noqa: SLF001
+    Kind.HAS_TAG: EmbeddedBatches._has_tag,  # noqa: SLF001
+    Kind.GET_ENTRY_TYPE: EmbeddedBatches._entry_type,  # noqa: SLF001
 }
 
 

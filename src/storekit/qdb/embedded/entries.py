@@ -2,16 +2,16 @@
 
 from contextlib import suppress
 
-from storekit.qdb.embedded import statements
+from storekit.qdb.embedded import rows
 from storekit.qdb.embedded.checks import deadline, integer
 from storekit.qdb.embedded.connection import Connection
-from storekit.qdb.embedded.counters import OPERATIONS, Counter
 from storekit.qdb.embedded.large_contents import LargeContents
-from storekit.qdb.embedded.rows import Content, Rows, Stored, is_same, size_of
+from storekit.qdb.embedded.rows import Content, EntryRows, Stored, is_same, size_of
+from storekit.qdb.embedded.status import OPERATIONS, Counter
 from storekit.qdb.engine import NEVER, PRESERVE, Buffer, EntryType, Metadata
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
-__all__ = ["Entries"]
+__all__ = ["EmbeddedEntries"]
 
 _INTEGER = int(EntryType.INTEGER)
 _TAG = int(EntryType.TAG)
@@ -23,7 +23,7 @@ _SWEPT = 4 * _EVERY  # entries at most; more than can have come in between, so t
 _NS = 1_000_000  # in a millisecond
 
 
-class Entries(Rows):
+class EmbeddedEntries(EntryRows):
     """Reads and writes single entries. Whoever calls a method holds the connection's lock.
 
     Aliases and contents have been checked. Times of expiry are checked here, against the
@@ -41,7 +41,7 @@ class Entries(Rows):
         """Return the content, a large one in `place` if it fits there; None for NaN."""
         counter = self._get
         counter.count += 1
-        row = self.connection.one(statements.READ, (alias,))
+        row = self.connection.one(rows.READ, (alias,))
         if row is None or (row[2] and row[2] * _NS <= self.now_ns()):
             raise error_for(ErrorCode.ALIAS_NOT_FOUND)
         content: Stored = row[0]
@@ -146,10 +146,10 @@ class Entries(Rows):
         """Swap by one statement; return what is there, and whether that was done."""
         parameters: tuple[object, ...]
         if expiry == PRESERVE:
-            sql = statements.SWAP_ONLY
+            sql = rows.SWAP_ONLY
             parameters = (content, now, alias, kind, now // _NS, comparand)
         else:
-            sql = statements.SWAP
+            sql = rows.SWAP
             parameters = (content, now, expiry, alias, kind, now // _NS, comparand)
         while True:
             changed = self.connection.change(sql, parameters)
@@ -178,13 +178,13 @@ class Entries(Rows):
         counter = self.counters["get_and_remove"]
         counter.count += 1
         now = self.now_ns()
-        row = self.connection.one(statements.TAKE, (alias, kind, now // _NS))
+        row = self.connection.one(rows.TAKE, (alias, kind, now // _NS))
         if row is not None:
             content: Stored = row[0]
         else:
             with self.connection.transaction():
                 content = self.content(self.live(alias, kind, now))
-                self.connection.change(statements.REMOVE, (alias, now // _NS))
+                self.connection.change(rows.REMOVE, (alias, now // _NS))
         counter.successes += 1
         counter.out_bytes += size_of(content)
         self._wrote()
@@ -195,13 +195,13 @@ class Entries(Rows):
         counter = self.counters["remove_if"]
         counter.count += 1
         now = self.now_ns()
-        removed = self.connection.change(statements.REMOVE_IF, (alias, kind, comparand, now // _NS))
-        self.connection.forget(statements.REMOVE_IF, 4, len(comparand))
+        removed = self.connection.change(rows.REMOVE_IF, (alias, kind, comparand, now // _NS))
+        self.connection.forget(rows.REMOVE_IF, 4, len(comparand))
         if not removed:
             with self.connection.transaction():
                 if not is_same(self.content(self.live(alias, kind, now)), comparand):
                     raise error_for(ErrorCode.UNMATCHED_CONTENT)
-                self.connection.change(statements.REMOVE, (alias, now // _NS))
+                self.connection.change(rows.REMOVE, (alias, now // _NS))
         counter.successes += 1
         self._wrote()
 
@@ -212,9 +212,9 @@ class Entries(Rows):
         now = self.now_ns()
         while True:
             if kind is None:
-                removed = self.connection.change(statements.REMOVE, (alias, now // _NS))
+                removed = self.connection.change(rows.REMOVE, (alias, now // _NS))
             else:
-                removed = self.connection.change(statements.REMOVE_TYPED, (alias, kind, now // _NS))
+                removed = self.connection.change(rows.REMOVE_TYPED, (alias, kind, now // _NS))
             if removed:
                 break
             self.live(alias, kind, now)
@@ -228,7 +228,7 @@ class Entries(Rows):
         low, high = max(_INT_MIN, _INT_MIN - addend), min(_INT_MAX, _INT_MAX - addend)
         known = (addend, now, alias, _INTEGER, now // _NS, low, high)
         while True:
-            row = self.connection.one(statements.ADD, known)
+            row = self.connection.one(rows.ADD, known)
             if row is not None:
                 self._wrote()
                 return int(row[0])
@@ -241,7 +241,7 @@ class Entries(Rows):
         now = self.now_ns()
         while True:
             row = self.connection.one(
-                statements.ADD_DOUBLE, (float(addend), now, alias, _DOUBLE, now // _NS)
+                rows.ADD_DOUBLE, (float(addend), now, alias, _DOUBLE, now // _NS)
             )
             if row is not None:
                 self._wrote()
@@ -270,7 +270,7 @@ class Entries(Rows):
     def metadata(self, alias: str) -> Metadata:
         """Return what is known about an entry."""
         now = self.now_ns()
-        row = self.connection.one(statements.METADATA, (alias, now // _NS))
+        row = self.connection.one(rows.METADATA, (alias, now // _NS))
         if row is None:
             raise error_for(ErrorCode.ALIAS_NOT_FOUND)
         return Metadata(
@@ -320,7 +320,7 @@ class Entries(Rows):
         expiry = deadline(expiry, now // _NS)
         if expiry == PRESERVE:
             self.live(alias, None, now)
-        elif not self.connection.change(statements.EXPIRE, (expiry, alias, now // _NS)):
+        elif not self.connection.change(rows.EXPIRE, (expiry, alias, now // _NS)):
             raise error_for(ErrorCode.ALIAS_NOT_FOUND)
 
     def _wrote(self, size: int = 0) -> None:
@@ -338,8 +338,8 @@ class Entries(Rows):
         self._due = _EVERY
         now = self.now_ns() // _NS
         try:
-            if self.connection.one(statements.DUE, (now,)):
-                self.connection.change(statements.SWEEP, (now, _SWEPT))
+            if self.connection.one(rows.DUE, (now,)):
+                self.connection.change(rows.SWEEP, (now, _SWEPT))
         except QuasardbException:
             return
         self.tidy()

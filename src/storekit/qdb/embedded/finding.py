@@ -11,7 +11,7 @@ from storekit.qdb.embedded.connection import Connection
 from storekit.qdb.embedded.large_contents import LargeContents
 from storekit.qdb.engine import EntryType
 
-__all__ = ["Finding"]
+__all__ = ["EmbeddedSearches"]
 
 _ALIVE = "(expiry = 0 OR expiry > ?)"
 _BLOB = int(EntryType.BLOB)
@@ -20,12 +20,12 @@ _CHUNK = 16 << 20  # bytes of content after which a chunk ends, however few entr
 
 
 @dataclass(frozen=True, slots=True)
-class _Cursor:
+class _ScanCursor:
     position: int  # the id that came last
     end: int  # the highest id when the scan began
 
 
-class Finding:
+class EmbeddedSearches:
     """Searches. Whoever calls a method holds the lock; aliases have been checked."""
 
     def __init__(self, connection: Connection, large: LargeContents | None) -> None:
@@ -96,11 +96,11 @@ class Finding:
         The order is that of the ids. An update keeps the id of an entry, and a new entry,
         also one of an alias that was there before, gets one above all that there ever were.
         """
-        if isinstance(cursor, _Cursor):
+        if isinstance(cursor, _ScanCursor):
             at = cursor
         else:
             row = self._connection.one("SELECT max(id) FROM entry")
-            at = _Cursor(0, row[0] if row else 0)
+            at = _ScanCursor(0, row[0] if row else 0)
         rows, complete = self._some(
             "SELECT id, alias, content FROM entry WHERE id > ? AND id <= ? AND type = ? "
             f"AND {_ALIVE} ORDER BY id LIMIT ?",
@@ -109,7 +109,7 @@ class Finding:
         found = [(alias, content) for _, alias, content in rows]
         if complete and len(rows) < count:
             return found, None
-        return found, _Cursor(rows[-1][0], at.end)
+        return found, _ScanCursor(rows[-1][0], at.end)
 
     def _some(
         self, sql: str, parameters: Sequence[object]

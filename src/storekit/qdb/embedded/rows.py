@@ -1,15 +1,59 @@
-"""Rows of entries: the steps that the operations on entries are made of."""
+"""Rows of entries, and the statements that they are read and written by."""
+
+# ruff: noqa: S608 - statements are put together from constants
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from storekit.qdb.embedded import large_contents, statements
+from storekit.qdb.embedded import large_contents
 from storekit.qdb.embedded.connection import Connection
 from storekit.qdb.embedded.large_contents import LargeContents
 from storekit.qdb.engine import PRESERVE, Buffer, EntryType
 from storekit.qdb.errors import ErrorCode, error_for
 
-__all__ = ["Content", "Row", "Rows", "Stored", "is_same", "size_of"]
+__all__ = ["Content", "EntryRow", "EntryRows", "Stored", "is_same", "size_of"]
+
+ALIVE = "(expiry = 0 OR expiry > ?)"
+READ = "SELECT content, type, expiry FROM entry WHERE alias = ?"
+FIND = "SELECT id, type, expiry, content FROM entry WHERE alias = ?"
+INSERT = (
+    "INSERT OR IGNORE INTO entry (content, alias, type, expiry, modified) VALUES (?, ?, ?, ?, ?)"
+)
+UPDATE = (
+    f"UPDATE entry SET content = ?, modified = ?, expiry = ? WHERE alias = ? AND type = ? "
+    f"AND {ALIVE}"
+)
+UPDATE_ONLY = f"UPDATE entry SET content = ?, modified = ? WHERE alias = ? AND type = ? AND {ALIVE}"
+SWAP = f"{UPDATE} AND content = ?"
+SWAP_ONLY = f"{UPDATE_ONLY} AND content = ?"
+TAKE = (
+    "DELETE FROM entry WHERE alias = ? AND type = ? AND content IS NOT NULL "
+    f"AND {ALIVE} RETURNING content"
+)
+REMOVE = f"DELETE FROM entry WHERE alias = ? AND {ALIVE}"
+REMOVE_TYPED = f"DELETE FROM entry WHERE alias = ? AND type = ? AND {ALIVE}"
+REMOVE_IF = f"DELETE FROM entry WHERE alias = ? AND type = ? AND content = ? AND {ALIVE}"
+ADD = (
+    "UPDATE entry SET content = content + ?, modified = ? "
+    f"WHERE alias = ? AND type = ? AND {ALIVE} AND content BETWEEN ? AND ? RETURNING content"
+)
+ADD_DOUBLE = (
+    "UPDATE entry SET content = content + ?, modified = ? "
+    f"WHERE alias = ? AND type = ? AND {ALIVE} RETURNING content"
+)
+EXPIRE = f"UPDATE entry SET expiry = ? WHERE alias = ? AND {ALIVE}"
+SWEEP = (
+    "DELETE FROM entry WHERE id IN (SELECT id FROM entry WHERE expiry > 0 AND expiry <= ? "
+    "ORDER BY expiry LIMIT ?)"
+)
+DUE = "SELECT 1 FROM entry WHERE expiry > 0 AND expiry <= ? LIMIT 1"
+METADATA = (
+    "SELECT id, type, expiry, modified, CASE WHEN typeof(content) = 'blob' THEN length(content) "
+    f"WHEN type = {int(EntryType.TAG)} THEN 0 "
+    "ELSE coalesce((SELECT size FROM large WHERE entry = entry.id), 8) END "
+    f"FROM entry WHERE alias = ? AND {ALIVE}"
+)
+NOTE_LARGE = "INSERT INTO large (entry, file, size) SELECT id, ?, ? FROM entry WHERE alias = ?"
 
 Content = Buffer | int | float | None
 """What an entry holds: None for a tag, and for a number that is not one (NaN)."""
@@ -23,7 +67,7 @@ _NS = 1_000_000  # in a millisecond
 
 
 @dataclass(slots=True)
-class Row:
+class EntryRow:
     """An entry, as it was at one moment."""
 
     id: int
@@ -37,7 +81,7 @@ class Row:
         return self.content is None and self.type not in _EMPTY
 
 
-class Rows:
+class EntryRows:
     """Finds and writes rows, and large contents with them.
 
     Whoever calls a method holds the connection's lock. `large` is None for a store that
@@ -53,17 +97,17 @@ class Rows:
 
     def insert(self, alias: str, kind: int, content: Content, expiry: int, now: int) -> bool:
         """Make an entry; return False if the alias is taken."""
-        made = self.connection.change(statements.INSERT, (content, alias, kind, expiry, now))
-        self.connection.forget(statements.INSERT, 5, size_of(content))
+        made = self.connection.change(INSERT, (content, alias, kind, expiry, now))
+        self.connection.forget(INSERT, 5, size_of(content))
         return made > 0
 
     def set(self, alias: str, kind: int, content: Content, expiry: int, now: int) -> bool:
         """Set the content; return False if there is no such entry."""
         parameters: tuple[object, ...]
         if expiry == PRESERVE:
-            sql, parameters = statements.UPDATE_ONLY, (content, now, alias, kind, now // _NS)
+            sql, parameters = UPDATE_ONLY, (content, now, alias, kind, now // _NS)
         else:
-            sql, parameters = statements.UPDATE, (content, now, expiry, alias, kind, now // _NS)
+            sql, parameters = UPDATE, (content, now, expiry, alias, kind, now // _NS)
         changed = self.connection.change(sql, parameters)
         self.connection.forget(sql, len(parameters), size_of(content))
         return changed > 0
@@ -83,7 +127,7 @@ class Rows:
         self.set(alias, kind, content if file is None else None, expiry, now)
         self._note_large(alias, file, content)
 
-    def content(self, row: Row, place: memoryview | None = None) -> Stored:
+    def content(self, row: EntryRow, place: memoryview | None = None) -> Stored:
         """Return the content of a row that was found in the same transaction.
 
         A large one is in `place` if it fits there, else in memory of its own.
@@ -93,14 +137,14 @@ class Rows:
         content = self.large.read(row.id, place)
         return content if row.type == _BLOB else bytes(content)
 
-    def find(self, alias: str, now: int) -> Row | None:
+    def find(self, alias: str, now: int) -> EntryRow | None:
         """Return the row of an entry; None if there is none, or if it has expired."""
-        row = self.connection.one(statements.FIND, (alias,))
+        row = self.connection.one(FIND, (alias,))
         if row is None or (row[2] and row[2] * _NS <= now):
             return None
-        return Row(*row)
+        return EntryRow(*row)
 
-    def live(self, alias: str, kind: int | None, now: int) -> Row:
+    def live(self, alias: str, kind: int | None, now: int) -> EntryRow:
         """Return the row of an entry, of one type or of any."""
         row = self.find(alias, now)
         if row is None:
@@ -120,7 +164,7 @@ class Rows:
 
     def _note_large(self, alias: str, file: int | None, content: Content) -> None:
         if file is not None:
-            self.connection.change(statements.NOTE_LARGE, (file, size_of(content), alias))
+            self.connection.change(NOTE_LARGE, (file, size_of(content), alias))
 
 
 def is_same(stored: Stored, comparand: Buffer) -> bool:

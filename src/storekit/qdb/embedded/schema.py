@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 
-from storekit.qdb.embedded.failures import FAILURES, translate
+from storekit.qdb.embedded.connection import FAILURES, translate
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["SCHEMA_VERSION", "open_file", "open_memory"]

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from storekit.qdb.embedded.entries import Entries
+from storekit.qdb.embedded.entries import EmbeddedEntries
 from storekit.qdb.errors import ErrorCode, error_for
 
-__all__ = ["Tags"]
+__all__ = ["EmbeddedTags"]
 
 _ATTACH = "INSERT OR IGNORE INTO tagging (tag, entry) VALUES (?, ?)"
 _DETACH = "DELETE FROM tagging WHERE tag = ? AND entry = ?"
@@ -16,10 +16,10 @@ _TAGGED = (
 _NS = 1_000_000  # in a millisecond
 
 
-class Tags:
+class EmbeddedTags:
     """Tags entries. Whoever calls a method holds the lock; names have been checked."""
 
-    def __init__(self, entries: Entries) -> None:
+    def __init__(self, entries: EmbeddedEntries) -> None:
         self._entries = entries
         self._connection = entries.connection
 

@@ -8,12 +8,12 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from storekit.qdb.embedded.counters import Counter
 from storekit.qdb.embedded.location import Location
 from storekit.qdb.errors import ErrorCode, error_for
 
-__all__ = ["DEFAULT_NODE", "Node"]
+__all__ = ["DEFAULT_NODE", "OPERATIONS", "Counter", "EmbeddedNode"]
 
 DEFAULT_NODE = "127.0.0.1:2836"
 
@@ -21,8 +21,30 @@ _SCHEME = "qdb://"
 _PORTS = range(1, 65536)
 _LOOPBACK = {"localhost": "127.0.0.1", "[::1]": "127.0.0.1"}
 
+OPERATIONS = (
+    "get",
+    "put",
+    "update",
+    "get_and_update",
+    "compare_and_swap",
+    "get_and_remove",
+    "remove",
+    "remove_if",
+    "purge_all",
+)
 
-class Node:
+
+@dataclass(slots=True)
+class Counter:
+    """How often something was done in this session, and how many bytes went where."""
+
+    count: int = 0
+    successes: int = 0
+    in_bytes: int = 0
+    out_bytes: int = 0
+
+
+class EmbeddedNode:
     """Describes the store. Figures of use are those of the sessions of this engine."""
 
     def __init__(self, address: str, location: Location, *, durable: bool, timeout: float) -> None:
