@@ -76,7 +76,7 @@ def test_says_what_to_install_if_there_is_none(monkeypatch):
 
 def test_says_what_to_install_if_cffi_is_missing(monkeypatch, tmp_path: Path):
     monkeypatch.setitem(sys.modules, "storekit.qdb.capi._bindings", None)
-    with pytest.raises(LibraryUnavailable, match=r"pip install --force-reinstall cffi"):
+    with pytest.raises(LibraryUnavailable, match=r"cffi.*pip install 'storekit\[quasardb\]'"):
         load_library(tmp_path / "any.so")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
+from storekit._extras import require
 from storekit.codecs.arrow_checks import find_unfit_column, is_compressed, stands_for_too_much
-from storekit.codecs.base import require
 from storekit.errors import CodecError
 
 if TYPE_CHECKING:
@@ -46,9 +46,7 @@ class Arrow(Generic[T]):
         if kind not in _NAMES:
             raise ValueError(f"kind must be 'pyarrow', 'polars' or 'pandas', not {kind!r}")
         self.name = _NAMES[kind]
-        require("pyarrow", "arrow", f"the codec {self.name}")
-        if kind != "pyarrow":
-            require(kind, kind, f"the codec {self.name}")
+        _require_packages(f"the codec {self.name}", kind)
         self._kind = kind
 
     def encode(self, value: T, /) -> bytes:
@@ -150,6 +148,16 @@ class Arrow(Generic[T]):
 
     def __repr__(self) -> str:
         return f"Arrow({self._kind!r})"
+
+
+def _require_packages(codec: str, kind: str) -> None:
+    try:
+        require(codec, "arrow", "pyarrow")
+    except ModuleNotFoundError:
+        if kind != "pyarrow":
+            require(codec, "tables", kind)  # where both are missing, one extra brings both
+        raise
+    require(codec, _NAMES[kind], kind)
 
 
 def _check_instance(codec: str, value: object, kind: type) -> None:

@@ -1,11 +1,10 @@
 """What a codec is, and how a client calls one."""
 
-from importlib import import_module
 from typing import Protocol, TypeVar
 
 from storekit.errors import CodecError
 
-__all__ = ["Codec", "decode_value", "encode_value", "is_deterministic", "require"]
+__all__ = ["Codec", "decode_value", "encode_value", "is_deterministic"]
 
 T = TypeVar("T")
 
@@ -58,16 +57,3 @@ def decode_value(codec: Codec[T], data: bytes | memoryview, key: str | None) -> 
 def is_deterministic(codec: Codec[T]) -> bool:
     """Tell whether a codec makes the same bytes of one value each time."""
     return bool(getattr(codec, "deterministic", True))
-
-
-def require(module: str, extra: str, needed_by: str) -> None:
-    """Import a package. `ModuleNotFoundError` that says what to install if it is not there."""
-    try:
-        import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
-            raise
-        raise ModuleNotFoundError(
-            f"{needed_by} needs the package {error.name}: pip install 'storekit[{extra}]'",
-            name=error.name,
-        ) from error

@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterable
 from typing import TypeVar
 
-from storekit.codecs.base import Codec, require
+from storekit._extras import require
+from storekit.codecs.base import Codec
 from storekit.codecs.keys import ID_SIZE, Keys
 from storekit.codecs.wrapping import Wrapper
 
@@ -36,7 +37,7 @@ class Encrypted(Wrapper[T]):
         """Make a codec. `keys` are secret and random, of 16 (AES-128) or 32 bytes (AES-256)."""
         super().__init__(inner)
         self.deterministic = False
-        require("cryptography", "crypto", "the codec encrypted")
+        require("the codec encrypted", "crypto", "cryptography")
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         self._keys = Keys(keys)

@@ -2,7 +2,8 @@
 
 from typing import Any, TypeVar
 
-from storekit.codecs.base import Codec, require
+from storekit._extras import require
+from storekit.codecs.base import Codec
 from storekit.codecs.wrapping import MAX_SIZE, Wrapper, check_size
 
 __all__ = ["Lz4"]
@@ -26,7 +27,7 @@ class Lz4(Wrapper[T]):
     def __init__(self, inner: Codec[T], *, level: int = 0, max_size: int = MAX_SIZE) -> None:
         """Make a codec. `level` is 0 (fast) to 16 (small)."""
         super().__init__(inner)
-        require("lz4.frame", "lz4", "the codec lz4")
+        require("the codec lz4", "lz4", "lz4.frame")
         if not isinstance(level, int) or isinstance(level, bool):
             raise TypeError(f"level must be an int, not {level!r}")
         if not 0 <= level <= 16:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from storekit.codecs.base import require
+from storekit._extras import require
 from storekit.errors import CodecError
 
 __all__ = ["Structured", "need_msgspec"]
@@ -65,7 +65,7 @@ class Structured(Generic[T]):
 
 def need_msgspec(codec: str) -> None:
     """Raise `ModuleNotFoundError` that says what to install if msgspec is not there."""
-    require("msgspec", "msgspec", f"the codec {codec}")
+    require(f"the codec {codec}", "msgspec", "msgspec")
 
 
 def _has_fields(kind: Any) -> bool:

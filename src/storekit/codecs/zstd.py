@@ -3,7 +3,8 @@
 import threading
 from typing import Any, TypeVar
 
-from storekit.codecs.base import Codec, require
+from storekit._extras import require
+from storekit.codecs.base import Codec
 from storekit.codecs.wrapping import MAX_SIZE, Wrapper, check_size
 
 __all__ = ["Zstd"]
@@ -29,7 +30,7 @@ class Zstd(Wrapper[T]):
     def __init__(self, inner: Codec[T], *, level: int = 3, max_size: int = MAX_SIZE) -> None:
         """Make a codec. `level` is 1 (fast) to 22 (small), or below 0 for faster still."""
         super().__init__(inner)
-        require("zstandard", "zstd", "the codec zstd")
+        require("the codec zstd", "zstd", "zstandard")
         import zstandard
 
         if not isinstance(level, int) or isinstance(level, bool):

@@ -1,8 +1,18 @@
 """An observer that makes OpenTelemetry spans (`pip install storekit[opentelemetry]`)."""
 
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, get_tracer
-
+from storekit._extras import require
 from storekit.observers.events import CallEnded, CallRetried, CallStarted
+
+require("storekit.observers.opentelemetry", "opentelemetry", "opentelemetry.trace")
+
+from opentelemetry.trace import (  # noqa: E402 - what is missing has been said by now
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    get_tracer,
+)
 
 __all__ = ["OpenTelemetryObserver"]
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from storekit._extras import require
+
 __all__ = ["main"]
 
 AUTH_VARIABLE = "STOREKIT_QCACHE_AUTH"
@@ -18,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        _require_packages()
+        require("serving a QCache node", "serve", "polars", "uvicorn")
     except ModuleNotFoundError as error:
         return _complain(parser, str(error))
     # Polars and uvicorn: `--help` and mistakes in options do without.
@@ -113,16 +115,6 @@ def _auth(options: argparse.Namespace) -> tuple[str, str] | None:
     if not colon or not user or not password:  # none of it is shown: it may be the password
         raise ValueError("the user name and password must be given as USER:PASSWORD")
     return user, password
-
-
-def _require_packages() -> None:
-    try:
-        import polars  # noqa: F401, PLC0415 - an extra, like the next one
-        import uvicorn  # noqa: F401, PLC0415
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            f"serving a node needs {error.name}: pip install 'storekit[serve]'"
-        ) from error
 
 
 def _complain(parser: argparse.ArgumentParser, text: str) -> int:

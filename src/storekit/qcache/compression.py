@@ -8,6 +8,8 @@ import gzip
 import zlib
 from typing import Literal
 
+from storekit import _extras
+
 __all__ = ["Compression", "ContentTooLarge", "compress", "decompress", "require"]
 
 Compression = Literal["gzip", "lz4"]
@@ -29,12 +31,7 @@ def require(compression: str | None) -> None:
     if compression not in (None, "gzip", "lz4"):
         raise ValueError(f"compression must be None, 'gzip' or 'lz4', not {compression!r}")
     if compression == "lz4":
-        try:
-            import lz4.block  # noqa: F401, PLC0415 - an extra, loaded when asked for
-        except ImportError as error:
-            raise ModuleNotFoundError(
-                "compression='lz4' needs the lz4 package: pip install 'storekit[lz4]'"
-            ) from error
+        _extras.require("compression='lz4'", "lz4", "lz4.block")
 
 
 def compress(content: bytes, compression: Compression) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from storekit.codecs.base import require
+from storekit._extras import require
 from storekit.codecs.tables.base import (
     CSV,
     JSON,
@@ -37,7 +37,7 @@ class ArrowTable:
     accept: str = JSON
 
     def __init__(self) -> None:
-        require("pyarrow", "arrow", "the codec arrow")
+        require("the codec arrow", "arrow", "pyarrow")
 
     def encode(self, table: pa.Table, /) -> TableContent:
         """Return the table as CSV. `TypeError`, `ValueError` for what QCache can't keep."""

@@ -7,7 +7,7 @@ import io
 import sys
 from typing import TYPE_CHECKING
 
-from storekit.codecs.base import require
+from storekit._extras import require
 from storekit.codecs.tables.base import (
     CSV,
     JSON,
@@ -47,7 +47,7 @@ class PandasTable:
     accept: str = JSON
 
     def __init__(self) -> None:
-        require("pandas", "pandas", "the codec pandas")
+        require("the codec pandas", "pandas", "pandas")
 
     def encode(self, table: pd.DataFrame, /) -> TableContent:
         """Return the frame as CSV. `TypeError`, `ValueError` for what QCache can't keep."""

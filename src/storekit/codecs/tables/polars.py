@@ -6,7 +6,7 @@ import io
 import sys
 from typing import TYPE_CHECKING
 
-from storekit.codecs.base import require
+from storekit._extras import require
 from storekit.codecs.tables.base import (
     CSV,
     JSON,
@@ -39,7 +39,7 @@ class PolarsTable:
     accept: str = JSON
 
     def __init__(self) -> None:
-        require("polars", "polars", "the codec polars")
+        require("the codec polars", "polars", "polars")
 
     def encode(self, table: pl.DataFrame, /) -> TableContent:
         """Return the frame as CSV. `TypeError`, `ValueError` for what QCache can't keep."""

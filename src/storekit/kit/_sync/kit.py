@@ -324,4 +324,13 @@ def _qcache_client(settings: Settings, observers: tuple[Observer, ...]) -> QClie
         "observers": observers,
         **settings.qcache_options,
     }
-    return QClient(parse_qcache(settings.qcache).nodes, **options)
+    nodes = parse_qcache(settings.qcache).nodes
+    try:
+        return QClient(nodes, **options)
+    except ModuleNotFoundError as error:
+        if settings.qcache != Settings().qcache:
+            raise
+        # Nobody asked for it: it is what a kit has by default.
+        raise ModuleNotFoundError(
+            f"{error}; for a kit without QCache, set qcache=None", name=error.name
+        ) from error

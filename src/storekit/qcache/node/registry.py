@@ -5,6 +5,7 @@ import threading
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from storekit._extras import require
 from storekit.core.forks import fork_count
 from storekit.qcache.addresses import embedded_name
 
@@ -28,12 +29,7 @@ if hasattr(os, "register_at_fork"):
 
 def require_polars() -> None:
     """Check that what a node is made with is installed: `ModuleNotFoundError`."""
-    try:
-        import polars  # noqa: F401, PLC0415 - an extra, loaded when asked for
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            "an embedded QCache node needs Polars: pip install 'storekit[node]'"
-        ) from error
+    require("an embedded QCache node", "node", "polars")
 
 
 def node_at(address: str) -> "Node":

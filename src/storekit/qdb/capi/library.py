@@ -110,8 +110,8 @@ def _open(path: str, origin: str) -> Library:
         ffi: CData = importlib.import_module("storekit.qdb.capi._bindings").ffi
     except ImportError as exc:
         raise LibraryUnavailable(
-            f"the QuasarDB C library needs cffi, which comes with storekit, but it cannot be "
-            f"imported ({exc}): install it again with `pip install --force-reinstall cffi`"
+            f"the QuasarDB C library is called by cffi, which cannot be imported ({exc}): "
+            "`pip install 'storekit[quasardb]'` brings both"
         ) from exc
     lib = ffi.dlopen(path)
     missing = [name for name in dir(lib) if not _has(ffi, lib, name)]
