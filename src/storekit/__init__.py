@@ -1,11 +1,12 @@
 """Async Python SDK for QuasarDB and QCache, on asyncio and trio, with a generated sync twin."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from storekit._lazy import lazy_names
 from storekit.errors import (
     ClientClosed,
     CodecError,
+    OutOfResources,
     OwnerMismatch,
     PoolError,
     PoolFull,
@@ -24,10 +25,26 @@ if TYPE_CHECKING:
         connect_async,
     )
 
+    __version__: str
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "AsyncStoreKit": ".kit",
+            "Settings": ".kit",
+            "StaleCache": ".kit",
+            "StoreKit": ".kit",
+            "__version__": "._version",
+            "connect": ".kit",
+            "connect_async": ".kit",
+        },
+    )
+
 __all__ = [
     "AsyncStoreKit",
     "ClientClosed",
     "CodecError",
+    "OutOfResources",
     "OwnerMismatch",
     "PoolError",
     "PoolFull",
@@ -38,16 +55,7 @@ __all__ = [
     "StaleCache",
     "StoreKit",
     "StoreKitError",
+    "__version__",
     "connect",
     "connect_async",
 ]
-
-_OF_THE_KIT = frozenset(
-    {"AsyncStoreKit", "Settings", "StaleCache", "StoreKit", "connect", "connect_async"}
-)
-
-
-def __getattr__(name: str) -> object:
-    if name in _OF_THE_KIT:  # loaded on first use, with both clients
-        return getattr(import_module("storekit.kit"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

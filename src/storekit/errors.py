@@ -3,6 +3,7 @@
 __all__ = [
     "ClientClosed",
     "CodecError",
+    "OutOfResources",
     "OwnerMismatch",
     "PoolError",
     "PoolFull",
@@ -25,6 +26,15 @@ class ClientClosed(StoreKitError):
 
 class OwnerMismatch(StoreKitError):
     """A client is in use by another event loop, or was inherited through a fork."""
+
+
+class OutOfResources(StoreKitError):
+    """The process or its machine has no more of something that the call needs.
+
+    That may be open files, memory, network ports or threads; the message says which. It says
+    nothing about the store: no node is given up for it. The call works again once there
+    is some.
+    """
 
 
 class PoolError(StoreKitError):

@@ -10,6 +10,7 @@ import socket
 import threading
 import weakref
 from collections.abc import Awaitable
+from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -33,6 +34,8 @@ from storekit.core.seam._async import (
     wait_readable,
     wait_writable,
 )
+from storekit.errors import OutOfResources
+from tests.support.concurrency import PATIENCE
 from tests.support.concurrency._async import until
 
 
@@ -499,6 +502,51 @@ async def test_blocking_work_runs_in_another_thread():
 
 
 # Background tasks.
+
+
+async def test_functions_of_users_do_not_keep_the_library_from_its_threads():
+    release = threading.Event()
+    done: list[str] = []
+    async with anyio.create_task_group() as group:
+        for _ in range(60):  # more than the library, or anyio, has threads
+            group.start_soon(call_user_function, release.wait, {"timeout": PATIENCE})
+        with anyio.fail_after(PATIENCE):
+            await call_blocking(done.append, "work of the library")
+        release.set()
+    assert done == ["work of the library"]
+
+
+async def test_functions_of_users_may_wait_for_one_another():
+    release = threading.Event()
+
+    def wait() -> None:
+        assert release.wait(PATIENCE)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(60):
+            group.start_soon(call_user_function, wait, {})
+        await call_user_function(release.set, {})
+
+
+@pytest.mark.parametrize("call", [call_blocking, partial(call_user_function, kwargs={})])
+async def test_a_thread_that_cannot_be_started_is_a_shortage(call, monkeypatch):
+    def refuse(*args: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr("trio._threads.start_thread_soon", refuse)
+    monkeypatch.setattr("anyio._backends._asyncio.WorkerThread.start", refuse)
+    with pytest.raises(OutOfResources, match="could not start a thread"):
+        await call(lambda: None)
+
+
+@pytest.mark.parametrize("call", [call_blocking, partial(call_user_function, kwargs={})])
+async def test_an_error_of_the_call_that_looks_like_a_shortage_is_raised_as_it_is(call):
+    def fail() -> None:
+        raise RuntimeError("can't start new thread")
+
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        await call(fail)
 
 
 async def test_a_background_task_outlives_the_call_that_started_it():

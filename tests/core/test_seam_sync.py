@@ -147,6 +147,48 @@ def test_an_error_in_one_of_many_calls_is_raised_as_it_is(others):
     assert caught.value is error
 
 
+def test_calls_are_made_without_threads_where_none_can_be_started(monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert run_all([lambda: 1, lambda: 2, lambda: 3]) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("timeout", [None, 60])
+def test_threads_that_wait_for_sockets_stop_when_the_caller_is_interrupted(pair, timeout):
+    ended = threading.Event()
+
+    def wait():
+        try:
+            wait_readable(pair[0], None if timeout is None else monotonic() + timeout)
+        finally:
+            ended.set()
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_all([interrupt, wait])
+    assert ended.is_set()
+
+
+def test_an_error_of_one_call_does_not_stop_another():
+    done = threading.Event()
+
+    def fail():
+        raise ValueError("failed")
+
+    with pytest.raises(ValueError, match="failed"):
+        run_all([fail, done.set])
+    assert done.is_set()
+
+
+def test_a_wait_in_a_helping_thread_ends_when_its_time_is_up(pair):
+    with pytest.raises(TimeoutError):
+        run_all([lambda: None, lambda: wait_readable(pair[0], monotonic() + 0.15)])
+
+
 def test_functions_are_called_in_the_thread_of_the_caller():
     def function(*, value: int) -> tuple[int, object]:
         return value, threading.current_thread()

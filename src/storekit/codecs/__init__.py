@@ -4,9 +4,9 @@ A codec is anything with `name`, `content_type`, `encode` and `decode`: see `Cod
 `storekit.codecs.tables` has those of QCache's tables.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from storekit._lazy import lazy_names
 from storekit.codecs.base import Codec, decode_value, encode_value
 from storekit.errors import CodecError
 
@@ -23,6 +23,27 @@ if TYPE_CHECKING:
     from storekit.codecs.signed import Signed
     from storekit.codecs.text import Text
     from storekit.codecs.zstd import Zstd
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "Allowed": ".pickle",
+            "Arrow": ".arrow",
+            "ClassNotAllowed": ".pickle",
+            "CodecRegistry": ".registry",
+            "Encrypted": ".encrypted",
+            "Framed": ".framed",
+            "Json": ".json",
+            "Lz4": ".lz4",
+            "Msgpack": ".msgpack",
+            "Pickle": ".pickle",
+            "Raw": ".raw",
+            "Signed": ".signed",
+            "Text": ".text",
+            "UnreadableValue": ".pickle",
+            "Zstd": ".zstd",
+        },
+    )
 
 __all__ = [
     "Allowed",
@@ -45,27 +66,3 @@ __all__ = [
     "decode_value",
     "encode_value",
 ]
-
-_HOMES = {
-    "Allowed": "pickle",
-    "Arrow": "arrow",
-    "ClassNotAllowed": "pickle",
-    "CodecRegistry": "registry",
-    "Encrypted": "encrypted",
-    "Framed": "framed",
-    "Json": "json",
-    "Lz4": "lz4",
-    "Msgpack": "msgpack",
-    "Pickle": "pickle",
-    "Raw": "raw",
-    "Signed": "signed",
-    "Text": "text",
-    "UnreadableValue": "pickle",
-    "Zstd": "zstd",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(import_module(f"storekit.codecs.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

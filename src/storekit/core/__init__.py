@@ -2,20 +2,15 @@
 
 from typing import TYPE_CHECKING
 
+from storekit._lazy import lazy_names
+
 if TYPE_CHECKING:
     from storekit.core._async.transport import AsyncHTTPTransport
     from storekit.core._sync.transport import HTTPTransport
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {"AsyncHTTPTransport": "._async.transport", "HTTPTransport": "._sync.transport"},
+    )
 
 __all__ = ["AsyncHTTPTransport", "HTTPTransport"]
-
-
-def __getattr__(name: str) -> object:
-    if name == "AsyncHTTPTransport":
-        from storekit.core._async.transport import AsyncHTTPTransport
-
-        return AsyncHTTPTransport
-    if name == "HTTPTransport":
-        from storekit.core._sync.transport import HTTPTransport
-
-        return HTTPTransport
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

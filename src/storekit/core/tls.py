@@ -5,6 +5,8 @@ import ssl
 
 import httpx
 
+from storekit.core.shortage import raise_shortage
+
 __all__ = ["Cert", "Verify", "create_tls_context"]
 
 Verify = bool | str | os.PathLike[str] | ssl.SSLContext
@@ -42,6 +44,7 @@ def create_tls_context(verify: Verify = True, cert: Cert | None = None) -> ssl.S
                 cafile=None if directory else verify, capath=verify if directory else None
             )
         except OSError as error:
+            raise_shortage(error, "read the certificates")
             raise ValueError(f"verify: no certificates in {os.fspath(verify)!r}") from error
     context.set_alpn_protocols(["http/1.1"])
     if cert is not None:
@@ -62,5 +65,7 @@ def _load_certificate(context: ssl.SSLContext, cert: Cert) -> None:
         raise ValueError("cert must be a path, or a tuple of certificate, key and password")
     try:
         context.load_cert_chain(certificate, key, password)
-    except OSError as error:  # ssl.SSLError is one; no password in the message
+    except OSError as error:
+        raise_shortage(error, "read the client certificate")
+        # ssl.SSLError is one; no password in the message
         raise ValueError(f"cert: no usable certificate and key in {certificate!r}") from error

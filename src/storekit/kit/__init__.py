@@ -3,9 +3,9 @@
 `storekit` itself has the names; they are loaded on first use.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from storekit._lazy import lazy_names
 from storekit.kit.settings import Settings
 from storekit.kit.tables import StaleCache
 
@@ -14,19 +14,15 @@ if TYPE_CHECKING:
     from storekit.kit._async.kit import AsyncStoreKit
     from storekit.kit._sync.connecting import connect
     from storekit.kit._sync.kit import StoreKit
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "AsyncStoreKit": "._async.kit",
+            "StoreKit": "._sync.kit",
+            "connect": "._sync.connecting",
+            "connect_async": "._async.connecting:connect",
+        },
+    )
 
 __all__ = ["AsyncStoreKit", "Settings", "StaleCache", "StoreKit", "connect", "connect_async"]
-
-_HOMES = {
-    "AsyncStoreKit": ("_async.kit", "AsyncStoreKit"),
-    "StoreKit": ("_sync.kit", "StoreKit"),
-    "connect": ("_sync.connecting", "connect"),
-    "connect_async": ("_async.connecting", "connect"),
-}
-
-
-def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        module, attribute = _HOMES[name]
-        return getattr(import_module(f"storekit.kit.{module}"), attribute)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

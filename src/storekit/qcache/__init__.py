@@ -6,6 +6,7 @@ loads neither: each comes with its own half of the library on first use.
 
 from typing import TYPE_CHECKING
 
+from storekit._lazy import lazy_names
 from storekit.core.tls import Cert, Verify
 from storekit.qcache.compression import Compression
 from storekit.qcache.errors import (
@@ -36,6 +37,10 @@ from storekit.qcache.wire import Content, Frame, Headers, Table
 if TYPE_CHECKING:
     from storekit.qcache._async.client import AsyncQClient
     from storekit.qcache._sync.client import QClient
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__, {"AsyncQClient": "._async.client", "QClient": "._sync.client"}
+    )
 
 __all__ = [
     "AsyncQClient",
@@ -72,15 +77,3 @@ __all__ = [
     "UnsupportedContentType",
     "Verify",
 ]
-
-
-def __getattr__(name: str) -> object:
-    if name == "AsyncQClient":
-        from storekit.qcache._async.client import AsyncQClient
-
-        return AsyncQClient
-    if name == "QClient":
-        from storekit.qcache._sync.client import QClient
-
-        return QClient
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

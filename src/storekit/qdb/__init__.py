@@ -5,9 +5,9 @@ scripts and threads. Importing this loads none of them, and neither the C librar
 sqlite3: each comes on first use.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from storekit._lazy import lazy_names
 from storekit.qdb.documents.manifest import (
     DocumentConflict,
     DocumentDamaged,
@@ -57,6 +57,20 @@ if TYPE_CHECKING:
     from storekit.qdb._async.iterator import AsyncForwardIterator, AsyncRawForwardIterator
     from storekit.qdb._sync.client import Client, RawClient
     from storekit.qdb._sync.iterator import ForwardIterator, RawForwardIterator
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "AsyncClient": "._async.client",
+            "AsyncForwardIterator": "._async.iterator",
+            "AsyncRawClient": "._async.client",
+            "AsyncRawForwardIterator": "._async.iterator",
+            "Client": "._sync.client",
+            "ForwardIterator": "._sync.iterator",
+            "RawClient": "._sync.client",
+            "RawForwardIterator": "._sync.iterator",
+        },
+    )
 
 __all__ = [
     "AccessDenied",
@@ -113,23 +127,6 @@ __all__ = [
 
 Operation = Operations
 """The name that the 1.x library had for it."""
-
-_HOMES = {
-    "AsyncClient": "_async.client",
-    "AsyncForwardIterator": "_async.iterator",
-    "AsyncRawClient": "_async.client",
-    "AsyncRawForwardIterator": "_async.iterator",
-    "Client": "_sync.client",
-    "ForwardIterator": "_sync.iterator",
-    "RawClient": "_sync.client",
-    "RawForwardIterator": "_sync.iterator",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(import_module(f"storekit.qdb.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def version() -> str:

@@ -22,6 +22,7 @@ from storekit.core.seam._async import (
     wait_readable,
     wait_writable,
 )
+from storekit.core.shortage import check_descriptors
 
 __all__ = ["AsyncSocketStream", "earlier"]
 
@@ -165,7 +166,13 @@ class AsyncSocketStream:
 
 
 async def _connect_socket(host: str, port: int, until: float | None) -> socket.socket:
-    addresses = _parse_address(host, port) or await look_up(host, port, until)
+    addresses = _parse_address(host, port)
+    if not addresses:
+        try:
+            addresses = await look_up(host, port, until)
+        except socket.gaierror:
+            check_descriptors()
+            raise
     errors: list[OSError] = []
     for index, (family, kind, protocol, _, address) in enumerate(addresses):
         now = monotonic()

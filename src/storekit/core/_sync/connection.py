@@ -10,6 +10,7 @@ import httpx
 
 from storekit.core._sync.stream import SocketStream
 from storekit.core.http1 import ResponseParser, encode_head
+from storekit.core.shortage import raise_shortage
 
 __all__ = ["ExchangeLimits", "HTTPConnection"]
 
@@ -203,6 +204,8 @@ def _httpx_error(
     request: httpx.Request,
 ) -> httpx.TransportError:
     """Give an error of the operating system the name that users of httpx expect."""
+    if error is not None:
+        raise_shortage(error, f"talk to {request.url.host}")
     if isinstance(error, TimeoutError):
         return on_timeout("no progress in time", request=request)
     return on_error(str(error), request=request)  # ssl.SSLError is one, too

@@ -15,6 +15,7 @@ from storekit.core._sync.pool import Lease, Pool, PoolStatistics
 from storekit.core._sync.stream import SocketStream
 from storekit.core.http1 import MAX_HEAD_SIZE, TruncatedReply
 from storekit.core.seam._sync import monotonic
+from storekit.core.shortage import shortages_raised
 from storekit.core.tls import Cert, Verify, create_tls_context
 from storekit.errors import ClientClosed, PoolError
 from storekit.options import PoolLimits
@@ -36,7 +37,8 @@ class HTTPTransport(httpx.BaseTransport):
     `idempotent`, True if a request other than GET may be sent a second time when a
     connection that was kept open turns out to be closed.
 
-    Raises the errors of httpx, `ClientClosed` and `OwnerMismatch`. A cancelled or failed
+    Raises the errors of httpx, `ClientClosed`, `OwnerMismatch`, and `OutOfResources` for what
+    says nothing about the server: no file descriptor, port or thread is left. A cancelled or failed
     call closes its connection; none is ever reused in an unknown state. Replies are
     streamed: read one to its end, or close it.
     """
@@ -140,8 +142,9 @@ class HTTPTransport(httpx.BaseTransport):
 
     def _new_pool(self, scheme: str, host: str, port: int) -> Pool[HTTPConnection]:
         def connect(until: float | None) -> HTTPConnection:
-            tls = self._tls_context() if scheme == "https" else None
-            stream = SocketStream.connect(host, port, tls, until)
+            with shortages_raised(f"connect to {host}:{port}"):
+                tls = self._tls_context() if scheme == "https" else None
+                stream = SocketStream.connect(host, port, tls, until)
             return HTTPConnection(stream, self._max_head_size)
 
         return Pool(

@@ -16,6 +16,10 @@ from typing import Any, ParamSpec, TypeVar
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
+from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
+
+from storekit.core.shortage import raise_shortage
 
 __all__ = [
     "BackgroundTasks",
@@ -118,8 +122,10 @@ async def call_user_function(
 ) -> T:
     """Call a function of the user's, sync or async, without blocking the event loop.
 
-    A plain function runs in a worker thread. When the caller is cancelled, that thread
-    runs on to its end and the result is dropped.
+    A plain function runs in a thread. When the caller is cancelled, that thread runs on to
+    its end and the result is dropped. These threads are not those of `call_blocking`, and
+    there may be any number of them, as of async functions: one may wait for what another
+    one, or the library, has yet to do.
     """
     call = partial(function, **kwargs)
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
@@ -127,8 +133,7 @@ async def call_user_function(
     ):
         result = call()
     else:
-        # In a tuple, since trio refuses to get a coroutine from a thread.
-        (result,) = await anyio.to_thread.run_sync(lambda: (call(),), abandon_on_cancel=True)
+        result = await _in_thread(call, _user_threads)
     if inspect.isawaitable(result):
         return await result
     return result
@@ -138,8 +143,36 @@ async def call_blocking(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     """Run work that would block the event loop in a thread.
 
     When the caller is cancelled, the thread runs on to its end and the result is dropped.
+    At most 40 run at a time for one event loop; neither functions of the user's nor threads
+    of the program are among them. Raises `OutOfResources` if no thread can be started.
     """
-    return await anyio.to_thread.run_sync(partial(call, *args, **kwargs), abandon_on_cancel=True)
+    return await _in_thread(partial(call, *args, **kwargs), _library_threads)
+
+
+_library_threads: RunVar[CapacityLimiter] = RunVar("threads of storekit")
+_user_threads: RunVar[CapacityLimiter] = RunVar("threads of storekit for functions of its users")
+_LIBRARY_THREADS = 40
+
+
+async def _in_thread(call: Callable[[], T], threads: RunVar[CapacityLimiter]) -> T:
+    limiter = threads.get(None)
+    if limiter is None:
+        limiter = CapacityLimiter(_LIBRARY_THREADS if threads is _library_threads else math.inf)
+        threads.set(limiter)
+    began = False
+
+    def run() -> tuple[T]:
+        nonlocal began
+        began = True
+        return (call(),)  # in a tuple, since trio refuses to get a coroutine from a thread
+
+    try:
+        (result,) = await anyio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=limiter)
+    except RuntimeError as error:
+        if not began:
+            raise_shortage(error, "start a thread")
+        raise
+    return result
 
 
 async def call_within(timeout: float, call: Callable[[], Awaitable[T]]) -> T:
@@ -236,7 +269,7 @@ async def _wait(
 async def look_up(host: str, port: int, until: float | None) -> Sequence[AddressInfo]:
     """Resolve a host name; `TimeoutError` at the time `until`."""
     with anyio.move_on_after(None if until is None else until - monotonic()):
-        return await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return await call_blocking(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     raise TimeoutError
 
 

@@ -7,10 +7,11 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from concurrent.futures import Future
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from storekit.core.readiness import wait_ready
+from storekit.core.shortage import shortages_raised
 
 __all__ = [
     "BackgroundTasks",
@@ -78,11 +79,83 @@ def shielded(call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> No
 
 
 def run_all(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Run all calls at the same time; results in order, the first error raised."""
-    if len(calls) == 1:
-        return [calls[0]()]
-    with ThreadPoolExecutor(max_workers=max(1, len(calls)), thread_name_prefix="storekit") as pool:
-        return [future.result() for future in [pool.submit(call) for call in calls]]
+    """Run all calls at the same time; results in order, the first error raised.
+
+    One runs in the calling thread, and those for which no thread can be started follow there.
+    If the caller is interrupted, the threads of the others stop at their next wait for a
+    socket and are waited for, at most a second; they do not keep the interpreter from ending.
+    """
+    helpers = [_Helper(call) for call in calls[1:]]
+    try:
+        left = [helper for helper in helpers if not helper.start()]
+        first = [_outcome(call) for call in calls[:1]]
+        for helper in left:
+            helper.run()
+        outcomes = [*first, *(helper.wait() for helper in helpers)]
+    except BaseException:
+        for helper in helpers:
+            helper.stopped = True
+        until = monotonic() + 1
+        for helper in helpers:
+            helper.ended.wait(max(0.0, until - monotonic()))
+        raise
+    return [outcome.result() for outcome in outcomes]
+
+
+def _outcome(call: Callable[[], T]) -> "Future[T]":
+    """Return what a call returns or raises. An interruption of the thread is raised at once."""
+    outcome: Future[T] = Future()
+    try:
+        outcome.set_result(call())
+    except Exception as error:  # noqa: BLE001 - it is raised when the others have ended
+        outcome.set_exception(error)
+    return outcome
+
+
+class _Stopped(BaseException):
+    """The thread was told to stop."""
+
+
+class _Helper(Generic[T]):
+    """A call in a thread beside that of the caller."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._outcome: Future[T] = Future()
+        self.ended = Event()
+        self.stopped = False
+
+    def start(self) -> bool:
+        """Start the thread; False if there is none to be had."""
+        try:
+            threading.Thread(target=self.run, name="storekit", daemon=True).start()
+        except RuntimeError:
+            return False
+        return True
+
+    def run(self) -> None:
+        outer = getattr(_thread, "helper", None)
+        _thread.helper = self
+        try:
+            self._outcome = _outcome(self._call)
+        except BaseException as error:
+            self._outcome.set_exception(error)
+            if not isinstance(error, _Stopped):
+                raise
+        finally:
+            _thread.helper = outer
+            self.ended.set()
+
+    def wait(self) -> "Future[T]":
+        self.ended.wait()
+        return self._outcome
+
+
+class _OfThread(threading.local):
+    helper: _Helper[Any] | None = None
+
+
+_thread = _OfThread()
 
 
 def call_user_function(function: Callable[..., T], kwargs: Mapping[str, object]) -> T:
@@ -105,7 +178,8 @@ def call_blocking(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 def call_within(timeout: float, call: Callable[[], T]) -> T:
     """Return what `call` returns; `TimeoutError` if that takes more than `timeout` seconds.
 
-    It then goes on in its thread, and nobody sees what comes of it.
+    It then goes on in its thread, and nobody sees what comes of it. Raises `OutOfResources`
+    if no thread can be started.
     """
     answer: Future[T] = Future()
 
@@ -115,7 +189,8 @@ def call_within(timeout: float, call: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001 - it goes to the caller
             answer.set_exception(error)
 
-    threading.Thread(target=run, name="storekit-call", daemon=True).start()
+    with shortages_raised("start a thread"):
+        threading.Thread(target=run, name="storekit-call", daemon=True).start()
     return answer.result(timeout)
 
 
@@ -158,18 +233,34 @@ class BackgroundTasks:
 AddressInfo = tuple[int, int, int, str, Any]
 
 _NOT_YET = (BlockingIOError, ssl.SSLWantReadError)
+_STOP_CHECK = 0.1  # seconds after which a helper that waits sees that it is to stop
 
 
 def wait_readable(sock: socket.socket, until: float | None) -> None:
     """Wait until `sock` has data or is at its end; `TimeoutError` at the time `until`."""
-    if not wait_ready(sock, write=False, timeout=_remaining(until)):
-        raise TimeoutError
+    _wait_ready(sock, write=False, until=until)
 
 
 def wait_writable(sock: socket.socket, until: float | None) -> None:
     """Wait until `sock` takes data or is broken; `TimeoutError` at the time `until`."""
-    if not wait_ready(sock, write=True, timeout=_remaining(until)):
-        raise TimeoutError
+    _wait_ready(sock, write=True, until=until)
+
+
+def _wait_ready(sock: socket.socket, *, write: bool, until: float | None) -> None:
+    helper = _thread.helper
+    while True:
+        timeout = _remaining(until)
+        if helper is None:
+            if not wait_ready(sock, write=write, timeout=timeout):
+                raise TimeoutError
+            return
+        if helper.stopped:
+            raise _Stopped
+        some = _STOP_CHECK if timeout is None else min(timeout, _STOP_CHECK)
+        if wait_ready(sock, write=write, timeout=some):
+            return
+        if timeout is not None and timeout <= _STOP_CHECK:
+            raise TimeoutError
 
 
 def look_up(host: str, port: int, until: float | None) -> Sequence[AddressInfo]:
@@ -186,7 +277,8 @@ def look_up(host: str, port: int, until: float | None) -> Sequence[AddressInfo]:
         except BaseException as error:  # noqa: BLE001 - it goes to the caller
             answer.set_exception(error)
 
-    threading.Thread(target=resolve, name="storekit-look-up", daemon=True).start()
+    with shortages_raised("start a thread"):
+        threading.Thread(target=resolve, name="storekit-look-up", daemon=True).start()
     return answer.result(_remaining(until))
 
 

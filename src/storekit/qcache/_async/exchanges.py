@@ -8,6 +8,7 @@ import httpx
 
 from storekit.core._async.transport import AsyncHTTPTransport
 from storekit.core.seam._async import Guard, call_blocking
+from storekit.core.shortage import raise_shortage
 from storekit.options import Timeouts
 from storekit.qcache.compression import decompress
 from storekit.qcache.errors import ClientBusy, UnexpectedServerResponse
@@ -73,6 +74,7 @@ class AsyncExchanges:
         except httpx.PoolTimeout as error:
             raise ClientBusy(f"{call.operation}: {error}", node=node.name, reached=False) from error
         except httpx.TransportError as error:
+            raise_shortage(error, f"ask {node.name}")  # as a transport of the caller's has it
             raise NodeFailed(diagnose(node.name, error)) from error
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1")

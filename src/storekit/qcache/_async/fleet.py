@@ -15,7 +15,7 @@ from storekit.core.seam._async import (
     monotonic,
     sleep,
 )
-from storekit.errors import ClientClosed
+from storekit.errors import ClientClosed, OutOfResources
 from storekit.observers import Watch
 from storekit.options import RetryPolicy, Timeouts
 from storekit.qcache._async.exchanges import AsyncExchanges, NodeFailed
@@ -244,7 +244,7 @@ class AsyncFleet(AsyncExchanges):
             reply = await self._exchange(self.nodes[name], self._probe, until)
         except NodeFailed as failed:
             diagnosis = failed.diagnosis
-        except (ClientBusy, ClientClosed, UnexpectedServerResponse):
+        except (ClientBusy, ClientClosed, OutOfResources, UnexpectedServerResponse):
             pass  # this says nothing new about the node: it stays out until the next probe
         else:
             if reply.status < 500:

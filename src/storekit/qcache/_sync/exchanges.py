@@ -10,6 +10,7 @@ import httpx
 
 from storekit.core._sync.transport import HTTPTransport
 from storekit.core.seam._sync import Guard, call_blocking
+from storekit.core.shortage import raise_shortage
 from storekit.options import Timeouts
 from storekit.qcache.compression import decompress
 from storekit.qcache.errors import ClientBusy, UnexpectedServerResponse
@@ -75,6 +76,7 @@ class Exchanges:
         except httpx.PoolTimeout as error:
             raise ClientBusy(f"{call.operation}: {error}", node=node.name, reached=False) from error
         except httpx.TransportError as error:
+            raise_shortage(error, f"ask {node.name}")  # as a transport of the caller's has it
             raise NodeFailed(diagnose(node.name, error)) from error
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1")
