@@ -291,3 +291,67 @@ def test_a_budget_below_one_allows_nothing():
     budget = RetryBudget(0.5, 100, clock)
     clock.now += 100
     assert not budget.spend()
+
+
+async def test_a_loop_over_attempts_ends_with_the_body_that_succeeds():
+    retries = Retries(initial_backoff=0.25)
+    operation = Failing(retries.clock, failures=2)
+    done = []
+    async for attempt in retries.retrier.attempts(lambda _: AGAIN):
+        with attempt:
+            done.append(await operation())
+    assert done == ["done"]
+    assert len(operation.started) == 3
+
+
+async def test_a_loop_over_attempts_says_why_there_are_no_more():
+    retries = Retries(attempts=2)
+    operation = Failing(retries.clock)
+    attempts = retries.retrier.attempts(lambda _: AGAIN)
+    async for attempt in attempts:
+        with attempt:
+            await operation()
+    assert attempts.reason == "2 attempts failed"
+    assert attempts.errors == operation.errors
+    assert not attempts.out_of_time
+    cause = attempts.cause()
+    assert isinstance(cause, ExceptionGroup)
+    assert list(cause.exceptions) == operation.errors
+
+
+async def test_the_cause_of_a_single_attempt_is_its_error():
+    retries = Retries(attempts=1)
+    operation = Failing(retries.clock)
+    attempts = retries.retrier.attempts(lambda _: AGAIN)
+    async for attempt in attempts:
+        with attempt:
+            await operation()
+    assert attempts.cause() is operation.errors[0]
+
+
+async def test_what_is_no_error_leaves_the_loop():
+    retries = Retries()
+    with pytest.raises(KeyboardInterrupt):
+        async for attempt in retries.retrier.attempts(lambda _: AGAIN):
+            with attempt:
+                raise KeyboardInterrupt
+    assert retries.pauses == []
+
+
+async def test_a_first_attempt_may_have_been_made_before_the_loop():
+    retries = Retries(attempts=3)
+    operation = Failing(retries.clock)
+    first = ConnectionError("before the loop")
+    attempts = retries.retrier.attempts(lambda _: AGAIN, failed=first)
+    async for attempt in attempts:
+        with attempt:
+            await operation()
+    assert attempts.errors == [first, *operation.errors]
+    assert len(operation.errors) == len(retries.pauses) == 2
+
+
+async def test_a_first_error_that_may_not_be_repeated_is_raised():
+    first = ConnectionError("before the loop")
+    with pytest.raises(ConnectionError) as caught:
+        Retries().retrier.attempts(lambda _: None, failed=first)
+    assert caught.value is first
