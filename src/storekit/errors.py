@@ -54,16 +54,19 @@ class CodecError(StoreKitError):
 
     `codec` is the name of the codec that gave up; where codecs are wrapped, that of the layer.
     `key` is the key or alias that the content belongs to, None where the codec was used without
-    a client. The message names both, and shows nothing of the content.
+    a client. The message names both, and shows nothing of the content. `content` has the bytes
+    that a client got from the store: after a call that took them out, they are nowhere else.
     """
 
     codec: str
     key: str | None
+    content: bytes | None
 
     def __init__(self, reason: str, *, codec: str = "", key: str | None = None) -> None:
         super().__init__(reason)
         self.codec = codec
         self.key = key
+        self.content = None
 
     def __str__(self) -> str:
         key = "" if self.key is None else f", key {self.key[:200]!r}"

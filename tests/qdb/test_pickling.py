@@ -22,7 +22,9 @@ def test_what_is_written_is_a_plain_pickle_that_every_client_reads(value):
 
 
 def test_what_is_let_in_is_the_clients_choice():
-    written = DEFAULT_PICKLER.dump(Point())
+    with pytest.raises(TypeError, match=r'allow=\["tests.qdb.test_pickling.Point"\]'):
+        DEFAULT_PICKLER.dump(Point())
+    written = ValuePickler([Point]).dump(Point())
     with pytest.raises(ClassNotAllowed, match=r'allow=\["tests.qdb.test_pickling.Point"\]'):
         DEFAULT_PICKLER.load(written)
     assert type(ValuePickler([Point]).load(written)) is Point

@@ -40,18 +40,22 @@ def encode_value(codec: Codec[T], value: T) -> bytes:
 def decode_value(codec: Codec[T], data: bytes | memoryview, key: str | None) -> T:
     """Return the value of the bytes that a store holds under `key`.
 
-    Raises `CodecError` that names the key, whatever a codec of somebody else's raises.
+    Raises `CodecError` that names the key and has the content, whatever a codec of somebody
+    else's raises.
     """
     try:
         return codec.decode(data)
     except CodecError as error:
         error.codec = error.codec or codec.name
         error.key = key
+        error.content = bytes(data)
         raise
     except Exception as error:
-        raise CodecError(
+        failure = CodecError(
             f"the codec failed ({type(error).__name__})", codec=codec.name, key=key
-        ) from error
+        )
+        failure.content = bytes(data)
+        raise failure from error
 
 
 def is_deterministic(codec: Codec[T]) -> bool:

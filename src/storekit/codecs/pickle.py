@@ -10,14 +10,25 @@ neither copied by the pickler nor on decoding.
 import pickle
 import struct
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
+from storekit.codecs.pickling import (
+    LetIn,
+    NotReadable,
+    PicklerPool,
+    dump_with_buffers,
+    without_class,
+)
 from storekit.codecs.unpickling import (
+    CAREFUL,
+    FAST,
     ClassNotAllowed,
     UnreadableValue,
     import_named,
     names_nothing,
     unpickle,
+    unpickle_anything,
 )
 
 __all__ = ["Allowed", "ClassNotAllowed", "Pickle", "UnreadableValue"]
@@ -32,6 +43,9 @@ _MARK = b"\xf5PB\x01"
 
 _HEAD = struct.Struct("<4sIQ")  # mark, number of buffers, length of the pickle
 _ALIGNMENT = 64
+
+_ATOMS = frozenset({type(None), bool, int, float, str, bytes})
+"""What a pickle of these names is let in anywhere."""
 
 
 class Pickle:
@@ -79,6 +93,7 @@ class Pickle:
         self._buffers = buffers
         self._allowed: dict[tuple[str, str], Any] = {}
         self._allowed_names: set[str] = set()
+        self._picklers = PicklerPool(protocol, self._lets_in)
         for item in allow:
             if isinstance(item, str):
                 self._allowed_names.add(item)
@@ -88,21 +103,35 @@ class Pickle:
                 raise TypeError(f"allow takes classes, functions and their names, not {item!r}")
 
     def encode(self, value: Any, /) -> bytes:
-        """Return the pickle of a value. Raises `TypeError` if there is none."""
+        """Return the pickle of a value.
+
+        A value of a class below str, int, float or bytes that is not allowed, and that carries
+        nothing else, is stored as the plain value that it is.
+
+        Raises `TypeError` if it has none, or one that `decode` would refuse: the message says
+        what to allow.
+        """
         try:
-            if self._buffers:
-                return _dump_with_buffers(value)
-            return pickle.dumps(value, self._protocol)
+            if type(value) in _ATOMS or self._trusts:
+                return self._dump(value, None)
+            return self._dump(without_class(value, self._lets_in), self._lets_in)
+        except NotReadable as error:
+            raise TypeError(str(error)) from None
         except Exception as error:
             raise TypeError(
                 f"a value of type {type(value).__name__} can't be pickled: {error}"
             ) from error
 
+    def _dump(self, value: object, let_in: LetIn | None) -> bytes:
+        if self._buffers:
+            return _dump_with_buffers(value, let_in)
+        return pickle.dumps(value, self._protocol) if let_in is None else self._picklers.dump(value)
+
     def decode(self, data: bytes | bytearray | memoryview, /) -> Any:
         """Return the value of a pickle of any protocol, of Python 2 as well.
 
-        Text of Python 2 that may be bytes becomes str: as UTF-8, or, where that does not
-        fit, as Latin-1, which loses nothing.
+        Text of Python 2 that may be bytes becomes str: each string as UTF-8, or, where that
+        does not fit, as Latin-1, which loses nothing.
 
         Raises:
             ClassNotAllowed: It names what is not let in; the message has the line to add.
@@ -111,14 +140,9 @@ class Pickle:
         """
         try:
             if names_nothing(data):  # and so has nothing to be kept out
-                try:
+                with suppress(UnicodeDecodeError):  # text of Python 2 that is not ASCII
                     return pickle.loads(data)  # noqa: S301
-                except UnicodeDecodeError:  # text of Python 2 that is not ASCII
-                    pass
-            try:
-                return self._load(data, "utf-8")
-            except UnicodeDecodeError:
-                return self._load(data, "latin-1")
+            return self._load(data)
         except UnreadableValue:
             raise
         except Exception as error:
@@ -127,11 +151,20 @@ class Pickle:
                 "read it with a raw client if it was not written by a Client"
             ) from error
 
-    def _load(self, data: bytes | bytearray | memoryview, encoding: str) -> Any:
+    def _load(self, data: bytes | bytearray | memoryview) -> Any:
         content, buffers = _split(data) if data[:4] == _MARK else (data, None)
         if self._trusts:
-            return pickle.loads(content, encoding=encoding, buffers=buffers)  # noqa: S301 - asked for
-        return unpickle(content, self._find, encoding=encoding, buffers=buffers)
+            return unpickle_anything(content, buffers)
+        return unpickle(content, self._find, buffers=buffers)
+
+    def _lets_in(self, module: str, name: str) -> bool:
+        named = (module, name)
+        return (
+            named in FAST
+            or named in CAREFUL
+            or named in self._allowed
+            or f"{module}.{name}" in self._allowed_names
+        )
 
     def _find(self, module: str, name: str) -> Any:
         if (module, name) in self._allowed:
@@ -141,7 +174,7 @@ class Pickle:
         raise ClassNotAllowed(module, name)
 
 
-def _dump_with_buffers(value: object) -> bytes:
+def _dump_with_buffers(value: object, let_in: LetIn | None) -> bytes:
     views: list[memoryview] = []
 
     def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
@@ -151,7 +184,7 @@ def _dump_with_buffers(value: object) -> bytes:
         views.append(view)
         return False
 
-    pickled = pickle.dumps(value, 5, buffer_callback=keep_in_band)
+    pickled = dump_with_buffers(value, 5, let_in, keep_in_band)
     if not views:
         return pickled
     head = _HEAD.pack(_MARK, len(views), len(pickled))

@@ -33,8 +33,11 @@ __all__ = [
     "ClassNotAllowed",
     "UnreadableValue",
     "import_named",
+    "is_attribute_let_in",
+    "name_as_read",
     "names_nothing",
     "unpickle",
+    "unpickle_anything",
 ]
 
 
@@ -93,11 +96,18 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin-1")
 
 
+def is_attribute_let_in(holder: object, name: object) -> bool:
+    """Tell whether a pickle may get this by `getattr`: a method of ZoneInfo, members of enums."""
+    if holder is zoneinfo.ZoneInfo:
+        return name == "_unpickle"
+    return isinstance(holder, enum.EnumMeta) and name in holder.__members__
+
+
 def _getattr(holder: object, name: str) -> Any:
-    """Stand in for `getattr`, by which pickles name a method of ZoneInfo."""
-    if holder is zoneinfo.ZoneInfo and name == "_unpickle":
-        return _ZONE
-    raise pickle.UnpicklingError(f"a pickle asked for an attribute, {str(name)[:50]!r}")
+    """Stand in for `getattr`."""
+    if not is_attribute_let_in(holder, name):
+        raise pickle.UnpicklingError(f"a pickle asked for an attribute, {str(name)[:50]!r}")
+    return _ZONE if holder is zoneinfo.ZoneInfo else getattr(holder, name)
 
 
 def _reconstruct(kind: type, base: type, state: object) -> object:
@@ -123,7 +133,8 @@ FAST: dict[tuple[str, str], Any] = {
     ("decimal", "Decimal"): decimal.Decimal,
 }
 FAST |= {
-    ("builtins", kind.__name__): kind
+    (module, kind.__name__): kind
+    for module in ("builtins", "__builtin__")  # as Python 2 and protocols below 3 have it
     for kind in (
         bool, bytearray, bytes, complex, dict, float, frozenset, int, list, object, range, set,
         slice, str, tuple,
@@ -148,6 +159,15 @@ CAREFUL: dict[tuple[str, str], Any] = {
         ipaddress.IPv6Network,
     )
 }  # fmt: skip
+
+
+class _Utc:
+    """Stands for `TimeZone` of the 1.x clients of QuasarDB, which is UTC."""
+
+    def __new__(cls) -> Any:
+        return datetime.UTC
+
+
 CAREFUL |= {
     (module, kind.__name__): kind
     for module in ("pathlib", "pathlib._local")  # where Python 3.13 has them
@@ -176,27 +196,60 @@ class _FastUnpickler(pickle.Unpickler):
 _Base: Any = pickle._Unpickler  # noqa: SLF001 - the one that can be watched
 
 
-class _WatchedUnpickler(_Base):  # type: ignore[misc]
-    """The standard library's unpickler in Python, with eyes on what changes objects."""
+class _TextUnpickler(_Base):  # type: ignore[misc]
+    """The standard library's unpickler in Python, which reads the strings of Python 2 one by one.
+
+    Those may be text or bytes, and nothing says which: what is UTF-8 becomes that text, anything
+    else the text of Latin-1, which loses nothing. Dates and times of Python 2 have such a string
+    with their fields.
+    """
 
     dispatch: ClassVar[dict[int, Any]] = dict(_Base.dispatch)
+
+    def _decode_string(self, value: bytes) -> str:
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value.decode("latin-1")
+
+    def load_reduce(self) -> None:
+        function, args = self.stack[-2:]
+        if function in _FIELDS and type(args) is tuple and args and type(args[0]) is str:
+            # To be UTF-8 by chance makes fewer characters of the bytes, and is undone.
+            text, size = args[0], _FIELDS[function]
+            fields = text.encode("latin-1") if len(text) == size else text.encode()
+            self.stack[-1] = (fields, *args[1:])
+        _Base.load_reduce(self)
+
+    dispatch[pickle.REDUCE[0]] = load_reduce
+
+
+_FIELDS: dict[Any, int] = {datetime.datetime: 10, datetime.date: 4, datetime.time: 6}
+"""Bytes that the fields of dates and times have in a pickle."""
+
+
+class _WatchedUnpickler(_TextUnpickler):
+    """An unpickler with eyes on what changes objects."""
+
+    dispatch: ClassVar[dict[int, Any]] = dict(_TextUnpickler.dispatch)
 
     def __init__(
         self,
         file: io.BytesIO,
-        encoding: str,
         find: Callable[[str, str], Any],
         buffers: Iterable[memoryview] | None,
     ) -> None:
-        super().__init__(file, encoding=encoding, buffers=buffers)
+        super().__init__(file, buffers=buffers)
         self._find_other = find
 
     def find_class(self, module: str, name: str) -> Any:
-        if self.proto < 3:  # names of Python 2
-            module, name = _NAMES.get((module, name), (_MODULES.get(module, module), name))
+        if self.proto < 3:
+            module, name = _of_python_2(module, name)
         for table in (FAST, CAREFUL):
             if (module, name) in table:
                 return table[module, name]
+        if name == "TimeZone" and module.partition(".")[0] in ("qdb", "quasardb"):
+            return _Utc
         return self._find_other(module, name)
 
     def load_build(self) -> None:
@@ -221,6 +274,21 @@ _SHARED = (_Sealed, enum.Enum, ModuleType, FunctionType, BuiltinFunctionType)
 _compat: Any = __import__("_compat_pickle")
 _NAMES: dict[tuple[str, str], tuple[str, str]] = _compat.NAME_MAPPING
 _MODULES: dict[str, str] = _compat.IMPORT_MAPPING
+
+
+def _of_python_2(module: str, name: str) -> tuple[str, str]:
+    """Return where Python 3 has what Python 2 had by that name."""
+    return _NAMES.get((module, name), (_MODULES.get(module, module), name))
+
+
+def name_as_read(module: str, name: str, protocol: int) -> tuple[str, str]:
+    """Return the name that is read where a pickle of this protocol is to name something."""
+    if protocol >= 3:
+        return module, name
+    written = _compat.REVERSE_NAME_MAPPING.get(
+        (module, name), (_compat.REVERSE_IMPORT_MAPPING.get(module, module), name)
+    )
+    return _of_python_2(*written)
 
 
 class _Peekable(io.BytesIO):
@@ -269,7 +337,6 @@ def unpickle(
     content: bytes | bytearray | memoryview,
     find: Callable[[str, str], Any],
     *,
-    encoding: str,
     buffers: Iterable[memoryview] | None = None,
 ) -> Any:
     """Return the value of a pickle. `find` gives what neither of the tables has, or raises.
@@ -279,7 +346,17 @@ def unpickle(
     if not _EXTENSIONS:  # which bypass `find_class` in the fast one
         file = io.BytesIO(content) if content[:2] in _FRAMED else _Peekable(content)
         try:
-            return _FastUnpickler(file, encoding=encoding, buffers=buffers).load()
-        except _NeedsCare:
+            return _FastUnpickler(file, encoding="ascii", buffers=buffers).load()
+        except (_NeedsCare, UnicodeDecodeError):
             pass
-    return _WatchedUnpickler(io.BytesIO(content), encoding, find, buffers).load()
+    return _WatchedUnpickler(io.BytesIO(content), find, buffers).load()
+
+
+def unpickle_anything(
+    content: bytes | bytearray | memoryview, buffers: Iterable[memoryview] | None = None
+) -> Any:
+    """Return the value of a pickle that may name, and run, whatever it wants to."""
+    try:
+        return pickle.loads(content, buffers=buffers)  # noqa: S301 - asked for
+    except UnicodeDecodeError:
+        return _TextUnpickler(io.BytesIO(content), buffers=buffers).load()

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from enum import IntEnum
 from typing import Any, ClassVar, Generic, Self
 
@@ -61,8 +61,15 @@ class TimeZone(tzinfo):
     def __repr__(self) -> str:
         return "qdb.tz"
 
-    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
-        return type(self), ()
+    def __reduce__(self) -> tuple[type[timezone], tuple[timedelta]]:
+        # As the time zone of the standard library, which every client reads.
+        return timezone, (timedelta(0),)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
 
 tz: TimeZone = TimeZone()

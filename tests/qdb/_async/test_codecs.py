@@ -1,4 +1,5 @@
 import dataclasses
+import datetime
 import hashlib
 import pickle
 import re
@@ -422,8 +423,9 @@ async def test_without_a_codec_values_are_the_pickles_they_ever_were(store):
         assert await client.get("a") == ADA
         await raw.update("a", pickle.dumps(uuid.UUID(int=5)))
         assert await client.get("a") == uuid.UUID(int=5)
-    async with AsyncClient(store.place) as client:
+    async with AsyncClient(store.place, allow=[User]) as client:
         await client.update("a", ADA)
+    async with AsyncClient(store.place) as client:
         with pytest.raises(qdb.ClassNotAllowed, match="allow=") as caught:
             await client.get("a")
         assert (caught.value.codec, caught.value.key) == ("pickle", "a")
@@ -483,3 +485,58 @@ async def test_large_content_does_not_hold_up_others(store):
 
 def is_sync(client):
     return hasattr(client, "__enter__")
+
+
+class Own:
+    """A class that nobody has allowed."""
+
+
+NOT_READABLE = [Own(), {"a": [Own()]}, Own]
+
+
+@pytest.mark.parametrize("value", NOT_READABLE, ids=["object", "within", "class"])
+async def test_no_call_stores_what_the_client_could_not_read(store, value):
+    request = qdb.BatchRequest
+    async with AsyncClient(store.place) as client:
+        await client.update("a", 1)
+        for call in (
+            lambda: client.put("b", value),
+            lambda: client.update("a", value),
+            lambda: client.get_update("a", value),
+            lambda: client.compare_and_swap("a", value, 1),
+            lambda: client.compare_and_swap("a", 1, value),
+            lambda: client.remove_if("a", value),
+            lambda: client.put("b", value, codec="pickle"),
+            lambda: client.run_batch([request(qdb.Operations.put, "b", value)]),
+            lambda: client.run_transaction([request(qdb.Operations.update, "a", value)]),
+        ):
+            with pytest.raises(TypeError, match="allow="):
+                await call()
+        assert await client.get("a") == 1
+        with pytest.raises(qdb.AliasNotFound):
+            await client.get("b")
+
+
+async def test_content_that_was_taken_out_and_cannot_be_read_is_on_the_error(store):
+    content = b"no pickle at all"
+    async with AsyncRawClient(store.place) as raw, AsyncClient(store.place) as client:
+        for take in (lambda: client.get_remove("a"), lambda: client.get_update("a", 1)):
+            await raw.update("a", content)
+            with pytest.raises(CodecError) as caught:
+                await take()
+            assert caught.value.content == content
+            assert "no pickle" not in str(caught.value)
+        for operation in (qdb.Operations.get_remove, qdb.Operations.get_update):
+            await raw.update("a", content)
+            new = 1 if operation is qdb.Operations.get_update else None
+            _, (result,) = await client.run_batch([qdb.BatchRequest(operation, "a", new)])
+            assert result.failure.content == content
+
+
+async def test_times_of_expiry_can_be_stored(store):
+    async with AsyncClient(store.place) as client:
+        await client.update("a", 1, datetime.timedelta(hours=1))
+        until = await client.get_expiry_time("a")
+        modified = (await client.get_metadata("a")).modified
+        await client.update("lease", {"until": until, "since": modified})
+        assert await client.get("lease") == {"until": until, "since": modified}

@@ -1,0 +1,181 @@
+"""A pickler that writes nothing that `unpickling` would refuse to read.
+
+It is asked about every object that is not of a built-in type, and about every class and
+function that the pickle is to name. That takes 0.1 µs an object; what is made of built-in types
+alone pays nothing.
+"""
+
+# ruff: noqa: ANN401 - pickles hold anything
+
+import copyreg
+import io
+import pickle
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+from storekit.codecs.plain import as_bytes, as_float, as_int, as_text, carries_state
+from storekit.codecs.unpickling import CAREFUL, FAST, is_attribute_let_in, name_as_read
+
+__all__ = [
+    "CheckedPickler",
+    "LetIn",
+    "NotReadable",
+    "PicklerPool",
+    "dump_with_buffers",
+    "without_class",
+]
+
+_READABLE = frozenset(each for each in (*FAST.values(), *CAREFUL.values()) if type(each) is type)
+"""Classes whose instances need no look at what they are made of: only the class is named."""
+
+_PLAIN: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+    (str, as_text),
+    (int, as_int),
+    (float, as_float),
+    (bytes, as_bytes),
+)
+
+_EXTENSIONS: dict[Any, Any] = copyreg._extension_registry  # type: ignore[attr-defined] # noqa: SLF001
+
+LetIn = Callable[[str, str], bool]
+"""Tells whether decoding lets in what has this name in this module."""
+
+
+class NotReadable(Exception):
+    """The value holds what decoding would refuse."""
+
+
+class CheckedPickler(pickle.Pickler):
+    """Raises `NotReadable` for what decoding does not let in, at any depth."""
+
+    def __init__(self, file: Any, protocol: int, let_in: LetIn, **options: Any) -> None:
+        super().__init__(file, protocol, **options)
+        self._written_protocol = protocol
+        self._let_in = let_in
+
+    def reducer_override(self, obj: Any, /) -> Any:
+        """Return how to pickle an object, or leave it to the pickler."""
+        kind = type(obj)
+        if kind in _READABLE:
+            return NotImplemented
+        if kind is FunctionType or issubclass(kind, type):
+            self._check_name(obj, obj.__qualname__)
+            return NotImplemented
+        if not self._let_in(kind.__module__, kind.__qualname__):
+            for base, plain in _PLAIN:
+                if isinstance(obj, base) and not carries_state(obj):
+                    return base, (plain(obj),)
+        reduce = copyreg.dispatch_table.get(kind)
+        reduced: Any = obj.__reduce_ex__(self._written_protocol) if reduce is None else reduce(obj)
+        if isinstance(reduced, str):
+            self._check_name(obj, reduced)
+        elif (
+            type(reduced) is tuple
+            and reduced[0] is getattr
+            and not is_attribute_let_in(*reduced[1])
+        ):
+            raise NotReadable(
+                f"the value holds a method or attribute, {reduced[1][1]!r} of "
+                f"{_shown(reduced[1][0])}, which decoding does not let in"
+            )
+        return reduced
+
+    def _check_name(self, obj: Any, name: str) -> None:
+        if "<" in name:  # a lambda, or made within a function: the pickler has words for it
+            return
+        module = pickle.whichmodule(obj, name)  # type: ignore[attr-defined]
+        read_as = name_as_read(module, name, self._written_protocol)
+        if read_as != (module, name):
+            raise NotReadable(
+                f"a pickle of protocol {self._written_protocol} has no name for {module}.{name}: "
+                f"it would be read as {'.'.join(read_as)}"
+            )
+        if not self._let_in(module, name):
+            raise NotReadable(
+                f"the value holds {module}.{name}, which decoding does not let in. If you trust "
+                f'it, add it where the client is made: allow=["{module}.{name}"]'
+            )
+        if (module, name) in _EXTENSIONS and self._written_protocol >= 2:
+            raise NotReadable(
+                f"the value holds {module}.{name}, which has an extension code in this program; "
+                "decoding refuses those"
+            )
+
+
+def _shown(holder: object) -> str:
+    if isinstance(holder, type):
+        return f"the class {holder.__module__}.{holder.__qualname__}"
+    return f"an object of the class {type(holder).__module__}.{type(holder).__qualname__}"
+
+
+def without_class(value: object, let_in: LetIn) -> object:
+    """Return a value of str, int, float or bytes without its class, unless that is let in.
+
+    Only then are its bytes those of the plain value, as what compares needs. Of other values,
+    and of those that carry more, the pickler decides.
+    """
+    kind = type(value)
+    for base, plain in _PLAIN:
+        if (
+            isinstance(value, base)
+            and kind is not base
+            and kind is not bool
+            and not let_in(kind.__module__, kind.__qualname__)
+            and not carries_state(value)
+        ):
+            return plain(value)
+    return value
+
+
+class _Output:
+    """A file for a pickler, which takes what it writes without a copy."""
+
+    __slots__ = ("parts", "write")
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.write = self.parts.append
+
+
+class PicklerPool:
+    """Picklers that are used again. To make one takes as long as to pickle a small value.
+
+    Any thread may dump; each call has a pickler to itself.
+    """
+
+    _LARGE = 4096  # a pickler keeps the room that it took for its memo, and clears all of it
+
+    def __init__(self, protocol: int, let_in: LetIn) -> None:
+        self._protocol = protocol
+        self._let_in = let_in
+        self._free: list[tuple[CheckedPickler, list[bytes]]] = []
+
+    def dump(self, value: object) -> bytes:
+        """Return a pickle. Raises `NotReadable`, and whatever the value's classes raise."""
+        try:
+            pickler, parts = self._free.pop()
+        except IndexError:
+            output = _Output()
+            pickler = CheckedPickler(output, self._protocol, self._let_in)
+            parts = output.parts
+        pickler.dump(value)
+        content = parts[0] if len(parts) == 1 else b"".join(parts)
+        if len(content) < self._LARGE:
+            parts.clear()
+            pickler.clear_memo()
+            self._free.append((pickler, parts))
+        return content
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._protocol, self._let_in)
+
+
+def dump_with_buffers(value: object, protocol: int, let_in: LetIn | None, callback: Any) -> bytes:
+    """Return a pickle without the buffers that `callback` takes."""
+    file = io.BytesIO()
+    if let_in is None:
+        pickle.Pickler(file, protocol, buffer_callback=callback).dump(value)
+    else:
+        CheckedPickler(file, protocol, let_in, buffer_callback=callback).dump(value)
+    return file.getvalue()
