@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from storekit.kit import (
         AsyncStoreKit,
         Settings,
-        StaleCache,
         StoreKit,
         connect,
         connect_async,
@@ -52,7 +51,6 @@ __all__ = [
     "PoolTimeout",
     "RetryPolicy",
     "Settings",
-    "StaleCache",
     "StoreKit",
     "StoreKitError",
     "__version__",

@@ -95,6 +95,32 @@ def test_environment_is_read_as_values_of_toml_or_text():
     assert session_options({"user": "me"}).user == "me"
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("STOREKIT_TIMEOT", "5", "STOREKIT_TIMEOUT meant"),
+        ("STOREKIT_QBD", "embedded:", "STOREKIT_QDB meant"),
+        ("STOREKIT_RETRYS__ATTEMPTS", "5", "STOREKIT_RETRY meant"),
+        ("STOREKIT_TIMEOUT", "five", "number of seconds"),
+        ("STOREKIT_TIMEOUT", "-1", "more than 0"),
+        ("STOREKIT_CONNECT_TIMEOUT", "true", "number of seconds"),
+        ("STOREKIT_RETRY", "often", "a table"),
+        ("STOREKIT_RETRY__ATEMPTS", "3", "attempts"),
+        ("STOREKIT_CODEC", "7", "name of a codec"),
+        ("STOREKIT_QDB", "redis://host", "qdb://host"),
+    ],
+)
+def test_variable_that_is_wrong_is_named(name, text, said):
+    with pytest.raises(ValueError, match=said) as caught:
+        Settings.from_environment({name: text})
+    assert name in str(caught.value)
+
+
+def test_variable_of_somebody_else_is_warned_of():
+    with pytest.warns(UserWarning, match="STOREKIT_COLOUR is no setting"):
+        assert Settings.from_environment({"STOREKIT_COLOUR": "red"}) == Settings()
+
+
 def test_nothing_in_the_environment_means_embedded_stores():
     assert Settings.from_environment({}) == Settings()
     assert (Settings().qdb, Settings().qcache) == ("embedded:", "qcache+embedded:")
@@ -168,7 +194,10 @@ def test_url_of_the_other_store_is_refused(changes):
         Settings(**changes)
 
 
-@pytest.mark.parametrize("changes", [{"qdb": 7}, {"qcache": False}, {"qdb_options": None}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"qdb": 7}, {"qcache": False}, {"qdb_options": None}, {"timeout": "5"}, {"retry": 3}],
+)
 def test_setting_of_another_type_is_refused(changes):
     with pytest.raises(TypeError):
         Settings(**changes)

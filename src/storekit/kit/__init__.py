@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from storekit._lazy import lazy_names
 from storekit.kit.settings import Settings
-from storekit.kit.tables import StaleCache
 
 if TYPE_CHECKING:
     from storekit.kit._async.connecting import connect as connect_async
@@ -25,4 +24,4 @@ else:
         },
     )
 
-__all__ = ["AsyncStoreKit", "Settings", "StaleCache", "StoreKit", "connect", "connect_async"]
+__all__ = ["AsyncStoreKit", "Settings", "StoreKit", "connect", "connect_async"]

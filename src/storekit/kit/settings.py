@@ -2,8 +2,11 @@
 
 # ruff: noqa: ANN401 - settings are of any type until a client checks them
 
+import difflib
+import math
 import os
 import tomllib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -16,6 +19,9 @@ __all__ = ["Settings", "session_options"]
 
 _PREFIX = "STOREKIT_"
 _DEEPER = "__"
+
+_VARIABLES_OF_OTHERS = ("STOREKIT_QDB_LIBRARY", "STOREKIT_QCACHE_SERVER", "STOREKIT_PYTHON27")
+"""What else storekit reads from the environment; see the modules of these names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +56,10 @@ class Settings:
             parse_qdb(self.qdb)
         if self.qcache is not None:
             parse_qcache(self.qcache)
+        for name in ("timeout", "connect_timeout"):
+            _check_seconds(name, getattr(self, name))
+        _check_type("retry", self.retry, RetryPolicy, "a table, or a RetryPolicy")
+        _check_type("codec", self.codec, str, "the name of a codec")
         for name in ("qdb_options", "qcache_options"):
             object.__setattr__(self, name, _options(getattr(self, name), name))
 
@@ -79,17 +89,21 @@ class Settings:
         """Read variables such as `STOREKIT_QDB` and `STOREKIT_RETRY__ATTEMPTS`.
 
         Two underscores lead into a table. A value that is one in TOML (a number, `true`, an
-        array) is taken as such, `false` as None, any other as text. Variables of other names are
-        left alone.
+        array) is taken as such, `false` as None, any other as text.
 
-        Raises `ValueError` that names the variable's key.
+        Raises `ValueError` that names the variable: its value is wrong, or its name is nearly
+        that of a setting. Warns (`UserWarning`) of others with this prefix.
         """
         known = {each.name for each in fields(cls)}
         found: dict[str, Any] = {}
+        origins: dict[str, list[str]] = {}
         variables = os.environ if environment is None else environment
         for name, text in sorted(variables.items()):  # a table before what is below it
             path = name.removeprefix(prefix).lower().split(_DEEPER)
-            if not name.startswith(prefix) or path[0] not in known:
+            if not name.startswith(prefix) or name.startswith(_VARIABLES_OF_OTHERS):
+                continue
+            if path[0] not in known:
+                _tell_unknown(name, prefix, path[0], known)
                 continue
             place = found
             for part in path[:-1]:
@@ -97,6 +111,12 @@ class Settings:
                 if not isinstance(place, dict):
                     raise ValueError(f"{name}: {part} has a value")  # noqa: TRY004 - of the text
             place[path[-1]] = _value(text)
+            origins.setdefault(path[0], []).append(name)
+        for setting, names in origins.items():
+            try:
+                cls.from_mapping({setting: found[setting]})
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{', '.join(names)}: {error}") from error
         return cls.from_mapping(found)
 
     @classmethod
@@ -121,6 +141,28 @@ class Settings:
     def with_changes(self, **changes: Any) -> Self:
         """Return the same settings but for some."""
         return replace(self, **changes)
+
+
+def _tell_unknown(name: str, prefix: str, setting: str, known: set[str]) -> None:
+    """Refuse a variable that is a setting misspelt; warn of one that may be somebody else's."""
+    if near := difflib.get_close_matches(setting, known, n=1, cutoff=0.65):
+        raise ValueError(f"{name} is no setting; is {prefix}{near[0].upper()} meant?")
+    settings = ", ".join(f"{prefix}{each.upper()}" for each in sorted(known))
+    warnings.warn(f"{name} is no setting of storekit; there are {settings}", stacklevel=3)
+
+
+def _check_seconds(name: str, value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number of seconds, or None, not {value!r}")
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} must be more than 0 seconds and finite, not {value!r}")
+
+
+def _check_type(name: str, value: object, kind: type, wanted: str) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{name} must be {wanted}, or None, not {value!r}")
 
 
 def session_options(session: object) -> Any:

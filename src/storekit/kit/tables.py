@@ -1,51 +1,81 @@
 """How a table is stored in QuasarDB, so that it can be posted to QCache as it was given."""
 
 import json
+import math
+import re
+import uuid
 from typing import TYPE_CHECKING
 
 from storekit.codecs.tables.base import CSV, JSON, TableContent, media_type
-from storekit.errors import CodecError, StoreKitError
+from storekit.errors import CodecError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "KEPT_FOR",
     "PREFIX",
-    "StaleCache",
     "alias_of",
+    "check_age",
     "check_table",
+    "content_alias",
+    "key_of",
+    "new_version",
     "pack_table",
+    "pack_version",
     "unpack_table",
-    "version_of",
+    "unpack_version",
 ]
 
 PREFIX = "table/"
 """Of the aliases of tables."""
 
-_MAGIC = b"storekit table 1 "
+KEPT_FOR = 60.0
+"""Seconds for which the content of a version stays that is not the newest any more."""
 
-
-class StaleCache(StoreKitError):
-    """QuasarDB has the change, but QCache could not be told: it may answer from before.
-
-    To put the table once more, or `forget_table`, brings QCache up to date.
-    """
+_TABLE = b"storekit table 1 "
+_VERSION = b"storekit table version 1 "
+_VERSION_TEXT = re.compile(rb"[0-9a-f]{32}")
 
 
 def alias_of(name: str) -> str:
-    """Return the alias of a table."""
+    """Return the alias of what says which version of a table is the newest."""
     return PREFIX + name
 
 
-def version_of(name: str) -> str:
-    """Return the alias of what changes with each change of a table."""
-    return f"{PREFIX}{name}/version"
+def content_alias(name: str, version: str) -> str:
+    """Return the alias of the content of one version."""
+    return f"{PREFIX}{name}/{version}"
+
+
+def key_of(name: str, version: str) -> str:
+    """Return the key of one version in QCache."""
+    return f"{name}-{version}"
+
+
+def new_version() -> str:
+    """Return a version that no other table has."""
+    return uuid.uuid4().hex
+
+
+def pack_version(version: str) -> bytes:
+    """Return what is stored of a version."""
+    return _VERSION + version.encode()
+
+
+def unpack_version(stored: bytes | memoryview, alias: str) -> str:
+    """Return the version that was packed. Raises `CodecError`."""
+    content = bytes(stored)
+    text = content.removeprefix(_VERSION)
+    if not content.startswith(_VERSION) or not _VERSION_TEXT.fullmatch(text):
+        raise CodecError("the entry is no table of put_table's", codec="storekit table", key=alias)
+    return text.decode()
 
 
 def pack_table(table: TableContent) -> bytes:
     """Return content and types of a table in one piece."""
     head = {"content_type": table.content_type, "types": dict(table.types)}
-    return _MAGIC + json.dumps(head).encode() + b"\n" + table.content
+    return _TABLE + json.dumps(head).encode() + b"\n" + table.content
 
 
 def unpack_table(stored: bytes | memoryview, alias: str) -> TableContent:
@@ -53,9 +83,9 @@ def unpack_table(stored: bytes | memoryview, alias: str) -> TableContent:
     content = bytes(stored)
     head, end, rest = content.partition(b"\n")
     try:
-        if not head.startswith(_MAGIC) or not end:
+        if not head.startswith(_TABLE) or not end:
             raise ValueError("it does not begin as one")
-        fields: Mapping[str, object] = json.loads(head[len(_MAGIC) :])
+        fields: Mapping[str, object] = json.loads(head[len(_TABLE) :])
         content_type, types = fields["content_type"], fields["types"]
         if not isinstance(content_type, str) or not isinstance(types, dict):
             raise TypeError("its head is of other types")
@@ -64,6 +94,14 @@ def unpack_table(stored: bytes | memoryview, alias: str) -> TableContent:
         raise CodecError(
             "the entry is no table of put_table's", codec="storekit table", key=alias
         ) from error
+
+
+def check_age(max_age: object) -> None:
+    """Check a `max_age`: `TypeError`, `ValueError`."""
+    if isinstance(max_age, bool) or not isinstance(max_age, int | float):
+        raise TypeError(f"max_age must be a number of seconds, not {max_age!r}")
+    if not 0 <= max_age < math.inf:
+        raise ValueError(f"max_age must be 0 seconds or more, and finite, not {max_age!r}")
 
 
 def check_table(table: TableContent) -> TableContent:

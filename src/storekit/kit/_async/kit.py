@@ -3,42 +3,26 @@
 # ruff: noqa: ANN401 - options are of any type until a client checks them
 
 import os
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from storekit.codecs.raw import Raw
 from storekit.codecs.tables.base import TableCodec
 from storekit.codecs.tables.registry import TableRegistry
-from storekit.core._async.single_flight import AsyncSingleFlight
-from storekit.core.seam._async import call_blocking, shielded
-from storekit.errors import StoreKitError
+from storekit.core.seam._async import call_blocking
+from storekit.kit._async.tables import AsyncTables
 from storekit.kit.settings import Settings, session_options
-from storekit.kit.tables import (
-    StaleCache,
-    alias_of,
-    check_table,
-    pack_table,
-    unpack_table,
-    version_of,
-)
+from storekit.kit.tables import check_table
 from storekit.kit.urls import parse_qcache, parse_qdb
 from storekit.observers import Observer, check_observers
 from storekit.qcache._async.client import AsyncQClient
-from storekit.qcache.errors import TooManyConsecutiveErrors
 from storekit.qcache.result import QueryResult
 from storekit.qcache.wire import check_key
 from storekit.qdb._async.client import AsyncClient
-from storekit.qdb.arguments import check_alias
-from storekit.qdb.errors import AliasNotFound
 
 __all__ = ["AsyncStoreKit"]
 
 F = TypeVar("F")
-
-_RAW = Raw()
-_LOADS = 5  # of one table, for one query, if it is changed or dropped each time
 
 
 class AsyncStoreKit:
@@ -53,12 +37,9 @@ class AsyncStoreKit:
         result = await kit.query("cities", {"select": ["name"]})
     ```
 
-    **Tables** are stored in QuasarDB and answered for by QCache, which gets one when it is
-    first asked for. Once `put_table` has returned, and the queries that were under way have
-    ended, every answer comes from the new table. Until then an answer may come from the one
-    before. If QCache can't be told of a change, `put_table` raises `StaleCache`. A process
-    that dies between posting a table and looking whether it is still the newest may leave an
-    old one, until the next `put_table` or `forget_table`.
+    **Tables** are stored in QuasarDB and answered for by QCache, which gets a version of one
+    when it is first asked for. Once `put_table` or `remove_table` has returned, every query that
+    starts, in any process, answers from that or from a later change.
     """
 
     def __init__(
@@ -84,8 +65,10 @@ class AsyncStoreKit:
             raise TypeError(f"settings must be Settings, not {type(settings).__name__}")
         self.settings: Settings = (settings or Settings()).with_changes(**changes)
         watchers = check_observers(observers)
-        self._tables = self.settings.qcache_options.get("tables") or TableRegistry.default()
-        self._loads = AsyncSingleFlight[str, None]()
+        self._codecs = self.settings.qcache_options.get("tables") or TableRegistry.default()
+        self._tables = AsyncTables(
+            lambda: self.qdb, lambda: self.qcache, has_qcache=self.settings.qcache is not None
+        )
         self._qcache = _qcache_client(self.settings, watchers)
         self._qdb = _qdb_client(self.settings, watchers)  # last: it may have connected by then
 
@@ -109,6 +92,10 @@ class AsyncStoreKit:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    def __repr__(self) -> str:
+        stores = ", ".join(repr(each) for each in (self._qdb, self._qcache) if each is not None)
+        return f"<{type(self).__name__} of {stores}>"
 
     async def aclose(self) -> None:
         """Close both clients. Closing twice does nothing."""
@@ -137,31 +124,53 @@ class AsyncStoreKit:
 
     @overload
     async def query(
-        self, name: str, q: Mapping[str, object], *, codec: None = None, **options: Any
+        self,
+        name: str,
+        q: Mapping[str, object],
+        *,
+        max_age: float = 0.0,
+        codec: None = None,
+        **options: Any,
     ) -> QueryResult: ...
     @overload
     async def query(
-        self, name: str, q: Mapping[str, object], *, codec: TableCodec[F], **options: Any
+        self,
+        name: str,
+        q: Mapping[str, object],
+        *,
+        max_age: float = 0.0,
+        codec: TableCodec[F],
+        **options: Any,
     ) -> F: ...
     @overload
     async def query(
-        self, name: str, q: Mapping[str, object], *, codec: str, **options: Any
+        self,
+        name: str,
+        q: Mapping[str, object],
+        *,
+        max_age: float = 0.0,
+        codec: str,
+        **options: Any,
     ) -> Any: ...
     async def query(
         self,
         name: str,
         q: Mapping[str, object],
         *,
+        max_age: float = 0.0,
         codec: TableCodec[Any] | str | None = None,
         **options: Any,
     ) -> Any:
-        """Query a table, which QCache is given first if it does not have it.
+        """Query a table, which QCache is given first if it does not have its newest version.
 
-        Callers of this kit that miss the same table at the same time share one load.
+        That version is read from QuasarDB each time: one get of a small entry. Callers of this
+        kit that miss the same version at the same time share one load.
 
         Args:
-            name: Name of the table, which is also its key in QCache: `[A-Za-z0-9_-]+`.
+            name: Name of the table: `[A-Za-z0-9_-]+`.
             q: The query, as QCache's documentation describes it.
+            max_age: Seconds for which a version that this kit has read may be taken for the
+                newest one. 0, the default, reads it anew.
             codec: What makes a table of the result, e.g. `"polars"`; None for a `QueryResult`.
             options: More arguments of the qcache client's `get`.
 
@@ -171,24 +180,37 @@ class AsyncStoreKit:
             StoreKitError: What the clients raise.
 
         """
-        for _ in range(_LOADS):
-            landings = self._loads.landings
-            result = await self.qcache.get(name, q, codec=codec, **options)
-            if result is not None:
-                return result
-            await self._share_load(name, landings)
-        result = await self.qcache.get(name, q, codec=codec, **options)
-        if result is not None:
-            return result
-        raise TooManyConsecutiveErrors(
-            f"query {name!r}: the table was missing again after each of {_LOADS} loads; "
-            "is it larger than the cache?"
-        )
+        check_key(name)
+        if "load_fn" in options:
+            raise TypeError("query takes no load_fn: a table comes from put_table")
+        return await self._tables.query(name, q, max_age=max_age, codec=codec, options=options)
+
+    def pages(
+        self, name: str, q: Mapping[str, object], page_size: int = 1000, **options: Any
+    ) -> AsyncIterator[Any]:
+        """Iterate over a long result page by page, all of one version of the table.
+
+        Args:
+            name: Name of the table.
+            q: The query, as QCache's documentation describes it.
+            page_size: Most rows of a page.
+            options: More arguments of the qcache client's `pages`.
+
+        Raises:
+            AliasNotFound: There is no such table.
+            DatasetMissing: QCache dropped this version on the way; start again.
+            StoreKitError: What the clients raise.
+
+        """
+        return self._tables.pages(check_key(name), q, page_size, options)
 
     async def put_table(
-        self, name: str, table: object, *, codec: "str | TableCodec[Any] | None" = None
+        self, name: str, table: object, *, codec: str | TableCodec[Any] | None = None
     ) -> None:
-        """Store a table, new or not: in QuasarDB first, and QCache then forgets the one before.
+        """Store a table, new or not. Every query that starts after this has it, in any process.
+
+        If this fails or is cancelled, queries have the table as it was before or the new one;
+        which one, the next `put_table` settles.
 
         Args:
             name: `[A-Za-z0-9_-]+`.
@@ -196,107 +218,18 @@ class AsyncStoreKit:
             codec: The codec of tables, or its name, where the type of the table does not tell.
 
         Raises:
-            StaleCache: It is stored, but QCache could not be told.
             TypeError, ValueError, AliasTooLong: It is no table that QCache could keep, as far
                 as that can be seen without reading CSV; nothing was stored.
             StoreKitError: What the client of QuasarDB raises; whether it is stored, that says.
 
         """
-        alias = alias_of(check_key(name))
-        check_alias(version_of(name))  # the longer one
-        chosen = self._tables.of(table) if codec is None else self._tables.get(codec)
-        packed = pack_table(check_table(await call_blocking(chosen.encode, table)))
-        try:
-            await self.qdb.update(alias, packed, codec=_RAW)
-            # Whoever gave QCache an old one until now sees this change, and takes it back;
-            # whoever does it from now on has the new one.
-            await self.qdb.update(version_of(name), uuid.uuid4().bytes, codec=_RAW)
-        except BaseException:  # it may be stored all the same
-            await shielded(self._forget_if_possible, name)
-            raise
-        await self.forget_table(name)
+        check_key(name)
+        chosen = self._codecs.of(table) if codec is None else self._codecs.get(codec)
+        await self._tables.put(name, check_table(await call_blocking(chosen.encode, table)))
 
     async def remove_table(self, name: str) -> None:
-        """Remove a table. Raises `AliasNotFound`, and `StaleCache` as `put_table` does."""
-        alias = alias_of(check_key(name))
-        try:
-            await self.qdb.remove(alias)
-            await self.qdb.update(version_of(name), uuid.uuid4().bytes, codec=_RAW)
-        except BaseException:
-            await shielded(self._forget_if_possible, name)
-            raise
-        await self.forget_table(name)
-
-    async def forget_table(self, name: str) -> None:
-        """Have QCache forget a table; the next query loads it anew. Raises `StaleCache`."""
-        try:
-            await self.qcache.delete(name)
-        except StoreKitError as error:
-            raise StaleCache(
-                f"QCache could not be told to forget the table {name!r}, and may answer from "
-                "an old one; forget_table tells it again"
-            ) from error
-        except BaseException:
-            await shielded(self._forget_if_possible, name)
-            raise
-
-    async def _forget_if_possible(self, name: str) -> None:
-        try:
-            await self.qcache.delete(name)
-        except StoreKitError:
-            return  # an error that says more is on its way to the caller
-
-    async def _share_load(self, name: str, landings: int) -> None:
-        """Load a table, or wait for a load that is under way.
-
-        `landings` is how many loads had ended before this caller found the table missing.
-        """
-        led: list[str] = []
-
-        async def load() -> None:
-            led.append(name)
-            # A load ended while this caller looked: perhaps it was the one needed here.
-            if self._loads.landings != landings and await self._is_cached(name):
-                return
-            await self._load(name)
-
-        try:
-            await self._loads.run(name, load)
-        except AliasNotFound:
-            if led:
-                raise
-            # The load of another caller may have looked before this one put the table.
-            await self._loads.run(name, load)
-
-    async def _is_cached(self, name: str) -> bool:
-        return await self.qcache.get(name, {"limit": 1}, codec=None) is not None
-
-    async def _load(self, name: str) -> None:
-        """Give QCache a table, and see to it that it was still the newest one then."""
-        alias = alias_of(name)
-        for _ in range(_LOADS):
-            before = await self._version(name)
-            table = unpack_table(await self.qdb.get(alias, codec=_RAW), alias)
-            try:
-                await self.qcache.post(
-                    name, table.content, table.content_type, types=table.types or None
-                )
-                unchanged = await self._version(name) == before
-            except BaseException:  # QCache may have the table, and nobody knows if it is the newest
-                await shielded(self._forget_if_possible, name)
-                raise
-            if unchanged:
-                return
-            await self.forget_table(name)
-        raise TooManyConsecutiveErrors(
-            f"query {name!r}: the table was changed during each of {_LOADS} loads"
-        )
-
-    async def _version(self, name: str) -> bytes | None:
-        try:
-            return await self.qdb.get(version_of(name), codec=_RAW)
-        except AliasNotFound:
-            return None
+        """Remove a table. No query that starts after this has it. Raises `AliasNotFound`."""
+        await self._tables.remove(check_key(name))
 
 
 def _qdb_client(settings: Settings, observers: tuple[Observer, ...]) -> "AsyncClient | None":

@@ -5,42 +5,26 @@
 # ruff: noqa: ANN401 - options are of any type until a client checks them
 
 import os
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from storekit.codecs.raw import Raw
 from storekit.codecs.tables.base import TableCodec
 from storekit.codecs.tables.registry import TableRegistry
-from storekit.core._sync.single_flight import SingleFlight
-from storekit.core.seam._sync import call_blocking, shielded
-from storekit.errors import StoreKitError
+from storekit.core.seam._sync import call_blocking
+from storekit.kit._sync.tables import Tables
 from storekit.kit.settings import Settings, session_options
-from storekit.kit.tables import (
-    StaleCache,
-    alias_of,
-    check_table,
-    pack_table,
-    unpack_table,
-    version_of,
-)
+from storekit.kit.tables import check_table
 from storekit.kit.urls import parse_qcache, parse_qdb
 from storekit.observers import Observer, check_observers
 from storekit.qcache._sync.client import QClient
-from storekit.qcache.errors import TooManyConsecutiveErrors
 from storekit.qcache.result import QueryResult
 from storekit.qcache.wire import check_key
 from storekit.qdb._sync.client import Client
-from storekit.qdb.arguments import check_alias
-from storekit.qdb.errors import AliasNotFound
 
 __all__ = ["StoreKit"]
 
 F = TypeVar("F")
-
-_RAW = Raw()
-_LOADS = 5  # of one table, for one query, if it is changed or dropped each time
 
 
 class StoreKit:
@@ -55,12 +39,9 @@ class StoreKit:
         result = kit.query("cities", {"select": ["name"]})
     ```
 
-    **Tables** are stored in QuasarDB and answered for by QCache, which gets one when it is
-    first asked for. Once `put_table` has returned, and the queries that were under way have
-    ended, every answer comes from the new table. Until then an answer may come from the one
-    before. If QCache can't be told of a change, `put_table` raises `StaleCache`. A process
-    that dies between posting a table and looking whether it is still the newest may leave an
-    old one, until the next `put_table` or `forget_table`.
+    **Tables** are stored in QuasarDB and answered for by QCache, which gets a version of one
+    when it is first asked for. Once `put_table` or `remove_table` has returned, every query that
+    starts, in any process, answers from that or from a later change.
     """
 
     def __init__(
@@ -86,8 +67,10 @@ class StoreKit:
             raise TypeError(f"settings must be Settings, not {type(settings).__name__}")
         self.settings: Settings = (settings or Settings()).with_changes(**changes)
         watchers = check_observers(observers)
-        self._tables = self.settings.qcache_options.get("tables") or TableRegistry.default()
-        self._loads = SingleFlight[str, None]()
+        self._codecs = self.settings.qcache_options.get("tables") or TableRegistry.default()
+        self._tables = Tables(
+            lambda: self.qdb, lambda: self.qcache, has_qcache=self.settings.qcache is not None
+        )
         self._qcache = _qcache_client(self.settings, watchers)
         self._qdb = _qdb_client(self.settings, watchers)  # last: it may have connected by then
 
@@ -111,6 +94,10 @@ class StoreKit:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        stores = ", ".join(repr(each) for each in (self._qdb, self._qcache) if each is not None)
+        return f"<{type(self).__name__} of {stores}>"
 
     def close(self) -> None:
         """Close both clients. Closing twice does nothing."""
@@ -139,29 +126,53 @@ class StoreKit:
 
     @overload
     def query(
-        self, name: str, q: Mapping[str, object], *, codec: None = None, **options: Any
+        self,
+        name: str,
+        q: Mapping[str, object],
+        *,
+        max_age: float = 0.0,
+        codec: None = None,
+        **options: Any,
     ) -> QueryResult: ...
     @overload
-    def query(
-        self, name: str, q: Mapping[str, object], *, codec: TableCodec[F], **options: Any
-    ) -> F: ...
-    @overload
-    def query(self, name: str, q: Mapping[str, object], *, codec: str, **options: Any) -> Any: ...
     def query(
         self,
         name: str,
         q: Mapping[str, object],
         *,
+        max_age: float = 0.0,
+        codec: TableCodec[F],
+        **options: Any,
+    ) -> F: ...
+    @overload
+    def query(
+        self,
+        name: str,
+        q: Mapping[str, object],
+        *,
+        max_age: float = 0.0,
+        codec: str,
+        **options: Any,
+    ) -> Any: ...
+    def query(
+        self,
+        name: str,
+        q: Mapping[str, object],
+        *,
+        max_age: float = 0.0,
         codec: TableCodec[Any] | str | None = None,
         **options: Any,
     ) -> Any:
-        """Query a table, which QCache is given first if it does not have it.
+        """Query a table, which QCache is given first if it does not have its newest version.
 
-        Callers of this kit that miss the same table at the same time share one load.
+        That version is read from QuasarDB each time: one get of a small entry. Callers of this
+        kit that miss the same version at the same time share one load.
 
         Args:
-            name: Name of the table, which is also its key in QCache: `[A-Za-z0-9_-]+`.
+            name: Name of the table: `[A-Za-z0-9_-]+`.
             q: The query, as QCache's documentation describes it.
+            max_age: Seconds for which a version that this kit has read may be taken for the
+                newest one. 0, the default, reads it anew.
             codec: What makes a table of the result, e.g. `"polars"`; None for a `QueryResult`.
             options: More arguments of the qcache client's `get`.
 
@@ -171,24 +182,37 @@ class StoreKit:
             StoreKitError: What the clients raise.
 
         """
-        for _ in range(_LOADS):
-            landings = self._loads.landings
-            result = self.qcache.get(name, q, codec=codec, **options)
-            if result is not None:
-                return result
-            self._share_load(name, landings)
-        result = self.qcache.get(name, q, codec=codec, **options)
-        if result is not None:
-            return result
-        raise TooManyConsecutiveErrors(
-            f"query {name!r}: the table was missing again after each of {_LOADS} loads; "
-            "is it larger than the cache?"
-        )
+        check_key(name)
+        if "load_fn" in options:
+            raise TypeError("query takes no load_fn: a table comes from put_table")
+        return self._tables.query(name, q, max_age=max_age, codec=codec, options=options)
+
+    def pages(
+        self, name: str, q: Mapping[str, object], page_size: int = 1000, **options: Any
+    ) -> Iterator[Any]:
+        """Iterate over a long result page by page, all of one version of the table.
+
+        Args:
+            name: Name of the table.
+            q: The query, as QCache's documentation describes it.
+            page_size: Most rows of a page.
+            options: More arguments of the qcache client's `pages`.
+
+        Raises:
+            AliasNotFound: There is no such table.
+            DatasetMissing: QCache dropped this version on the way; start again.
+            StoreKitError: What the clients raise.
+
+        """
+        return self._tables.pages(check_key(name), q, page_size, options)
 
     def put_table(
-        self, name: str, table: object, *, codec: "str | TableCodec[Any] | None" = None
+        self, name: str, table: object, *, codec: str | TableCodec[Any] | None = None
     ) -> None:
-        """Store a table, new or not: in QuasarDB first, and QCache then forgets the one before.
+        """Store a table, new or not. Every query that starts after this has it, in any process.
+
+        If this fails or is cancelled, queries have the table as it was before or the new one;
+        which one, the next `put_table` settles.
 
         Args:
             name: `[A-Za-z0-9_-]+`.
@@ -196,105 +220,18 @@ class StoreKit:
             codec: The codec of tables, or its name, where the type of the table does not tell.
 
         Raises:
-            StaleCache: It is stored, but QCache could not be told.
             TypeError, ValueError, AliasTooLong: It is no table that QCache could keep, as far
                 as that can be seen without reading CSV; nothing was stored.
             StoreKitError: What the client of QuasarDB raises; whether it is stored, that says.
 
         """
-        alias = alias_of(check_key(name))
-        check_alias(version_of(name))  # the longer one
-        chosen = self._tables.of(table) if codec is None else self._tables.get(codec)
-        packed = pack_table(check_table(call_blocking(chosen.encode, table)))
-        try:
-            self.qdb.update(alias, packed, codec=_RAW)
-            # Whoever gave QCache an old one until now sees this change, and takes it back;
-            # whoever does it from now on has the new one.
-            self.qdb.update(version_of(name), uuid.uuid4().bytes, codec=_RAW)
-        except BaseException:  # it may be stored all the same
-            shielded(self._forget_if_possible, name)
-            raise
-        self.forget_table(name)
+        check_key(name)
+        chosen = self._codecs.of(table) if codec is None else self._codecs.get(codec)
+        self._tables.put(name, check_table(call_blocking(chosen.encode, table)))
 
     def remove_table(self, name: str) -> None:
-        """Remove a table. Raises `AliasNotFound`, and `StaleCache` as `put_table` does."""
-        alias = alias_of(check_key(name))
-        try:
-            self.qdb.remove(alias)
-            self.qdb.update(version_of(name), uuid.uuid4().bytes, codec=_RAW)
-        except BaseException:
-            shielded(self._forget_if_possible, name)
-            raise
-        self.forget_table(name)
-
-    def forget_table(self, name: str) -> None:
-        """Have QCache forget a table; the next query loads it anew. Raises `StaleCache`."""
-        try:
-            self.qcache.delete(name)
-        except StoreKitError as error:
-            raise StaleCache(
-                f"QCache could not be told to forget the table {name!r}, and may answer from "
-                "an old one; forget_table tells it again"
-            ) from error
-        except BaseException:
-            shielded(self._forget_if_possible, name)
-            raise
-
-    def _forget_if_possible(self, name: str) -> None:
-        try:
-            self.qcache.delete(name)
-        except StoreKitError:
-            return  # an error that says more is on its way to the caller
-
-    def _share_load(self, name: str, landings: int) -> None:
-        """Load a table, or wait for a load that is under way.
-
-        `landings` is how many loads had ended before this caller found the table missing.
-        """
-        led: list[str] = []
-
-        def load() -> None:
-            led.append(name)
-            # A load ended while this caller looked: perhaps it was the one needed here.
-            if self._loads.landings != landings and self._is_cached(name):
-                return
-            self._load(name)
-
-        try:
-            self._loads.run(name, load)
-        except AliasNotFound:
-            if led:
-                raise
-            # The load of another caller may have looked before this one put the table.
-            self._loads.run(name, load)
-
-    def _is_cached(self, name: str) -> bool:
-        return self.qcache.get(name, {"limit": 1}, codec=None) is not None
-
-    def _load(self, name: str) -> None:
-        """Give QCache a table, and see to it that it was still the newest one then."""
-        alias = alias_of(name)
-        for _ in range(_LOADS):
-            before = self._version(name)
-            table = unpack_table(self.qdb.get(alias, codec=_RAW), alias)
-            try:
-                self.qcache.post(name, table.content, table.content_type, types=table.types or None)
-                unchanged = self._version(name) == before
-            except BaseException:  # QCache may have the table, and nobody knows if it is the newest
-                shielded(self._forget_if_possible, name)
-                raise
-            if unchanged:
-                return
-            self.forget_table(name)
-        raise TooManyConsecutiveErrors(
-            f"query {name!r}: the table was changed during each of {_LOADS} loads"
-        )
-
-    def _version(self, name: str) -> bytes | None:
-        try:
-            return self.qdb.get(version_of(name), codec=_RAW)
-        except AliasNotFound:
-            return None
+        """Remove a table. No query that starts after this has it. Raises `AliasNotFound`."""
+        self._tables.remove(check_key(name))
 
 
 def _qdb_client(settings: Settings, observers: tuple[Observer, ...]) -> "Client | None":

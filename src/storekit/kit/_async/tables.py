@@ -1,0 +1,212 @@
+"""Tables that live in both stores: kept in QuasarDB, answered for by QCache.
+
+Three entries make a table:
+
+    table/NAME            the version that is the newest one: a small entry, the only truth
+    table/NAME/VERSION    the content of that version, which never changes
+    NAME-VERSION          the key of that version in QCache
+
+`put` stores content first and the version then, in one write, so a reader has one version or
+another, whatever is under way. QCache never holds anything under a key but what belongs there,
+so nothing in any cache is ever out of date: what is old is merely not asked for any more.
+"""
+
+# ruff: noqa: ANN401 - options of queries are those of the qcache client
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from storekit.codecs.raw import Raw
+from storekit.codecs.tables.base import TableCodec, TableContent
+from storekit.core._async.single_flight import AsyncSingleFlight
+from storekit.core.seam._async import monotonic
+from storekit.errors import StoreKitError
+from storekit.kit.tables import (
+    KEPT_FOR,
+    alias_of,
+    check_age,
+    content_alias,
+    key_of,
+    new_version,
+    pack_table,
+    pack_version,
+    unpack_table,
+    unpack_version,
+)
+from storekit.qcache._async.client import AsyncQClient
+from storekit.qcache.errors import TooManyConsecutiveErrors
+from storekit.qdb._async.client import AsyncClient
+from storekit.qdb.arguments import check_alias
+from storekit.qdb.errors import AliasAlreadyExists, AliasNotFound, ErrorCode
+
+__all__ = ["AsyncTables"]
+
+_RAW = Raw()
+_log = logging.getLogger("storekit")
+
+_TRIES = 5
+"""How often a query may find its version gone, because the table was put anew or evicted."""
+
+_MOST_KNOWN = 10_000
+"""Tables whose version is remembered for `max_age`; past that, all are forgotten."""
+
+
+class AsyncTables:
+    """The tables of one kit. Callers that miss the same version share one load."""
+
+    def __init__(
+        self,
+        qdb: Callable[[], AsyncClient],
+        qcache: Callable[[], AsyncQClient],
+        *,
+        has_qcache: bool,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._qdb = qdb
+        self._qcache = qcache
+        self._has_qcache = has_qcache  # a kit without it may still put tables
+        self._clock = clock
+        self._loads = AsyncSingleFlight[str, None]()
+        self._known: dict[str, tuple[str, float]] = {}  # versions, and when they were read
+
+    async def query(
+        self,
+        name: str,
+        q: Mapping[str, object],
+        *,
+        max_age: float,
+        codec: TableCodec[Any] | str | None,
+        options: Mapping[str, Any],
+    ) -> Any:
+        """Return the answer of the newest version, or of one known for `max_age` seconds."""
+        check_age(max_age)
+        qcache, alias = self._qcache(), alias_of(name)
+        version = self._remembered(name, max_age) or await self._version(name, alias)
+        for _ in range(_TRIES):
+            key = key_of(name, version)
+            result = await qcache.get(key, q, codec=codec, **options)
+            if result is not None:
+                return result
+            newest = await self._version(name, alias)
+            if newest == version:
+                await self._load(name, version)
+            version = newest
+        result = await qcache.get(key_of(name, version), q, codec=codec, **options)
+        if result is not None:
+            return result
+        raise TooManyConsecutiveErrors(
+            f"query {name!r}: the table was missing again after each of {_TRIES} loads; it is "
+            "put anew all the time, or larger than the cache"
+        )
+
+    async def pages(
+        self, name: str, q: Mapping[str, object], page_size: int, options: Mapping[str, Any]
+    ) -> AsyncIterator[Any]:
+        """Yield the pages of one version of the table."""
+        version = await self._version(name, alias_of(name))
+        key = key_of(name, version)
+        if await self._qcache().get(key, {"limit": 0}, codec=None) is None:
+            await self._load(name, version)
+        async with aclosing(self._qcache().pages(key, q, page_size, **options)) as pages:
+            async for page in pages:
+                yield page
+
+    async def put(self, name: str, table: TableContent) -> None:
+        """Store a table, new or not, as a version of its own."""
+        qdb, alias, version = self._qdb(), alias_of(name), new_version()
+        check_alias(content_alias(name, version))
+        await qdb.update(content_alias(name, version), pack_table(table), codec=_RAW)
+        # If this fails, the store may have the new version all the same: its content stays.
+        stored = await self._exchange(qdb, alias, pack_version(version))
+        self._known.pop(name, None)
+        before = None if stored is None else unpack_version(stored, alias)
+        if before not in (None, version):  # the same one where a write was repeated
+            await self._retire(name, before)
+
+    async def remove(self, name: str) -> None:
+        """Remove a table."""
+        qdb, alias = self._qdb(), alias_of(name)
+        try:
+            before = await qdb.get_remove(alias, codec=_RAW)
+        except AliasNotFound as error:
+            raise _no_table("remove_table", name, alias) from error
+        self._known.pop(name, None)
+        await self._retire(name, unpack_version(before, alias))
+
+    # Versions
+
+    async def _version(self, name: str, alias: str) -> str:
+        """Return the newest version, as the store has it now."""
+        asked = self._clock()
+        try:
+            stored = await self._qdb().get(alias, codec=_RAW)
+        except AliasNotFound as error:
+            self._known.pop(name, None)
+            raise _no_table("query", name, alias) from error
+        version = unpack_version(stored, alias)
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[name] = version, asked
+        return version
+
+    def _remembered(self, name: str, max_age: float) -> str | None:
+        if not max_age or name not in self._known:
+            return None
+        version, asked = self._known[name]
+        return version if self._clock() - asked <= max_age else None
+
+    async def _exchange(self, qdb: AsyncClient, alias: str, version: bytes) -> bytes | None:
+        """Make a version the newest one; return the one before."""
+        while True:
+            try:
+                before: bytes = await qdb.get_update(alias, version, codec=_RAW)
+            except AliasNotFound:
+                try:
+                    await qdb.put(alias, version, codec=_RAW)
+                except AliasAlreadyExists:  # somebody put the table meanwhile
+                    continue
+                return None
+            return before
+
+    async def _retire(self, name: str, version: str) -> None:
+        """Let go of a version that is not the newest any more: a courtesy, which may fail.
+
+        Its content stays for a minute, for those who have read the version and not yet loaded
+        it. QCache drops it now where this kit can tell; elsewhere it ages out.
+        """
+        keep: Callable[[], Awaitable[None]] = partial(
+            self._qdb().expires_from_now, content_alias(name, version), timedelta(seconds=KEPT_FOR)
+        )
+        courtesies = [keep]
+        if self._has_qcache:
+            courtesies.append(partial(self._qcache().delete, key_of(name, version)))
+        for courtesy in courtesies:
+            try:
+                await courtesy()
+            except StoreKitError as error:
+                _log.info("an old version of the table %r was not removed: %s", name, error)
+
+    # Loads
+
+    async def _load(self, name: str, version: str) -> None:
+        """Give QCache a version, unless it has gone from the store by now."""
+        key = key_of(name, version)
+        await self._loads.run(key, partial(self._post, name, version, key))
+
+    async def _post(self, name: str, version: str, key: str) -> None:
+        alias = content_alias(name, version)
+        try:
+            stored = await self._qdb().get(alias, codec=_RAW)
+        except AliasNotFound:
+            return  # there is a newer one, which the caller asks for next
+        table = unpack_table(stored, alias)
+        await self._qcache().post(key, table.content, table.content_type, types=table.types or None)
+
+
+def _no_table(operation: str, name: str, alias: str) -> AliasNotFound:
+    detail = f"There is no table {name!r} in this store; put_table({name!r}, ...) stores one."
+    return AliasNotFound(ErrorCode.ALIAS_NOT_FOUND, detail, operation=operation, alias=alias)

@@ -1,0 +1,214 @@
+# Generated from src/storekit/kit/_async/tables.py by tools/generate_sync.py; do not edit.
+
+"""Tables that live in both stores: kept in QuasarDB, answered for by QCache.
+
+Three entries make a table:
+
+    table/NAME            the version that is the newest one: a small entry, the only truth
+    table/NAME/VERSION    the content of that version, which never changes
+    NAME-VERSION          the key of that version in QCache
+
+`put` stores content first and the version then, in one write, so a reader has one version or
+another, whatever is under way. QCache never holds anything under a key but what belongs there,
+so nothing in any cache is ever out of date: what is old is merely not asked for any more.
+"""
+
+# ruff: noqa: ANN401 - options of queries are those of the qcache client
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from storekit.codecs.raw import Raw
+from storekit.codecs.tables.base import TableCodec, TableContent
+from storekit.core._sync.single_flight import SingleFlight
+from storekit.core.seam._sync import monotonic
+from storekit.errors import StoreKitError
+from storekit.kit.tables import (
+    KEPT_FOR,
+    alias_of,
+    check_age,
+    content_alias,
+    key_of,
+    new_version,
+    pack_table,
+    pack_version,
+    unpack_table,
+    unpack_version,
+)
+from storekit.qcache._sync.client import QClient
+from storekit.qcache.errors import TooManyConsecutiveErrors
+from storekit.qdb._sync.client import Client
+from storekit.qdb.arguments import check_alias
+from storekit.qdb.errors import AliasAlreadyExists, AliasNotFound, ErrorCode
+
+__all__ = ["Tables"]
+
+_RAW = Raw()
+_log = logging.getLogger("storekit")
+
+_TRIES = 5
+"""How often a query may find its version gone, because the table was put anew or evicted."""
+
+_MOST_KNOWN = 10_000
+"""Tables whose version is remembered for `max_age`; past that, all are forgotten."""
+
+
+class Tables:
+    """The tables of one kit. Callers that miss the same version share one load."""
+
+    def __init__(
+        self,
+        qdb: Callable[[], Client],
+        qcache: Callable[[], QClient],
+        *,
+        has_qcache: bool,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._qdb = qdb
+        self._qcache = qcache
+        self._has_qcache = has_qcache  # a kit without it may still put tables
+        self._clock = clock
+        self._loads = SingleFlight[str, None]()
+        self._known: dict[str, tuple[str, float]] = {}  # versions, and when they were read
+
+    def query(
+        self,
+        name: str,
+        q: Mapping[str, object],
+        *,
+        max_age: float,
+        codec: TableCodec[Any] | str | None,
+        options: Mapping[str, Any],
+    ) -> Any:
+        """Return the answer of the newest version, or of one known for `max_age` seconds."""
+        check_age(max_age)
+        qcache, alias = self._qcache(), alias_of(name)
+        version = self._remembered(name, max_age) or self._version(name, alias)
+        for _ in range(_TRIES):
+            key = key_of(name, version)
+            result = qcache.get(key, q, codec=codec, **options)
+            if result is not None:
+                return result
+            newest = self._version(name, alias)
+            if newest == version:
+                self._load(name, version)
+            version = newest
+        result = qcache.get(key_of(name, version), q, codec=codec, **options)
+        if result is not None:
+            return result
+        raise TooManyConsecutiveErrors(
+            f"query {name!r}: the table was missing again after each of {_TRIES} loads; it is "
+            "put anew all the time, or larger than the cache"
+        )
+
+    def pages(
+        self, name: str, q: Mapping[str, object], page_size: int, options: Mapping[str, Any]
+    ) -> Iterator[Any]:
+        """Yield the pages of one version of the table."""
+        version = self._version(name, alias_of(name))
+        key = key_of(name, version)
+        if self._qcache().get(key, {"limit": 0}, codec=None) is None:
+            self._load(name, version)
+        with closing(self._qcache().pages(key, q, page_size, **options)) as pages:
+            for page in pages:
+                yield page
+
+    def put(self, name: str, table: TableContent) -> None:
+        """Store a table, new or not, as a version of its own."""
+        qdb, alias, version = self._qdb(), alias_of(name), new_version()
+        check_alias(content_alias(name, version))
+        qdb.update(content_alias(name, version), pack_table(table), codec=_RAW)
+        # If this fails, the store may have the new version all the same: its content stays.
+        stored = self._exchange(qdb, alias, pack_version(version))
+        self._known.pop(name, None)
+        before = None if stored is None else unpack_version(stored, alias)
+        if before not in (None, version):  # the same one where a write was repeated
+            self._retire(name, before)
+
+    def remove(self, name: str) -> None:
+        """Remove a table."""
+        qdb, alias = self._qdb(), alias_of(name)
+        try:
+            before = qdb.get_remove(alias, codec=_RAW)
+        except AliasNotFound as error:
+            raise _no_table("remove_table", name, alias) from error
+        self._known.pop(name, None)
+        self._retire(name, unpack_version(before, alias))
+
+    # Versions
+
+    def _version(self, name: str, alias: str) -> str:
+        """Return the newest version, as the store has it now."""
+        asked = self._clock()
+        try:
+            stored = self._qdb().get(alias, codec=_RAW)
+        except AliasNotFound as error:
+            self._known.pop(name, None)
+            raise _no_table("query", name, alias) from error
+        version = unpack_version(stored, alias)
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[name] = version, asked
+        return version
+
+    def _remembered(self, name: str, max_age: float) -> str | None:
+        if not max_age or name not in self._known:
+            return None
+        version, asked = self._known[name]
+        return version if self._clock() - asked <= max_age else None
+
+    def _exchange(self, qdb: Client, alias: str, version: bytes) -> bytes | None:
+        """Make a version the newest one; return the one before."""
+        while True:
+            try:
+                before: bytes = qdb.get_update(alias, version, codec=_RAW)
+            except AliasNotFound:
+                try:
+                    qdb.put(alias, version, codec=_RAW)
+                except AliasAlreadyExists:  # somebody put the table meanwhile
+                    continue
+                return None
+            return before
+
+    def _retire(self, name: str, version: str) -> None:
+        """Let go of a version that is not the newest any more: a courtesy, which may fail.
+
+        Its content stays for a minute, for those who have read the version and not yet loaded
+        it. QCache drops it now where this kit can tell; elsewhere it ages out.
+        """
+        keep: Callable[[], None] = partial(
+            self._qdb().expires_from_now, content_alias(name, version), timedelta(seconds=KEPT_FOR)
+        )
+        courtesies = [keep]
+        if self._has_qcache:
+            courtesies.append(partial(self._qcache().delete, key_of(name, version)))
+        for courtesy in courtesies:
+            try:
+                courtesy()
+            except StoreKitError as error:
+                _log.info("an old version of the table %r was not removed: %s", name, error)
+
+    # Loads
+
+    def _load(self, name: str, version: str) -> None:
+        """Give QCache a version, unless it has gone from the store by now."""
+        key = key_of(name, version)
+        self._loads.run(key, partial(self._post, name, version, key))
+
+    def _post(self, name: str, version: str, key: str) -> None:
+        alias = content_alias(name, version)
+        try:
+            stored = self._qdb().get(alias, codec=_RAW)
+        except AliasNotFound:
+            return  # there is a newer one, which the caller asks for next
+        table = unpack_table(stored, alias)
+        self._qcache().post(key, table.content, table.content_type, types=table.types or None)
+
+
+def _no_table(operation: str, name: str, alias: str) -> AliasNotFound:
+    detail = f"There is no table {name!r} in this store; put_table({name!r}, ...) stores one."
+    return AliasNotFound(ErrorCode.ALIAS_NOT_FOUND, detail, operation=operation, alias=alias)
