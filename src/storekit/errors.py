@@ -58,16 +58,16 @@ class CodecError(StoreKitError):
     that a client got from the store: after a call that took them out, they are nowhere else.
     """
 
-    codec: str
-    key: str | None
-    content: bytes | None
+    codec: str = ""
+    key: str | None = None
+    content: bytes | None = None
 
-    def __init__(self, reason: str, *, codec: str = "", key: str | None = None) -> None:
-        super().__init__(reason)
+    def __init__(self, *args: object, codec: str = "", key: str | None = None) -> None:
+        super().__init__(*args)
         self.codec = codec
         self.key = key
         self.content = None
 
     def __str__(self) -> str:
         key = "" if self.key is None else f", key {self.key[:200]!r}"
-        return f"{self.args[0]} (codec {self.codec or 'unknown'}{key})"
+        return f"{super().__str__()} (codec {self.codec or 'unknown'}{key})"

@@ -410,3 +410,56 @@ def test_rows_that_are_nested_too_deeply_are_refused():
         value = [value]
     with pytest.raises(ValueError, match="deeply"):
         Rows().encode([{"a": value}])
+
+
+@pytest.mark.parametrize(
+    "dtype", ["Int8", "UInt64", "Float64", "boolean", "string", "int64[pyarrow]"]
+)
+def test_categories_of_nullable_types_keep_what_is_missing(dtype):
+    values = {"boolean": [True, None, False], "string": ["a", None, "b"]}.get(dtype, [1, None, 2])
+    column = pandas.Series(values, dtype=dtype).astype("category")
+    content = PandasTable().encode(pandas.DataFrame({"b": [1, 2, 3], "c": column}))
+    cells = columns_in(content)["c"]
+    assert cells[1] == ""
+    assert "" not in (cells[0], cells[2])
+
+
+@pytest.mark.parametrize("values", [[0, 10], [pandas.Period("2026-01"), None], [b"x", None]])
+def test_categories_without_a_form_name_their_column(values):
+    column = pandas.cut([1, 2], values) if values == [0, 10] else pandas.Categorical(values)
+    with pytest.raises((TypeError, ValueError), match="'grade'"):
+        PandasTable().encode(pandas.DataFrame({"grade": column}))
+
+
+SURROGATE = "bad \ud800"
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pandas.Series(["fine", SURROGATE], dtype=object),
+        pandas.Categorical(pandas.Series(["fine", SURROGATE], dtype=object)),
+    ],
+)
+def test_text_that_is_none_names_its_column_in_pandas(column):
+    with pytest.raises(ValueError, match="column 'remark' has a text with a lone surrogate"):
+        PandasTable().encode(pandas.DataFrame({"n": [1, 2], "remark": column}))
+
+
+def test_text_that_is_none_names_its_column_in_rows():
+    with pytest.raises(ValueError, match="column 'remark' has a text with a lone surrogate"):
+        Rows().encode([{"n": 1, "remark": "fine"}, {"n": 2, "remark": {"deep": [SURROGATE]}}])
+    fine = [{"smile": "\U0001f600", "escape": r"\ud800"}]
+    assert Rows().decode(Rows().encode(fine).content, "application/json") == fine
+
+
+def test_text_that_is_none_names_its_column_in_arrow():
+    buffers = [None, pyarrow.py_buffer(b"\0\0\0\0\2\0\0\0"), pyarrow.py_buffer(b"\xed\xa0")]
+    broken = pyarrow.Array.from_buffers(pyarrow.string(), 1, buffers)
+    with pytest.raises(ValueError, match="column 'remark'"):
+        ArrowTable().encode(pyarrow.table({"remark": broken}))
+
+
+def test_text_that_is_none_says_its_line_in_csv():
+    with pytest.raises(ValueError, match=r"lone surrogate .* in line 3"):
+        Csv().encode("a\n1\n\udc00\n")

@@ -131,3 +131,43 @@ def test_an_empty_table_has_no_rows(store, name):
 def test_rows_keep_empty_text_and_csv_is_left_alone(store):
     assert store("rows", [{"t": "", "n": None}]) == [{"n": None, "t": ""}]
     assert store("csv", "a,b\n1,x\n") == "a,b\n1,x\n"
+
+
+BLANKS = ["x", " ", "\t", "", None, " \t ", "#", '"', "y"]
+
+
+@pytest.mark.parametrize("as_category", [False, True])
+@every
+def test_texts_that_look_like_no_line_are_rows(store, name, as_category):
+    table = LIBRARIES[name]({"note": BLANKS})
+    if as_category:
+        table = {
+            "polars": lambda: table.cast(polars.Categorical),
+            "pandas": lambda: table.astype("category"),
+            "arrow": lambda: pyarrow.table({"note": table["note"].dictionary_encode()}),
+        }[name]()
+    rows = as_rows(store(name, table))
+    assert [row["note"] for row in rows] == [value or None for value in BLANKS]
+
+
+CATEGORIES = {
+    "whole numbers": [1, 2, None, 1],
+    "bools": [True, None, False, True],
+    "floats": [1.5, None, 2.5, 1.5],
+    "text": ["a", None, "b", "a"],
+    "days": [datetime.date(2026, 1, 2), None, datetime.date(2026, 1, 3), None],
+}
+
+
+@pytest.mark.parametrize("kind", CATEGORIES)
+@pytest.mark.parametrize("name", ["pandas", "arrow"])
+@pytest.mark.parametrize("with_missing", [True, False])
+def test_categories_are_stored_as_the_plain_column_would_be(store, name, kind, with_missing):
+    values = [value for value in CATEGORIES[kind] if with_missing or value is not None]
+    if name == "pandas":
+        table = pandas.DataFrame({"b": range(len(values)), "c": pandas.Categorical(values)})
+    else:
+        column = pyarrow.array(values).dictionary_encode()
+        table = pyarrow.table({"b": list(range(len(values))), "c": column})
+    right = [v.isoformat() if isinstance(v, datetime.date) else v for v in values]
+    assert [row["c"] for row in as_rows(store(name, table))] == right

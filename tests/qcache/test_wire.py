@@ -222,7 +222,7 @@ def test_a_query_is_written_as_ascii_json(query: dict[str, object]) -> None:
 def test_content_of_another_kind_is_refused(
     client: QClient, content: object, content_type: str
 ) -> None:
-    with pytest.raises(TypeError, match="content"):
+    with pytest.raises(TypeError, match=r"content|column 'a'"):
         client.post("key", content, content_type)
 
 
@@ -616,7 +616,7 @@ def test_an_lz4_block_that_holds_less_than_announced_is_refused() -> None:
         decompress(block, "lz4", 100)
 
 
-@pytest.mark.parametrize("encoding", ["br", "deflate", "", "lz4-frame"])
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, br", "lz4-frame"])
 def test_an_unknown_encoding_is_refused(encoding: str) -> None:
     with pytest.raises(ValueError, match="unknown content encoding"):
         decompress(b"x", encoding, 100)

@@ -3,14 +3,21 @@
 import re
 from base64 import b64encode
 from collections.abc import Sequence
+from urllib.parse import unquote
 
 import httpx
 
-__all__ = ["EMBEDDED", "authorization", "check_node", "embedded_name"]
+__all__ = ["EMBEDDED", "authorization", "check_node", "embedded_name", "host_header"]
 
 EMBEDDED = "embedded:"
 """How the address of a node in this process begins; the rest is its name, which may be empty."""
 
+_URL = re.compile(
+    r"https?://(\[[0-9A-Fa-f:.]+(%(?P<zone>[^\]\s/?#]+))?\]|[^\s/?#:\[\]\\<>\"^`{|}%]+)"
+    r"(:(?P<port>[0-9]{1,5})?)?(/[^\s?#\\]*)?",
+    re.IGNORECASE,
+)
+_ZONE = re.compile(r"[A-Za-z0-9._~-]+")
 _NAME = re.compile(r"[A-Za-z0-9_.-]*")
 _EMBEDDED_URL = httpx.URL("embedded://node/")
 
@@ -27,19 +34,41 @@ def check_node(node: str) -> httpx.URL:
     if node.startswith(EMBEDDED):
         embedded_name(node)
         return _EMBEDDED_URL
-    try:
-        url = httpx.URL(node)
-    except httpx.InvalidURL:
-        url = httpx.URL()
     if "@" in node:  # what is before it is not repeated here: it holds a password
         raise ValueError("a node must not hold a user name or password; use auth=(user, password)")
-    well_formed = url.scheme in ("http", "https") and url.host and (url.port or 80) < 65536
-    if not well_formed or url.query or url.fragment:
+    url = _parse(node)
+    if url is None:
         raise ValueError(
             f"a node must be a URL such as 'http://host:9401', or 'embedded:', not {node!r}"
         )
     path = url.raw_path
     return url if path.endswith(b"/") else url.copy_with(raw_path=path + b"/")
+
+
+def _parse(node: str) -> httpx.URL | None:
+    # httpx strips and escapes what does not belong in a URL. Here the text counts, since the
+    # ring hashes it: what is no URL as it stands is refused.
+    match = _URL.fullmatch(node)
+    if match is None or not node.isprintable():
+        return None
+    zone, port = match["zone"], match["port"]
+    if port and not 1 <= int(port) <= 65535:
+        return None
+    if zone is not None:  # RFC 6874 writes %25 before a zone, and escapes what is in it
+        zone = unquote(zone.removeprefix("25") if len(zone) > 2 else zone)
+        if not _ZONE.fullmatch(zone):
+            return None
+        node = node[: match.start("zone")] + zone + node[match.end("zone") :]
+    try:
+        url = httpx.URL(node)
+    except httpx.InvalidURL:
+        return None
+    return url if url.host else None
+
+
+def host_header(url: httpx.URL) -> bytes:
+    """Return what to send as Host: the zone of an address means something only on this machine."""
+    return re.sub(rb"%[^\]]*", b"", url.netloc)
 
 
 def embedded_name(address: str) -> str:

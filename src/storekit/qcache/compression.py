@@ -10,7 +10,7 @@ from typing import Literal
 
 from storekit import _extras
 
-__all__ = ["Compression", "ContentTooLarge", "compress", "decompress", "require"]
+__all__ = ["Compression", "ContentTooLarge", "codings_of", "compress", "decompress", "require"]
 
 Compression = Literal["gzip", "lz4"]
 
@@ -20,6 +20,11 @@ _LZ4_BEST_RATIO = 255
 
 _MOST_MEMBERS = 16
 """A gzip file may have several members; QCache sends one, and each costs a copy of the rest."""
+
+_MOST_CODINGS = 2
+"""Codings around each other: that of the node, and one of a proxy."""
+
+_ALIASES = {"x-gzip": "gzip"}
 
 
 class ContentTooLarge(ValueError):
@@ -44,17 +49,32 @@ def compress(content: bytes, compression: Compression) -> bytes:
     return encoded
 
 
+def codings_of(header: str) -> list[str]:
+    """Return the codings that a Content-Encoding header lists, in the order of application.
+
+    They are compared without case, `x-gzip` is `gzip`, and `identity` is none (RFC 9110, 8.4.1).
+    """
+    names = (name.strip().lower() for name in header.split(","))
+    return [_ALIASES.get(name, name) for name in names if name not in ("", "identity")]
+
+
 def decompress(content: bytes, encoding: str, limit: int) -> bytes:
-    """Undo a content encoding.
+    """Undo the content encodings that a header lists.
 
     Raises `ContentTooLarge` before more than `limit` bytes are made, `ValueError` for
-    broken content or an encoding that nobody asked for.
+    broken content, or an encoding that nobody asked for.
     """
-    if encoding == "gzip":
-        return _gunzip(content, limit)
-    if encoding == "lz4":
-        return _unlz4(content, limit)
-    raise ValueError(f"unknown content encoding {encoding!r}")
+    codings = codings_of(encoding)
+    if len(codings) > _MOST_CODINGS:
+        raise ValueError(f"more than {_MOST_CODINGS} content encodings: {encoding[:100]!r}")
+    for coding in reversed(codings):
+        if coding == "gzip":
+            content = _gunzip(content, limit)
+        elif coding == "lz4":
+            content = _unlz4(content, limit)
+        else:
+            raise ValueError(f"unknown content encoding {coding[:100]!r}")
+    return content
 
 
 def _gunzip(content: bytes, limit: int) -> bytes:

@@ -30,19 +30,25 @@ class QClientException(StoreKitError):
 
     `node` is the node that was asked, `status` its HTTP status and `text` its own words,
     each None where there is none. `reached` is False if the request certainly did not
-    reach a node: a write then changed nothing.
+    reach a node: a write then changed nothing. Programs may raise and subclass these
+    exceptions with any arguments, or none.
     """
+
+    # Defaults of the class, for subclasses that do not call `__init__`.
+    node: str | None = None
+    status: int | None = None
+    text: str | None = None
+    reached: bool = True
 
     def __init__(
         self,
-        message: str,
-        *,
+        *args: object,
         node: str | None = None,
         status: int | None = None,
         text: str | None = None,
         reached: bool = True,
     ) -> None:
-        super().__init__(message)
+        super().__init__(*args)
         self.node = node
         self.status = status
         self.text = text

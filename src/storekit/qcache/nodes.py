@@ -17,6 +17,7 @@ from storekit.qcache.errors import (
     TLSFailure,
     TruncatedResponse,
 )
+from storekit.qcache.wire import printable
 
 __all__ = [
     "Diagnosis",
@@ -39,6 +40,7 @@ class Node:
 
     name: str
     url: httpx.URL  # ends with a slash
+    host: bytes  # what requests name as Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def probe_pause(probes: int, rng: float) -> float:
 
 def diagnose(node: str, error: httpx.TransportError) -> Diagnosis:
     """Say what went wrong at a node, from what its transport raised."""
-    what = str(error) or type(error).__name__
+    what = printable(str(error)) or type(error).__name__
     tls = _has_tls_cause(error)
     if isinstance(error, httpx.ConnectTimeout):
         reason = f"{node} accepted no connection in time; is it overloaded or cut off?"

@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from storekit.codecs import tables
-from storekit.codecs.tables.base import TableCodec
+from storekit.codecs.tables.base import CSV, JSON, TableCodec, media_type
 from storekit.errors import CodecError
+from storekit.qcache.wire import Reply, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,12 +21,14 @@ __all__ = ["QueryResult", "Row"]
 
 T = TypeVar("T")
 
+_FIGURE = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
+
 Row = dict[str, Any]
 """One row by column. The values are whatever the table holds: JSON has no narrower type."""
 
 
 class _Response(Protocol):
-    """What is read of a response: httpx's, requests' or ours, with names in lower case."""
+    """What is read of a response: httpx's, requests' or ours, with names in any case."""
 
     @property
     def content(self) -> bytes: ...
@@ -35,10 +39,11 @@ class _Response(Protocol):
 class QueryResult:
     """Returned upon a successful query. Iterating gives the rows.
 
-    `content` is the body received from the server, decompressed. `unsliced_result_len`
-    is the number of rows before offset and limit: the number of rows returned if
-    neither was given. `encoding` is the Content-Encoding that the server had set,
-    `content_type` the format, `key` the key that was asked for. `statistics` holds figures
+    `content` is the body received from the server. The client has decompressed it, and
+    `encoding` is None then; of a result that is made from a response by hand, it is the
+    Content-Encoding header. `unsliced_result_len` is the number of rows before offset and
+    limit: the number of rows returned if neither was given. `content_type` is the format in
+    lower case, `key` the key that was asked for. `statistics` holds figures
     of the server in seconds if it sends any; QCache 0.9.3 and its Go port do not.
     """
 
@@ -53,23 +58,29 @@ class QueryResult:
 
     def __init__(self, response: _Response, key: str | None = None) -> None:
         headers = response.headers
+        if not isinstance(response, Reply):
+            headers = {name.lower(): value for name, value in headers.items()}
         self.key = key
         self.content = response.content
-        self.content_type = headers.get("content-type", "").partition(";")[0].strip()
+        self.content_type = media_type(headers.get("content-type", ""))
         self.encoding = headers.get("content-encoding")
         self.statistics = request_statistics(headers, "get_")
-        self.unsliced_result_len = int(headers["x-qcache-unsliced-length"])
+        self.unsliced_result_len = _length(headers["x-qcache-unsliced-length"])
 
     def json(self) -> list[Row]:
         """Return the rows of a JSON result. `ValueError` if it is of another format."""
-        if self.content_type != "application/json":
-            raise ValueError(f"the result is {self.content_type or 'of no type'}, not JSON")
-        rows: list[Row] = json.loads(self.content)
+        if self.content_type != JSON:
+            kind = printable(self.content_type, 100) or "of no type"
+            raise ValueError(f"the result is {kind}, not JSON")
+        try:
+            rows: list[Row] = json.loads(self.content)
+        except RecursionError:
+            raise ValueError("the result is nested too deeply to be read") from None
         return rows
 
     def rows(self) -> list[Row]:
         """Return the rows, whatever the format. The values of a CSV result are all text."""
-        if self.content_type == "text/csv":
+        if self.content_type == CSV:
             text = io.StringIO(self.content.decode(), newline="")
             try:
                 return list(csv.DictReader(text, strict=True))
@@ -132,14 +143,19 @@ class QueryResult:
         )
 
 
+def _length(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 19) or int(text) >= 2**63:
+        raise ValueError(f"X-QCache-unsliced-length is {text[:40]!r}, no number of rows")
+    return int(text)
+
+
 def request_statistics(headers: Mapping[str, str], prefix: str) -> dict[str, float]:
     """Return the figures of an `X-QCache-stats: name=1.5,other=2` header."""
     figures: dict[str, float] = {}
     header = headers.get("x-qcache-stats")
     for part in header.split(",") if header else ():
         name, _, value = part.partition("=")
-        try:
-            figures[prefix + name.strip()] = float(value)
-        except ValueError:  # figures for the curious: never a reason to fail a query
-            continue
+        # Figures for the curious: what is no number is never a reason to fail a query.
+        if _FIGURE.fullmatch(value.strip()):
+            figures[prefix + printable(name.strip(), 100)] = float(value)
     return figures

@@ -13,7 +13,8 @@ from typing import NamedTuple, Protocol
 
 import httpx
 
-from storekit.codecs.tables.base import TableContent
+from storekit.codecs.tables.base import JSON, TableContent, encode_text, media_type
+from storekit.codecs.tables.rows import Rows
 from storekit.qcache.errors import UnexpectedServerResponse
 
 __all__ = [
@@ -31,8 +32,10 @@ __all__ = [
     "encode_stand_ins",
     "encode_types",
     "error_text",
+    "headers_of",
     "merge_headers",
     "parse_statistics",
+    "printable",
     "retry_after",
 ]
 
@@ -56,6 +59,9 @@ Table = Content | Frame | TableContent
 MAX_GET_QUERY = 4000
 """Longest percent-encoded query sent in a URL. The server takes 64 KiB of head, but the
 proxies before it often no more than 8."""
+
+_LONGEST_PAUSE = 3600.0
+"""Seconds: a server that asks for more is not believed."""
 
 _MAX_HEAD = 60_000
 """The server closes the connection without a word above 64 KiB of request head."""
@@ -136,8 +142,8 @@ def encode_content(content: object, content_type: str) -> bytes:
     if isinstance(content, bytearray | memoryview):
         return bytes(content)
     if isinstance(content, str):
-        return content.encode()
-    if content_type.partition(";")[0].strip() != "application/json":
+        return encode_text(content)
+    if media_type(content_type) != JSON:
         raise TypeError(
             f"content must be bytes or str for {content_type!r}, not {type(content).__name__}"
         )
@@ -145,10 +151,7 @@ def encode_content(content: object, content_type: str) -> bytes:
         isinstance(row, Mapping) for row in content
     ):
         raise TypeError("JSON content must be bytes, str, or a list of dicts, one for each row")
-    try:
-        return _JSON.encode(content).encode()
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"the content cannot be written as JSON: {error}") from error
+    return Rows().encode(content).content
 
 
 def encode_types(types: Mapping[str, object]) -> str:
@@ -242,6 +245,25 @@ def merge_headers(
     return merged
 
 
+def headers_of(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the headers of an answer, names in lower case.
+
+    One that is repeated is a list (RFC 9110, 5.3), or counts once if each value is the same.
+    """
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1").strip() for name, value in raw
+    }
+    if len(headers) < len(raw):
+        values: dict[str, list[str]] = {}
+        for field, value in raw:
+            name = field.decode("latin-1").lower()
+            values.setdefault(name, []).append(value.decode("latin-1").strip())
+        for name, several in values.items():
+            if len(several) > 1 and (name == "content-encoding" or len(set(several)) > 1):
+                headers[name] = ", ".join(several)
+    return headers
+
+
 def error_text(content: bytes) -> str:
     """Return what a node says in an error: JSON, an HTML page, or plain text."""
     text = content[:65536].decode("utf-8", "replace").strip()
@@ -250,12 +272,12 @@ def error_text(content: bytes) -> str:
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
     else:
-        return _shortened(str(error))
+        return printable(str(error))
     if "<html" in text[:200].lower():
         # No pattern here looks further than the next "<": a page of those must not cost seconds.
         title = re.search(r"<title>([^<]*)</title>", text, re.IGNORECASE)
         text = unescape(title.group(1)).strip() if title else re.sub(r"<[^<>]*>", " ", text)
-    return _shortened(" ".join(text.split()))
+    return printable(" ".join(text.split()))
 
 
 def parse_statistics(reply: Reply) -> dict[str, object]:
@@ -278,8 +300,18 @@ def parse_statistics(reply: Reply) -> dict[str, object]:
     return statistics
 
 
-def _shortened(text: str, most: int = 1000) -> str:
-    return text if len(text) <= most else text[:most] + " [...]"
+def printable(text: str, most: int = 1000) -> str:
+    """Return text from outside as messages and logs may show it: on one line, and not too long.
+
+    Control characters, line ends and what steers the direction of writing are escaped.
+    """
+    shown = text[:most]
+    if not shown.isprintable():
+        shown = "".join(
+            character if character.isprintable() else character.encode("unicode_escape").decode()
+            for character in shown
+        )
+    return shown if len(text) <= most else shown + " [...]"
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float:
@@ -295,4 +327,4 @@ def retry_after(headers: Mapping[str, str], now: float) -> float:
             seconds = parsedate_to_datetime(value).timestamp() - now
         except (ValueError, OverflowError):
             return 0.0
-    return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
+    return min(seconds, _LONGEST_PAUSE) if math.isfinite(seconds) and seconds > 0 else 0.0

@@ -12,6 +12,7 @@ from storekit.codecs.tables.base import (
     TableContent,
     check_columns,
     check_integers,
+    errors_name,
     media_type,
 )
 from storekit.codecs.tables.reading import columns_of, read_json_rows
@@ -50,11 +51,12 @@ class ArrowTable:
         types: dict[str, str] = {}
         columns: list[pa.ChunkedArray] = []
         for name, column in zip(names, table.columns, strict=True):
-            content, kind = _prepare(name, column)
+            with errors_name(name):
+                content, kind = _prepare(name, column)
             columns.append(content)
             if kind is not None:
                 types[name] = kind
-        if len(columns) == 1:  # where a null would be an empty line, which QCache skips
+        if len(columns) == 1:  # QCache skips empty lines, and reads what is in quotes
             columns = [columns[0].cast(pa.string()).fill_null("")]
         sink = pa.BufferOutputStream()
         csv.write_csv(pa.table(columns, names=names), sink)
@@ -110,6 +112,7 @@ def _prepare(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str |
     if is_.is_string_view(kind):  # for which there are no functions
         column = column.cast(pa.large_string())
     if _is_text(kind):
+        column.validate(full=True)  # that it is UTF-8, for arrays can be made of any bytes
         if pc.any(pc.match_substring(column, "\0")).as_py():
             raise ValueError(f"column {name!r} has text with a NUL, which QCache cuts off there")
         return column, "string"

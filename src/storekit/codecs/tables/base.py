@@ -1,7 +1,8 @@
 """What a codec of QCache's tables is, and what a column must be like."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -14,6 +15,9 @@ __all__ = [
     "TableContent",
     "check_columns",
     "check_integers",
+    "check_text",
+    "encode_text",
+    "errors_name",
     "media_type",
 ]
 
@@ -62,6 +66,45 @@ class TableCodec(Protocol[T]):
 def media_type(content_type: str) -> str:
     """Return a content type without its parameters."""
     return content_type.partition(";")[0].strip().lower()
+
+
+@contextmanager
+def errors_name(column: str) -> Iterator[None]:
+    """Have what goes wrong with a column raise a `TypeError` or `ValueError` that names it."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        if isinstance(error, TypeError | ValueError) and repr(column) in str(error):
+            raise
+        kind = TypeError if isinstance(error, TypeError | NotImplementedError) else ValueError
+        raise kind(f"column {column!r} can't be written: {error}") from error
+
+
+def check_text(column: str, texts: Iterable[object]) -> None:
+    """Raise `ValueError` if a text of a column has a lone surrogate, which UTF-8 can't express."""
+    for text in texts:
+        if isinstance(text, str):
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise ValueError(
+                    f"column {column!r} has a text with a lone surrogate (half of a character, "
+                    f"as broken decoding leaves it): {text[:60]!a}"
+                ) from None
+
+
+def encode_text(text: str) -> bytes:
+    """Return text as UTF-8. `ValueError` that says where it has a lone surrogate."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        raise ValueError(
+            f"the text has a lone surrogate (half of a character, as broken decoding leaves "
+            f"it) in line {line}: {text[error.start]!a}"
+        ) from None
 
 
 def check_columns(names: Iterable[Any]) -> list[str]:

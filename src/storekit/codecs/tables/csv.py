@@ -1,6 +1,6 @@
 """Tables that are CSV already."""
 
-from storekit.codecs.tables.base import CSV, JSON, TableContent, media_type
+from storekit.codecs.tables.base import CSV, JSON, TableContent, encode_text, media_type
 from storekit.errors import CodecError
 
 __all__ = ["Csv"]
@@ -16,7 +16,7 @@ class Csv:
     def encode(self, table: str | bytes | bytearray | memoryview, /) -> TableContent:
         """Return the table. `TypeError` for what is neither text nor bytes."""
         if isinstance(table, str):
-            return TableContent(table.encode(), CSV)
+            return TableContent(encode_text(table), CSV)
         if isinstance(table, bytes | bytearray | memoryview):
             return TableContent(bytes(table), CSV)
         raise TypeError(f"the codec csv takes str or bytes, not {type(table).__name__}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import io
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from storekit._extras import require
 from storekit.codecs.tables.base import (
@@ -14,6 +15,8 @@ from storekit.codecs.tables.base import (
     TableContent,
     check_columns,
     check_integers,
+    check_text,
+    errors_name,
     media_type,
 )
 from storekit.codecs.tables.reading import columns_of, read_json_rows
@@ -63,12 +66,24 @@ class PandasTable:
         types: dict[str, str] = {}
         columns: dict[str, pd.Series] = {}
         for name in names:
-            columns[name], kind = _prepare(table[name])
+            with errors_name(name):
+                columns[name], kind = _prepare(table[name])
             if kind is not None:
                 types[name] = kind
         # Only characters that end a line are put in quotes, and QCache takes each for an end.
-        content: str = pd.DataFrame(columns).to_csv(index=False, lineterminator="\r\n")
-        return TableContent(content.encode(), CSV, types)
+        # In a single column of text all is, since QCache skips lines that are blank.
+        quoting = csv.QUOTE_ALL if len(columns) == 1 and types else csv.QUOTE_MINIMAL
+        try:
+            content: bytes = (
+                pd.DataFrame(columns)
+                .to_csv(index=False, lineterminator="\r\n", quoting=quoting)
+                .encode()
+            )
+        except UnicodeEncodeError:
+            for name, column in columns.items():
+                check_text(name, column)
+            raise
+        return TableContent(content, CSV, types)
 
     def decode(self, content: bytes | memoryview, content_type: str, /) -> pd.DataFrame:
         """Return a result as a frame. Raises `CodecError`.
@@ -99,8 +114,7 @@ def _prepare(column: pd.Series) -> tuple[pd.Series, str | None]:
 
     name, dtype = column.name, column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        plain = column.astype(dtype.categories.dtype)
-        prepared, kind = _prepare(plain)
+        prepared, kind = _prepare(_plain(column, dtype.categories.dtype))
         return prepared, "enum" if is_.infer_dtype(dtype.categories) == "string" else kind
     if is_.is_bool_dtype(dtype):
         return column, None
@@ -127,6 +141,14 @@ def _prepare(column: pd.Series) -> tuple[pd.Series, str | None]:
             raise ValueError(f"column {name!r} has text with a NUL, which QCache cuts off there")
         return column, _OF_OBJECTS[found]
     raise TypeError(f"column {name!r}: {dtype} has no form in QCache; cast it")
+
+
+def _plain(column: pd.Series, dtype: Any) -> pd.Series:  # noqa: ANN401 - pandas has no types
+    """Return the values of a categorical column, whose categories have this type."""
+    if dtype.kind in "iub" and column.hasnans and not hasattr(dtype, "numpy_dtype"):
+        # NumPy has no missing whole numbers and bools.
+        dtype = {"b": "boolean", "i": "Int64", "u": "UInt64"}[dtype.kind]
+    return column.astype(dtype)
 
 
 def _integers(column: pd.Series) -> pd.Series:

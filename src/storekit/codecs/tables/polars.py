@@ -13,6 +13,7 @@ from storekit.codecs.tables.base import (
     TableContent,
     check_columns,
     check_integers,
+    errors_name,
     media_type,
 )
 from storekit.codecs.tables.reading import columns_of, read_json_rows
@@ -54,13 +55,17 @@ class PolarsTable:
         types: dict[str, str] = {}
         columns: list[pl.Series] = []
         for column in table.iter_columns():
-            content, kind = _prepare(column)
+            with errors_name(column.name):
+                content, kind = _prepare(column)
             columns.append(content)
             if kind is not None:
                 types[column.name] = kind
-        if len(columns) == 1:  # where a null would be an empty line, which QCache skips
-            columns = [columns[0].cast(pl.String).fill_null("")]
-        return TableContent(pl.DataFrame(columns).write_csv().encode(), CSV, types)
+        if len(columns) > 1:
+            text = pl.DataFrame(columns).write_csv()
+        else:  # QCache skips lines that are empty or blank, and reads what is in quotes
+            column = columns[0].cast(pl.String).fill_null("")
+            text = pl.DataFrame([column]).write_csv(quote_style="always")
+        return TableContent(text.encode(), CSV, types)
 
     def decode(self, content: bytes | memoryview, content_type: str, /) -> pl.DataFrame:
         """Return a result as a frame. Raises `CodecError`.

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from storekit.codecs.tables.base import CSV, JSON, TableContent, media_type
+from storekit.codecs.tables.base import CSV, JSON, TableContent, check_text, media_type
 from storekit.codecs.tables.reading import read_csv_rows, read_json_rows
 from storekit.errors import CodecError
 
@@ -35,6 +35,8 @@ class Rows:
             raise type(error)(f"column {column!r} can't be written as JSON: {error}") from error
         except RecursionError as error:
             raise ValueError("the rows are nested too deeply for JSON") from error
+        if "\\ud" in content:  # a pair of surrogates, or a lone one
+            _check_surrogates(table)
         return TableContent(content.encode(), JSON)
 
     def decode(self, content: bytes | memoryview, content_type: str, /) -> list[dict[str, Any]]:
@@ -45,6 +47,13 @@ class Rows:
         if kind == CSV:
             return read_csv_rows(content, self.name)
         raise CodecError(f"the result is {kind[:60]!r}, neither JSON nor CSV", codec=self.name)
+
+
+def _check_surrogates(table: Sequence[Mapping[str, Any]]) -> None:
+    for row in table:
+        for name in row:
+            text = json.dumps({name: row[name]}, ensure_ascii=False, default=_plain)
+            check_text(name, [text])
 
 
 def _plain(value: object) -> object:

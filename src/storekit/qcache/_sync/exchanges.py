@@ -12,10 +12,10 @@ from storekit.core._sync.transport import HTTPTransport
 from storekit.core.seam._sync import Guard, call_blocking
 from storekit.core.shortage import raise_shortage
 from storekit.options import Timeouts
-from storekit.qcache.compression import decompress
+from storekit.qcache.compression import ContentTooLarge, decompress
 from storekit.qcache.errors import ClientBusy, UnexpectedServerResponse
 from storekit.qcache.nodes import Diagnosis, Node, NodeStatistics, diagnose
-from storekit.qcache.wire import Call, Reply
+from storekit.qcache.wire import Call, Reply, headers_of
 
 __all__ = ["Exchanges", "NodeFailed"]
 
@@ -23,6 +23,9 @@ _EMPTY = httpx.ByteStream(b"")
 
 _IN_A_THREAD = 256 * 1024
 """Content of this size and up is unpacked in a thread, for it takes a millisecond or more."""
+
+_UNPACKED_AT_ONCE = 1024 * 1024
+"""Most bytes that content is unpacked to before a thread takes over."""
 
 
 class NodeFailed(Exception):
@@ -51,6 +54,7 @@ class Exchanges:
         self._embedded = embedded
         # Our own transports take the target apart from the URL; parsing one costs 30 µs.
         self._takes_target = isinstance(transport, HTTPTransport)
+        self._zoned = {name for name, node in nodes.items() if node.host != node.url.netloc}
         self._timeouts = timeouts
         self._max_content_size = max_content_size
         self._clock = clock
@@ -78,12 +82,9 @@ class Exchanges:
         except httpx.TransportError as error:
             raise_shortage(error, f"ask {node.name}")  # as a transport of the caller's has it
             raise NodeFailed(diagnose(node.name, error)) from error
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in response.headers.raw
-        }
-        encoding = headers.get("content-encoding", "identity")
-        if encoding != "identity" and content:
+        headers = headers_of(response.headers.raw)
+        encoding = headers.pop("content-encoding", None)
+        if encoding is not None and content:
             content = self._unpack(node, call, response.status_code, encoding, content)
         return Reply(node.name, response.status_code, headers, content)
 
@@ -106,7 +107,8 @@ class Exchanges:
             extensions["target"] = target
         else:
             url = url.copy_with(raw_path=target)
-            headers = httpx.Headers([(b"Host", url.netloc), *headers.raw])
+        if url is not node.url or node.name in self._zoned:
+            headers = httpx.Headers([(b"Host", node.host), *headers.raw])
         return httpx.Request(
             call.method,
             url,
@@ -150,10 +152,15 @@ class Exchanges:
             )
 
     def _unpack(self, node: Node, call: Call, status: int, encoding: str, content: bytes) -> bytes:
+        most = self._max_content_size
         try:
             if len(content) < _IN_A_THREAD:
-                return decompress(content, encoding, self._max_content_size)
-            return call_blocking(decompress, content, encoding, self._max_content_size)
+                try:
+                    return decompress(content, encoding, min(most, _UNPACKED_AT_ONCE))
+                except ContentTooLarge:  # small packed, and large unpacked
+                    if most <= _UNPACKED_AT_ONCE:
+                        raise
+            return call_blocking(decompress, content, encoding, most)
         except ValueError as error:
             self._count(node.name, "unknown_error")
             raise UnexpectedServerResponse(

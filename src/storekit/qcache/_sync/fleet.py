@@ -21,6 +21,7 @@ from storekit.errors import ClientClosed, OutOfResources
 from storekit.observers import Watch
 from storekit.options import RetryPolicy, Timeouts
 from storekit.qcache._sync.exchanges import Exchanges, NodeFailed
+from storekit.qcache.addresses import host_header
 from storekit.qcache.errors import (
     ClientBusy,
     NoCacheAvailable,
@@ -78,7 +79,7 @@ class Fleet(Exchanges):
         rng: Callable[[], float] = random.random,
     ) -> None:
         super().__init__(
-            {name: Node(name, url) for name, url in nodes.items()},
+            {name: Node(name, url, host_header(url)) for name, url in nodes.items()},
             transport,
             embedded or {},
             timeouts=timeouts,
@@ -91,7 +92,7 @@ class Fleet(Exchanges):
         self._probe = probe
         self._rng = rng
         self._outages: dict[str, Outage] = {}
-        self._probing: set[str] = set()
+        self._probing: dict[str, bool] = {}  # whether the probe was due
         self._watchers: set[Event] = set()  # set when a probe ends
         self._background = BackgroundTasks()
         self._closed = False
@@ -204,7 +205,8 @@ class Fleet(Exchanges):
                 for name, outage in self._outages.items()
                 if name not in self._probing and (now >= outage.next_probe or not due)
             ]
-            self._probing.update(names)
+            for name in names:
+                self._probing[name] = now >= self._outages[name].next_probe
         for name in names:
             try:
                 self._background.start(
@@ -257,10 +259,12 @@ class Fleet(Exchanges):
     def _end_probe(self, name: str) -> None:
         with self._guard:
             outage = self._outages.get(name)
-            if outage is not None:
+            was_due = self._probing.pop(name, False)
+            # A request that finds all nodes out asks them before their time. That says nothing
+            # about how long they have been away, so the pause does not grow.
+            if outage is not None and was_due:
                 outage.probes += 1
                 outage.next_probe = self._clock() + probe_pause(outage.probes, self._rng())
-            self._probing.discard(name)
             for watcher in self._watchers:
                 watcher.set()
 
