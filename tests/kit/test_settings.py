@@ -205,7 +205,7 @@ def test_setting_of_another_type_is_refused(changes):
 
 def test_options_of_one_store_go_before_those_of_both():
     with storekit.StoreKit(qcache=None, timeout=5.0, qdb_options={"timeout": 7.0}) as kit:
-        assert kit.qdb._timeout == 7.0
+        assert kit.qdb._calls.timeout == 7.0
 
 
 def test_kit_takes_settings_only():

@@ -9,7 +9,7 @@ import pyarrow
 import pytest
 
 from storekit.codecs import Json, Pickle, Raw, Zstd
-from storekit.qdb.contents import LARGE, STORED, is_large, takes_long
+from storekit.qdb.codec import LARGE, STORED, is_large, takes_long
 
 SIZED = [
     bytes,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storekit.qdb.pickling import DEFAULT_PICKLER, ClassNotAllowed, UnreadableValue, ValuePickler
+from storekit.qdb.codec import DEFAULT_PICKLER, ClassNotAllowed, UnreadableValue, ValuePickler
 
 
 class Point:

@@ -23,7 +23,7 @@ async def client(vendor_library, closed_port):
 
 
 def threads_of(client: AsyncRawClient) -> list[str]:
-    return [each.name for each in threading.enumerate() if client._place in each.name]
+    return [each.name for each in threading.enumerate() if client._calls.address in each.name]
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ class Recorder:
             if store == "qcache":
                 engine = EMBEDDED if is_embedded(args[0]) else self._server
             else:
-                engine = engine_of(args[0]._engine)
+                engine = engine_of(args[0]._calls.engine)
             if not engine:
                 return
             self._calls.add(Call(store, operation, world(), engine))
@@ -155,7 +155,7 @@ class Recorder:
         iterator = args[0]
         name = type(iterator).__name__
         world = world_now() if name.startswith("Async") else "sync"
-        if engine := engine_of(iterator._client._engine):
+        if engine := engine_of(iterator._calls.engine):
             self._calls.add(Call("qdb", name.removeprefix("Async"), world, engine))
 
     def _note_value(self, name: str, args: tuple[Any, ...], result: Any) -> None:

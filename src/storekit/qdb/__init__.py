@@ -8,6 +8,7 @@ sqlite3: each comes on first use.
 from typing import TYPE_CHECKING
 
 from storekit._lazy import lazy_names
+from storekit.qdb.codec import ClassNotAllowed, UnreadableValue
 from storekit.qdb.documents.manifest import (
     DocumentConflict,
     DocumentDamaged,
@@ -41,7 +42,6 @@ from storekit.qdb.errors import (
     UnmatchedContent,
     make_error_string,
 )
-from storekit.qdb.pickling import ClassNotAllowed, UnreadableValue
 from storekit.qdb.values import (
     BatchRequest,
     BatchResult,

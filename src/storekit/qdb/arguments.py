@@ -7,13 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from storekit.core.threads.calls import Joint
-from storekit.qdb.engine import MAX_ALIAS, Buffer, Session
+from storekit.qdb.engine import MAX_ALIAS, Session
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
-__all__ = ["GET", "Content", "check_alias", "check_content", "check_integer", "check_writable"]
-
-Content = Buffer | str
-"""What raw clients store: bytes-like, or text, which becomes UTF-8."""
+__all__ = ["GET", "check_alias", "check_content", "check_count", "check_integer", "check_writable"]
 
 _RESERVED = ".."
 _SPOILT = frozenset({ErrorCode.SKIPPED, ErrorCode.INVALID_ARGUMENT, ErrorCode.ALIAS_TOO_LONG})
@@ -97,6 +94,14 @@ def check_integer(value: Any) -> int:
     if not -(2**63) <= number < 2**63:
         raise ValueError(f"{number} does not fit into 64 bits")
     return number
+
+
+def check_count(max_count: object) -> None:
+    """Raise `TypeError` or `ValueError` for what is no number of aliases to find at most."""
+    if isinstance(max_count, bool) or not isinstance(max_count, int):
+        raise TypeError(f"max_count must be a whole number, not {type(max_count).__name__}")
+    if max_count < 1:
+        raise ValueError(f"max_count must be 1 or more, not {max_count}")
 
 
 def _get_many(session: Session, aliases: Sequence[str]) -> Sequence[bytes | memoryview | Exception]:

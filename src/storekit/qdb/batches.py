@@ -6,7 +6,7 @@ from typing import Any
 
 from storekit.codecs.base import Codec, decode_value, encode_value
 from storekit.errors import CodecError
-from storekit.qdb.contents import STORED, check_comparable
+from storekit.qdb.codec import STORED, check_comparable
 from storekit.qdb.engine import NEVER, Kind, Operation, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException
 from storekit.qdb.values import BatchRequest, BatchResult, Expiry, copies, to_milliseconds

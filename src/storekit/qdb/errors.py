@@ -10,6 +10,8 @@ from typing import Self
 from storekit.errors import StoreKitError
 
 __all__ = [
+    "NEVER_REACHED",
+    "PASSING",
     "AccessDenied",
     "AliasAlreadyExists",
     "AliasNotFound",
@@ -33,6 +35,7 @@ __all__ = [
     "TagAlreadySet",
     "TagNotSet",
     "UnmatchedContent",
+    "breaks_session",
     "error_for",
     "make_error_string",
 ]
@@ -346,3 +349,29 @@ def make_error_string(error_code: int) -> str:
         if 0 < code == known & 0xFFFF:
             return known.message
     return _UNKNOWN
+
+
+NEVER_REACHED = frozenset(
+    {
+        ErrorCode.CONNECTION_REFUSED,
+        ErrorCode.HOST_NOT_FOUND,
+        ErrorCode.NOT_CONNECTED,
+        ErrorCode.ASYNC_PIPE_FULL,
+    }
+)
+"""After these, the operation was certainly not done."""
+
+PASSING = NEVER_REACHED | {
+    ErrorCode.CONNECTION_RESET,
+    ErrorCode.NETWORK_ERROR,
+    ErrorCode.TRY_AGAIN,
+    ErrorCode.UNSTABLE_CLUSTER,
+}
+"""After these, it may have been done or not, and may well be possible soon."""
+
+
+def breaks_session(error: BaseException) -> bool:
+    """Return whether the session in which this came up is of no more use."""
+    return isinstance(error, QuasardbException) and (
+        error.error_code >> 28 == _CONNECTION or error.error_code == ErrorCode.INVALID_HANDLE
+    )

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from storekit.qdb.engine import Engine, SessionOptions
 from storekit.qdb.values import RemoteNode, parse_nodes
 
-__all__ = ["Place", "library", "open_engine", "redirected", "stand_in"]
+__all__ = ["Address", "library", "open_engine", "redirected", "stand_in"]
 
-Place = RemoteNode | Sequence[RemoteNode] | str
+Address = RemoteNode | Sequence[RemoteNode] | str
 """One node of a cluster, several, or text: `qdb://host:port[,host:port...]`, `embedded:`,
 `embedded:NAME?mode=memory` or `embedded:PATH`."""
 
@@ -53,26 +53,26 @@ def redirected(factory: EngineFactory = stand_in) -> Iterator[None]:
 
 
 def open_engine(
-    place: Place, options: SessionOptions, library: str | os.PathLike[str] | None = None
+    address: Address, options: SessionOptions, library: str | os.PathLike[str] | None = None
 ) -> tuple[Engine, str]:
-    """Return the engine for a place, and the name of the place for messages.
+    """Return the engine for an address, and the address as text for messages.
 
     A `library` that is named is used for clusters in any case.
 
-    Raises `TypeError` and `ValueError` for what is no place, and `ValueError` for options
+    Raises `TypeError` and `ValueError` for what is no address, and `ValueError` for options
     that would protect a cluster and mean nothing to an embedded store.
     """
-    if isinstance(place, str):
-        if place.startswith("embedded:"):
+    if isinstance(address, str):
+        if address.startswith("embedded:"):
             from storekit.qdb.embedded import EmbeddedEngine  # noqa: PLC0415 - loads sqlite3
 
             _refuse_protection(options)
-            return EmbeddedEngine(place), place
-        nodes = parse_nodes(place)
-    elif isinstance(place, RemoteNode):
-        nodes = (place,)
-    elif isinstance(place, Iterable) and not isinstance(place, bytes):
-        nodes = tuple(place)
+            return EmbeddedEngine(address), address
+        nodes = parse_nodes(address)
+    elif isinstance(address, RemoteNode):
+        nodes = (address,)
+    elif isinstance(address, Iterable) and not isinstance(address, bytes):
+        nodes = tuple(address)
         if not nodes:
             raise ValueError("a client needs at least one node")
         for node in nodes:
@@ -81,7 +81,7 @@ def open_engine(
     else:
         raise TypeError(
             "the first argument must be a RemoteNode, several of them, or text such as "
-            f'"qdb://host:2836" or "embedded:", not {type(place).__name__}'
+            f'"qdb://host:2836" or "embedded:", not {type(address).__name__}'
         )
     name = ",".join(node.authority for node in nodes)
     if library is not None:

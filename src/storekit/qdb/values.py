@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from enum import IntEnum
 from typing import Any, ClassVar, Generic, Self
 
+from storekit.qdb._typing import T
+from storekit.qdb.codec import DEFAULT_PICKLER
 from storekit.qdb.engine import NEVER, EntryType, Kind, Metadata, Operation, Outcome
 from storekit.qdb.errors import ErrorCode, error_for, make_error_string
-from storekit.qdb.pickling import DEFAULT_PICKLER
-from storekit.qdb.variables import T
 
 __all__ = [
     "DEFAULT_PORT",

@@ -61,7 +61,7 @@ def test_the_version_is_that_of_the_library_that_clients_use(store, vendor_path,
     assert qdb.version()
     assert qdb.build()
     with RawClient(store.place) as client:
-        described = client._engine.describe()
+        described = client._calls.engine.describe()
         if described["engine"] == "capi":
             assert (described["version"], described["build"]) == (qdb.version(), qdb.build())
             assert qdb.build().startswith("storekit ")

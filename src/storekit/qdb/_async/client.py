@@ -1,18 +1,15 @@
 """The clients of QuasarDB: one for bytes, one for any values."""
 
-# ruff: noqa: ANN401 - aliases may stand for anything, and so may what a named codec gives
-
 from typing import TYPE_CHECKING, Any, Generic, Unpack, overload
 
 from storekit.codecs.base import Codec
 from storekit.codecs.registry import CodecRegistry
+from storekit.qdb._async.conversion import AsyncConversion
 from storekit.qdb._async.iterator import AsyncForwardIterator, AsyncRawForwardIterator
 from storekit.qdb._async.operations import AsyncOperations
-from storekit.qdb.arguments import Content, check_alias
-from storekit.qdb.client_options import ClientOptions
-from storekit.qdb.location import Place
-from storekit.qdb.pickling import DEFAULT_PICKLER, ESCAPE, Allowed, ValuePickler
-from storekit.qdb.variables import Other, T
+from storekit.qdb._typing import ClientOptions, Content, Other, T
+from storekit.qdb.codec import DEFAULT_PICKLER, Allowed, ValuePickler
+from storekit.qdb.location import Address
 
 __all__ = ["AsyncClient", "AsyncRawClient"]
 
@@ -54,7 +51,7 @@ class AsyncRawClient(AsyncOperations[str | bytes, str, Content, bytes]):
     def entries(self) -> AsyncRawForwardIterator[bytes]: ...
     def entries(self, *, codec: Codec[Any] | str | None = None) -> AsyncRawForwardIterator[Any]:
         """Iterate over all entries, as the client itself does, but with a codec of this call."""
-        return AsyncRawForwardIterator(self, codec=self._chosen(codec))
+        return AsyncRawForwardIterator(self, codec=self._conversion.chosen(codec))
 
 
 if TYPE_CHECKING:
@@ -94,7 +91,7 @@ class AsyncClient(_Base[T]):
     @overload
     def __init__(
         self: "AsyncClient[Any]",
-        remote_node: Place,
+        remote_node: Address,
         *,
         codec: None = None,
         allow: Allowed = (),
@@ -103,19 +100,19 @@ class AsyncClient(_Base[T]):
     ) -> None: ...
     @overload
     def __init__(
-        self, remote_node: Place, *, codec: Codec[T], **options: Unpack[ClientOptions]
+        self, remote_node: Address, *, codec: Codec[T], **options: Unpack[ClientOptions]
     ) -> None: ...
     @overload
     def __init__(
         self: "AsyncClient[Any]",
-        remote_node: Place,
+        remote_node: Address,
         *,
         codec: str,
         **options: Unpack[ClientOptions],
     ) -> None: ...
     def __init__(
         self,
-        remote_node: Place,
+        remote_node: Address,
         *,
         codec: Codec[Any] | str | None = None,
         allow: Allowed = (),
@@ -135,21 +132,21 @@ class AsyncClient(_Base[T]):
             options: As for the raw client.
 
         """
+        registry = options.get("registry")
+        if registry is None:
+            registry = options["registry"] = CodecRegistry.default()
         if codec is None:
-            self._pickler = ValuePickler(allow, trust_pickle=trust_pickle)
-            self._codec = self._pickler
+            pickler = ValuePickler(allow, trust_pickle=trust_pickle)
+            conversion = AsyncConversion(pickler, registry, pickler)
         elif allow or trust_pickle:
             raise TypeError(
                 "allow and trust_pickle are for a client without codec; give them to the codec: "
                 "codec=Pickle(allow, trust=...)"
             )
         else:
-            self._pickler = DEFAULT_PICKLER
-            registry = options.get("registry")
-            if registry is None:
-                registry = options["registry"] = CodecRegistry.default()
-            self._codec = registry.get(codec)
+            conversion = AsyncConversion(registry.get(codec), registry, DEFAULT_PICKLER)
         super().__init__(remote_node, **options)
+        self._conversion = conversion
 
     def __aiter__(self) -> AsyncForwardIterator[T]:
         return AsyncForwardIterator(self)
@@ -162,15 +159,4 @@ class AsyncClient(_Base[T]):
     def entries(self) -> AsyncForwardIterator[T]: ...
     def entries(self, *, codec: Codec[Any] | str | None = None) -> AsyncForwardIterator[Any]:
         """Iterate over all entries, as the client itself does, but with a codec of this call."""
-        return AsyncForwardIterator(self, codec=self._chosen(codec))
-
-    def _to_text(self, alias: object) -> str:
-        if type(alias) is not str or alias[:1] == ESCAPE:
-            alias = self._pickler.dump_alias(alias)
-        return check_alias(alias)
-
-    def _from_text(self, text: str) -> Any:
-        return self._pickler.load_alias(text)
-
-    def _batch_alias(self, alias: object) -> str:
-        return self._pickler.dump_alias(alias)
+        return AsyncForwardIterator(self, codec=self._conversion.chosen(codec))

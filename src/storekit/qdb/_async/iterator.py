@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
 from storekit.codecs.base import Codec
 from storekit.errors import ClientClosed
-from storekit.qdb.scans import Scan
-from storekit.qdb.variables import Value
+from storekit.qdb._typing import Value
+from storekit.qdb.cursor import Cursor
 
 if TYPE_CHECKING:
     from storekit.qdb._async.operations import AsyncOperations
@@ -68,10 +68,11 @@ class AsyncRawForwardIterator(Generic[Value]):
             codec: What to read the values with, instead of the codec of the client.
 
         """
-        self._client = qdb_iter
-        self._codec = qdb_iter._chosen(codec)  # noqa: SLF001 - made by it
+        self._calls = qdb_iter._calls  # noqa: SLF001 - iterates as the client does
+        self._conversion = qdb_iter._conversion  # noqa: SLF001
+        self._codec = self._conversion.chosen(codec)
         self._size = chunk_size
-        self._scan: Scan | None = None
+        self._cursor: Cursor | None = None
         self._number = 1
         self._chunk: deque[tuple[str, bytes]] = deque()
         self._over = False
@@ -92,7 +93,7 @@ class AsyncRawForwardIterator(Generic[Value]):
             chunk = self._chunk  # to close the iterator puts another in its place
             text, content = chunk.popleft()
             try:
-                value = await self._client._decode(self._codec, text, content)  # noqa: SLF001
+                value = await self._conversion.decode(self._codec, text, content)
             except Exception:
                 raise
             except BaseException:
@@ -100,17 +101,17 @@ class AsyncRawForwardIterator(Generic[Value]):
                 raise
         finally:
             self._in_step.release()
-        return self._client._from_text(text), value  # noqa: SLF001
+        return self._conversion.found(text), value
 
     async def _fill(self) -> None:
         """Fetch the next chunk."""
         if self._over:
             raise StopAsyncIteration
         try:
-            with self._client._watch("iterate"):  # noqa: SLF001
-                if self._scan is None:
-                    self._scan = await self._client._open_scan()  # noqa: SLF001
-                fetched = await self._client._fetch(self._scan, self._number, self._size)  # noqa: SLF001
+            with self._calls.watch("iterate"):
+                if self._cursor is None:
+                    self._cursor = await self._calls.open_cursor()
+                fetched = await self._calls.fetch(self._cursor, self._number, self._size)
         except ClientClosed:
             self._end()
             if self._over:  # somebody has closed this, and not the client
@@ -132,12 +133,12 @@ class AsyncRawForwardIterator(Generic[Value]):
         self._end()
 
     def _end(self) -> None:
-        scan, self._scan = self._scan, None
-        if scan is not None:
-            self._client._close_later(scan)  # noqa: SLF001
+        cursor, self._cursor = self._cursor, None
+        if cursor is not None:
+            self._calls.close_later(cursor)
 
     def __del__(self) -> None:
-        if getattr(self, "_scan", None) is not None:
+        if getattr(self, "_cursor", None) is not None:
             self._end()
 
 

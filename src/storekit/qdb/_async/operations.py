@@ -1,52 +1,675 @@
-"""All operations of a client, whatever its aliases and values are."""
+"""The operations of a client, each declared once.
 
-from storekit.qdb._async.batches import AsyncBatches
-from storekit.qdb._async.blobs import AsyncBlobs
-from storekit.qdb._async.entries import AsyncEntries
-from storekit.qdb._async.integers import AsyncIntegers
-from storekit.qdb._async.nodes import AsyncNodes
-from storekit.qdb._async.tags import AsyncTags
+Most are a call of one method of the session: `_read` and `_write` make it, `_store` encodes
+what it stores, `_exchange` decodes what it returns. They name the operation after the method.
+"""
+
+# ruff: noqa: ANN401 - a codec that is named gives anything
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, BinaryIO, Generic, TypeVar, TypeVarTuple, overload
+
+from storekit.codecs.base import Codec
+from storekit.core.seam._async import call_blocking
+from storekit.qdb._async.lifecycle import AsyncLifecycle
+from storekit.qdb._typing import Alias, Data, Found, Other, Value
+from storekit.qdb.arguments import check_count, check_integer
+from storekit.qdb.batches import Translation, explain_transaction, size_of
+from storekit.qdb.codec import LARGE, takes_long
 from storekit.qdb.documents._async.documents import AsyncDocuments
-from storekit.qdb.scans import Scan
-from storekit.qdb.variables import Alias, Data, Found, Value
+from storekit.qdb.documents._async.files import AsyncFile, AsyncPieces
+from storekit.qdb.documents.manifest import SLICE_SIZE, DocumentInfo, Progress
+from storekit.qdb.engine import NEVER, Operation, Outcome, Session
+from storekit.qdb.errors import ErrorCode, error_for
+from storekit.qdb.methods import Method, bound, operation_of
+from storekit.qdb.values import (
+    BatchRequest,
+    BatchResult,
+    EntryMetadata,
+    Expiry,
+    RemoteNode,
+    from_milliseconds,
+    milliseconds_from_now,
+    parse_node,
+    to_milliseconds,
+)
 
 __all__ = ["AsyncOperations"]
 
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
-class AsyncOperations(
-    AsyncBlobs[Alias, Found, Data, Value],
-    AsyncBatches[Alias, Found, Data, Value],
-    AsyncEntries[Alias, Found],
-    AsyncIntegers[Alias, Found],
-    AsyncTags[Alias, Found],
-    AsyncDocuments,
-    AsyncNodes,
-):
-    """What both clients do, and iterators ask of them."""
+_ALL = 2**31 - 1
 
-    async def _open_scan(self) -> Scan:
-        try:
-            session = await self._workers.call_bare(
-                self._engine.connect,
-                self._connect_timeout,
-                until=self._connect_until(),
-                discard=lambda unwanted: unwanted.close(),
-            )
-        except Exception as error:  # noqa: BLE001 - raised again, explained
-            raise self._explain(error, "iterate", None) from error.__cause__
-        scan = Scan(session)
-        self._scans.add(scan)
-        return scan
 
-    async def _fetch(
-        self, scan: Scan, number: int, count: int
-    ) -> tuple[list[tuple[str, bytes]], bool]:
-        until = self._until()
-        try:
-            return await self._workers.call_bare(scan.fetch, number, count, until=until)
-        except Exception as error:  # noqa: BLE001 - raised again, explained
-            raise self._explain(error, "iterate", None) from error.__cause__
+class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
+    """The operations, whatever the aliases and values of a client are.
 
-    def _close_later(self, scan: Scan) -> None:
-        self._scans.discard(scan)
-        self._workers.run_later(scan.close)
+    `codec` is that of one call, itself or by its name in the registry of the client.
+    """
+
+    @overload
+    async def put(self, alias: Alias, data: Data, expiry_time: Expiry = None) -> None: ...
+    @overload
+    async def put(
+        self, alias: Alias, data: Other, expiry_time: Expiry = None, *, codec: Codec[Other] | str
+    ) -> None: ...
+    async def put(
+        self,
+        alias: Alias,
+        data: Any,
+        expiry_time: Expiry = None,
+        *,
+        codec: Codec[Any] | str | None = None,
+    ) -> None:
+        """Store a new entry. If `expiry_time` is None, it never expires.
+
+        Raises `AliasAlreadyExists`: use `update` for an entry that may exist.
+        """
+        await self._store(Session.blob_put, alias, data, expiry_time, codec)
+
+    @overload
+    async def update(self, alias: Alias, data: Data, expiry_time: Expiry = None) -> None: ...
+    @overload
+    async def update(
+        self, alias: Alias, data: Other, expiry_time: Expiry = None, *, codec: Codec[Other] | str
+    ) -> None: ...
+    async def update(
+        self,
+        alias: Alias,
+        data: Any,
+        expiry_time: Expiry = None,
+        *,
+        codec: Codec[Any] | str | None = None,
+    ) -> None:
+        """Store an entry, new or not. If `expiry_time` is None, it never expires."""
+        await self._store(Session.blob_update, alias, data, expiry_time, codec)
+
+    @overload
+    async def get(self, alias: Alias) -> Value: ...
+    @overload
+    async def get(self, alias: Alias, *, codec: Codec[Other]) -> Other: ...
+    @overload
+    async def get(self, alias: Alias, *, codec: str) -> Any: ...
+    async def get(self, alias: Alias, *, codec: Codec[Any] | str | None = None) -> Any:
+        """Return the content of an entry.
+
+        Gets that wait for a session together travel as one batch; each has its own result.
+        Raises `AliasNotFound`.
+        """
+        conversion = self._conversion
+        chosen = conversion.codec if codec is None else conversion.chosen(codec)
+        text = conversion.alias(Session.blob_get, alias)
+        if self._calls.observers:  # to whom a value that can't be read is a failure
+            with self._calls.watch("get", text) as watch:
+                content = await self._calls.get("get", text, watch=watch)
+                return await conversion.decode(chosen, text, content)
+        return await conversion.decode(chosen, text, await self._calls.get("get", text))
+
+    async def get_view(self, alias: Alias) -> memoryview:
+        """Return the stored bytes of an entry without a copy, where the store can do that.
+
+        Unlike gets, views are never fetched together: a view holds the memory of its entry
+        alone. Raises `AliasNotFound`.
+        """
+        text = self._conversion.alias(Session.blob_get, alias)
+        read = bound(Session.blob_get, text)
+        return memoryview(await self._calls.call("get_view", text, read, reads=True))
+
+    @overload
+    async def get_update(self, alias: Alias, data: Data, expiry_time: Expiry = None) -> Value: ...
+    @overload
+    async def get_update(
+        self, alias: Alias, data: Other, expiry_time: Expiry = None, *, codec: Codec[Other]
+    ) -> Other: ...
+    @overload
+    async def get_update(
+        self, alias: Alias, data: object, expiry_time: Expiry = None, *, codec: str
+    ) -> Any: ...
+    async def get_update(
+        self,
+        alias: Alias,
+        data: Any,
+        expiry_time: Expiry = None,
+        *,
+        codec: Codec[Any] | str | None = None,
+    ) -> Any:
+        """Replace the content of an entry and return what it was, in one step.
+
+        If `expiry_time` is None, it never expires. Raises `AliasNotFound`. After a
+        `CodecError`, the content was replaced: what it was can't be read.
+        """
+        chosen = self._conversion.chosen(codec)
+        method = Session.blob_get_and_update
+        expiry = self._expiry(method, expiry_time)
+        content = await self._conversion.encode(chosen, data)
+        return await self._exchange(method, alias, chosen, None, content, expiry)
+
+    @overload
+    async def get_remove(self, alias: Alias) -> Value: ...
+    @overload
+    async def get_remove(self, alias: Alias, *, codec: Codec[Other]) -> Other: ...
+    @overload
+    async def get_remove(self, alias: Alias, *, codec: str) -> Any: ...
+    async def get_remove(self, alias: Alias, *, codec: Codec[Any] | str | None = None) -> Any:
+        """Remove an entry and return its content, in one step. Raises `AliasNotFound`.
+
+        After a `CodecError`, the entry is gone: what it held can't be read.
+        """
+        chosen = self._conversion.chosen(codec)
+        return await self._exchange(Session.blob_get_and_remove, alias, chosen, None)
+
+    @overload
+    async def compare_and_swap(
+        self, alias: Alias, new_data: Data, comparand: Data, expiry_time: Expiry = None
+    ) -> Value: ...
+    @overload
+    async def compare_and_swap(
+        self,
+        alias: Alias,
+        new_data: Other,
+        comparand: Other,
+        expiry_time: Expiry = None,
+        *,
+        codec: Codec[Other],
+    ) -> Other: ...
+    @overload
+    async def compare_and_swap(
+        self,
+        alias: Alias,
+        new_data: object,
+        comparand: object,
+        expiry_time: Expiry = None,
+        *,
+        codec: str,
+    ) -> Any: ...
+    async def compare_and_swap(
+        self,
+        alias: Alias,
+        new_data: Any,
+        comparand: Any,
+        expiry_time: Expiry = None,
+        *,
+        codec: Codec[Any] | str | None = None,
+    ) -> Any:
+        """Replace the content of an entry if it is `comparand`, in one step.
+
+        Returns the original content, whether it matched or not. If `expiry_time` is None,
+        the entry never expires; one that did not match keeps its expiry. Raises
+        `AliasNotFound`, and `ValueError` for a codec that encrypts: stored bytes are
+        compared, and those of such a codec never match.
+        """
+        method = Session.blob_compare_and_swap
+        chosen = self._conversion.comparing(method, codec)
+        expiry = self._expiry(method, expiry_time)
+        content = await self._conversion.encode(chosen, new_data)
+        expected = await self._conversion.encode(chosen, comparand)
+        return await self._exchange(method, alias, chosen, expected, content, expected, expiry)
+
+    @overload
+    async def remove_if(self, alias: Alias, comparand: Data) -> None: ...
+    @overload
+    async def remove_if(
+        self, alias: Alias, comparand: Other, *, codec: Codec[Other] | str
+    ) -> None: ...
+    async def remove_if(
+        self, alias: Alias, comparand: Any, *, codec: Codec[Any] | str | None = None
+    ) -> None:
+        """Remove an entry if its content is `comparand`, in one step.
+
+        Raises `UnmatchedContent` if it is not, `AliasNotFound`, and `ValueError` for a codec
+        that encrypts.
+        """
+        chosen = self._conversion.comparing(Session.blob_remove_if, codec)
+        expected = await self._conversion.encode(chosen, comparand)
+        await self._write(Session.blob_remove_if, alias, expected)
+
+    # Integers of 64 bits with sign
+
+    async def int_put(self, alias: Alias, value: int, expiry_time: Expiry = None) -> None:
+        """Store a new integer of 64 bits with sign. Raises `AliasAlreadyExists`, `ValueError`."""
+        expiry = self._expiry(Session.int_put, expiry_time)
+        await self._write(Session.int_put, alias, check_integer(value), expiry)
+
+    async def int_update(self, alias: Alias, value: int, expiry_time: Expiry = None) -> None:
+        """Store an integer, new or not. Raises `ValueError` if it has more than 64 bits."""
+        expiry = self._expiry(Session.int_update, expiry_time)
+        await self._write(Session.int_update, alias, check_integer(value), expiry)
+
+    async def int_get(self, alias: Alias) -> int:
+        """Return an integer. Raises `AliasNotFound`."""
+        return await self._read(Session.int_get, alias)
+
+    async def int_add(self, alias: Alias, addend: int) -> int:
+        """Add to an integer in one step and return the sum.
+
+        Raises `OutOfRange`, and nothing has changed, if that has more than 64 bits; and
+        `AliasNotFound`.
+        """
+        return await self._write(Session.int_add, alias, check_integer(addend))
+
+    # Entries of any type
+
+    async def remove(self, alias: Alias) -> None:
+        """Remove an entry of any type. Raises `AliasNotFound`."""
+        await self._write(Session.remove, alias)
+
+    async def remove_all(self) -> None:
+        """Remove all entries from all nodes of the cluster.
+
+        Clusters refuse unless configured to do it: `OperationDisabled`.
+        """
+        timeout = 300.0 if self._calls.timeout is None else self._calls.timeout
+        method = Session.purge_all
+        await self._calls.call(operation_of(method), None, bound(method, timeout))
+
+    purge_all = remove_all
+
+    async def get_metadata(self, alias: Alias) -> EntryMetadata:
+        """Return type, size and times of an entry of any type. Raises `AliasNotFound`."""
+        return EntryMetadata.of(await self._read(Session.get_metadata, alias))
+
+    # Expiry
+
+    async def expires_at(self, alias: Alias, expiry_time: Expiry) -> None:
+        """Set when an entry expires; None for never. Raises `AliasNotFound`.
+
+        A datetime without time zone means UTC.
+        """
+        expiry = self._expiry(Session.expires_at, expiry_time)
+        await self._write(Session.expires_at, alias, expiry)
+
+    async def expires_from_now(self, alias: Alias, expiry_delta: float | timedelta) -> None:
+        """Set in how many seconds an entry expires, or after which timedelta.
+
+        Raises `AliasNotFound`.
+        """
+        await self._write(Session.expires_from_now, alias, milliseconds_from_now(expiry_delta))
+
+    async def get_expiry_time(self, alias: Alias) -> datetime | None:
+        """Return when an entry expires, in the time zone `tz`; None for never.
+
+        Raises `AliasNotFound`.
+        """
+        return from_milliseconds(await self._read(Session.get_expiry_time, alias))
+
+    # Finding
+
+    async def prefix_get(self, prefix: str, max_count: int = _ALL) -> list[Found]:
+        """Return the aliases that start with a text, sorted by their bytes; [] for none."""
+        check_count(max_count)
+        found = await self._find(Session.prefix_get, prefix, max_count)
+        return self._conversion.all_found(found)
+
+    async def prefix_count(self, prefix: str) -> int:
+        """Return how many aliases start with a text."""
+        return await self._find(Session.prefix_count, prefix)
+
+    async def suffix_get(self, suffix: str, max_count: int = _ALL) -> list[Found]:
+        """Return the aliases that end with a text; [] for none."""
+        check_count(max_count)
+        found = await self._find(Session.suffix_get, suffix, max_count)
+        return self._conversion.all_found(found)
+
+    # Tags
+
+    async def attach_tag(self, alias: Alias, tag: Alias) -> None:
+        """Tag an entry. Raises `TagAlreadySet` and `AliasNotFound`."""
+        name = self._conversion.alias(Session.attach_tag, tag, writes=True)
+        await self._write(Session.attach_tag, alias, name)
+
+    async def detach_tag(self, alias: Alias, tag: Alias) -> None:
+        """Take a tag off an entry. Raises `TagNotSet` and `AliasNotFound`."""
+        name = self._conversion.alias(Session.detach_tag, tag, writes=True)
+        await self._write(Session.detach_tag, alias, name)
+
+    async def has_tag(self, alias: Alias, tag: Alias) -> bool:
+        """Return whether an entry has a tag. Raises `AliasNotFound`."""
+        name = self._conversion.alias(Session.has_tag, tag)
+        return await self._read(Session.has_tag, alias, name)
+
+    async def get_tags(self, alias: Alias) -> list[Found]:
+        """Return the tags of an entry. Raises `AliasNotFound`."""
+        return self._conversion.all_found(await self._read(Session.get_tags, alias))
+
+    async def get_tagged(self, tag: Alias) -> list[Found]:
+        """Return the aliases of all entries that have a tag; [] if there is no such tag."""
+        return self._conversion.all_found(await self._read(Session.get_tagged, tag))
+
+    # Many operations in one call
+
+    @overload
+    async def run_batch(
+        self, requests: Iterable[BatchRequest]
+    ) -> tuple[int, list[BatchResult[Value]]]: ...
+    @overload
+    async def run_batch(
+        self, requests: Iterable[BatchRequest], *, codec: Codec[Other]
+    ) -> tuple[int, list[BatchResult[Other]]]: ...
+    @overload
+    async def run_batch(
+        self, requests: Iterable[BatchRequest], *, codec: str
+    ) -> tuple[int, list[BatchResult[Any]]]: ...
+    async def run_batch(
+        self, requests: Iterable[BatchRequest], *, codec: Codec[Any] | str | None = None
+    ) -> tuple[int, list[BatchResult[Any]]]:
+        """Run all requests, each for itself; return how many were successful, and the results.
+
+        The order in which they run is undefined. If the store finds one malformed, that has
+        its error, all others `ErrorCode.SKIPPED`, and nothing was done. `get_remove` and
+        `remove_if` have no place in the batches of today's clusters: the engine makes
+        separate calls of them. Content that the codec can't read is the failure of its
+        request alone.
+
+        Raises `TypeError` and `ValueError`, before anything is sent, for what is no request,
+        or has no form in the codec.
+        """
+        translation = Translation(self._conversion.batch_alias, self._conversion.chosen(codec))
+        checked, operations = translation.operations_of(requests, self._clock())
+        if not operations:
+            return 0, []
+        method = Session.run_batch
+        outcomes = await self._calls.call(operation_of(method), None, bound(method, operations))
+        return await self._results(translation, checked, operations, outcomes)
+
+    @overload
+    async def run_transaction(
+        self, requests: Iterable[BatchRequest]
+    ) -> list[BatchResult[Value]]: ...
+    @overload
+    async def run_transaction(
+        self, requests: Iterable[BatchRequest], *, codec: Codec[Other]
+    ) -> list[BatchResult[Other]]: ...
+    @overload
+    async def run_transaction(
+        self, requests: Iterable[BatchRequest], *, codec: str
+    ) -> list[BatchResult[Any]]: ...
+    async def run_transaction(
+        self, requests: Iterable[BatchRequest], *, codec: Codec[Any] | str | None = None
+    ) -> list[BatchResult[Any]]:
+        """Run all requests in order, or none of them; return the results.
+
+        Raises the error of the request that failed, with its alias: nothing was changed
+        then. `Conflict` means that another writer was first. `get_remove` and `remove_if`
+        can't be part of a transaction: `ValueError`. Content that the codec can't read is
+        not an error of the transaction: it is done, and the result has the failure.
+        """
+        translation = Translation(self._conversion.batch_alias, self._conversion.chosen(codec))
+        checked, operations = translation.operations_of(requests, self._clock())
+        for operation in operations:
+            if operation.kind < 0:
+                raise ValueError(f"{operation.kind.name} can't be part of a transaction")
+        if not operations:
+            return []
+
+        def run(session: Session) -> list[Outcome]:
+            error, index, outcomes = session.run_transaction(operations)
+            if error not in (ErrorCode.OK, ErrorCode.OK_CREATED):
+                alias, detail = explain_transaction(operations, index)
+                raise error_for(error, detail, alias=alias)
+            return outcomes
+
+        outcomes = await self._calls.call("run_transaction", None, run)
+        return (await self._results(translation, checked, operations, outcomes))[1]
+
+    async def _results(
+        self,
+        translation: Translation,
+        requests: list[BatchRequest],
+        operations: list[Operation],
+        outcomes: list[Outcome],
+    ) -> tuple[int, list[BatchResult[Any]]]:
+        if size_of(operations, outcomes) >= LARGE and takes_long(translation.codec):
+            return await call_blocking(translation.results_of, requests, operations, outcomes)
+        return translation.results_of(requests, operations, outcomes)
+
+    # Documents: files of any size, stored in slices that are checked by their digests
+
+    async def upload(
+        self,
+        file: "str | os.PathLike[str] | BinaryIO | AsyncFile | AsyncPieces",
+        key: uuid.UUID | str | None = None,
+        *,
+        slice_size: int = SLICE_SIZE,
+        in_flight: int | None = None,
+        resume: bool = False,
+        expiry_time: Expiry = None,
+        progress: Progress | None = None,
+    ) -> uuid.UUID:
+        """Store a document and return its key.
+
+        Until the last slice is there, a download of the key raises `DocumentIncomplete`. An
+        upload that was cancelled or has failed can be resumed, if it was given a key. After
+        cancelling, a thread may go on reading a file for as long as one slice takes.
+
+        One upload or removal at a time holds a document. Only the one that holds it makes it
+        whole: the manifest is written in one transaction with the draft that says so. Slices
+        are in no transaction: whoever is taken over finds out before its next `in_flight`
+        slices, and those on their way may still arrive. If they replace slices of other
+        content, a download raises `DocumentDamaged`; remove the document and upload it again.
+
+        Args:
+            file: A path, an open binary file, or an iterable of pieces.
+            key: A new one by default. A document that has it already is replaced.
+            slice_size: Bytes of a slice. To resume, it must be what it was.
+            in_flight: How many slices are on their way at the same time. By default 2, and 1
+                for an embedded store, which gains nothing by more.
+            resume: Take over from an earlier upload to this key that was broken off, or is
+                still under way and fails then; and leave out slices that it has noted as
+                stored, if slices have 2 KiB or more. The file is read, and compared, from
+                its start all the same. A whole document is replaced as a whole.
+            expiry_time: When the document expires; None for never.
+            progress: Called with the bytes that are stored, and of how many, None if
+                that is not known.
+
+        Raises:
+            DocumentConflict: An upload or removal of the document is under way or was broken
+                off, and this is not to resume; or another one took over.
+            TypeError, ValueError: A wrong argument; nothing is stored.
+            OSError: The file can't be read.
+
+        """
+        return await self._documents().upload(
+            file,
+            key,
+            slice_size=slice_size,
+            in_flight=in_flight,
+            resume=resume,
+            expiry_time=expiry_time,
+            progress=progress,
+        )
+
+    async def download(
+        self,
+        key: uuid.UUID | str,
+        file: "str | os.PathLike[str] | BinaryIO | AsyncFile",
+        *,
+        in_flight: int | None = None,
+        resume: bool = False,
+        progress: Progress | None = None,
+    ) -> DocumentInfo:
+        """Write a document to a file, each slice checked before, and return what it is.
+
+        A file that is named by its path comes into being at the end, whole and durable;
+        what is there before that has a name that ends in ".part". To an open file slices are
+        written as they come; after cancelling, a thread may go on writing the last of them.
+        Documents in the slices of the 1.x client's documentation have nothing to be checked
+        by, and end with the first slice that is missing.
+
+        Args:
+            key: What `upload` returned.
+            file: A path, or a file that is open for writing bytes.
+            in_flight: How many slices are on their way at the same time. By default 2, and 1
+                for an embedded store, which gains nothing by more.
+            resume: Keep what there is if this breaks off, in a file with ".part" after its
+                name, and go on with such a file as far as its content is right. One
+                download at a time can do so.
+            progress: Called with the bytes that are written, and of how many, None if
+                that is not known.
+
+        Raises:
+            AliasNotFound: There is no such document, or none any more.
+            DocumentIncomplete: An upload or removal has begun and has not ended, or has
+                replaced the document meanwhile.
+            DocumentDamaged: A slice is missing or not what was uploaded.
+            OSError: The file can't be written, or another download is writing it.
+
+        """
+        return await self._documents().download(
+            key, file, in_flight=in_flight, resume=resume, progress=progress
+        )
+
+    async def document_info(self, key: uuid.UUID | str) -> DocumentInfo:
+        """Return what is known about a document without reading it.
+
+        Of one without a manifest, slices are counted and their sizes added up. Raises
+        `AliasNotFound`, `DocumentIncomplete`, and `DocumentDamaged` for a manifest that
+        can't be read.
+        """
+        return await self._documents().document_info(key)
+
+    async def remove_document(self, key: uuid.UUID | str) -> None:
+        """Remove a document, whole or not, with all its slices.
+
+        It takes over from an upload that is under way, which fails then; see `upload` for
+        what may still arrive. A removal that was broken off can be repeated.
+
+        Raises:
+            AliasNotFound: There is no such document.
+            DocumentConflict: Another upload or removal took over.
+
+        """
+        await self._documents().remove_document(key)
+
+    def _documents(self) -> AsyncDocuments:
+        return AsyncDocuments(self._calls, self._clock)
+
+    # Nodes of the cluster
+
+    async def node_status(self, remote_node: RemoteNode | str) -> dict[str, Any]:
+        """Return the status of a node."""
+        return await self._ask(Session.node_status, remote_node)
+
+    async def node_config(self, remote_node: RemoteNode | str) -> dict[str, Any]:
+        """Return the configuration of a node."""
+        return await self._ask(Session.node_config, remote_node)
+
+    async def node_topology(self, remote_node: RemoteNode | str) -> dict[str, Any]:
+        """Return the topology as a node sees it."""
+        return await self._ask(Session.node_topology, remote_node)
+
+    async def stop_node(self, remote_node: RemoteNode | str, reason: str) -> None:
+        """Stop a node, which others then have to do without.
+
+        Clusters refuse unless configured to do it: `OperationDisabled`.
+        """
+        method, node = Session.node_stop, _authority(remote_node)
+        if not isinstance(reason, str):
+            raise TypeError(f"reason must be text, not {type(reason).__name__}")
+        await self._calls.call(operation_of(method), None, bound(method, node, reason), node=node)
+
+    # The ways to call a method of the session
+
+    def _expiry(self, method: Method, expiry_time: Expiry) -> int:
+        if expiry_time is None:
+            return NEVER
+        return to_milliseconds(expiry_time, self._clock(), operation_of(method))
+
+    async def _read(
+        self,
+        method: Callable[[Session, str, *Arguments], T],
+        alias: Alias,
+        *arguments: *Arguments,
+    ) -> T:
+        """Call what reads an entry, and may be repeated."""
+        text = self._conversion.alias(method, alias)
+        call = bound(method, text, *arguments)
+        return await self._calls.call(operation_of(method), text, call, reads=True)
+
+    async def _find(
+        self, method: Callable[[Session, str, *Arguments], T], part: str, *arguments: *Arguments
+    ) -> T:
+        """Call what finds entries by a part of their aliases."""
+        text = self._conversion.part(method, part)
+        call = bound(method, text, *arguments)
+        return await self._calls.call(operation_of(method), text, call, reads=True)
+
+    async def _write(
+        self,
+        method: Callable[[Session, str, *Arguments], T],
+        alias: Alias,
+        *arguments: *Arguments,
+    ) -> T:
+        """Call what changes an entry."""
+        text = self._conversion.alias(method, alias, writes=True)
+        return await self._calls.call(operation_of(method), text, bound(method, text, *arguments))
+
+    async def _store(
+        self,
+        method: Callable[[Session, str, bytes, int], object],
+        alias: Alias,
+        value: object,
+        expiry_time: Expiry,
+        codec: Codec[Any] | str | None,
+    ) -> None:
+        """Call what stores a value."""
+        chosen = self._conversion.chosen(codec)
+        text = self._conversion.alias(method, alias, writes=True)
+        expiry = self._expiry(method, expiry_time)
+        content = await self._conversion.encode(chosen, value)
+        await self._calls.call(operation_of(method), text, bound(method, text, content, expiry))
+
+    async def _exchange(
+        self,
+        method: Callable[[Session, str, *Arguments], bytes | memoryview | None],
+        alias: Alias,
+        codec: Codec[Any],
+        expected: bytes | None,
+        *arguments: *Arguments,
+    ) -> Any:
+        """Call what changes an entry, and return the value that was there.
+
+        If the session returns None, that is what was `expected`. To observers, a value that
+        can't be read is a failure.
+        """
+        operation = operation_of(method)
+        text = self._conversion.alias(method, alias, writes=True)
+        with self._calls.watch(operation, text) as watch:
+            call = bound(method, text, *arguments)
+            content = await self._calls.call(operation, text, call, watch=watch)
+            if content is None:
+                content = expected or b""
+            return await self._conversion.decode(codec, text, content)
+
+    async def _ask(
+        self, method: Callable[[Session, str], bytes], remote_node: RemoteNode | str
+    ) -> dict[str, Any]:
+        """Return what a node tells of itself."""
+        node = _authority(remote_node)
+        call = bound(method, node)
+        answer = await self._calls.call(operation_of(method), None, call, reads=True, node=node)
+        return _parsed(answer)
+
+
+def _authority(remote_node: object) -> str:
+    if isinstance(remote_node, RemoteNode):
+        return remote_node.authority
+    if isinstance(remote_node, str):
+        return parse_node(remote_node).authority
+    raise TypeError(
+        f'a node is a RemoteNode or text such as "host:2836", not {type(remote_node).__name__}'
+    )
+
+
+def _parsed(answer: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(bytes(answer).rstrip(b"\0"))
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise error_for(ErrorCode.INVALID_REPLY, "The node's description of itself is no JSON.")
+    return parsed

@@ -2,19 +2,16 @@
 
 """The clients of QuasarDB: one for bytes, one for any values."""
 
-# ruff: noqa: ANN401 - aliases may stand for anything, and so may what a named codec gives
-
 from typing import TYPE_CHECKING, Any, Generic, Unpack, overload
 
 from storekit.codecs.base import Codec
 from storekit.codecs.registry import CodecRegistry
+from storekit.qdb._sync.conversion import Conversion
 from storekit.qdb._sync.iterator import ForwardIterator, RawForwardIterator
 from storekit.qdb._sync.operations import Operations
-from storekit.qdb.arguments import Content, check_alias
-from storekit.qdb.client_options import ClientOptions
-from storekit.qdb.location import Place
-from storekit.qdb.pickling import DEFAULT_PICKLER, ESCAPE, Allowed, ValuePickler
-from storekit.qdb.variables import Other, T
+from storekit.qdb._typing import ClientOptions, Content, Other, T
+from storekit.qdb.codec import DEFAULT_PICKLER, Allowed, ValuePickler
+from storekit.qdb.location import Address
 
 __all__ = ["Client", "RawClient"]
 
@@ -56,7 +53,7 @@ class RawClient(Operations[str | bytes, str, Content, bytes]):
     def entries(self) -> RawForwardIterator[bytes]: ...
     def entries(self, *, codec: Codec[Any] | str | None = None) -> RawForwardIterator[Any]:
         """Iterate over all entries, as the client itself does, but with a codec of this call."""
-        return RawForwardIterator(self, codec=self._chosen(codec))
+        return RawForwardIterator(self, codec=self._conversion.chosen(codec))
 
 
 if TYPE_CHECKING:
@@ -96,7 +93,7 @@ class Client(_Base[T]):
     @overload
     def __init__(
         self: "Client[Any]",
-        remote_node: Place,
+        remote_node: Address,
         *,
         codec: None = None,
         allow: Allowed = (),
@@ -105,19 +102,19 @@ class Client(_Base[T]):
     ) -> None: ...
     @overload
     def __init__(
-        self, remote_node: Place, *, codec: Codec[T], **options: Unpack[ClientOptions]
+        self, remote_node: Address, *, codec: Codec[T], **options: Unpack[ClientOptions]
     ) -> None: ...
     @overload
     def __init__(
         self: "Client[Any]",
-        remote_node: Place,
+        remote_node: Address,
         *,
         codec: str,
         **options: Unpack[ClientOptions],
     ) -> None: ...
     def __init__(
         self,
-        remote_node: Place,
+        remote_node: Address,
         *,
         codec: Codec[Any] | str | None = None,
         allow: Allowed = (),
@@ -137,21 +134,21 @@ class Client(_Base[T]):
             options: As for the raw client.
 
         """
+        registry = options.get("registry")
+        if registry is None:
+            registry = options["registry"] = CodecRegistry.default()
         if codec is None:
-            self._pickler = ValuePickler(allow, trust_pickle=trust_pickle)
-            self._codec = self._pickler
+            pickler = ValuePickler(allow, trust_pickle=trust_pickle)
+            conversion = Conversion(pickler, registry, pickler)
         elif allow or trust_pickle:
             raise TypeError(
                 "allow and trust_pickle are for a client without codec; give them to the codec: "
                 "codec=Pickle(allow, trust=...)"
             )
         else:
-            self._pickler = DEFAULT_PICKLER
-            registry = options.get("registry")
-            if registry is None:
-                registry = options["registry"] = CodecRegistry.default()
-            self._codec = registry.get(codec)
+            conversion = Conversion(registry.get(codec), registry, DEFAULT_PICKLER)
         super().__init__(remote_node, **options)
+        self._conversion = conversion
 
     def __iter__(self) -> ForwardIterator[T]:
         return ForwardIterator(self)
@@ -164,15 +161,4 @@ class Client(_Base[T]):
     def entries(self) -> ForwardIterator[T]: ...
     def entries(self, *, codec: Codec[Any] | str | None = None) -> ForwardIterator[Any]:
         """Iterate over all entries, as the client itself does, but with a codec of this call."""
-        return ForwardIterator(self, codec=self._chosen(codec))
-
-    def _to_text(self, alias: object) -> str:
-        if type(alias) is not str or alias[:1] == ESCAPE:
-            alias = self._pickler.dump_alias(alias)
-        return check_alias(alias)
-
-    def _from_text(self, text: str) -> Any:
-        return self._pickler.load_alias(text)
-
-    def _batch_alias(self, alias: object) -> str:
-        return self._pickler.dump_alias(alias)
+        return ForwardIterator(self, codec=self._conversion.chosen(codec))

@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from storekit.qdb.capi.arguments import INT64_MAX
 from storekit.qdb.capi.handle import Handle
 from storekit.qdb.capi.library import CData, Library
-from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
-from storekit.qdb.repeatable import NEVER_REACHED
+from storekit.qdb.errors import NEVER_REACHED, ErrorCode, QuasardbException, error_for
 
 __all__ = ["CREATED", "NOT_FOUND", "NOT_RUN", "TAG_NOT_SET", "UNMATCHED", "Calls"]
 

@@ -122,7 +122,7 @@ class AsyncDownloads(AsyncDrafts):
         alias = slice_alias(key, number)
         read = partial(_read_into, alias=alias, buffers=buffers)
         try:
-            content = await self._call("download", alias, read, reads=True)
+            content = await self._calls.call("download", alias, read, reads=True)
             await call_blocking(manifest.check, number, content, key)
         except (AliasNotFound, DocumentDamaged) as error:
             await self._raise_if_changed(key, manifest, error)
@@ -150,7 +150,7 @@ class AsyncDownloads(AsyncDrafts):
     async def _download_unchecked(
         self, key: uuid.UUID, target: AsyncTarget, count: int, progress: Progress
     ) -> DocumentInfo:
-        content: bytes | memoryview = await self._get("download", slice_alias(key, 0))
+        content: bytes | memoryview = await self._calls.get("download", slice_alias(key, 0))
         number = done = 0
         await target.open(None)
         ended = False
@@ -180,22 +180,26 @@ class AsyncDownloads(AsyncDrafts):
         self, key: uuid.UUID, number: int, into: dict[int, bytes | memoryview]
     ) -> None:
         try:
-            into[number] = await self._get("download", slice_alias(key, number))
+            into[number] = await self._calls.get("download", slice_alias(key, number))
         except AliasNotFound:
             return
 
     async def _size_of_slice(self, operation: str, key: uuid.UUID, number: int) -> int:
         alias = slice_alias(key, number)
-        return await self._call(operation, alias, partial(_size_of, alias=alias), reads=True)
+        return await self._calls.call(operation, alias, partial(_size_of, alias=alias), reads=True)
 
     def _in_flight(self, count: int | None) -> int:
         if count is None:
-            return 1 if self._place.startswith("embedded:") else 2
+            return 1 if self._calls.address.startswith("embedded:") else 2
         return check_in_flight(count)
 
     def _absent(self, operation: str, key: uuid.UUID, detail: str | None) -> QuasardbException:
         return error_for(
-            ErrorCode.ALIAS_NOT_FOUND, detail, operation=operation, alias=key.hex, node=self._place
+            ErrorCode.ALIAS_NOT_FOUND,
+            detail,
+            operation=operation,
+            alias=key.hex,
+            node=self._calls.address,
         )
 
 

@@ -1,11 +1,12 @@
 """The entries of documents, and the draft by which one upload or removal holds a document."""
 
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from storekit.qdb._async.base import AsyncBaseClient
+from storekit.qdb._async.calls import AsyncCaller
 from storekit.qdb.documents.manifest import (
     Claim,
     DocumentConflict,
@@ -33,11 +34,15 @@ _AT_ONCE = 256  # entries to remove in one batch
 _ALL = 2**31 - 1
 
 
-class AsyncDrafts(AsyncBaseClient):
+class AsyncDrafts:
     """Takes documents, finds out whether they are still held, and lets go of them.
 
     The draft is only ever put or swapped, so of two who try to take it one gets it.
     """
+
+    def __init__(self, calls: AsyncCaller, clock: Callable[[], float]) -> None:
+        self._calls = calls
+        self._clock = clock
 
     async def _take(self, claim: Claim, *, take_over: bool) -> None:
         """Hold the document from now on; from another one that is at it, if told to."""
@@ -102,7 +107,7 @@ class AsyncDrafts(AsyncBaseClient):
         hold = Operation(
             Kind.BLOB_CAS, alias, after.dump(), comparand=claim.content, expiry=claim.expiry
         )
-        done = await self._call(
+        done = await self._calls.call(
             claim.operation, alias, partial(_run_together, operations=[hold, change]), reads=True
         )
         # What is repeated may have been done at the first attempt.
@@ -115,7 +120,7 @@ class AsyncDrafts(AsyncBaseClient):
         """Remove the draft. Raises `UnmatchedContent` if it is another one's."""
         alias, content = draft_alias(claim.key), claim.content
         with suppress(AliasNotFound):
-            await self._call(
+            await self._calls.call(
                 claim.operation,
                 alias,
                 lambda session: session.blob_remove_if(alias, content),
@@ -134,7 +139,7 @@ class AsyncDrafts(AsyncBaseClient):
             return there is None or there == after  # by an attempt that seemed to have failed
 
         try:
-            return await self._call(claim.operation, alias, swap, reads=True)
+            return await self._calls.call(claim.operation, alias, swap, reads=True)
         except (AliasAlreadyExists, AliasNotFound):
             return False
 
@@ -143,14 +148,14 @@ class AsyncDrafts(AsyncBaseClient):
     async def _find(self, operation: str, alias: str) -> bytes | None:
         """Return a small entry; None if it is not there."""
         try:
-            return bytes(await self._get(operation, alias))
+            return bytes(await self._calls.get(operation, alias))
         except AliasNotFound:
             return None
 
     async def _manifest(self, operation: str, key: uuid.UUID) -> Manifest | None:
         """Return the manifest; None if there is none, as there is no draft."""
         aliases = [manifest_alias(key), draft_alias(key)]
-        manifest, draft = await self._call(
+        manifest, draft = await self._calls.call(
             operation, aliases[0], partial(_read_together, aliases=aliases), reads=True
         )
         if manifest is not None:
@@ -163,7 +168,7 @@ class AsyncDrafts(AsyncBaseClient):
         )
 
     async def _slices_there(self, operation: str, key: uuid.UUID) -> list[int]:
-        found = await self._call(
+        found = await self._calls.call(
             operation, key.hex, lambda session: session.prefix_get(key.hex, _ALL), reads=True
         )
         numbers = [alias.removeprefix(key.hex) for alias in found]
@@ -179,13 +184,13 @@ class AsyncDrafts(AsyncBaseClient):
             session.blob_update(alias, content, claim.expiry)
 
         # As safe to repeat as a read: whoever does it, the same content is there in the end.
-        await self._call(claim.operation, alias, store, reads=True)
+        await self._calls.call(claim.operation, alias, store, reads=True)
         return attempts
 
     async def _keep(self, claim: Claim, alias: str, content: bytes | memoryview) -> int:
         """Have an entry that is there expire when the document does. Returns as `_store` does."""
         try:
-            await self._call(
+            await self._calls.call(
                 claim.operation,
                 alias,
                 lambda session: session.expires_at(alias, claim.expiry),
@@ -202,7 +207,7 @@ class AsyncDrafts(AsyncBaseClient):
             await self._discard(claim.operation, aliases[start : start + _AT_ONCE])
 
     async def _discard(self, operation: str, aliases: list[str]) -> None:
-        await self._call(operation, None, partial(_remove, aliases=aliases), reads=True)
+        await self._calls.call(operation, None, partial(_remove, aliases=aliases), reads=True)
 
 
 def _lost(claim: Claim) -> DocumentConflict:

@@ -124,7 +124,7 @@ class Downloads(Drafts):
         alias = slice_alias(key, number)
         read = partial(_read_into, alias=alias, buffers=buffers)
         try:
-            content = self._call("download", alias, read, reads=True)
+            content = self._calls.call("download", alias, read, reads=True)
             call_blocking(manifest.check, number, content, key)
         except (AliasNotFound, DocumentDamaged) as error:
             self._raise_if_changed(key, manifest, error)
@@ -152,7 +152,7 @@ class Downloads(Drafts):
     def _download_unchecked(
         self, key: uuid.UUID, target: Target, count: int, progress: Progress
     ) -> DocumentInfo:
-        content: bytes | memoryview = self._get("download", slice_alias(key, 0))
+        content: bytes | memoryview = self._calls.get("download", slice_alias(key, 0))
         number = done = 0
         target.open(None)
         ended = False
@@ -182,22 +182,26 @@ class Downloads(Drafts):
         self, key: uuid.UUID, number: int, into: dict[int, bytes | memoryview]
     ) -> None:
         try:
-            into[number] = self._get("download", slice_alias(key, number))
+            into[number] = self._calls.get("download", slice_alias(key, number))
         except AliasNotFound:
             return
 
     def _size_of_slice(self, operation: str, key: uuid.UUID, number: int) -> int:
         alias = slice_alias(key, number)
-        return self._call(operation, alias, partial(_size_of, alias=alias), reads=True)
+        return self._calls.call(operation, alias, partial(_size_of, alias=alias), reads=True)
 
     def _in_flight(self, count: int | None) -> int:
         if count is None:
-            return 1 if self._place.startswith("embedded:") else 2
+            return 1 if self._calls.address.startswith("embedded:") else 2
         return check_in_flight(count)
 
     def _absent(self, operation: str, key: uuid.UUID, detail: str | None) -> QuasardbException:
         return error_for(
-            ErrorCode.ALIAS_NOT_FOUND, detail, operation=operation, alias=key.hex, node=self._place
+            ErrorCode.ALIAS_NOT_FOUND,
+            detail,
+            operation=operation,
+            alias=key.hex,
+            node=self._calls.address,
         )
 
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from storekit.errors import ClientClosed
-from storekit.qdb.scans import Scan
+from storekit.qdb.cursor import Cursor
 from tests.support.qdb_faults import FaultyEngine
 
 
@@ -15,7 +15,7 @@ def engine():
 
 
 def test_chunks_come_one_after_the_other_and_the_last_once_more(engine):
-    scan = Scan(engine.connect())
+    scan = Cursor(engine.connect())
     first = scan.fetch(1, 2)
     assert scan.fetch(1, 2) == first == ([("0", b""), ("1", b"")], False)
     scan.fetch(2, 2)
@@ -27,7 +27,7 @@ def test_chunks_come_one_after_the_other_and_the_last_once_more(engine):
 
 
 def test_a_walk_that_was_closed_does_not_look_as_if_it_had_ended(engine):
-    scan = Scan(engine.connect())
+    scan = Cursor(engine.connect())
     scan.fetch(1, 2)
     scan.close()
     for number in (1, 2):
@@ -38,14 +38,14 @@ def test_a_walk_that_was_closed_does_not_look_as_if_it_had_ended(engine):
 
 def test_a_session_is_closed_once(engine):
     session = engine.connect()
-    scan = Scan(session)
+    scan = Cursor(session)
     scan.close()
     session.close = None  # what is called now would fail
     scan.close()
 
 
 def test_a_chunk_that_is_under_way_is_given_out_and_then_the_session_closes(engine):
-    scan = Scan(engine.connect())
+    scan = Cursor(engine.connect())
     engine.gate.clear()
     fetched = []
     thread = threading.Thread(target=lambda: fetched.append(scan.fetch(1, 2)))

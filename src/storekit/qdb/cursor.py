@@ -1,15 +1,15 @@
-"""A walk over a whole store, in a session of its own."""
+"""A cursor over a whole store, in a session of its own."""
 
 import threading
 
 from storekit.errors import ClientClosed
 from storekit.qdb.engine import Session
 
-__all__ = ["Scan"]
+__all__ = ["Cursor"]
 
 
-class Scan:
-    """A cursor with its session. All methods block; threads may call them at any time.
+class Cursor:
+    """A cursor of the store with its session. All methods block; threads may call them at any time.
 
     A session serves one thread at a time. A chunk that nobody waits for any more may still
     be under way when the next is asked for, or when the walk is closed: then the first of

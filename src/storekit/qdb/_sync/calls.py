@@ -1,0 +1,251 @@
+# Generated from src/storekit/qdb/_async/calls.py by tools/generate_sync.py; do not edit.
+
+"""Calls of a store: sessions in threads, deadlines, retries, errors that say what was asked."""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import Self, TypeVar
+from weakref import WeakSet
+
+from storekit.core._sync.retry import Repeat, Retrier
+from storekit.core.seam._sync import monotonic
+from storekit.core.threads._sync import Workers
+from storekit.core.threads.calls import CallTimeout, Joint, WorkerStatistics
+from storekit.observers import Observer, Watch
+from storekit.options import PoolLimits, RetryPolicy
+from storekit.qdb.arguments import GET
+from storekit.qdb.cursor import Cursor
+from storekit.qdb.engine import Engine, Session
+from storekit.qdb.errors import (
+    NEVER_REACHED,
+    PASSING,
+    ErrorCode,
+    QuasardbException,
+    StoreTimeout,
+    breaks_session,
+)
+
+__all__ = ["Caller"]
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+_UNWATCHED: AbstractContextManager[None] = nullcontext()
+
+
+class Caller:
+    """Makes the calls of one client. Who is given it calls the store as that client does."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        address: str,
+        *,
+        timeout: float | None,
+        connect_timeout: float | None,
+        limits: PoolLimits,
+        retry: RetryPolicy,
+        observers: tuple[Observer, ...],
+    ) -> None:
+        """Make the calls of a client with an engine. `address` is what errors call the store."""
+        self.address = address
+        self.timeout = timeout
+        self.observers = observers
+        self.engine = engine
+        self._connect_timeout = connect_timeout
+        self._retry = retry
+        self._retrier = Retrier(retry)
+        self._cursors: WeakSet[Cursor] = WeakSet()
+        self._workers: Workers[Session] = Workers(
+            partial(engine.connect, connect_timeout),
+            _close_session,
+            limits=limits,
+            connect_timeout=connect_timeout,
+            is_broken=breaks_session,
+            name=f"qdb {address}",
+        )
+        with self._explained("connect"):
+            self._workers.open()
+
+    def with_timeout(self, timeout: float | None) -> Self:
+        """Return what shares all sessions with this, and has another timeout."""
+        view = copy.copy(self)
+        view.timeout = timeout
+        return view
+
+    def statistics(self) -> WorkerStatistics:
+        """Return how many sessions and calls there are at this moment."""
+        return self._workers.statistics()
+
+    def connect(self) -> None:
+        """Open a session, without retries, if none is open."""
+        with self.watch("connect"), self._explained("connect"):
+            self._workers.call(_nothing, until=self._until())
+
+    def close(self) -> None:
+        """Close all sessions, those of cursors as well."""
+        for cursor in list(self._cursors):
+            self._workers.run_later(cursor.close)
+        self._workers.close()
+
+    # Calls
+
+    def call(
+        self,
+        operation: str,
+        alias: str | None,
+        function: Callable[[Session], T],
+        *,
+        reads: bool = False,
+        node: str | None = None,
+        watch: Watch | None = None,
+    ) -> T:
+        """Return what `function` makes of a session, repeated where that is safe.
+
+        What only reads, or may be done twice, is repeated more freely. Observers are told,
+        unless the call is part of what they are told of by `watch`.
+        """
+        if self.observers and watch is None:
+            with self.watch(operation, alias, node) as watch:
+                return self.call(operation, alias, function, reads=reads, node=node, watch=watch)
+        until = None if self.timeout is None else monotonic() + self.timeout
+        try:
+            return self._workers.call(function, until=until)
+        except Exception as error:  # noqa: BLE001 - raised again there, unless it may pass
+            again = partial(self._workers.call, function, until=until)
+            return self._repeat(again, error, until, reads, watch, operation, alias, node)
+
+    def call_joint(
+        self,
+        operation: str,
+        alias: str,
+        joint: Joint[Session, K, T],
+        key: K,
+        *,
+        reads: bool = False,
+        watch: Watch | None = None,
+    ) -> T:
+        """Return the value of a key. Keys that wait for a session together travel as one batch."""
+        if self.observers and watch is None:
+            with self.watch(operation, alias) as watch:
+                return self.call_joint(operation, alias, joint, key, reads=reads, watch=watch)
+        until = None if self.timeout is None else monotonic() + self.timeout
+        try:
+            return self._workers.call_joint(joint, key, until=until)
+        except Exception as error:  # noqa: BLE001 - raised again there, unless it may pass
+
+            def again() -> T:
+                return self._workers.call_joint(joint, key, until=until)
+
+            return self._repeat(again, error, until, reads, watch, operation, alias)
+
+    def get(self, operation: str, alias: str, *, watch: Watch | None = None) -> bytes | memoryview:
+        """Return stored content."""
+        return self.call_joint(operation, alias, GET, alias, reads=True, watch=watch)
+
+    def _repeat(
+        self,
+        again: Callable[[], T],
+        failed: Exception,
+        until: float | None,
+        reads: bool,
+        watch: Watch | None,
+        operation: str,
+        alias: str | None,
+        node: str | None = None,
+    ) -> T:
+        """Repeat a call that has failed, where that is safe; else raise its error, explained."""
+        repeatable = PASSING if reads or self._retry.retry_writes else NEVER_REACHED
+
+        def judge(error: Exception) -> Repeat | None:
+            known = isinstance(error, QuasardbException) and error.error_code in repeatable
+            return Repeat() if known else None
+
+        on_repeat = None if watch is None else watch.retry
+        try:
+            attempts = self._retrier.attempts(
+                judge, until=until, on_repeat=on_repeat, failed=failed
+            )
+            for attempt in attempts:
+                with attempt:
+                    return again()
+        except Exception as error:  # noqa: BLE001 - raised again, explained
+            raise self.explain(error, operation, alias, node) from error.__cause__
+        *earlier, last = attempts.errors
+        cause = ExceptionGroup("earlier attempts failed", earlier) if earlier else last.__cause__
+        raise self.explain(last, operation, alias, node) from cause
+
+    # Cursors
+
+    def open_cursor(self) -> Cursor:
+        """Return a cursor with a session of its own, which this closes at the latest."""
+        limits = [each for each in (self.timeout, self._connect_timeout) if each is not None]
+        with self._explained("iterate"):
+            session = self._workers.call_bare(
+                self.engine.connect,
+                self._connect_timeout,
+                until=monotonic() + min(limits) if limits else None,
+                discard=_close_session,
+            )
+        cursor = Cursor(session)
+        self._cursors.add(cursor)
+        return cursor
+
+    def fetch(
+        self, cursor: Cursor, number: int, count: int
+    ) -> tuple[list[tuple[str, bytes]], bool]:
+        """Return a chunk of entries, and whether it is the last; see `Cursor.fetch`."""
+        with self._explained("iterate"):
+            return self._workers.call_bare(cursor.fetch, number, count, until=self._until())
+
+    def close_later(self, cursor: Cursor) -> None:
+        """Have a cursor closed. Nobody waits for that."""
+        self._cursors.discard(cursor)
+        self._workers.run_later(cursor.close)
+
+    # Observers and errors
+
+    def watch(
+        self, operation: str, alias: str | None = None, node: str | None = None
+    ) -> AbstractContextManager[Watch | None]:
+        """Return a context in which observers are told of an operation, if there are any."""
+        if not self.observers:
+            return _UNWATCHED
+        return Watch(self.observers, "qdb", operation, node or self.address, alias)
+
+    def explain(
+        self, error: Exception, operation: str, alias: str | None = None, node: str | None = None
+    ) -> Exception:
+        """Return the error with what was asked, of whom, and no content."""
+        if isinstance(error, CallTimeout):
+            detail = (
+                "The call had begun and may be done."
+                if error.started
+                else "The call had not begun, and will not."
+            )
+            error = StoreTimeout(ErrorCode.TIMEOUT, detail)
+        if isinstance(error, QuasardbException):
+            error.operation = operation
+            error.alias = alias if alias is not None else error.alias
+            error.node = node if node is not None else self.address
+        return error
+
+    @contextmanager
+    def _explained(self, operation: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - raised again, explained
+            raise self.explain(error, operation) from error.__cause__
+
+    def _until(self) -> float | None:
+        return None if self.timeout is None else monotonic() + self.timeout
+
+
+def _nothing(session: Session) -> None:
+    """Do nothing with a session: it is open by now."""
+
+
+def _close_session(session: Session) -> None:
+    session.close()

@@ -1,0 +1,158 @@
+# Generated from src/storekit/qdb/_async/lifecycle.py by tools/generate_sync.py; do not edit.
+
+"""Making a client, opening and closing it."""
+
+import copy
+import math
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from storekit.codecs.registry import CodecRegistry
+from storekit.core.arguments import check_callable, check_type
+from storekit.core.threads._sync import DEFAULT_LIMITS
+from storekit.core.threads.calls import WorkerStatistics
+from storekit.observers import Observer, check_observers
+from storekit.options import PoolLimits, RetryPolicy
+from storekit.qdb._sync.calls import Caller
+from storekit.qdb._sync.conversion import Conversion
+from storekit.qdb.codec import STORED
+from storekit.qdb.engine import LONGEST_TIMEOUT, Engine, SessionOptions
+from storekit.qdb.location import Address, open_engine
+
+__all__ = ["Lifecycle"]
+
+_DEFAULT_RETRY = RetryPolicy(attempts=3)
+
+
+class Lifecycle:
+    """A client as far as it is made, opened and closed."""
+
+    def __init__(
+        self,
+        remote_node: Address,
+        *,
+        timeout: float | None = 60.0,
+        connect_timeout: float | None = 10.0,
+        limits: PoolLimits | None = None,
+        retry: RetryPolicy | None = None,
+        options: SessionOptions | None = None,
+        library: str | os.PathLike[str] | None = None,
+        observers: Iterable[Observer] = (),
+        registry: CodecRegistry | None = None,
+        engine: Engine | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Make a client.
+
+        Args:
+            remote_node: A `RemoteNode`, several of them, `qdb://host:port[,host:port...]`,
+                or an embedded store: `embedded:` (in memory, of this client alone),
+                `embedded:NAME?mode=memory` (of this process), `embedded:PATH`.
+            timeout: Seconds for a whole operation, with all attempts and pauses; None
+                for no limit. It is also the timeout that the C library has for each of its
+                own steps, in whole seconds, at least 1, unless `options` say otherwise.
+                A client that calls in the thread of its caller can't leave a call that
+                has begun: there, the library's timeout ends it.
+            connect_timeout: Seconds for opening a session, as far as a caller waits for
+                just that; None for no limit but the other timeouts.
+            limits: How many sessions, for how long, and how many callers may wait.
+            retry: When and how operations are repeated; three attempts by default.
+            options: Options of the sessions: encryption, compression, credentials...
+            library: The file of the C library to reach a cluster with. By default what
+                `STOREKIT_QDB_LIBRARY` names, that of the package `quasardb`, or the system's.
+            observers: Who is told of calls; see `storekit.observers`.
+            registry: The codecs that may be named; those of storekit by default.
+            engine: What to use instead of what `remote_node` says.
+            clock: The time of day in seconds since the epoch, for times of expiry.
+
+        Raises:
+            TypeError: An argument is of the wrong type.
+            ValueError: A value is out of range or an address is malformed.
+            StoreKitError: There is no C library to reach a cluster with.
+
+        """
+        for name, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout)):
+            _check_seconds(name, seconds)
+        check_type("limits", limits, PoolLimits)
+        check_type("retry", retry, RetryPolicy)
+        check_type("options", options, SessionOptions)
+        check_type("library", library, (str, os.PathLike))
+        check_callable("clock", clock)
+        options = options if options is not None else SessionOptions()
+        if options.timeout is None:
+            longest = LONGEST_TIMEOUT if timeout is None else min(timeout, LONGEST_TIMEOUT)
+            options = replace(options, timeout=longest)
+        address = str(remote_node)
+        if engine is None:
+            engine, address = open_engine(remote_node, options, library)
+        else:
+            check_callable("engine", engine, "connect")
+        registry = registry if registry is not None else CodecRegistry.default()
+        self._conversion = Conversion(STORED, registry)
+        self._clock = clock
+        self._calls = Caller(
+            engine,
+            address,
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+            limits=limits if limits is not None else DEFAULT_LIMITS,
+            retry=retry if retry is not None else _DEFAULT_RETRY,
+            observers=check_observers(observers),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._calls.address}>"
+
+    def connect(self) -> None:
+        """Open a session now, rather than with the first operation, and without retries.
+
+        Raises:
+            ConnectionFailed: The cluster can't be reached. `StoreTimeout`: not in time.
+
+        """
+        self._calls.connect()
+
+    def close(self) -> None:
+        """Close the client and its sessions; calls that have not begun get `ClientClosed`.
+
+        Calls that are running are waited for, at most 5 seconds. Closing twice does nothing.
+        """
+        self._calls.close()
+
+    def with_timeout(self, timeout: float | None) -> Self:
+        """Return this client with another `timeout` for its operations, in seconds.
+
+        Both share all sessions; closing one closes the other.
+        """
+        _check_seconds("timeout", timeout)
+        view = copy.copy(self)
+        view._calls = self._calls.with_timeout(timeout)  # noqa: SLF001 - a view of this very object
+        return view
+
+    def statistics(self) -> WorkerStatistics:
+        """Return how many sessions and calls there are at this moment."""
+        return self._calls.statistics()
+
+
+def _check_seconds(name: str, seconds: object) -> None:
+    if seconds is None:
+        return
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{name} must be a number of seconds or None, not {seconds!r}")
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"{name} must be more than 0 seconds and finite, not {seconds!r}")

@@ -1,0 +1,46 @@
+"""How clients name the methods of a session: `Session.remove`, whatever the engine.
+
+The protocol's function says which method is meant, with its types; the session at hand has
+the one that is called. The name of an operation in errors, and to observers, follows from it.
+"""
+
+from collections.abc import Callable
+from operator import methodcaller
+from typing import Any, TypeVar, TypeVarTuple
+
+from storekit.qdb.engine import Session
+
+__all__ = ["Method", "bound", "operation_of"]
+
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
+
+Method = Callable[..., object]
+"""A function of the protocol `Session`."""
+
+_OPERATIONS = {
+    "blob_compare_and_swap": "compare_and_swap",
+    "blob_get": "get",
+    "blob_get_and_remove": "get_remove",
+    "blob_get_and_update": "get_update",
+    "blob_put": "put",
+    "blob_remove_if": "remove_if",
+    "blob_update": "update",
+    "node_stop": "stop_node",
+    "purge_all": "remove_all",
+}
+"""The operations that are not called as the methods of sessions are."""
+
+
+def bound(
+    method: Callable[[Session, *Arguments], T], *arguments: *Arguments
+) -> Callable[[Session], T]:
+    """Return a call of the method that still needs a session."""
+    call: Any = methodcaller(method.__name__, *arguments)
+    return call  # type: ignore[no-any-return]
+
+
+def operation_of(method: Method) -> str:
+    """Return the name of the client's operation that calls a method of the session."""
+    name = method.__name__
+    return _OPERATIONS.get(name, name)
