@@ -255,9 +255,9 @@ async def test_closing_ends_the_wait_for_a_connection(
 async def test_closing_while_a_probe_runs_ends_the_probe(
     start_node: Callable[..., StubNode], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from storekit.qcache._async import fleet
+    from storekit.qcache._async import node_pool
 
-    monkeypatch.setattr(fleet, "probe_pause", lambda probes, rng: 0.0)
+    monkeypatch.setattr(node_pool, "probe_pause", lambda probes, rng: 0.0)
     dead, other = start_node(resets), start_node()
     nodes = [dead.url, other.url]
     key = key_of(dead.url, nodes)

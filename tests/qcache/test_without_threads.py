@@ -16,7 +16,7 @@ def test_a_probe_that_cannot_start_fails_no_request(monkeypatch, caplog):
         with QClient(nodes, WAIT, WAIT, retry=RetryPolicy(attempts=1)) as client:
             with pytest.raises(ConnectionLost):
                 client.get(key, {})
-            client._fleet._outages[dead.url].next_probe = 0.0
+            client._nodes._outages[dead.url].next_probe = 0.0
 
             start = threading.Thread.start
 
@@ -28,5 +28,5 @@ def test_a_probe_that_cannot_start_fails_no_request(monkeypatch, caplog):
             with monkeypatch.context() as patch:
                 patch.setattr(threading.Thread, "start", refuse)
                 assert client.get(key, {}) is not None
-            assert not client._fleet._probing
+            assert not client._nodes._probing
     assert "could not be asked whether it is back" in caplog.text

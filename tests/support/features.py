@@ -239,7 +239,7 @@ def engine_of(engine: Any) -> str:
 
 def is_embedded(client: Any) -> bool:
     """Whether the nodes of a client of QCache are in this process."""
-    return bool(client._fleet._embedded)
+    return bool(client._nodes._embedded)
 
 
 def pytest_configure(config: pytest.Config) -> None:

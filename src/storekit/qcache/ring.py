@@ -1,6 +1,6 @@
 """Which node holds a key: consistent hashing that agrees with qcache-client 0.5.1.
 
-Old and new clients share a fleet, so the two must agree key for key, also while nodes are
+Old and new clients share nodes, so the two must agree key for key, also while nodes are
 out. Dead nodes are skipped; the ring itself is built once.
 """
 

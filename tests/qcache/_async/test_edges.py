@@ -108,7 +108,7 @@ async def test_connections_are_closed_although_closing_fails_elsewhere(monkeypat
     async def fail() -> None:
         raise RuntimeError("no probe ends")
 
-    monkeypatch.setattr(client._fleet, "aclose", fail)
+    monkeypatch.setattr(client._nodes, "aclose", fail)
     with pytest.raises(RuntimeError, match="no probe ends"):
         await client.aclose()
     assert client._owned_transports[0]._closed

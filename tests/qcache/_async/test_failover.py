@@ -31,7 +31,7 @@ from storekit.qcache import (
     TruncatedResponse,
     UnexpectedServerResponse,
 )
-from storekit.qcache._async.fleet import AsyncFleet
+from storekit.qcache._async.node_pool import AsyncNodePool
 from storekit.qcache.addresses import check_node
 from storekit.qcache.ring import HashRing
 from storekit.qcache.wire import Call
@@ -109,7 +109,7 @@ class Gate:
 
 
 @contextlib.asynccontextmanager
-async def fleet_of(
+async def pool_of(
     nodes: list[str],
     clock: Clock,
     *,
@@ -117,9 +117,9 @@ async def fleet_of(
     timeouts: Timeouts | None = None,
     pause: Callable[[float], Awaitable[None]] | None = None,
     rng: Callable[[], float] = lambda: 0.0,
-) -> AsyncIterator[AsyncFleet]:
+) -> AsyncIterator[AsyncNodePool]:
     async with AsyncHTTPTransport() as transport:
-        fleet = AsyncFleet(
+        pool = AsyncNodePool(
             {node: check_node(node) for node in nodes},
             HashRing(nodes),
             transport,
@@ -132,9 +132,9 @@ async def fleet_of(
             rng=rng,
         )
         try:
-            yield fleet
+            yield pool
         finally:
-            await fleet.aclose()
+            await pool.aclose()
 
 
 async def eventually(condition: Callable[[], object]) -> None:
@@ -384,8 +384,8 @@ async def test_the_wait_that_a_server_asks_for_is_kept(
     answers = iter([reply(status, b"", {"Retry-After": "7"}), result()])
     node = start_node(lambda _: Answer(next(answers)))
     pauses = Pauses(clock)
-    async with fleet_of([node.url], clock, pause=pauses) as fleet:
-        answer = await fleet.send("key", read("key"))
+    async with pool_of([node.url], clock, pause=pauses) as pool:
+        answer = await pool.send("key", read("key"))
     assert answer.status == 200
     assert pauses.seconds == [7.0]
 
@@ -396,9 +396,9 @@ async def test_without_a_wish_the_pauses_grow(
     node = start_node(always(reply(503)))
     pauses = Pauses(clock)
     policy = RetryPolicy(attempts=5, initial_backoff=0.5, max_backoff=3)
-    async with fleet_of([node.url], clock, retry=policy, pause=pauses, rng=lambda: 1.0) as fleet:
+    async with pool_of([node.url], clock, retry=policy, pause=pauses, rng=lambda: 1.0) as pool:
         with pytest.raises(ServerBusy):
-            await fleet.send("key", read("key"))
+            await pool.send("key", read("key"))
     assert pauses.seconds == [0.5, 1.0, 2.0, 3.0]
 
 
@@ -421,9 +421,9 @@ async def test_no_pause_ends_after_the_deadline(
     node = start_node(always(reply(503, b"", {"Retry-After": "1000"})))
     pauses = Pauses(clock)
     timeouts = Timeouts(connect=WAIT, read=WAIT, write=WAIT, total=300)
-    async with fleet_of([node.url], clock, timeouts=timeouts, pause=pauses) as fleet:
+    async with pool_of([node.url], clock, timeouts=timeouts, pause=pauses) as pool:
         with pytest.raises(ServerBusy) as caught:
-            await fleet.send("key", read("key"))
+            await pool.send("key", read("key"))
     assert caught.value.retry_after == 1000
     assert pauses.seconds == []
     assert len(node.requests) == 1
@@ -445,10 +445,10 @@ async def test_retries_of_all_calls_together_are_bounded(
 ) -> None:
     node = start_node(always(reply(503)))
     policy = RetryPolicy(attempts=4, initial_backoff=0, budget=5, budget_per_second=0)
-    async with fleet_of([node.url], clock, retry=policy) as fleet:
+    async with pool_of([node.url], clock, retry=policy) as pool:
         for _ in range(10):
             with pytest.raises(ServerBusy):
-                await fleet.send("key", read("key"))
+                await pool.send("key", read("key"))
     assert len(node.requests) == 10 + 5
 
 
@@ -651,13 +651,13 @@ async def test_the_total_timeout_holds_for_the_probes_that_a_call_waits_for(
 ) -> None:
     node = start_node(resets)
     timeouts = Timeouts(connect=WAIT, read=WAIT, write=WAIT, total=0.2)
-    async with fleet_of([node.url], RunningClock(), timeouts=timeouts) as fleet:
+    async with pool_of([node.url], RunningClock(), timeouts=timeouts) as pool:
         with pytest.raises(QClientException):
-            await fleet.send("key", read("key"))
+            await pool.send("key", read("key"))
         node.answer = silent
         started = time.monotonic()
         with pytest.raises(NodeTimeout):
-            await fleet.send("key", read("key"))
+            await pool.send("key", read("key"))
         assert time.monotonic() - started < WAIT / 2
         node.release()
     assert len(node.queries) == 1
@@ -711,20 +711,20 @@ async def test_a_node_comes_back_by_a_probe(
     node, other = start_node(), start_node()
     nodes = [node.url, other.url]
     key = key_of(node.url, nodes)
-    async with fleet_of(nodes, clock) as fleet:
+    async with pool_of(nodes, clock) as pool:
         node.stop()
-        assert (await fleet.send(key, read(key))).node == other.url
+        assert (await pool.send(key, read(key))).node == other.url
         node.start()
-        assert (await fleet.send(key, read(key))).node == other.url
+        assert (await pool.send(key, read(key))).node == other.url
         assert not node.requests, "it was asked before its time"
         gate = Gate()
         node.answer = gate
         clock.move_on(1.1)
-        assert (await fleet.send(key, read(key))).node == other.url, "a request waited for a probe"
+        assert (await pool.send(key, read(key))).node == other.url, "a request waited for a probe"
         gate.opened.set()
-        await eventually(lambda: node.url not in fleet._outages)
-        assert (await fleet.send(key, read(key))).node == node.url
-        counts = fleet.take_statistics()
+        await eventually(lambda: node.url not in pool._outages)
+        assert (await pool.send(key, read(key))).node == node.url
+        counts = pool.take_statistics()
     assert len(node.probes) == 1
     assert counts[node.url].resurrections == 1
     assert counts[node.url].connection_error == 1
@@ -735,11 +735,11 @@ async def test_the_only_node_is_asked_again_at_once(
     start_node: Callable[..., StubNode], clock: Clock
 ) -> None:
     node = start_node(resets)
-    async with fleet_of([node.url], clock) as fleet:
+    async with pool_of([node.url], clock) as pool:
         with pytest.raises(ConnectionLost):
-            await fleet.send("key", read("key"))
+            await pool.send("key", read("key"))
         node.answer = well
-        assert (await fleet.send("key", read("key"))).status == 200
+        assert (await pool.send("key", read("key"))).status == 200
 
 
 async def test_probes_of_a_dead_node_grow_rare(
@@ -748,16 +748,16 @@ async def test_probes_of_a_dead_node_grow_rare(
     dead, other = start_node(resets), start_node()
     nodes = [dead.url, other.url]
     key = key_of(dead.url, nodes)
-    async with fleet_of(nodes, clock) as fleet:
-        await fleet.send(key, read(key))
+    async with pool_of(nodes, clock) as pool:
+        await pool.send(key, read(key))
         probed_after = []
         waited = 0
         while len(probed_after) < 7:
             waited += 1
             clock.move_on(1.0)
             before = len(dead.probes)
-            await fleet.send(key, read(key))
-            await eventually(lambda: dead.url not in fleet._probing)
+            await pool.send(key, read(key))
+            await eventually(lambda: dead.url not in pool._probing)
             if len(dead.probes) > before:
                 probed_after.append(waited)
                 waited = 0
@@ -770,19 +770,19 @@ async def test_no_request_waits_for_the_probe_of_a_silent_node(
     dead, other = start_node(resets), start_node()
     nodes = [dead.url, other.url]
     keys = [*keys_of(dead.url, nodes, 10), *keys_of(other.url, nodes, 10)]
-    async with fleet_of(nodes, clock) as fleet:
-        assert (await fleet.send(keys[0], read(keys[0]))).node == other.url
+    async with pool_of(nodes, clock) as pool:
+        assert (await pool.send(keys[0], read(keys[0]))).node == other.url
         dead.answer = silent
         clock.move_on(2)
         for key in keys:
-            assert (await fleet.send(key, read(key))).node == other.url
+            assert (await pool.send(key, read(key))).node == other.url
         await call_blocking(dead.wait_for, lambda node: node.probes)
-        assert dead.url in fleet._probing, "the probe had ended before the requests did"
-        await run_all([partial(fleet.send, key, read(key)) for key in keys])
-        assert dead.url in fleet._probing, "the probe had ended before the requests did"
+        assert dead.url in pool._probing, "the probe had ended before the requests did"
+        await run_all([partial(pool.send, key, read(key)) for key in keys])
+        assert dead.url in pool._probing, "the probe had ended before the requests did"
         assert len(dead.probes) == 1
         dead.release()
-        await eventually(lambda: dead.url not in fleet._probing)
+        await eventually(lambda: dead.url not in pool._probing)
     assert len(other.queries) == 1 + 2 * len(keys)
 
 
@@ -790,15 +790,15 @@ async def test_when_all_are_out_callers_share_one_probe(
     start_node: Callable[..., StubNode], clock: Clock
 ) -> None:
     node = start_node(resets)
-    async with fleet_of([node.url], clock, retry=RetryPolicy(attempts=1)) as fleet:
+    async with pool_of([node.url], clock, retry=RetryPolicy(attempts=1)) as pool:
         with pytest.raises(ConnectionLost):
-            await fleet.send("key", read("key"))
+            await pool.send("key", read("key"))
         gate = Gate()
         node.answer = gate
         answered = []
 
         async def ask() -> None:
-            answered.append((await fleet.send("key", read("key"))).status)
+            answered.append((await pool.send("key", read("key"))).status)
 
         async def open_gate() -> None:
             await call_blocking(node.wait_for, lambda node: node.probes)
@@ -814,13 +814,13 @@ async def test_when_all_are_out_the_first_that_is_back_is_enough(
 ) -> None:
     nodes = {node.url: node for node in (start_node(resets), start_node(resets))}
     key = key_of(next(iter(nodes)), list(nodes))
-    async with fleet_of(list(nodes), clock, retry=RetryPolicy(attempts=2)) as fleet:
+    async with pool_of(list(nodes), clock, retry=RetryPolicy(attempts=2)) as pool:
         with pytest.raises(QClientException):
-            await fleet.send(key, read(key))
-        first, second = (nodes[url] for url in fleet._outages)
+            await pool.send(key, read(key))
+        first, second = (nodes[url] for url in pool._outages)
         first.answer, second.answer = silent, well
-        assert (await fleet.send(key, read(key))).node == second.url
-        assert first.url in fleet._probing, "the probe of the silent node was waited for"
+        assert (await pool.send(key, read(key))).node == second.url
+        assert first.url in pool._probing, "the probe of the silent node was waited for"
         first.release()
 
 
@@ -828,12 +828,12 @@ async def test_a_probe_that_is_refused_keeps_the_node_out(
     start_node: Callable[..., StubNode], clock: Clock
 ) -> None:
     node = start_node(resets)
-    async with fleet_of([node.url], clock) as fleet:
+    async with pool_of([node.url], clock) as pool:
         with pytest.raises(ConnectionLost):
-            await fleet.send("key", read("key"))
+            await pool.send("key", read("key"))
         node.answer = always(reply(503, b"starting"))
         with pytest.raises(NoCacheAvailable, match="answered 503: starting"):
-            await fleet.send("key", read("key"))
+            await pool.send("key", read("key"))
     assert len(node.queries) == 1
 
 
@@ -847,21 +847,21 @@ async def test_nodes_that_die_and_restart(
     upload = Call("post", "POST", f"qcache/dataset/{key}", headers, TABLE.encode(), writes=True)
     soon = Timeouts(connect=WAIT, read=0.1, write=WAIT)
     async with (
-        fleet_of(nodes, clock) as fleet,
-        fleet_of(nodes, clock, timeouts=soon) as impatient,
+        pool_of(nodes, clock) as pool,
+        pool_of(nodes, clock, timeouts=soon) as impatient,
     ):
-        assert (await fleet.send(key, upload)).status == 201
-        assert (await fleet.send(key, read(key))).content == b'[{"a":1}]'
+        assert (await pool.send(key, upload)).status == 201
+        assert (await pool.send(key, read(key))).content == b'[{"a":1}]'
         first.kill()
-        answer = await fleet.send(key, read(key))
+        answer = await pool.send(key, read(key))
         assert (answer.node, answer.status) == (second.url, 404)
-        assert (await fleet.send(key, upload)).node == second.url
+        assert (await pool.send(key, upload)).node == second.url
         first.restart()
         clock.move_on(1.1)
-        answer = await fleet.send(key, read(key))  # starts a probe, which may be done first
+        answer = await pool.send(key, read(key))  # starts a probe, which may be done first
         assert (answer.node, answer.status) in {(second.url, 200), (first.url, 404)}
-        await eventually(lambda: first.url not in fleet._outages)
-        answer = await fleet.send(key, read(key))
+        await eventually(lambda: first.url not in pool._outages)
+        answer = await pool.send(key, read(key))
         assert (answer.node, answer.status) == (first.url, 404)
         first.suspend()
         with pytest.raises(NodeTimeout):

@@ -110,7 +110,7 @@ def test_connections_are_closed_although_closing_fails_elsewhere(monkeypatch):
     def fail() -> None:
         raise RuntimeError("no probe ends")
 
-    monkeypatch.setattr(client._fleet, "close", fail)
+    monkeypatch.setattr(client._nodes, "close", fail)
     with pytest.raises(RuntimeError, match="no probe ends"):
         client.close()
     assert client._owned_transports[0]._closed

@@ -1,4 +1,4 @@
-"""What every client is made of: a fleet, headers, observers, and a codec of its own."""
+"""What every client is made of: a pool of nodes, headers, observers, and a codec of its own."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
@@ -10,7 +10,7 @@ from storekit.codecs.tables.base import TableCodec
 from storekit.codecs.tables.registry import TableRegistry
 from storekit.observers import Observer, Watch
 from storekit.options import RetryPolicy, Timeouts
-from storekit.qcache._async.fleet import AsyncFleet
+from storekit.qcache._async.node_pool import AsyncNodePool
 from storekit.qcache.compression import Compression
 from storekit.qcache.tables import OWN, Own, R
 from storekit.qcache.wire import Call, merge_headers
@@ -23,7 +23,7 @@ T = TypeVar("T")
 class AsyncBaseClient(Generic[R]):
     """What the operations of a client stand on. Its results are of the type `R`."""
 
-    _fleet: AsyncFleet
+    _nodes: AsyncNodePool
     _timeouts: Timeouts
     _retry: RetryPolicy
     _compression: Compression | None
@@ -47,7 +47,7 @@ class AsyncBaseClient(Generic[R]):
     async def aclose(self) -> None:
         """Close the client and its connections. Calls that wait for one get `ClientClosed`."""
         try:
-            await self._fleet.aclose()
+            await self._nodes.aclose()
         finally:  # also when this is cancelled: closing connections does not wait
             for transport in self._owned_transports:
                 await transport.aclose()

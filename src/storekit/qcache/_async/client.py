@@ -12,8 +12,8 @@ from storekit.core._async.transport import AsyncHTTPTransport
 from storekit.core.tls import Cert, Verify, create_tls_context
 from storekit.observers import Observer, check_observers
 from storekit.options import PoolLimits, RetryPolicy, Timeouts
-from storekit.qcache._async.fleet import AsyncFleet
 from storekit.qcache._async.loading import AsyncLoading
+from storekit.qcache._async.node_pool import AsyncNodePool
 from storekit.qcache._async.nodes import AsyncNodes
 from storekit.qcache.addresses import authorization, check_node
 from storekit.qcache.arguments import check_count, check_type
@@ -143,7 +143,7 @@ class AsyncQClient(AsyncLoading[R], AsyncNodes[R]):
 
         Args:
             node_list: Addresses of the nodes, e.g. `["http://host1:9401"]`. Clients that
-                share a fleet must write them alike: the ring hashes the text.
+                share nodes must write them alike: the ring hashes the text.
                 `embedded:` is a node in this process that belongs to this client, and
                 `embedded:NAME` one that all who name it share (needs `storekit[node]`).
             connect_timeout: Seconds for look-up, TCP and TLS.
@@ -226,7 +226,7 @@ class AsyncQClient(AsyncLoading[R], AsyncNodes[R]):
             name: _embedded(name) for name, url in nodes.items() if url.scheme == "embedded"
         }
         self._owned_transports += embedded.values()
-        self._fleet = AsyncFleet(
+        self._nodes = AsyncNodePool(
             nodes,
             HashRing(names),
             transport,

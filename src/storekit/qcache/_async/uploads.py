@@ -9,7 +9,7 @@ from storekit.core.seam._async import call_blocking
 from storekit.observers import Watch
 from storekit.qcache._async.base import AsyncBaseClient
 from storekit.qcache.compression import compress
-from storekit.qcache.refusals import refusal
+from storekit.qcache.error_mapping import error_of
 from storekit.qcache.result import request_statistics
 from storekit.qcache.tables import (
     F,
@@ -217,17 +217,17 @@ class AsyncUploads(AsyncBaseClient[R]):
 
     async def _upload(self, key: str, call: Call, watch: Watch | None = None) -> dict[str, float]:
         """Upload a table; returns what the server says of its work."""
-        reply = await self._fleet.send(key, call, watch)
+        reply = await self._nodes.send(key, call, watch)
         if reply.status != 201:
-            raise refusal(call, reply)
+            raise error_of(call, reply)
         return request_statistics(reply.headers, "insert_")
 
     async def _delete(self, key: str, call: Call, watch: Watch | None = None) -> None:
-        reply = await self._fleet.send(key, call, watch)
+        reply = await self._nodes.send(key, call, watch)
         if reply.status == 405:
-            raise refusal(call, reply, hint="the Go port of QCache has no delete")
+            raise error_of(call, reply, hint="the Go port of QCache has no delete")
         if reply.status != 200:
-            raise refusal(call, reply)
+            raise error_of(call, reply)
 
 
 def _longer(timeout: float | None) -> float | None:

@@ -1,6 +1,6 @@
 # Generated from src/storekit/qcache/_async/base.py by tools/generate_sync.py; do not edit.
 
-"""What every client is made of: a fleet, headers, observers, and a codec of its own."""
+"""What every client is made of: a pool of nodes, headers, observers, and a codec of its own."""
 
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -12,7 +12,7 @@ from storekit.codecs.tables.base import TableCodec
 from storekit.codecs.tables.registry import TableRegistry
 from storekit.observers import Observer, Watch
 from storekit.options import RetryPolicy, Timeouts
-from storekit.qcache._sync.fleet import Fleet
+from storekit.qcache._sync.node_pool import NodePool
 from storekit.qcache.compression import Compression
 from storekit.qcache.tables import OWN, Own, R
 from storekit.qcache.wire import Call, merge_headers
@@ -25,7 +25,7 @@ T = TypeVar("T")
 class BaseClient(Generic[R]):
     """What the operations of a client stand on. Its results are of the type `R`."""
 
-    _fleet: Fleet
+    _nodes: NodePool
     _timeouts: Timeouts
     _retry: RetryPolicy
     _compression: Compression | None
@@ -49,7 +49,7 @@ class BaseClient(Generic[R]):
     def close(self) -> None:
         """Close the client and its connections. Calls that wait for one get `ClientClosed`."""
         try:
-            self._fleet.close()
+            self._nodes.close()
         finally:  # also when this is cancelled: closing connections does not wait
             for transport in self._owned_transports:
                 transport.close()

@@ -14,8 +14,8 @@ from storekit.core._sync.transport import HTTPTransport
 from storekit.core.tls import Cert, Verify, create_tls_context
 from storekit.observers import Observer, check_observers
 from storekit.options import PoolLimits, RetryPolicy, Timeouts
-from storekit.qcache._sync.fleet import Fleet
 from storekit.qcache._sync.loading import Loading
+from storekit.qcache._sync.node_pool import NodePool
 from storekit.qcache._sync.nodes import Nodes
 from storekit.qcache.addresses import authorization, check_node
 from storekit.qcache.arguments import check_count, check_type
@@ -145,7 +145,7 @@ class QClient(Loading[R], Nodes[R]):
 
         Args:
             node_list: Addresses of the nodes, e.g. `["http://host1:9401"]`. Clients that
-                share a fleet must write them alike: the ring hashes the text.
+                share nodes must write them alike: the ring hashes the text.
                 `embedded:` is a node in this process that belongs to this client, and
                 `embedded:NAME` one that all who name it share (needs `storekit[node]`).
             connect_timeout: Seconds for look-up, TCP and TLS.
@@ -228,7 +228,7 @@ class QClient(Loading[R], Nodes[R]):
             name: _embedded(name) for name, url in nodes.items() if url.scheme == "embedded"
         }
         self._owned_transports += embedded.values()
-        self._fleet = Fleet(
+        self._nodes = NodePool(
             nodes,
             HashRing(names),
             transport,

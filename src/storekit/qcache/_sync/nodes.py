@@ -9,9 +9,9 @@ from typing import TypeVar
 from storekit.core.seam._sync import run_all
 from storekit.observers import Watch
 from storekit.qcache._sync.base import BaseClient
+from storekit.qcache.error_mapping import error_of
 from storekit.qcache.errors import QClientException
 from storekit.qcache.nodes import NodeReport, NodeStatistics, NodeStatus
-from storekit.qcache.refusals import refusal
 from storekit.qcache.tables import R
 from storekit.qcache.wire import parse_statistics
 
@@ -38,7 +38,7 @@ class Nodes(BaseClient[R]):
 
     def get_statistics(self) -> dict[str, NodeStatistics]:
         """Return what this client met with at each node since the last call of this."""
-        return self._fleet.take_statistics()
+        return self._nodes.take_statistics()
 
     def _of_all(self, operation: str, ask: Callable[[str], T]) -> list[T]:
         if self._observers:
@@ -46,16 +46,16 @@ class Nodes(BaseClient[R]):
         return self._ask_all(ask)
 
     def _ask_all(self, ask: Callable[[str], T], watch: Watch | None = None) -> list[T]:
-        if watch is not None and len(self._fleet.nodes) == 1:
-            watch.node = next(iter(self._fleet.nodes))
-        return run_all([partial(ask, name) for name in self._fleet.nodes])
+        if watch is not None and len(self._nodes.nodes) == 1:
+            watch.node = next(iter(self._nodes.nodes))
+        return run_all([partial(ask, name) for name in self._nodes.nodes])
 
     def _status_of(self, name: str) -> NodeStatus:
         call = self._plain_call("status", "GET", "qcache/status")
         try:
-            reply = self._fleet.send_to(name, call)
+            reply = self._nodes.send_to(name, call)
             if reply.status != 200:
-                raise refusal(call, reply)
+                raise error_of(call, reply)
         except QClientException as error:
             return NodeStatus(name, ok=False, error=error)
         return NodeStatus(name, ok=True)
@@ -63,9 +63,9 @@ class Nodes(BaseClient[R]):
     def _statistics_of(self, name: str) -> NodeReport:
         call = self._plain_call("statistics", "GET", "qcache/statistics")
         try:
-            reply = self._fleet.send_to(name, call)
+            reply = self._nodes.send_to(name, call)
             if reply.status != 200:
-                raise refusal(call, reply)
+                raise error_of(call, reply)
             return NodeReport(name, parse_statistics(reply))
         except QClientException as error:
             return NodeReport(name, None, error)

@@ -16,8 +16,8 @@ from storekit.core.seam._sync import Lazy, call_blocking
 from storekit.observers import Watch
 from storekit.qcache._sync.base import BaseClient
 from storekit.qcache.arguments import window
+from storekit.qcache.error_mapping import query_result
 from storekit.qcache.errors import DatasetChanged, DatasetMissing
-from storekit.qcache.refusals import query_result
 from storekit.qcache.result import QueryResult
 from storekit.qcache.tables import OWN, F, Own, R
 from storekit.qcache.wire import (
@@ -276,11 +276,11 @@ class Queries(BaseClient[R]):
         return headers
 
     def _ask(self, question: Question, watch: Watch | None) -> QueryResult | None:
-        return _result(question, self._fleet.send(question[0], question[1], watch))
+        return _result(question, self._nodes.send(question[0], question[1], watch))
 
     def _get(self, question: Question, watch: Watch | None = None) -> Any:
         key, call, _, codec = question
-        result = _result(question, self._fleet.send(key, call, watch))
+        result = _result(question, self._nodes.send(key, call, watch))
         if result is None or codec is None:
             return result
         return self._decode(result, codec)

@@ -11,7 +11,7 @@ from storekit.core.seam._sync import call_blocking
 from storekit.observers import Watch
 from storekit.qcache._sync.base import BaseClient
 from storekit.qcache.compression import compress
-from storekit.qcache.refusals import refusal
+from storekit.qcache.error_mapping import error_of
 from storekit.qcache.result import request_statistics
 from storekit.qcache.tables import (
     F,
@@ -219,17 +219,17 @@ class Uploads(BaseClient[R]):
 
     def _upload(self, key: str, call: Call, watch: Watch | None = None) -> dict[str, float]:
         """Upload a table; returns what the server says of its work."""
-        reply = self._fleet.send(key, call, watch)
+        reply = self._nodes.send(key, call, watch)
         if reply.status != 201:
-            raise refusal(call, reply)
+            raise error_of(call, reply)
         return request_statistics(reply.headers, "insert_")
 
     def _delete(self, key: str, call: Call, watch: Watch | None = None) -> None:
-        reply = self._fleet.send(key, call, watch)
+        reply = self._nodes.send(key, call, watch)
         if reply.status == 405:
-            raise refusal(call, reply, hint="the Go port of QCache has no delete")
+            raise error_of(call, reply, hint="the Go port of QCache has no delete")
         if reply.status != 200:
-            raise refusal(call, reply)
+            raise error_of(call, reply)
 
 
 def _longer(timeout: float | None) -> float | None:

@@ -1,6 +1,6 @@
-# Generated from src/storekit/qcache/_async/exchanges.py by tools/generate_sync.py; do not edit.
+# Generated from src/storekit/qcache/_async/node_requests.py by tools/generate_sync.py; do not edit.
 
-"""One exchange with one node: a request out, an answer in, within its limits."""
+"""Requests to one node: a request out, an answer in, within its limits."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from storekit.qcache.errors import ClientBusy, UnexpectedServerResponse
 from storekit.qcache.nodes import Diagnosis, Node, NodeStatistics, diagnose
 from storekit.qcache.wire import Call, Reply, headers_of
 
-__all__ = ["Exchanges", "NodeFailed"]
+__all__ = ["NodeFailed", "NodeRequests"]
 
 _EMPTY = httpx.ByteStream(b"")
 
@@ -36,8 +36,8 @@ class NodeFailed(Exception):
         self.diagnosis = diagnosis
 
 
-class Exchanges:
-    """Exchanges with nodes, counted. Nodes in `embedded` have a transport each."""
+class NodeRequests:
+    """NodeRequests with nodes, counted. Nodes in `embedded` have a transport each."""
 
     def __init__(
         self,

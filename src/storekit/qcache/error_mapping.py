@@ -15,7 +15,7 @@ from storekit.qcache.errors import (
 from storekit.qcache.result import QueryResult
 from storekit.qcache.wire import Call, Reply, error_text, retry_after
 
-__all__ = ["is_busy", "query_result", "refusal"]
+__all__ = ["error_of", "is_busy", "query_result"]
 
 _BUSY = frozenset({429, 502, 503, 504})
 
@@ -36,7 +36,7 @@ def is_busy(reply: Reply) -> bool:
     return reply.status in _BUSY
 
 
-def refusal(
+def error_of(
     call: Call,
     reply: Reply,
     *,
@@ -82,11 +82,11 @@ def query_result(call: Call, reply: Reply, accept: str, key: str) -> QueryResult
                 status=200,
             ) from None
     if reply.status == 406:
-        raise refusal(call, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}")
+        raise error_of(call, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}")
     if reply.status == 400:
         # The Go port answers 400, in plain text, where QCache has 406. What QCache says of a
         # query is JSON.
         if accept not in ("application/json", "text/csv") and not reply.content.startswith(b"{"):
-            raise refusal(call, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}")
-        raise refusal(call, reply, kind=MalformedQueryException)
-    raise refusal(call, reply)
+            raise error_of(call, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}")
+        raise error_of(call, reply, kind=MalformedQueryException)
+    raise error_of(call, reply)

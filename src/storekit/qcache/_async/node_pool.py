@@ -1,17 +1,15 @@
-# Generated from src/storekit/qcache/_async/fleet.py by tools/generate_sync.py; do not edit.
-
 """The nodes of one client: which one to ask, what if it fails, when to try it again."""
 
 import logging
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import NoReturn
 
 import httpx
 
-from storekit.core._sync.retry import GaveUp, Repeat, Retrier
-from storekit.core.seam._sync import (
+from storekit.core._async.retry import AsyncRetrier, GaveUp, Repeat
+from storekit.core.seam._async import (
     BackgroundTasks,
     Event,
     monotonic,
@@ -20,8 +18,9 @@ from storekit.core.seam._sync import (
 from storekit.errors import ClientClosed, OutOfResources
 from storekit.observers import Watch
 from storekit.options import RetryPolicy, Timeouts
-from storekit.qcache._sync.exchanges import Exchanges, NodeFailed
+from storekit.qcache._async.node_requests import AsyncNodeRequests, NodeFailed
 from storekit.qcache.addresses import host_header
+from storekit.qcache.error_mapping import error_of, is_busy
 from storekit.qcache.errors import (
     ClientBusy,
     NoCacheAvailable,
@@ -36,11 +35,10 @@ from storekit.qcache.nodes import (
     Outage,
     probe_pause,
 )
-from storekit.qcache.refusals import is_busy, refusal
 from storekit.qcache.ring import HashRing
 from storekit.qcache.wire import Call, Reply
 
-__all__ = ["Fleet"]
+__all__ = ["AsyncNodePool"]
 
 _log = logging.getLogger("storekit")
 
@@ -55,7 +53,7 @@ class _AllOut(Exception):
     """Every node is out, and none answered a probe just now."""
 
 
-class Fleet(Exchanges):
+class AsyncNodePool(AsyncNodeRequests):
     """Sends calls to the node that the ring names, and on to the next one where that is safe.
 
     A node that fails is taken out of the ring at once. It is put back when it answers: to
@@ -67,15 +65,15 @@ class Fleet(Exchanges):
         self,
         nodes: Mapping[str, httpx.URL],
         ring: HashRing,
-        transport: httpx.BaseTransport,
+        transport: httpx.AsyncBaseTransport,
         *,
         timeouts: Timeouts,
         retry: RetryPolicy,
         probe: Call,
         max_content_size: int,
-        embedded: Mapping[str, httpx.BaseTransport] | None = None,
+        embedded: Mapping[str, httpx.AsyncBaseTransport] | None = None,
         clock: Callable[[], float] = monotonic,
-        pause: Callable[[float], None] = sleep,
+        pause: Callable[[float], Awaitable[None]] = sleep,
         rng: Callable[[], float] = random.random,
     ) -> None:
         super().__init__(
@@ -88,7 +86,7 @@ class Fleet(Exchanges):
         )
         self._ring = ring
         self._policy = retry
-        self._retrier = Retrier(retry, clock=clock, pause=pause, rng=rng)
+        self._retrier = AsyncRetrier(retry, clock=clock, pause=pause, rng=rng)
         self._probe = probe
         self._rng = rng
         self._outages: dict[str, Outage] = {}
@@ -97,18 +95,18 @@ class Fleet(Exchanges):
         self._background = BackgroundTasks()
         self._closed = False
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """End the probes. The transport is its owner's to close."""
         self._closed = True
-        self._background.close()
+        await self._background.aclose()
 
     # Calls
 
-    def send(self, key: str, call: Call, watch: Watch | None = None) -> Reply:
+    async def send(self, key: str, call: Call, watch: Watch | None = None) -> Reply:
         """Send a call to the node that holds `key`, or to the next in line that lives."""
         until = self._deadline(call)
         try:
-            return self._retrier.call(
+            return await self._retrier.call(
                 partial(self._attempt, key, call, until, watch),
                 partial(self._judge, call),
                 until=until,
@@ -119,9 +117,9 @@ class Fleet(Exchanges):
         except _AllOut as out:
             self._raise_unavailable(call, out)
 
-    def send_to(self, name: str, call: Call) -> Reply:
+    async def send_to(self, name: str, call: Call) -> Reply:
         """Send a call once, to this node and no other."""
-        return self._ask(self.nodes[name], call, self._deadline(call))
+        return await self._ask(self.nodes[name], call, self._deadline(call))
 
     def _check_open(self, call: Call) -> None:
         if self._closed:
@@ -132,12 +130,14 @@ class Fleet(Exchanges):
         total = self._timeouts.total
         return None if total is None else self._clock() + total
 
-    def _attempt(self, key: str, call: Call, until: float | None, watch: Watch | None) -> Reply:
+    async def _attempt(
+        self, key: str, call: Call, until: float | None, watch: Watch | None
+    ) -> Reply:
         if self._outages:
             self._start_probes(due=True)
         name = self._ring.node_for(key)
         if name is None:
-            in_time = self._probe_all(until)
+            in_time = await self._probe_all(until)
             name = self._ring.node_for(key)
             if name is None:
                 self._check_open(call)
@@ -146,9 +146,9 @@ class Fleet(Exchanges):
                 raise _AllOut
         if watch is not None:
             watch.node = name
-        reply = self._ask(self.nodes[name], call, until)
+        reply = await self._ask(self.nodes[name], call, until)
         if is_busy(reply):
-            raise refusal(call, reply)
+            raise error_of(call, reply)
         return reply
 
     def _judge(self, call: Call, error: Exception) -> Repeat | None:
@@ -160,10 +160,10 @@ class Fleet(Exchanges):
             return Repeat(elsewhere=self._ring.has_live_node())
         return None
 
-    def _ask(self, node: Node, call: Call, until: float | None) -> Reply:
+    async def _ask(self, node: Node, call: Call, until: float | None) -> Reply:
         """Send a call to one node, and draw conclusions on its health."""
         try:
-            reply = self._exchange(node, call, until)
+            reply = await self._exchange(node, call, until)
         except NodeFailed as failed:
             diagnosis = failed.diagnosis
             self._count(node.name, diagnosis.counter)
@@ -216,7 +216,7 @@ class Fleet(Exchanges):
                 _log.warning("%s could not be asked whether it is back", name, exc_info=True)
                 self._end_probe(name)
 
-    def _probe_all(self, until: float | None) -> bool:
+    async def _probe_all(self, until: float | None) -> bool:
         """Ask all nodes, and wait for the first that is back, or for the answers of all.
 
         Returns False if there is no time to wait.
@@ -229,21 +229,21 @@ class Fleet(Exchanges):
                     return True
                 self._watchers.add(news)
             try:
-                in_time = news.wait(None if until is None else until - self._clock())
+                in_time = await news.wait(None if until is None else until - self._clock())
             finally:
                 with self._guard:
                     self._watchers.discard(news)
             if not in_time:
                 return False
 
-    def _probe_node(self, name: str) -> None:
+    async def _probe_node(self, name: str) -> None:
         """Ask one node for its status and act on the answer; failures are the expected case."""
         # A probe has limits of its own: it serves more callers than the one that started it.
         timeouts = self._timeouts
         until = self._clock() + (timeouts.connect or _PROBE_WAIT) + (timeouts.read or _PROBE_WAIT)
         diagnosis = None
         try:
-            reply = self._exchange(self.nodes[name], self._probe, until)
+            reply = await self._exchange(self.nodes[name], self._probe, until)
         except NodeFailed as failed:
             diagnosis = failed.diagnosis
         except (ClientBusy, ClientClosed, OutOfResources, UnexpectedServerResponse):
@@ -252,7 +252,7 @@ class Fleet(Exchanges):
             if reply.status < 500:
                 self._put_back(name)
                 return
-            reason = str(refusal(self._probe, reply))
+            reason = str(error_of(self._probe, reply))
             diagnosis = Diagnosis(NoCacheAvailable, reason, "retry_error", reached=True)
         self._note_failure(name, diagnosis)
 

@@ -1,4 +1,4 @@
-"""One exchange with one node: a request out, an answer in, within its limits."""
+"""Requests to one node: a request out, an answer in, within its limits."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from storekit.qcache.errors import ClientBusy, UnexpectedServerResponse
 from storekit.qcache.nodes import Diagnosis, Node, NodeStatistics, diagnose
 from storekit.qcache.wire import Call, Reply, headers_of
 
-__all__ = ["AsyncExchanges", "NodeFailed"]
+__all__ = ["AsyncNodeRequests", "NodeFailed"]
 
 _EMPTY = httpx.ByteStream(b"")
 
@@ -34,8 +34,8 @@ class NodeFailed(Exception):
         self.diagnosis = diagnosis
 
 
-class AsyncExchanges:
-    """Exchanges with nodes, counted. Nodes in `embedded` have a transport each."""
+class AsyncNodeRequests:
+    """NodeRequests with nodes, counted. Nodes in `embedded` have a transport each."""
 
     def __init__(
         self,
