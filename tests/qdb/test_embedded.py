@@ -156,8 +156,8 @@ class TestPlaces:
         for durable, expected in ((False, 1), (True, 2)):
             engine = EmbeddedEngine(f"embedded:{tmp_path / 'store'}", durable=durable)
             session = engine.connect()
-            row = session._connection.one("PRAGMA synchronous")
-            mode = session._connection.one("PRAGMA journal_mode")
+            row = session.connection.one("PRAGMA synchronous")
+            mode = session.connection.one("PRAGMA journal_mode")
             assert (row, mode) == ((expected,), ("wal",))
             session.close()
 
@@ -223,7 +223,7 @@ class TestFilesThatAreWrong:
     def test_a_full_disk_loses_nothing(self, tmp_path: Path) -> None:
         session = EmbeddedEngine(f"embedded:{tmp_path / 'store'}").connect()
         session.blob_put("a", b"1", NEVER)
-        session._connection.one("PRAGMA max_page_count = 40")
+        session.connection.one("PRAGMA max_page_count = 40")
         large = b"." * 100_000
         with pytest.raises(NoSpaceLeft):
             for number in range(10):
@@ -243,7 +243,7 @@ class TestFilesThatAreWrong:
             [Operation(Kind.BLOB_UPDATE, "a", b"3"), Operation(Kind.BLOB_PUT, "c", large)]
         )[:2] == (ErrorCode.NO_SPACE_LEFT, 1)
         assert session.blob_get("a") == b"2"
-        session._connection.one("PRAGMA max_page_count = 4000")
+        session.connection.one("PRAGMA max_page_count = 4000")
         session.blob_put("c", large, NEVER)
         session.close()
 
@@ -365,7 +365,7 @@ class TestAliases:
         assert session.prefix_get("p", 1 << 80) == ["pa", "pb", "pc"]
 
     def test_a_prefix_is_found_by_the_index(self, session: EmbeddedSession) -> None:
-        plans = session._connection.all(
+        plans = session.connection.all(
             "EXPLAIN QUERY PLAN SELECT alias FROM entry WHERE alias >= ? AND alias < ? "
             "AND (expiry = 0 OR expiry > ?) ORDER BY alias LIMIT ?",
             ("a", "b", 0, 1),
@@ -585,7 +585,7 @@ class TestExpiry:
         for number in range(3000):
             session.blob_update("new", b"%d" % number, clock.now() + 10)
             clock.sleep(1)
-        row = session._connection.one("SELECT count(*), (SELECT count(*) FROM tagging) FROM entry")
+        row = session.connection.one("SELECT count(*), (SELECT count(*) FROM tagging) FROM entry")
         assert row[0] < 40
         assert row[1] == 0
 
@@ -623,7 +623,7 @@ class TestTags:
         assert session.get_tagged("t") == ["b"]
         session.remove("t")
         assert session.get_tags("b") == []
-        assert session._connection.one("SELECT count(*) FROM tagging") == (0,)
+        assert session.connection.one("SELECT count(*) FROM tagging") == (0,)
         session.attach_tag("b", "t")
         session.blob_update("b", b"2", NEVER)
         assert session.get_tagged("t") == ["b"]
@@ -740,7 +740,7 @@ class TestNode:
 def test_a_session_that_is_collected_during_a_call_of_its_store_closes() -> None:
     engine = EmbeddedEngine("embedded:")
     session, other = engine.connect(), engine.connect()
-    with session._connection.lock:  # as in a call
-        other.close()
+    session.connection.call(other.close)
+    assert code_of(other.blob_get, "a") == ErrorCode.INVALID_HANDLE
     session.blob_put("a", b"1", 0)
     session.close()

@@ -25,7 +25,6 @@ from storekit.qdb.errors import (
     ErrorCode,
     NoSpaceLeft,
     QuasardbException,
-    error_for,
 )
 
 LARGE = bytes(range(256)) * (LARGE_CONTENT // 256)
@@ -75,7 +74,7 @@ def test_only_large_contents_are_kept_apart(session: EmbeddedSession, path: Path
     assert files(path) == ["1"]
     assert session.blob_get("large") == LATER
     assert session.get_metadata("large").size == len(LATER)
-    assert session._finding.totals() == (2, len(LARGE[1:]) + len(LATER))
+    assert session.finding.totals() == (2, len(LARGE[1:]) + len(LATER))
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -114,7 +113,7 @@ def test_expired_contents_go_too(path: Path) -> None:
     with closing(EmbeddedEngine(f"embedded:{path}", clock=lambda: now).connect()) as session:
         session.blob_put("a", LARGE, now + 1)
         now += 2
-        session._entries.sweep()
+        session.entries.sweep()
         assert files(path) == named(path) == []
 
 
@@ -185,16 +184,24 @@ def test_transaction_that_fails_changes_nothing(session: EmbeddedSession, path: 
 def test_commit_that_fails_leaves_only_what_the_log_may_bring_back(
     session: EmbeddedSession, path: Path, monkeypatch: pytest.MonkeyPatch, code: ErrorCode
 ) -> None:
-    change = session._connection.change
+    cursor = session.connection._cursor
 
-    def fail(sql: str, parameters: tuple[object, ...] = ()) -> int:
-        if sql == "COMMIT":
-            raise error_for(code)
-        return change(sql, parameters)
+    class Failing:
+        def execute(self, sql: str, parameters: tuple[object, ...] = ()) -> object:
+            if sql == "COMMIT":
+                error = sqlite3.OperationalError("it failed")
+                error.sqlite_errorcode = (
+                    sqlite3.SQLITE_FULL if code == ErrorCode.NO_SPACE_LEFT else sqlite3.SQLITE_IOERR
+                )
+                raise error
+            return cursor.execute(sql, parameters)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(cursor, name)
 
     session.blob_put("a", b"1", NEVER)
     with monkeypatch.context() as patch:
-        patch.setattr(session._connection, "change", fail)
+        patch.setattr(session.connection, "_cursor", Failing())
         with pytest.raises(QuasardbException):
             session.blob_put("b", b"2", NEVER)
     left = ["1"] if code == ErrorCode.NO_SPACE_LEFT else ["1", "2"]
@@ -209,7 +216,7 @@ def test_change_that_a_killed_process_left_in_the_log_keeps_its_content(
     session: EmbeddedSession, path: Path, tmp_path: Path
 ) -> None:
     session.blob_put("a", b"before", NEVER)
-    session._connection.one("PRAGMA wal_checkpoint(TRUNCATE)")
+    session.connection.one("PRAGMA wal_checkpoint(TRUNCATE)")
     # What is in its log is a whole change, but the others were not told of it.
     killed, others = tmp_path / "killed", tmp_path / "others"
     for place in (killed, others):
@@ -224,7 +231,7 @@ def test_change_that_a_killed_process_left_in_the_log_keeps_its_content(
         (there,) = beside(others / path.name)
         shutil.copy(directory / "2", there / "2")
     with closing(EmbeddedEngine(f"embedded:{others / path.name}").connect()) as process:
-        with process._connection.transaction():
+        with process.connection.transaction():
             process.blob_update("b", b"others", NEVER)
             crashed = tmp_path / "crashed"
             shutil.copytree(others, crashed)
@@ -257,13 +264,13 @@ def test_reader_keeps_what_it_has_begun_to_read(
     session: EmbeddedSession, other: EmbeddedSession, path: Path
 ) -> None:
     session.blob_put("a", b"before", NEVER)
-    entries = session._entries
-    with session._connection.transaction("BEGIN"):
+    entries = session.entries
+    with session.connection.transaction("BEGIN"):
         row = entries.live("a", None, entries.now_ns())
         other.blob_update("a", b"after", NEVER)
-        other._entries.tidy()
+        other.entries.tidy()
         assert entries.content(row) == b"before"
-    other._entries.tidy()
+    other.entries.tidy()
     assert session.blob_get("a") == b"after"
     assert files(path) == named(path)
 
@@ -274,7 +281,7 @@ def test_reader_keeps_its_content_while_somebody_else_is_at_a_checkpoint(
 ) -> None:
     session.blob_put("a", b"before", NEVER)
     ended = threading.Event()
-    entries = session._entries
+    entries = session.entries
 
     def checkpoint() -> None:
         with closing(sqlite3.connect(path, timeout=60)) as database:
@@ -283,18 +290,18 @@ def test_reader_keeps_its_content_while_somebody_else_is_at_a_checkpoint(
 
     thread = threading.Thread(target=checkpoint)
     try:
-        with session._connection.transaction("BEGIN"):
+        with session.connection.transaction("BEGIN"):
             row = entries.live("a", None, entries.now_ns())
             other.blob_update("a", b"after", NEVER)
             thread.start()
-            while other._connection.one("PRAGMA wal_checkpoint(PASSIVE)") != (1, -1, -1):
+            while other.connection.one("PRAGMA wal_checkpoint(PASSIVE)") != (1, -1, -1):
                 pass
-            other._entries.tidy()
+            other.entries.tidy()
             assert entries.content(row) == b"before"
     finally:
         ended.set()
         thread.join()
-    other._entries.tidy()
+    other.entries.tidy()
     assert files(path) == named(path)
 
 
@@ -317,9 +324,9 @@ def test_content_that_goes_while_it_is_read_is_read_to_its_end(
     read = LargeContents.read
 
     def read_late(contents: LargeContents, *arguments: object) -> memoryview:
-        if contents is session._large:
+        if contents is session.large:
             change(other)
-            other._entries.tidy()
+            other.entries.tidy()
         return read(contents, *arguments)
 
     monkeypatch.setattr(LargeContents, "read", read_late)
@@ -336,9 +343,9 @@ def test_scan_gives_what_was_there_when_it_began(
     read = LargeContents.read
 
     def read_late(contents: LargeContents, entry: int) -> bytes:
-        if contents is session._large:
+        if contents is session.large:
             next(changes, lambda: None)()
-            other._entries.tidy()
+            other.entries.tidy()
         return read(contents, entry)
 
     monkeypatch.setattr(LargeContents, "read", read_late)
@@ -360,13 +367,13 @@ def test_power_failure_takes_no_content_that_was_durable(
     session: EmbeddedSession, path: Path, tmp_path: Path
 ) -> None:
     session.blob_put("a", b"before", NEVER)
-    session._connection.one("PRAGMA wal_checkpoint(TRUNCATE)")
+    session.connection.one("PRAGMA wal_checkpoint(TRUNCATE)")
     session.blob_update("a", b"after", NEVER)
     with closing(without_log(path, tmp_path / "1")) as survivor:
         assert survivor.blob_get("a") == b"before"
         survivor.blob_put("b", b"next", NEVER)
         assert dict(survivor.scan(None, 9)[0]) == {"a": b"before", "b": b"next"}
-    session._entries.tidy()
+    session.entries.tidy()
     with closing(without_log(path, tmp_path / "2")) as survivor:
         assert survivor.blob_get("a") == b"after"
 
@@ -384,13 +391,13 @@ def test_power_failure_at_any_time_leaves_an_earlier_state(
     states: list[dict[str, bytes]] = [{}]
     with closing(EmbeddedEngine(f"embedded:{path}").connect()) as session:
         session.blob_put("x", b"x", NEVER)
-        session._connection.one("PRAGMA wal_checkpoint(TRUNCATE)")
+        session.connection.one("PRAGMA wal_checkpoint(TRUNCATE)")
         for number, step in enumerate(steps):
             state = dict(states[-1])
             if step == "tidy":
-                session._entries.tidy()
+                session.entries.tidy()
             elif step == "checkpoint":
-                session._connection.one("PRAGMA wal_checkpoint(TRUNCATE)")
+                session.connection.one("PRAGMA wal_checkpoint(TRUNCATE)")
             elif step == "fail":
                 write = Operation(Kind.BLOB_UPDATE, "a", b"never")
                 session.run_transaction([write, Operation(Kind.BLOB_GET, "missing")])
@@ -456,7 +463,7 @@ def test_earlier_state_of_the_store_goes_on_with_later_files(path: Path, tmp_pat
     with closing(EmbeddedEngine(f"embedded:{path}").connect()) as session:
         session.blob_put("a", LARGE, NEVER)
         session.blob_put("b", LARGE, NEVER)
-        session._connection.one("PRAGMA wal_checkpoint(TRUNCATE)")
+        session.connection.one("PRAGMA wal_checkpoint(TRUNCATE)")
         shutil.copy(path, earlier)
         session.blob_put("c", LATER, NEVER)
         session.remove("b")
@@ -562,12 +569,12 @@ def test_what_is_in_the_way_is_passed_by(session: EmbeddedSession, path: Path) -
 def test_directory_that_somebody_did_not_get_ready_is_used(
     session: EmbeddedSession, path: Path
 ) -> None:
-    assert session._large is not None
-    session._large.directory.mkdir(mode=0o700)
+    assert session.large is not None
+    session.large.directory.mkdir(mode=0o700)
     path.chmod(0o664)
     session.blob_put("a", LARGE, NEVER)
     if hasattr(os, "chown"):
-        assert session._large.directory.stat().st_mode & 0o777 == 0o775
+        assert session.large.directory.stat().st_mode & 0o777 == 0o775
 
 
 @pytest.mark.skipif(not hasattr(os, "chown"), reason="there are no such permissions")
@@ -623,13 +630,13 @@ def test_search_finds_a_content_once_that_becomes_large_meanwhile(
     monkeypatch.setattr(large_contents, "LARGE_CONTENT", 100)
     session.blob_put("a", b"needle", NEVER)
     monkeypatch.setattr(large_contents, "LARGE_CONTENT", 1)
-    search = session._finding._large_containing
+    search = session.finding._large_containing
 
     def search_late(*arguments: object) -> list[str]:
         other.blob_update("a", b"needles", NEVER)
         return search(*arguments)
 
-    monkeypatch.setattr(session._finding, "_large_containing", search_late)
+    monkeypatch.setattr(session.finding, "_large_containing", search_late)
     assert session.blob_scan(b"needle", 10) == ["a", "large"]
 
 

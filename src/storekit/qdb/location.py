@@ -67,7 +67,9 @@ def open_engine(
             from storekit.qdb.embedded import EmbeddedEngine  # noqa: PLC0415 - loads sqlite3
 
             _refuse_protection(options)
-            return EmbeddedEngine(address), address
+            if options.timeout is None:
+                return EmbeddedEngine(address), address
+            return EmbeddedEngine(address, timeout=options.timeout), address
         nodes = parse_nodes(address)
     elif isinstance(address, RemoteNode):
         nodes = (address,)

@@ -6,14 +6,15 @@ connection for each session, in any number of threads and processes.
 """
 
 import importlib.metadata
+import os
 import sqlite3
-import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
 
 from storekit.core.forks import fork_count
-from storekit.qdb.embedded.connection import Connection, refuse_tainted
+from storekit.qdb.embedded.connection import CallLock, Connection, refuse_tainted
+from storekit.qdb.embedded.groups import queue_for
 from storekit.qdb.embedded.large_contents import LargeContents
 from storekit.qdb.embedded.location import Location, parse_location
 from storekit.qdb.embedded.schema import SCHEMA_VERSION, open_file, open_memory
@@ -34,6 +35,9 @@ class EmbeddedEngine:
     `node` is the address that the store says it has. `timeout` is for how many seconds to
     wait for other processes that have locked the store. `clock` gives milliseconds since
     the epoch, instead of the clock of the machine.
+
+    Raises `INVALID_ARGUMENT` for what is no location, and for a store in memory that is to be
+    durable.
     """
 
     def __init__(
@@ -49,25 +53,35 @@ class EmbeddedEngine:
             parse_location(location) if isinstance(location, str) else location
         )
         self.durable: bool = durable or self.location.durable
+        if self.durable and self.location.path is None:
+            raise error_for(
+                ErrorCode.INVALID_ARGUMENT, "A store in memory can't be durable: name a file."
+            )
         self._timeout = timeout
-        self._now_ns = time.time_ns if clock is None else _nanoseconds(clock)
-        self._node = EmbeddedNode(node, self.location, durable=self.durable, timeout=timeout)
+        self._node = EmbeddedNode(
+            node,
+            self.location,
+            durable=self.durable,
+            timeout=timeout,
+            now_ns=time.time_ns if clock is None else _nanoseconds(clock),
+        )
         self._memory = None if self.location.path is not None else _memory(self.location.name)
 
     def connect(self, timeout: float | None = None) -> EmbeddedSession:  # noqa: ARG002 - nothing to wait for
         """Open a session; see `EmbeddedSession` for what may be raised."""
         if self._memory is not None:
-            return EmbeddedSession(self._memory.connect(self._now_ns), self._node)
-        connection = self._open()
-        large = LargeContents(connection)
-        return EmbeddedSession(connection, self._node, large)
-
-    def _open(self) -> Connection:
+            return EmbeddedSession(self._memory.connect(self._timeout), self._node)
         path = self.location.path
         assert path is not None  # noqa: S101 - it is no store in memory
         refuse_tainted(path)
         database = open_file(path, durable=self.durable, timeout=self._timeout)
-        return Connection(database, path=path, now_ns=self._now_ns)
+        try:
+            connection = Connection(database, path=path, timeout=self._timeout)
+            large = LargeContents(connection)
+            return EmbeddedSession(connection, self._node, large, queue_for(path))
+        except BaseException:
+            database.close()
+            raise
 
     @property
     def immediate(self) -> bool:
@@ -100,32 +114,43 @@ class _Memory:
 
     def __init__(self) -> None:
         self._database = open_memory()
-        self._lock = threading.RLock()
+        self._lock = CallLock()
         self._forks = fork_count()
-        weakref.finalize(self, self._database.close)
+        # Not at the exit of the interpreter: exit handlers of the program may use the store.
+        weakref.finalize(self, self._database.close).atexit = False
 
-    def connect(self, now_ns: Callable[[], int]) -> Connection:
+    def connect(self, timeout: float) -> Connection:
         if self._forks != fork_count():
             raise error_for(
                 ErrorCode.NOT_CONNECTED,
                 "A store in memory stays in its process: this one was forked since.",
             )
-        return Connection(self._database, lock=self._lock, now_ns=now_ns, keep=self)
+        return Connection(self._database, lock=self._lock, timeout=timeout, keep=self)
 
 
 _named: "weakref.WeakValueDictionary[str, _Memory]" = weakref.WeakValueDictionary()
-_naming = threading.Lock()
+_naming = CallLock()
 
 
 def _memory(name: str | None) -> _Memory:
-    if name is None:
-        return _Memory()
-    with _naming:
-        key = f"{fork_count()}:{name}"
-        memory = _named.get(key)
-        if memory is None:
-            memory = _named[key] = _Memory()
-        return memory
+    return _Memory() if name is None else _naming.run(_memory_of, f"{fork_count()}:{name}")
+
+
+def _memory_of(key: str) -> _Memory:
+    memory = _named.get(key)
+    if memory is None:
+        memory = _named[key] = _Memory()
+    return memory
+
+
+def _forget_naming() -> None:
+    # Another thread of the parent may have been at it.
+    global _naming  # noqa: PLW0603 - a process has just one
+    _naming = CallLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_naming)
 
 
 def _nanoseconds(clock: Callable[[], int]) -> Callable[[], int]:

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Sequence
 
 from storekit.qdb.embedded.checks import check_alias, check_name, deadline, integer, plain
+from storekit.qdb.embedded.connection import READING, WRITING
 from storekit.qdb.embedded.entries import EmbeddedEntries
 from storekit.qdb.embedded.rows import Content, Stored
 from storekit.qdb.embedded.tags import EmbeddedTags
 from storekit.qdb.engine import NEVER, PRESERVE, EntryType, Kind, Operation, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
-__all__ = ["EmbeddedBatches"]
+__all__ = ["READ_ONLY", "TOGETHER", "EmbeddedBatches"]
 
-_TOGETHER = 256  # operations in one change: more would keep other writers waiting
+TOGETHER = 256
+"""Most operations in one change: more would keep other writers waiting."""
+
 _NS = 1_000_000  # in a millisecond
 
 _READS = {
@@ -47,14 +50,16 @@ _REPLACE = {
 _SWAPS = {Kind.BLOB_CAS: int(EntryType.BLOB), Kind.STRING_CAS: int(EntryType.STRING)}
 _VALUES = {**_PUTS, **_UPDATES, **_ADDS, **_REPLACE, **_SWAPS}  # what carries a content
 _COMPARES = {*_SWAPS, Kind.BLOB_REMOVE_IF}
-_READ_ONLY = {*_READS, Kind.HAS_TAG, Kind.GET_ENTRY_TYPE}
+READ_ONLY = frozenset({*_READS, Kind.HAS_TAG, Kind.GET_ENTRY_TYPE})
+"""Kinds of operations that change nothing."""
+
 _UNRESERVED = {Kind.BLOB_GET, Kind.STRING_GET}
 _SKIPPED = Outcome(ErrorCode.SKIPPED)
 _NAN = float("nan")
 
 
 class EmbeddedBatches:
-    """Runs many operations. Whoever calls a method holds the lock."""
+    """Runs several operations. Whoever calls a method holds the lock, and the turn to write."""
 
     def __init__(self, entries: EmbeddedEntries, tags: EmbeddedTags) -> None:
         self._entries = entries
@@ -62,39 +67,30 @@ class EmbeddedBatches:
         self._connection = entries.connection
 
     def run(self, operations: Sequence[Operation]) -> list[Outcome]:
-        """Run each for itself, or none if one is malformed."""
-        malformed = [self._malformed(operation) for operation in operations]
-        if any(code is not None for code in malformed):
-            return [_SKIPPED if code is None else Outcome(code) for code in malformed]
-        outcomes: list[Outcome] = []
-        for start in range(0, len(operations), _TOGETHER):
-            some = operations[start : start + _TOGETHER]
-            try:
-                outcomes += self._together(some)
-            except QuasardbException as error:
-                # the store failed, not an operation, and none of these is done
-                if error.error_code == ErrorCode.NO_SPACE_LEFT:
-                    outcomes += [self._outcome(operation) for operation in some]
-                    continue
-                if start == 0 and error.error_code != ErrorCode.RESOURCE_LOCKED:
-                    raise
-                failed = Outcome(error.error_code)
-                return outcomes + [failed] * (len(operations) - start)
-        self._entries.sweep()
+        """Run each for itself, in one change; raises if the store fails, and nothing is done."""
+        reads = all(operation.kind in READ_ONLY for operation in operations)
+        with self._connection.transaction(READING if reads else WRITING):
+            outcomes = [self._attempt(operation) for operation in operations]
+        if not reads:
+            self._entries.sweep_if_due()
         return outcomes
+
+    def refuse(self, operations: Sequence[Operation]) -> tuple[int, int, list[Outcome]] | None:
+        """Return what a transaction comes to of which one operation is malformed."""
+        for index, operation in enumerate(operations):
+            code = self.malformed(operation)
+            if code is not None:
+                return code, index, _only(index, Outcome(code), len(operations))
+        return None
 
     def transact(self, operations: Sequence[Operation]) -> tuple[int, int, list[Outcome]]:
         """Run all in order or none: error code, index of the one that failed, outcomes.
 
-        An operation fails also when a comparand does not match or a tag is not set. A store
-        that another writer kept for too long is a `CONFLICT`.
+        An operation fails also when a comparand does not match or a tag is not set. Raises
+        what keeps the transaction from beginning, and what rolls back more than itself.
         """
-        for index, operation in enumerate(operations):
-            code = self._malformed(operation)
-            if code is not None:
-                return code, index, _only(index, Outcome(code), len(operations))
         outcomes: list[Outcome] = []
-        begun = False
+        begun = inside = self._connection.in_transaction
         try:
             with self._connection.transaction():
                 begun = True
@@ -104,10 +100,8 @@ class EmbeddedBatches:
                     if not outcome.ok:
                         raise error_for(outcome.error)
         except QuasardbException as error:
-            if not begun:
-                if error.error_code != ErrorCode.RESOURCE_LOCKED:
-                    raise
-                return ErrorCode.CONFLICT, 0, [_SKIPPED] * len(operations)
+            if not begun or (inside and not self._connection.in_transaction):
+                raise
             if outcomes and not outcomes[-1].ok:
                 index, failed = len(outcomes) - 1, outcomes[-1]
             else:  # the store failed, at an operation or at the end
@@ -116,11 +110,6 @@ class EmbeddedBatches:
             return failed.error, index, _only(index, failed, len(operations))
         self._entries.sweep_if_due()
         return ErrorCode.OK, 0, outcomes
-
-    def _together(self, operations: Sequence[Operation]) -> list[Outcome]:
-        reads = all(operation.kind in _READ_ONLY for operation in operations)
-        with self._connection.transaction("BEGIN" if reads else "BEGIN IMMEDIATE"):
-            return [self._attempt(operation) for operation in operations]
 
     def _attempt(self, operation: Operation) -> Outcome:
         """Run an operation; raise only where the store itself fails."""
@@ -131,10 +120,14 @@ class EmbeddedBatches:
                 return Outcome(error.error_code)
             raise
 
-    def _outcome(self, operation: Operation) -> Outcome:
+    def outcome(self, operation: Operation) -> Outcome:
+        """Run an operation by itself; raises only what undoes more than that."""
+        inside = self._connection.in_transaction
         try:
             return self._apply(operation)
         except QuasardbException as error:
+            if inside and not self._connection.in_transaction:
+                raise
             return Outcome(error.error_code)
 
     def _apply(self, operation: Operation) -> Outcome:
@@ -207,7 +200,7 @@ class EmbeddedBatches:
     def _entry_type(self, operation: Operation) -> Outcome:
         return Outcome(ErrorCode.OK, int(self._entries.kind_of(operation.alias)))
 
-    def _malformed(self, operation: Operation) -> int | None:
+    def malformed(self, operation: Operation) -> int | None:
         """Return what is wrong with an operation, whatever is in the store."""
         kind = operation.kind
         try:

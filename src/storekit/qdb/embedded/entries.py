@@ -1,12 +1,21 @@
 """What can be done to one entry, of whatever type."""
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from storekit.qdb.embedded import rows
 from storekit.qdb.embedded.checks import deadline, integer
-from storekit.qdb.embedded.connection import Connection
+from storekit.qdb.embedded.connection import READING, Connection
 from storekit.qdb.embedded.large_contents import LargeContents
-from storekit.qdb.embedded.rows import Content, EntryRows, Stored, is_same, size_of
+from storekit.qdb.embedded.rows import (
+    Content,
+    EntryRows,
+    Stored,
+    checked_content,
+    damaged,
+    is_same,
+    size_of,
+)
 from storekit.qdb.embedded.status import OPERATIONS, Counter
 from storekit.qdb.engine import NEVER, PRESERVE, Buffer, EntryType, Metadata
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
@@ -20,6 +29,7 @@ _INT_MIN, _INT_MAX = -(1 << 63), (1 << 63) - 1
 _EVERY = 32  # writes between two sweeps
 _EVERY_LARGE = _EVERY // 4  # for as many writes a large one counts
 _SWEPT = 4 * _EVERY  # entries at most; more than can have come in between, so that none stay
+_TRIES = 1000  # of what fails only where others change the entry between two statements
 _NS = 1_000_000  # in a millisecond
 
 
@@ -31,8 +41,10 @@ class EmbeddedEntries(EntryRows):
     it raises.
     """
 
-    def __init__(self, connection: Connection, large: LargeContents | None) -> None:
-        super().__init__(connection, large)
+    def __init__(
+        self, connection: Connection, large: LargeContents | None, now_ns: Callable[[], int]
+    ) -> None:
+        super().__init__(connection, large, now_ns)
         self._due = _EVERY
         self.counters: dict[str, Counter] = {name: Counter() for name in OPERATIONS}
         self._get = self.counters["get"]
@@ -42,14 +54,21 @@ class EmbeddedEntries(EntryRows):
         counter = self._get
         counter.count += 1
         row = self.connection.one(rows.READ, (alias,))
-        if row is None or (row[2] and row[2] * _NS <= self.now_ns()):
+        if row is None:
             raise error_for(ErrorCode.ALIAS_NOT_FOUND)
         content: Stored = row[0]
+        if row[2]:
+            if type(row[2]) is not int:
+                raise damaged("A time of expiry")
+            if row[2] * _NS <= self.now_ns():
+                raise error_for(ErrorCode.ALIAS_NOT_FOUND)
         if row[1] != kind:
             raise error_for(ErrorCode.INCOMPATIBLE_TYPE)
         if content is None and kind != _DOUBLE:
-            with self.connection.transaction("BEGIN"):
+            with self.connection.transaction(READING):
                 content = self.content(self.live(alias, kind, self.now_ns()), place)
+        elif type(content) is not bytes:
+            checked_content(content, kind)
         counter.successes += 1
         counter.out_bytes += size_of(content)
         return content
@@ -151,7 +170,7 @@ class EmbeddedEntries(EntryRows):
         else:
             sql = rows.SWAP
             parameters = (content, now, expiry, alias, kind, now // _NS, comparand)
-        while True:
+        for _ in range(_TRIES):
             changed = self.connection.change(sql, parameters)
             self.connection.forget(sql, len(parameters), max(len(content), len(comparand)))
             if changed:
@@ -159,8 +178,9 @@ class EmbeddedEntries(EntryRows):
             entry = self.live(alias, kind, now)
             if entry.is_large:
                 return self._swap_whole(alias, kind, content, comparand, expiry, now)
-            if entry.content != comparand:  # else it has become so since
+            if checked_content(entry.content, kind) != comparand:  # else it has become so since
                 return entry.content, False
+        raise damaged("What is found of an entry")
 
     def _swap_whole(
         self, alias: str, kind: int, content: Buffer, comparand: Buffer, expiry: int, now: int
@@ -210,7 +230,7 @@ class EmbeddedEntries(EntryRows):
         counter = self.counters["remove"]
         counter.count += 1
         now = self.now_ns()
-        while True:
+        for _ in range(_TRIES):
             if kind is None:
                 removed = self.connection.change(rows.REMOVE, (alias, now // _NS))
             else:
@@ -218,6 +238,8 @@ class EmbeddedEntries(EntryRows):
             if removed:
                 break
             self.live(alias, kind, now)
+        else:
+            raise damaged("What is found of an entry")
         counter.successes += 1
         self._wrote()
 
@@ -227,19 +249,20 @@ class EmbeddedEntries(EntryRows):
         now = self.now_ns()
         low, high = max(_INT_MIN, _INT_MIN - addend), min(_INT_MAX, _INT_MAX - addend)
         known = (addend, now, alias, _INTEGER, now // _NS, low, high)
-        while True:
+        for _ in range(_TRIES):
             row = self.connection.one(rows.ADD, known)
             if row is not None:
                 self._wrote()
                 return int(row[0])
-            value = self.live(alias, _INTEGER, now).content
+            value = checked_content(self.live(alias, _INTEGER, now).content, _INTEGER)
             if not isinstance(value, int) or not low <= value <= high:
                 raise error_for(ErrorCode.OVERFLOW if addend > 0 else ErrorCode.UNDERFLOW)
+        raise damaged("What is found of an entry")
 
     def add_double(self, alias: str, addend: float) -> Stored:
         """Add to a double, return the sum, None for NaN. Beyond all numbers is infinity."""
         now = self.now_ns()
-        while True:
+        for _ in range(_TRIES):
             row = self.connection.one(
                 rows.ADD_DOUBLE, (float(addend), now, alias, _DOUBLE, now // _NS)
             )
@@ -247,7 +270,8 @@ class EmbeddedEntries(EntryRows):
                 self._wrote()
                 total: Stored = row[0]
                 return total
-            self.live(alias, _DOUBLE, now)
+            checked_content(self.live(alias, _DOUBLE, now).content, _DOUBLE)
+        raise damaged("What is found of an entry")
 
     def expires_at(self, alias: str, expiry: int) -> None:
         """Set the time of expiry, in ms since the epoch; `PRESERVE` just looks for the entry."""
@@ -261,7 +285,7 @@ class EmbeddedEntries(EntryRows):
 
     def kind_of(self, alias: str) -> EntryType:
         """Return the type of an entry."""
-        return EntryType(self.live(alias, None, self.now_ns()).type)
+        return _entry_type(self.live(alias, None, self.now_ns()).type)
 
     def expiry(self, alias: str) -> int:
         """Return the time of expiry, in ms since the epoch, 0 for never."""
@@ -273,8 +297,10 @@ class EmbeddedEntries(EntryRows):
         row = self.connection.one(rows.METADATA, (alias, now // _NS))
         if row is None:
             raise error_for(ErrorCode.ALIAS_NOT_FOUND)
+        if any(type(value) is not int for value in row) or row[4] < 0:
+            raise damaged("What is noted of an entry")
         return Metadata(
-            type=EntryType(row[1]),
+            type=_entry_type(row[1]),
             size=row[4],
             modified=row[3],
             expiry=row[2] * _NS,
@@ -330,13 +356,14 @@ class EmbeddedEntries(EntryRows):
 
     def sweep_if_due(self) -> None:
         """Do what a write in a transaction would have done after it."""
-        if self._due <= 0:
+        if self._due <= 0 and not self.connection.in_transaction:
             self.sweep()
 
     def sweep(self) -> None:
         """Delete a few expired entries; what was written stays written if that fails."""
         self._due = _EVERY
         now = self.now_ns() // _NS
+        self.connection.give_up_at = 0  # the call is done, and waits for nobody
         try:
             if self.connection.one(rows.DUE, (now,)):
                 self.connection.change(rows.SWEEP, (now, _SWEPT))
@@ -346,6 +373,14 @@ class EmbeddedEntries(EntryRows):
 
     def tidy(self) -> None:
         """Free the space of large contents that have gone, as far as that works now."""
+        self.connection.give_up_at = 0
         if self.large is not None:
             with suppress(QuasardbException):
                 self.large.tidy()
+
+
+def _entry_type(number: int) -> EntryType:
+    try:
+        return EntryType(number)
+    except ValueError:
+        raise damaged("The type of an entry") from None

@@ -2,13 +2,14 @@
 
 # ruff: noqa: S608 - statements are put together from constants
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from storekit.qdb.embedded.checks import LARGE, above
-from storekit.qdb.embedded.connection import Connection
+from storekit.qdb.embedded.connection import READING, Connection
 from storekit.qdb.embedded.large_contents import LargeContents
+from storekit.qdb.embedded.rows import checked_aliases, checked_content, damaged
 from storekit.qdb.engine import EntryType
 
 __all__ = ["EmbeddedSearches"]
@@ -28,9 +29,12 @@ class _ScanCursor:
 class EmbeddedSearches:
     """Searches. Whoever calls a method holds the lock; aliases have been checked."""
 
-    def __init__(self, connection: Connection, large: LargeContents | None) -> None:
+    def __init__(
+        self, connection: Connection, large: LargeContents | None, now_ns: Callable[[], int]
+    ) -> None:
         self._connection = connection
         self._large = large
+        self._now_ns = now_ns
 
     def prefix(self, prefix: str, max_count: int) -> list[str]:
         """Return the first aliases with a prefix, in ascending order of their bytes."""
@@ -39,7 +43,7 @@ class EmbeddedSearches:
             f"SELECT alias FROM entry WHERE {where} AND {_ALIVE} ORDER BY alias LIMIT ?",
             (*bounds, self._now(), max_count),
         )
-        return [row[0] for row in rows]
+        return checked_aliases(rows)
 
     def prefix_count(self, prefix: str) -> int:
         """Return how many aliases have a prefix."""
@@ -53,7 +57,7 @@ class EmbeddedSearches:
             "ORDER BY alias LIMIT ?",
             (-len(suffix), suffix, self._now(), max_count),
         )
-        return [row[0] for row in rows]
+        return checked_aliases(rows)
 
     def suffix_count(self, suffix: str) -> int:
         """Return how many aliases have a suffix."""
@@ -67,11 +71,11 @@ class EmbeddedSearches:
             f"SELECT alias FROM entry WHERE type = ? AND instr(content, ?) AND {_ALIVE} "
             "ORDER BY alias LIMIT ?"
         )
-        with self._connection.transaction("BEGIN"):  # else one that changes may come twice
+        with self._connection.transaction(READING):  # else one that changes may come twice
             rows = self._connection.all(sql, (kind, part, self._now(), max_count))
             if len(part) > LARGE:
                 self._connection.all(sql, (None, None, None, 0))
-            found = [row[0] for row in rows] + self._large_containing(part, kind)
+            found = checked_aliases(rows) + self._large_containing(part, kind)
         return sorted(found)[:max_count]
 
     def _large_containing(self, part: bytes, kind: int) -> list[str]:
@@ -79,7 +83,11 @@ class EmbeddedSearches:
             return []
         sql = f"SELECT id, alias FROM large JOIN entry ON id = entry WHERE type = ? AND {_ALIVE}"
         rows = self._connection.all(sql, (kind, self._now()))
-        return [alias for identity, alias in rows if part in bytes(self._large.read(identity))]
+        return [
+            alias
+            for identity, alias in rows
+            if type(alias) is str and part in bytes(self._large.read(identity))
+        ]
 
     def contents(self, after: str, kind: int) -> tuple[list[tuple[str, bytes]], bool]:
         """Return aliases and contents that follow an alias, and whether these are all."""
@@ -118,12 +126,17 @@ class EmbeddedSearches:
         found: list[tuple[int, str, bytes]] = []
         size = 0
         with (
-            self._connection.transaction("BEGIN"),  # in which large contents stay as well
+            self._connection.transaction(READING),  # in which large contents stay as well
             closing(self._connection.each(sql, parameters)) as rows,
         ):
             for identity, alias, there in rows:
-                apart = self._large if there is None else None
-                content = there if apart is None else bytes(apart.read(identity))
+                if type(alias) is not str:
+                    raise damaged("An alias")
+                if there is None and self._large is not None:
+                    content = bytes(self._large.read(identity))
+                else:
+                    checked_content(there, _BLOB)  # of strings, too, these are bytes
+                    content = there
                 found.append((identity, alias, content))
                 size += len(content)
                 if size >= _CHUNK:
@@ -138,14 +151,16 @@ class EmbeddedSearches:
             f"ELSE 8 END), 0) FROM entry WHERE alias > '' AND {_ALIVE}",
             (self._now(),),
         )
-        return (row[0], row[1]) if row else (0, 0)
+        if row is None or type(row[1]) is not int:
+            raise damaged("The size of an entry")
+        return row[0], row[1]
 
     def _count(self, where: str, parameters: tuple[object, ...]) -> int:
         row = self._connection.one(f"SELECT count(*) FROM entry WHERE {where}", parameters)
         return int(row[0]) if row else 0
 
     def _now(self) -> int:
-        return self._connection.now_ns() // _NS
+        return self._now_ns() // _NS
 
 
 def _between(prefix: str) -> tuple[str, tuple[str, ...]]:

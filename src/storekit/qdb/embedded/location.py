@@ -8,6 +8,7 @@ from storekit.qdb.errors import ErrorCode, error_for
 __all__ = ["SCHEME", "Location", "parse_location"]
 
 SCHEME = "embedded:"
+_NAMES = ("mode", "durable")
 _SWITCH = {"1": True, "true": True, "0": False, "false": False}
 
 
@@ -17,7 +18,7 @@ class Location:
 
     With a `path` they are in that file. With a `name` they are in memory and shared by all
     engines of the process that have the same name. With neither, they are in memory and
-    belong to one engine. `durable` asks for what survives the loss of power.
+    belong to one engine. `durable` asks for what survives the loss of power, which only a file can.
     """
 
     path: str | None = None
@@ -26,7 +27,7 @@ class Location:
 
     def __str__(self) -> str:
         if self.path is not None:
-            return f"{SCHEME}{self.path}"
+            return f"{SCHEME}{self.path}{'?' if '?' in self.path else ''}"
         return SCHEME if self.name is None else f"{SCHEME}{self.name}?mode=memory"
 
 
@@ -34,19 +35,28 @@ def parse_location(text: str) -> Location:
     """Read `embedded:`, `embedded:NAME?mode=memory` or `embedded:PATH`.
 
     A path stands as it is, without any quoting; it becomes absolute here, so that a change of
-    the working directory does not change the store. `?durable=true` may follow it.
-    `INVALID_ARGUMENT` is raised for anything else.
+    the working directory does not change the store. `?durable=true` may follow it. What follows the
+    last question mark and does not look like options belongs to the path; where it does, a path
+    with a question mark in it is written with one more at its end. `INVALID_ARGUMENT` is raised
+    for anything else.
     """
     if not text.startswith(SCHEME):
         raise error_for(ErrorCode.INVALID_ARGUMENT, f"A location starts with {SCHEME!r}.")
-    rest, mark, query = text[len(SCHEME) :].rpartition("?")
-    if not mark:
-        rest, query = query, ""
+    place = text[len(SCHEME) :]
+    rest, mark, query = place.rpartition("?")
+    if not mark or not _may_be_options(query):
+        rest, query = place, ""
     if "\0" in rest:
         raise error_for(ErrorCode.INVALID_ARGUMENT, "A location holds no NUL character.")
     memory, durable = _options(query)
     if memory or not rest:
-        return Location(name=rest or None, durable=durable)
+        if durable:
+            raise error_for(
+                ErrorCode.INVALID_ARGUMENT,
+                "A store in memory can't be durable: give the path of a file, as in "
+                "'embedded:PATH?durable=true', or leave durable=true out.",
+            )
+        return Location(name=rest or None)
     return Location(path=os.path.abspath(rest), durable=durable)
 
 
@@ -61,6 +71,13 @@ def _options(query: str) -> tuple[bool, bool]:
         else:
             raise error_for(
                 ErrorCode.INVALID_ARGUMENT,
-                f"Unknown option {option!r} of a location: mode=memory and durable=true exist.",
+                f"Unknown option {option!r} of a location: mode=memory and durable=true exist. "
+                "If the '?' belongs to the path of a file, write one more at the end: "
+                "'embedded:PATH?'.",
             )
     return memory, durable
+
+
+def _may_be_options(query: str) -> bool:
+    """Return whether options are meant, right or wrong, rather than the rest of a path."""
+    return not query or "=" in query or query.split("&", maxsplit=1)[0] in _NAMES

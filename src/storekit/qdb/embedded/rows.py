@@ -6,12 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from storekit.qdb.embedded import large_contents
-from storekit.qdb.embedded.connection import Connection
+from storekit.qdb.embedded.connection import Connection, Row
 from storekit.qdb.embedded.large_contents import LargeContents
 from storekit.qdb.engine import PRESERVE, Buffer, EntryType
-from storekit.qdb.errors import ErrorCode, error_for
+from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
-__all__ = ["Content", "EntryRow", "EntryRows", "Stored", "is_same", "size_of"]
+__all__ = [
+    "Content",
+    "EntryRow",
+    "EntryRows",
+    "Stored",
+    "checked_aliases",
+    "checked_content",
+    "damaged",
+    "is_same",
+    "size_of",
+]
 
 ALIVE = "(expiry = 0 OR expiry > ?)"
 READ = "SELECT content, type, expiry FROM entry WHERE alias = ?"
@@ -27,7 +37,7 @@ UPDATE_ONLY = f"UPDATE entry SET content = ?, modified = ? WHERE alias = ? AND t
 SWAP = f"{UPDATE} AND content = ?"
 SWAP_ONLY = f"{UPDATE_ONLY} AND content = ?"
 TAKE = (
-    "DELETE FROM entry WHERE alias = ? AND type = ? AND content IS NOT NULL "
+    "DELETE FROM entry WHERE alias = ? AND type = ? AND typeof(content) = 'blob' "
     f"AND {ALIVE} RETURNING content"
 )
 REMOVE = f"DELETE FROM entry WHERE alias = ? AND {ALIVE}"
@@ -35,11 +45,13 @@ REMOVE_TYPED = f"DELETE FROM entry WHERE alias = ? AND type = ? AND {ALIVE}"
 REMOVE_IF = f"DELETE FROM entry WHERE alias = ? AND type = ? AND content = ? AND {ALIVE}"
 ADD = (
     "UPDATE entry SET content = content + ?, modified = ? "
-    f"WHERE alias = ? AND type = ? AND {ALIVE} AND content BETWEEN ? AND ? RETURNING content"
+    f"WHERE alias = ? AND type = ? AND {ALIVE} AND typeof(content) = 'integer' "
+    "AND content BETWEEN ? AND ? RETURNING content"
 )
 ADD_DOUBLE = (
     "UPDATE entry SET content = content + ?, modified = ? "
-    f"WHERE alias = ? AND type = ? AND {ALIVE} RETURNING content"
+    f"WHERE alias = ? AND type = ? AND {ALIVE} AND typeof(content) IN ('real', 'null') "
+    "RETURNING content"
 )
 EXPIRE = f"UPDATE entry SET expiry = ? WHERE alias = ? AND {ALIVE}"
 SWEEP = (
@@ -63,6 +75,15 @@ Stored = bytes | memoryview | int | float | None
 
 _BLOB = int(EntryType.BLOB)
 _EMPTY = (int(EntryType.TAG), int(EntryType.DOUBLE))  # may have no content
+_APART = (_BLOB, int(EntryType.STRING))  # may have contents that are large
+_CLASSES: dict[int, tuple[type, ...]] = {
+    _BLOB: (bytes,),
+    int(EntryType.INTEGER): (int,),
+    int(EntryType.TAG): (),
+    int(EntryType.DOUBLE): (float,),
+    int(EntryType.TIMESTAMP): (bytes,),
+    int(EntryType.STRING): (bytes,),
+}
 _NS = 1_000_000  # in a millisecond
 
 
@@ -78,7 +99,7 @@ class EntryRow:
     @property
     def is_large(self) -> bool:
         """Whether the content is kept apart."""
-        return self.content is None and self.type not in _EMPTY
+        return self.content is None and self.type in _APART
 
 
 class EntryRows:
@@ -88,10 +109,12 @@ class EntryRows:
     keeps all contents in its rows.
     """
 
-    def __init__(self, connection: Connection, large: LargeContents | None) -> None:
+    def __init__(
+        self, connection: Connection, large: LargeContents | None, now_ns: Callable[[], int]
+    ) -> None:
         self.connection = connection
         self.large = large
-        self.now_ns: Callable[[], int] = connection.now_ns
+        self.now_ns = now_ns
 
     # For contents that are not large: each is one change, or part of one
 
@@ -133,14 +156,18 @@ class EntryRows:
         A large one is in `place` if it fits there, else in memory of its own.
         """
         if self.large is None or not row.is_large:
-            return row.content
+            return checked_content(row.content, row.type)
         content = self.large.read(row.id, place)
         return content if row.type == _BLOB else bytes(content)
 
     def find(self, alias: str, now: int) -> EntryRow | None:
         """Return the row of an entry; None if there is none, or if it has expired."""
         row = self.connection.one(FIND, (alias,))
-        if row is None or (row[2] and row[2] * _NS <= now):
+        if row is None:
+            return None
+        if type(row[1]) is not int or type(row[2]) is not int:
+            raise damaged("The type of an entry, or its time of expiry,")
+        if row[2] and row[2] * _NS <= now:
             return None
         return EntryRow(*row)
 
@@ -177,3 +204,25 @@ def size_of(content: Content) -> int:
     if content is None:
         return 0
     return 8 if isinstance(content, (int, float)) else len(content)
+
+
+def checked_content(content: Stored, kind: int) -> Stored:
+    """Return a content from a row, or raise `DATA_CORRUPTION` if no entry of its type has it."""
+    if type(content) in _CLASSES.get(kind, ()) or (content is None and kind in _EMPTY):
+        return content
+    raise damaged("The content of an entry")
+
+
+def checked_aliases(rows: list[Row]) -> list[str]:
+    """Return the first column of rows, which has aliases."""
+    aliases: list[str] = [row[0] for row in rows]
+    if not all(type(alias) is str for alias in aliases):
+        raise damaged("An alias")
+    return aliases
+
+
+def damaged(what: str) -> QuasardbException:
+    """Return the error for a value in the store's file that storekit does not write there."""
+    return error_for(
+        ErrorCode.DATA_CORRUPTION, f"{what} is not what storekit writes into the file of a store."
+    )

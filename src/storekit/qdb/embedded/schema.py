@@ -2,11 +2,14 @@
 
 # ruff: noqa: S608 - statements are put together from constants
 
+import functools
 import os
+import re
 import sqlite3
 import time
+from contextlib import closing
 
-from storekit.qdb.embedded.connection import FAILURES, translate
+from storekit.qdb.embedded.connection import FAILURES, WAIT_IN_SQLITE, translate
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["SCHEMA_VERSION", "open_file", "open_memory"]
@@ -79,6 +82,8 @@ _STATEMENTS = 256  # prepared ones that a connection keeps
 _LOG_KEPT = 64 << 20  # bytes that the log may keep after a large write
 _CACHE = 8000  # kB of pages for each session; SQLite's 2000 cost a tenth of all gets
 _PAUSE = 0.005  # s
+_COMMENTS = re.compile(r"(\s|--[^\n]*)+")  # which SQLite keeps in the text of a schema
+_OF_SQLITE = ("sqlite_stat", "sqlite_autoindex_")
 
 
 def open_memory() -> sqlite3.Connection:
@@ -94,27 +99,87 @@ def open_file(path: str, *, durable: bool, timeout: float) -> sqlite3.Connection
     `timeout` is for how many seconds to wait where another process has locked the store.
     Nothing is written to a file that is not ours.
     """
-    if os.path.isdir(path):
-        raise error_for(ErrorCode.OPERATION_NOT_PERMITTED, f"{path!r} is a directory.")
+    _refuse_special(path)
+    give_up_at = time.monotonic() + timeout
+    while True:
+        try:
+            return _open(path, durable, min(timeout, WAIT_IN_SQLITE))
+        except QuasardbException as error:
+            # SQLite does not wait itself where others make the store, or recover it.
+            if error.error_code != ErrorCode.RESOURCE_LOCKED or time.monotonic() > give_up_at:
+                raise
+        time.sleep(_PAUSE)
+
+
+def _open(path: str, durable: bool, timeout: float) -> sqlite3.Connection:
     try:
         db = _connect(path, timeout)
     except FAILURES as error:
         raise translate(error) from error
     try:
         if _is_new(db):
-            _create(db, timeout)
+            _create(db)
         elif _figure(db, "PRAGMA user_version") < SCHEMA_VERSION:
             _upgrade(db)
+        _check_schema(db)
         db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         db.execute(f"PRAGMA journal_size_limit = {_LOG_KEPT}")
         db.execute(f"PRAGMA cache_size = -{_CACHE}")
+        db.execute("PRAGMA trusted_schema = OFF")
     except FAILURES as error:
+        failure = translate(error)  # which looks for files while those of the store are open
         db.close()
-        raise translate(error) from error
+        raise failure from error
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _refuse_special(path: str) -> None:
+    """Refuse what is no file, and links where SQLite would write to what is behind them."""
+    if os.path.isdir(path):
+        raise error_for(ErrorCode.OPERATION_NOT_PERMITTED, f"{path!r} is a directory.")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise error_for(ErrorCode.OPERATION_NOT_PERMITTED, f"{path!r} is no regular file.")
+    place = os.path.realpath(path)
+    for end in ("-wal", "-shm", "-journal"):
+        beside = place + end
+        if os.path.lexists(beside) and (os.path.islink(beside) or not os.path.isfile(beside)):
+            raise error_for(
+                ErrorCode.OPERATION_NOT_PERMITTED,
+                f"{beside!r}, which belongs to the store, is a link or no regular file: look who "
+                "has put it there, and remove it.",
+            )
+
+
+@functools.cache
+def _expected() -> frozenset[tuple[str, str, str]]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(_SCHEMA)
+        return _schema_of(db)
+
+
+def _schema_of(db: sqlite3.Connection) -> frozenset[tuple[str, str, str]]:
+    """Return what there is in a database, but for what SQLite makes by itself."""
+    rows = db.execute("SELECT type, name, sql FROM sqlite_schema").fetchall()
+    return frozenset(
+        (str(kind), str(name), _COMMENTS.sub(" ", str(sql)).strip())
+        for kind, name, sql in rows
+        if not (kind in ("table", "index") and str(name).startswith(_OF_SQLITE))
+    )
+
+
+def _check_schema(db: sqlite3.Connection) -> None:
+    """Refuse tables and triggers that are not as storekit makes them: they could do anything."""
+    there = _schema_of(db)
+    if there != _expected():
+        names = sorted({name for _, name, _ in there ^ _expected()})
+        raise error_for(
+            ErrorCode.DATA_CORRUPTION,
+            "The file has other tables than storekit makes, or is not what it was: look at "
+            + ", ".join(repr(name) for name in names[:5]),
+        )
 
 
 def _connect(path: str, timeout: float) -> sqlite3.Connection:
@@ -164,18 +229,9 @@ def _figure(db: sqlite3.Connection, sql: str) -> int:
     return int(db.execute(sql).fetchone()[0])
 
 
-def _create(db: sqlite3.Connection, timeout: float) -> None:
-    # SQLite does not wait for other processes that do the same, where waiting could be for ever
-    patience = time.monotonic() + timeout
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL").fetchone()
-            db.execute("BEGIN IMMEDIATE")
-            break
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
-                raise
-            time.sleep(_PAUSE)
+def _create(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA journal_mode = WAL").fetchone()
+    db.execute("BEGIN IMMEDIATE")
     try:
         if _is_new(db):
             for statement in _statements(_SCHEMA):

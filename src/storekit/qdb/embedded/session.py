@@ -1,502 +1,180 @@
-"""The session: checks what it is given, takes the lock, and has the others do it."""
+"""The session: it takes the lock of its connection, and its turn to write."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar, TypeVarTuple
 
 from storekit.qdb.alone import run_alone
-from storekit.qdb.embedded.batches import EmbeddedBatches
-from storekit.qdb.embedded.checks import check_alias, check_limit, check_name, integer, plain
+from storekit.qdb.embedded.batches import READ_ONLY, TOGETHER
 from storekit.qdb.embedded.connection import Connection
-from storekit.qdb.embedded.entries import EmbeddedEntries
-from storekit.qdb.embedded.finding import EmbeddedSearches
+from storekit.qdb.embedded.groups import WriteQueue
 from storekit.qdb.embedded.large_contents import LargeContents
-from storekit.qdb.embedded.regex import Regex
-from storekit.qdb.embedded.rows import Content
+from storekit.qdb.embedded.operations import EmbeddedOperations
 from storekit.qdb.embedded.status import EmbeddedNode
-from storekit.qdb.embedded.tags import EmbeddedTags
-from storekit.qdb.engine import PRESERVE, Buffer, EntryType, Metadata, Operation, Outcome
+from storekit.qdb.engine import Operation, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["EmbeddedSession"]
 
-# plain numbers, which sqlite3 binds faster than members of an enumeration
-_BLOB = int(EntryType.BLOB)
-_INTEGER = int(EntryType.INTEGER)
-_DOUBLE = int(EntryType.DOUBLE)
-_TIMESTAMP = int(EntryType.TIMESTAMP)
-_STRING = int(EntryType.STRING)
-_NAN = float("nan")
-_STAMP_BYTES = 16
-_STAMPS = range(-(1 << 63) * 10**9, (1 << 63) * 10**9)  # as many seconds as 64 bits hold
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+_SKIPPED = Outcome(ErrorCode.SKIPPED)
+_EACH = 64  # bytes that an operation counts for beside its content
+_OF_ALL = (
+    ErrorCode.RESOURCE_LOCKED,
+    ErrorCode.INVALID_HANDLE,
+    ErrorCode.NOT_CONNECTED,
+    ErrorCode.TIMEOUT,
+)
+"""Errors that come to all calls alike, or after which a call is not to be made again."""
 
 
-class EmbeddedSession:
+class EmbeddedSession(EmbeddedOperations):
     """A session with an embedded store, as `storekit.qdb.engine.TypedSession` describes it.
 
     Any thread may call it; calls of one session wait for each other. Errors are
     `QuasardbException`s. Besides those of the protocol, there may be `RESOURCE_LOCKED` when
-    another process keeps the store locked for longer than the engine's timeout,
-    `NO_SPACE_LEFT`, `OPERATION_NOT_PERMITTED` for what can't be written, `DATA_CORRUPTION`
-    and `SYSTEM_LOCAL`: nothing of the call is stored then.
+    another process keeps the store locked for longer than the engine's timeout, or when a call
+    is made in the middle of another one of its thread; `NO_SPACE_LEFT`,
+    `OPERATION_NOT_PERMITTED` for what can't be written, `DATA_CORRUPTION` and `SYSTEM_LOCAL`:
+    nothing of the call is stored then. `TIMEOUT` says that it may be.
+
+    With a `queue`, writes of all sessions that have the same one are made in groups.
     """
 
     def __init__(
-        self, connection: Connection, node: EmbeddedNode, large: LargeContents | None = None
+        self,
+        connection: Connection,
+        node: EmbeddedNode,
+        large: LargeContents | None = None,
+        queue: WriteQueue | None = None,
     ) -> None:
-        self._connection = connection
-        self._node = node
-        self._large = large
-        self._entries = EmbeddedEntries(connection, large)
-        self._tags = EmbeddedTags(self._entries)
-        self._finding = EmbeddedSearches(connection, large)
-        self._batches = EmbeddedBatches(self._entries, self._tags)
+        super().__init__(connection, node, large)
+        # The operations that are made once the lock is held, and the turn: others than these.
+        self._held = EmbeddedOperations(connection, node, large)
+        self._queue = queue
         self._closed = False
-        node.opened(self._entries.counters)
+        node.opened(self)
 
-    # Blobs
+    def _read(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
+        return self.connection.call(function, *args)
 
-    def blob_put(self, alias: str, content: Buffer, expiry: int) -> None:
-        """Make a blob."""
-        self._put(_BLOB, alias, plain(content), expiry)
-
-    def blob_update(self, alias: str, content: Buffer, expiry: int) -> bool:
-        """Make or replace a blob; return whether it was created."""
-        return self._update(_BLOB, alias, plain(content), expiry)
-
-    def blob_get(self, alias: str) -> bytes | memoryview:
-        """Return the content of a blob."""
-        check_alias(alias)
-        with self._connection.lock:
-            return self._entries.get(alias, _BLOB)  # type: ignore[return-value]
-
-    def blob_get_into(self, alias: str, place: memoryview) -> bytes | memoryview:
-        """Return the content of a blob; a large one in this memory, if it fits."""
-        check_alias(alias)
-        with self._connection.lock:
-            return self._entries.get(alias, _BLOB, place)  # type: ignore[return-value]
-
-    def blob_get_many(self, aliases: Sequence[str]) -> list[bytes | memoryview | QuasardbException]:
-        """Return the content of each blob, or its error."""
-        found: list[bytes | memoryview | QuasardbException] = []
-        with self._connection.lock, self._connection.transaction("BEGIN"):
-            for alias in aliases:
-                try:
-                    check_alias(alias)
-                    found.append(self._entries.get(alias, _BLOB))  # type: ignore[arg-type]
-                except QuasardbException as error:
-                    # Its traceback would hold this frame, and the frame all that was found.
-                    found.append(error.with_traceback(None))
-        return found
-
-    def blob_get_and_remove(self, alias: str) -> bytes:
-        """Remove a blob and return its content."""
-        return self._take(_BLOB, alias)
-
-    def blob_get_and_update(self, alias: str, content: Buffer, expiry: int) -> bytes:
-        """Replace a blob and return the former content."""
-        return self._replace(_BLOB, alias, plain(content), expiry)
-
-    def blob_compare_and_swap(
-        self, alias: str, content: Buffer, comparand: Buffer, expiry: int
-    ) -> bytes | None:
-        """Replace a blob if it matches: return None, else the content that is there."""
-        return self._swap(_BLOB, alias, plain(content), plain(comparand), expiry)
-
-    def blob_remove_if(self, alias: str, comparand: Buffer) -> None:
-        """Remove a blob if it matches; `UNMATCHED_CONTENT` is raised."""
-        self._remove_if(_BLOB, alias, plain(comparand))
-
-    def blob_scan(self, pattern: Buffer, max_count: int) -> list[str]:
-        """Return up to so many aliases of blobs that contain the pattern, in ascending order."""
-        return self._containing(_BLOB, bytes(plain(pattern)), max_count)
-
-    def blob_scan_regex(self, pattern: str, max_count: int) -> list[str]:
-        """Return up to so many aliases of blobs in which the expression matches, in order.
-
-        The time is proportional to the contents; see `storekit.qdb.embedded.regex`.
-        """
-        return self._matching(_BLOB, pattern, max_count)
-
-    # Numbers
-
-    def int_put(self, alias: str, value: int, expiry: int) -> None:
-        """Make an integer of 64 bits."""
-        self._put(_INTEGER, alias, integer(value), expiry)
-
-    def int_update(self, alias: str, value: int, expiry: int) -> bool:
-        """Make or set an integer; return whether it was created."""
-        return self._update(_INTEGER, alias, integer(value), expiry)
-
-    def int_get(self, alias: str) -> int:
-        """Return an integer."""
-        return self._get(_INTEGER, alias)  # type: ignore[return-value]  # as stored
-
-    def int_add(self, alias: str, addend: int) -> int:
-        """Add to an integer and return the sum; `OVERFLOW` and `UNDERFLOW` change nothing."""
-        check_name(alias)
-        with self._connection.lock:
-            return self._entries.add(alias, addend)
-
-    def double_put(self, alias: str, value: float, expiry: int) -> None:
-        """Make a double."""
-        self._put(_DOUBLE, alias, float(value), expiry)
-
-    def double_update(self, alias: str, value: float, expiry: int) -> bool:
-        """Make or set a double; return whether it was created."""
-        return self._update(_DOUBLE, alias, float(value), expiry)
-
-    def double_get(self, alias: str) -> float:
-        """Return a double."""
-        content = self._get(_DOUBLE, alias)
-        return _NAN if content is None else content  # type: ignore[return-value]  # as stored
-
-    def double_add(self, alias: str, addend: float) -> float:
-        """Add to a double and return the sum, which may be infinite."""
-        check_name(alias)
-        with self._connection.lock:
-            total = self._entries.add_double(alias, addend)
-        return _NAN if total is None else total  # type: ignore[return-value]  # as stored
-
-    # Strings
-
-    def string_put(self, alias: str, content: str, expiry: int) -> None:
-        """Make a string."""
-        self._put(_STRING, alias, _encoded(content), expiry)
-
-    def string_update(self, alias: str, content: str, expiry: int) -> bool:
-        """Make or replace a string; return whether it was created."""
-        return self._update(_STRING, alias, _encoded(content), expiry)
-
-    def string_get(self, alias: str) -> str:
-        """Return a string."""
-        check_alias(alias)
-        with self._connection.lock:
-            content = self._entries.get(alias, _STRING)
-        return str(content, "utf-8")  # type: ignore[arg-type]  # as stored
-
-    def string_get_and_remove(self, alias: str) -> str:
-        """Remove a string and return it."""
-        return self._take(_STRING, alias).decode()
-
-    def string_get_and_update(self, alias: str, content: str, expiry: int) -> str:
-        """Replace a string and return the former one."""
-        return self._replace(_STRING, alias, _encoded(content), expiry).decode()
-
-    def string_compare_and_swap(
-        self, alias: str, content: str, comparand: str, expiry: int
-    ) -> str | None:
-        """Replace a string if it matches: return None, else the one that is there."""
-        there = self._swap(_STRING, alias, _encoded(content), _encoded(comparand), expiry)
-        return None if there is None else there.decode()
-
-    def string_remove_if(self, alias: str, comparand: str) -> None:
-        """Remove a string if it matches; `UNMATCHED_CONTENT` is raised."""
-        self._remove_if(_STRING, alias, _encoded(comparand))
-
-    def string_scan(self, pattern: str, max_count: int) -> list[str]:
-        """Return up to so many aliases of strings that contain the pattern."""
-        return self._containing(_STRING, bytes(_encoded(pattern)), max_count)
-
-    def string_scan_regex(self, pattern: str, max_count: int) -> list[str]:
-        """Return up to so many aliases of strings in which the expression matches."""
-        return self._matching(_STRING, pattern, max_count)
-
-    # Timestamps, in nanoseconds since the epoch
-
-    def timestamp_put(self, alias: str, nanoseconds: int, expiry: int) -> None:
-        """Make a timestamp."""
-        self._put(_TIMESTAMP, alias, _stamp(nanoseconds), expiry)
-
-    def timestamp_update(self, alias: str, nanoseconds: int, expiry: int) -> bool:
-        """Make or set a timestamp; return whether it was created."""
-        return self._update(_TIMESTAMP, alias, _stamp(nanoseconds), expiry)
-
-    def timestamp_get(self, alias: str) -> int:
-        """Return a timestamp."""
-        content = self._get(_TIMESTAMP, alias)
-        return int.from_bytes(content, "big", signed=True)  # type: ignore[arg-type]  # as stored
-
-    def timestamp_add(self, alias: str, nanoseconds: int) -> int:
-        """Add to a timestamp and return the sum."""
-        check_name(alias)
-        with self._connection.lock, self._connection.transaction():
-            stored = self._entries.get(alias, _TIMESTAMP)
-            total = nanoseconds + int.from_bytes(stored, "big", signed=True)  # type: ignore[arg-type]  # as stored
-            if total not in _STAMPS:
-                raise error_for(ErrorCode.OVERFLOW if total > 0 else ErrorCode.UNDERFLOW)
-            self._entries.update(alias, _TIMESTAMP, _stamp(total), PRESERVE)
-        return total
-
-    # Entries of any type
-
-    def remove(self, alias: str) -> None:
-        """Remove an entry, and its tags from it."""
-        check_name(alias)
-        with self._connection.lock:
-            self._entries.remove(alias)
-
-    def expires_at(self, alias: str, expiry: int) -> None:
-        """Set the time of expiry, in milliseconds since the epoch, 0 for never."""
-        check_name(alias)
-        with self._connection.lock:
-            self._entries.expires_at(alias, expiry)
-
-    def expires_from_now(self, alias: str, milliseconds: int) -> None:
-        """Have an entry expire in so many milliseconds; with 0 it is gone at once."""
-        check_name(alias)
-        with self._connection.lock:
-            self._entries.expires_from_now(alias, milliseconds)
-
-    def get_expiry_time(self, alias: str) -> int:
-        """Return the time of expiry, in milliseconds since the epoch, 0 for never."""
-        check_name(alias)
-        with self._connection.lock:
-            return self._entries.expiry(alias)
-
-    def get_type(self, alias: str) -> EntryType:
-        """Return the type of an entry."""
-        check_name(alias)
-        with self._connection.lock:
-            return self._entries.kind_of(alias)
-
-    def get_metadata(self, alias: str) -> Metadata:
-        """Return what is known about an entry."""
-        check_alias(alias)
-        with self._connection.lock:
-            return self._entries.metadata(alias)
-
-    def purge_all(self, timeout: float) -> None:
-        """Remove every entry, in one change; the timeout of the engine applies."""
-        if timeout <= 0:
-            raise error_for(ErrorCode.INVALID_ARGUMENT, "A timeout is greater than 0.")
-        with self._connection.lock:
-            self._entries.purge()
-
-    # Finding
-
-    def prefix_get(self, prefix: str, max_count: int) -> list[str]:
-        """Return the first aliases with a prefix, in ascending order of their bytes."""
-        check_alias(prefix)
-        limit = check_limit(max_count)
-        with self._connection.lock:
-            return self._finding.prefix(prefix, limit)
-
-    def prefix_count(self, prefix: str) -> int:
-        """Return how many aliases have a prefix."""
-        check_alias(prefix)
-        with self._connection.lock:
-            return self._finding.prefix_count(prefix)
-
-    def suffix_get(self, suffix: str, max_count: int) -> list[str]:
-        """Return the first aliases with a suffix, in ascending order of their bytes."""
-        check_alias(suffix)
-        limit = check_limit(max_count)
-        with self._connection.lock:
-            return self._finding.suffix(suffix, limit)
-
-    def suffix_count(self, suffix: str) -> int:
-        """Return how many aliases have a suffix."""
-        check_alias(suffix)
-        with self._connection.lock:
-            return self._finding.suffix_count(suffix)
-
-    def scan(self, cursor: object, count: int) -> tuple[list[tuple[str, bytes]], object]:
-        """Return the next blobs, at most `count`, and a cursor to go on from, None at the end.
-
-        Fewer may come before the end where they are large. A cursor holds nothing open.
-        """
-        limit = check_limit(count)
-        with self._connection.lock:
-            return self._finding.scan(cursor, limit)
-
-    def scan_close(self, cursor: object) -> None:
-        """Do nothing: a cursor holds nothing open."""
-
-    # Tags
-
-    def attach_tag(self, alias: str, tag: str) -> None:
-        """Attach a tag; `TAG_ALREADY_SET` is raised."""
-        check_name(alias)
-        check_name(tag)
-        with self._connection.lock:
-            self._tags.attach(alias, [tag], only_new=True)
-
-    def attach_tags(self, alias: str, tags: Sequence[str]) -> None:
-        """Attach those tags that are not attached yet; all, or none if that fails."""
-        check_name(alias)
-        for tag in tags:
-            check_name(tag)
-        if tags:
-            with self._connection.lock:
-                self._tags.attach(alias, tags)
-
-    def detach_tag(self, alias: str, tag: str) -> None:
-        """Detach a tag; `TAG_NOT_SET` is raised."""
-        check_name(alias)
-        check_name(tag)
-        with self._connection.lock:
-            self._tags.detach(alias, [tag], only_set=True)
-
-    def detach_tags(self, alias: str, tags: Sequence[str]) -> None:
-        """Detach those tags that are attached."""
-        check_name(alias)
-        for tag in tags:
-            check_name(tag)
-        if tags:
-            with self._connection.lock:
-                self._tags.detach(alias, tags)
-
-    def has_tag(self, alias: str, tag: str) -> bool:
-        """Return whether an entry has a tag."""
-        check_name(alias)
-        check_name(tag)
-        with self._connection.lock:
-            return self._tags.has(alias, tag)
-
-    def get_tags(self, alias: str) -> list[str]:
-        """Return the tags of an entry, in ascending order."""
-        check_name(alias)
-        with self._connection.lock:
-            return self._tags.of(alias)
-
-    def get_tagged(self, tag: str) -> list[str]:
-        """Return the aliases that have a tag, in ascending order."""
-        check_name(tag)
-        with self._connection.lock:
-            return self._tags.tagged(tag)
-
-    def get_tagged_count(self, tag: str) -> int:
-        """Return how many entries have a tag."""
-        check_name(tag)
-        with self._connection.lock:
-            return self._tags.tagged_count(tag)
+    def _write(self, function: Callable[[EmbeddedOperations], T], size: int = 0) -> T:
+        if self._queue is None:
+            return self.connection.call(function, self._held)
+        return self._queue.write(self._held, function, size)
 
     # Batches
 
     def run_batch(self, operations: Sequence[Operation]) -> list[Outcome]:
         """Run each for itself, in order; none if one is malformed."""
-        with self._connection.lock:
-            return self._batches.run(operations)
+        malformed = [self.batches.malformed(operation) for operation in operations]
+        if any(code is not None for code in malformed):
+            return [_SKIPPED if code is None else Outcome(code) for code in malformed]
+        outcomes: list[Outcome] = []
+        for start in range(0, len(operations), TOGETHER):
+            some = operations[start : start + TOGETHER]
+            try:
+                outcomes += self._run_together(some)
+            except QuasardbException as error:
+                # The store failed, not an operation, and none of these is done.
+                if error.error_code == ErrorCode.NO_SPACE_LEFT:
+                    outcomes += [self._run_single(operation) for operation in some]
+                    continue
+                if start == 0 and error.error_code != ErrorCode.RESOURCE_LOCKED:
+                    raise
+                return outcomes + [Outcome(error.error_code)] * (len(operations) - start)
+        return outcomes
 
-    def run_joined(self, operations: Sequence[Operation]) -> list[Outcome]:
-        """Run each as if it were alone."""
-        return [run_alone(self, operation) for operation in operations]
+    def _run_together(self, some: Sequence[Operation]) -> list[Outcome]:
+        if _is_read_only(some):
+            return self._read(self.batches.run, some)
+        return self._write(lambda do: do.batches.run(some), _size(some))
+
+    def _run_single(self, operation: Operation) -> Outcome:
+        return self._write(lambda do: do.batches.outcome(operation), _size([operation]))
 
     def run_transaction(self, operations: Sequence[Operation]) -> tuple[int, int, list[Outcome]]:
         """Run all in order or none: error code, index of the one that failed, outcomes."""
-        with self._connection.lock:
-            return self._batches.transact(operations)
+        refused = self.batches.refuse(operations)
+        if refused is not None:
+            return refused
+        try:
+            return self._write(lambda do: do.batches.transact(operations), _size(operations))
+        except QuasardbException as error:
+            if error.error_code != ErrorCode.RESOURCE_LOCKED:
+                raise
+            return ErrorCode.CONFLICT, 0, [_SKIPPED] * len(operations)
+
+    def run_joined(self, operations: Sequence[Operation]) -> list[Outcome]:
+        """Run each as if it were alone; those that write are one change, or a few."""
+        outcomes: list[Outcome] = []
+        for start in range(0, len(operations), TOGETHER):
+            some = operations[start : start + TOGETHER]
+            try:
+                outcomes += self._run_joined(some)
+            except QuasardbException as error:
+                if error.error_code in _OF_ALL:
+                    if start == 0:
+                        raise
+                    failed = Outcome(error.error_code, None, error.detail)
+                    return outcomes + [failed] * (len(operations) - start)
+                # One of them made the store fail, and none is done: which, the others don't tell.
+                outcomes += [run_alone(self, operation) for operation in some]
+        return outcomes
+
+    def _run_joined(self, some: Sequence[Operation]) -> list[Outcome]:
+        if len(some) == 1:
+            return [run_alone(self, some[0])]
+        if _is_read_only(some):
+            return self._read(lambda: self._held.joined(some, writes=False))
+        return self._write(lambda do: do.joined(some, writes=True), _size(some))
 
     # The node
 
     def node_status(self, node: str) -> bytes:
         """Return the state of the node, as JSON."""
-        self._node.check(node)
-        with self._connection.lock:
-            count, size = self._finding.totals()
-        return self._node.status(count, size)
+        self.node.check(node)
+        return self.node.status(*self._read(self.finding.totals))
 
     def node_config(self, node: str) -> bytes:
         """Return the settings of the node, as JSON."""
-        self._node.check(node)
-        return self._node.config()
+        self.node.check(node)
+        return self.node.config()
 
     def node_topology(self, node: str) -> bytes:
         """Return the neighbours of the node, as JSON."""
-        self._node.check(node)
-        return self._node.topology()
+        self.node.check(node)
+        return self.node.topology()
 
     def node_stop(self, node: str, reason: str) -> None:
         """Raise `OPERATION_DISABLED`: the node ends with its process."""
         if not reason:
             raise error_for(ErrorCode.INVALID_ARGUMENT, "Give a reason.")
-        self._node.check(node)
+        self.node.check(node)
         raise error_for(ErrorCode.OPERATION_DISABLED, "An embedded store ends with its process.")
 
     def close(self) -> None:
         """Close the session. Closing twice is fine."""
-        with self._connection.lock:
-            if self._closed:
-                return
-            self._closed = True
-            self._entries.tidy()
-            self._connection.close()
-        self._node.closed(self._entries.counters)
-
-    # What the types have in common
-
-    def _put(self, kind: int, alias: str, content: Content, expiry: int) -> None:
-        check_name(alias)
-        with self._connection.lock:
-            self._entries.put(alias, kind, content, expiry)
-
-    def _update(self, kind: int, alias: str, content: Content, expiry: int) -> bool:
-        check_name(alias)
-        with self._connection.lock:
-            return self._entries.update(alias, kind, content, expiry)
-
-    def _get(self, kind: int, alias: str) -> Content:
-        check_name(alias)
-        with self._connection.lock:
-            return self._entries.get(alias, kind)
-
-    def _take(self, kind: int, alias: str) -> bytes:
-        check_name(alias)
-        with self._connection.lock:
-            return self._entries.get_and_remove(alias, kind)  # type: ignore[return-value]
-
-    def _replace(self, kind: int, alias: str, content: Buffer, expiry: int) -> bytes:
-        check_name(alias)
-        with self._connection.lock:
-            return self._entries.get_and_update(  # type: ignore[return-value]
-                alias, kind, content, expiry
-            )
-
-    def _swap(
-        self, kind: int, alias: str, content: Buffer, comparand: Buffer, expiry: int
-    ) -> bytes | None:
-        check_name(alias)
-        with self._connection.lock:
-            return self._entries.compare_and_swap(  # type: ignore[return-value]
-                alias, kind, content, comparand, expiry
-            )
-
-    def _remove_if(self, kind: int, alias: str, comparand: Buffer) -> None:
-        check_name(alias)
-        with self._connection.lock:
-            self._entries.remove_if(alias, kind, comparand)
-
-    def _containing(self, kind: int, pattern: bytes, max_count: int) -> list[str]:
-        if not pattern or max_count < 0:
-            raise error_for(ErrorCode.INVALID_ARGUMENT)
-        with self._connection.lock:
-            return self._finding.containing(pattern, kind, max_count)
-
-    def _matching(self, kind: int, pattern: str, max_count: int) -> list[str]:
-        expression = Regex(pattern)
-        if max_count < 0:
-            raise error_for(ErrorCode.INVALID_ARGUMENT)
-        found: list[str] = []
-        after, complete = "", False
-        while len(found) < max_count and not complete:
-            with self._connection.lock:  # not while matching: others go on meanwhile
-                contents, complete = self._finding.contents(after, kind)
-            for alias, content in contents:
-                if expression.search(content):
-                    found.append(alias)
-                    if len(found) == max_count:
-                        break
-                after = alias
-        return found
+        if self.large is not None:
+            with suppress(QuasardbException):  # others do it at another time
+                self._write(lambda do: do.entries.tidy())
+        self.connection.close()
+        for each in (self, self._held):
+            each.end()
+        self.node.closed(self)
 
 
-def _encoded(text: str) -> Buffer:
-    try:
-        return plain(text.encode())
-    except UnicodeEncodeError:
-        raise error_for(ErrorCode.INVALID_ARGUMENT, "A string must be valid in UTF-8.") from None
+def _is_read_only(operations: Sequence[Operation]) -> bool:
+    return all(operation.kind in READ_ONLY for operation in operations)
 
 
-def _stamp(nanoseconds: int) -> bytes:
-    if nanoseconds not in _STAMPS:
-        raise error_for(ErrorCode.INVALID_ARGUMENT, "A timestamp has 64 bits of seconds.")
-    return nanoseconds.to_bytes(_STAMP_BYTES, "big", signed=True)
+def _size(operations: Sequence[Operation]) -> int:
+    """Return how many bytes operations have, and something for each."""
+    size = _EACH * len(operations)
+    for operation in operations:
+        for content in (operation.content, operation.comparand):
+            if isinstance(content, (bytes, bytearray, memoryview)):
+                size += len(content)
+    return size

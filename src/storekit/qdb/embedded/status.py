@@ -6,10 +6,11 @@ import os
 import platform
 import shutil
 import sqlite3
-import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from storekit.qdb.embedded.connection import CallLock
 from storekit.qdb.embedded.location import Location
 from storekit.qdb.errors import ErrorCode, error_for
 
@@ -45,28 +46,54 @@ class Counter:
 
 
 class EmbeddedNode:
-    """Describes the store. Figures of use are those of the sessions of this engine."""
+    """Describes the store, as one engine has it.
 
-    def __init__(self, address: str, location: Location, *, durable: bool, timeout: float) -> None:
+    `now_ns` gives nanoseconds since the epoch. Figures of use are those of this engine's calls.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        location: Location,
+        *,
+        durable: bool,
+        timeout: float,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self.address: str = _endpoint(address)
+        self.durable = durable
+        self.timeout = timeout
+        self.now_ns = now_ns
         self._location = location
-        self._durable = durable
-        self._timeout = timeout
         self._startup = _now()
-        self._lock = threading.RLock()  # as that of a connection
+        self._lock = CallLock()
+        self._sessions: set[int] = set()
         self._closed: dict[str, Counter] = {}
         self._open: list[Mapping[str, Counter]] = []
 
-    def opened(self, counters: Mapping[str, Counter]) -> None:
-        """Count what a session does."""
-        with self._lock:
-            self._open.append(counters)
+    def opened(self, session: object) -> None:
+        """Count a session."""
+        self._sessions.add(id(session))
 
-    def closed(self, counters: Mapping[str, Counter]) -> None:
-        """Keep what a session has done."""
-        with self._lock:
-            self._open = [others for others in self._open if others is not counters]
-            self._closed = _sum([self._closed, counters])
+    def closed(self, session: object) -> None:
+        """Count a session no more."""
+        self._sessions.discard(id(session))
+
+    def count(self, counters: Mapping[str, Counter]) -> None:
+        """Add up also what is counted here from now on."""
+        self._lock.run(self._open.append, counters)
+
+    def keep(self, counters: Mapping[str, Counter]) -> None:
+        """Keep figures that do not change any more."""
+        self._lock.run(self._keep, counters)
+
+    def _keep(self, counters: Mapping[str, Counter]) -> None:
+        others = [each for each in self._open if each is not counters]
+        if len(others) < len(self._open):
+            self._closed, self._open = _sum([self._closed, counters]), others
+
+    def _total(self) -> dict[str, Counter]:
+        return _sum([self._closed, *self._open])
 
     def check(self, node: str) -> None:
         """Raise unless this is the address of the one node there is."""
@@ -79,9 +106,7 @@ class EmbeddedNode:
 
     def status(self, count: int, size: int) -> bytes:
         """Return the state, given how many entries there are and how large they are."""
-        with self._lock:
-            counters = _sum([self._closed, *self._open])
-            sessions = len(self._open)
+        counters = self._lock.run(self._total)
         figures = {"count": count, "size": size}
         nothing = {"count": 0, "size": 0}
         on_disk = self._location.path is not None
@@ -100,7 +125,7 @@ class EmbeddedNode:
                 "network": {
                     "listening_endpoint": self.address,
                     "partitions": {"count": 1, "max_sessions": 0, "available_sessions": 0},
-                    "sessions": sessions,
+                    "sessions": len(self._sessions),
                 },
                 "entries": {
                     "resident": nothing if on_disk else figures,
@@ -117,7 +142,7 @@ class EmbeddedNode:
         return _json(
             {
                 "local": {
-                    "depot": {"root": path, "transient": path is None, "sync": self._durable},
+                    "depot": {"root": path, "transient": path is None, "sync": self.durable},
                     "network": {"listen_on": self.address},
                     "user": {"daemon": False},
                 },
@@ -127,7 +152,7 @@ class EmbeddedNode:
                         "enable_stop": False,
                         "enable_purge_all": True,
                     },
-                    "limiter": {"busy_timeout": self._timeout},
+                    "limiter": {"busy_timeout": self.timeout},
                 },
             }
         )
@@ -199,7 +224,10 @@ def _cpu_times() -> dict[str, int]:
 def _disk_usage(path: str | None) -> dict[str, int]:
     if path is None:
         return {"free": 0, "total": 0}
-    usage = shutil.disk_usage(os.path.dirname(path))
+    try:
+        usage = shutil.disk_usage(os.path.dirname(path))
+    except OSError:  # the directory has gone
+        return {"free": 0, "total": 0}
     return {"free": usage.free, "total": usage.total}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from storekit.qdb.embedded.entries import EmbeddedEntries
+from storekit.qdb.embedded.rows import checked_aliases
 from storekit.qdb.errors import ErrorCode, error_for
 
 __all__ = ["EmbeddedTags"]
@@ -66,7 +67,7 @@ class EmbeddedTags:
             "WHERE tagging.entry = ? AND (expiry = 0 OR expiry > ?) ORDER BY alias",
             (self._entries.id_of(alias, now), now // _NS),
         )
-        return [row[0] for row in rows]
+        return checked_aliases(rows)
 
     def tagged(self, tag: str) -> list[str]:
         """Return the aliases with a tag, in ascending order."""
@@ -75,7 +76,7 @@ class EmbeddedTags:
         if tag_id is None:
             return []
         rows = self._connection.all(f"SELECT alias {_TAGGED} ORDER BY alias", (tag_id, now // _NS))
-        return [row[0] for row in rows]
+        return checked_aliases(rows)
 
     def tagged_count(self, tag: str) -> int:
         """Return how many entries have a tag."""
