@@ -1,11 +1,10 @@
-"""Aliases as text, and values as the plain pickles that every client reads."""
+"""Values as the plain pickles that every client reads."""
 
 import pickle
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from storekit.qdb import RemoteNode
 from storekit.qdb.codec import DEFAULT_PICKLER, ClassNotAllowed, UnreadableValue, ValuePickler
 
 
@@ -35,32 +34,13 @@ def test_what_is_let_in_is_the_clients_choice():
         DEFAULT_PICKLER.dump(lambda: None)
 
 
-KEYS = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.binary()
-    | st.text(st.characters(exclude_categories=["Cs"])) | st.uuids() | st.dates(),
-    lambda keys: st.tuples(keys, keys) | st.lists(keys, max_size=3),
-    max_leaves=5,
-)  # fmt: skip
-
-
-@given(KEYS)
-@settings(deadline=None)
-def test_every_alias_comes_back(key):
-    text = DEFAULT_PICKLER.dump_alias(key)
-    back = DEFAULT_PICKLER.load_alias(text)
-    assert back == key
-    assert type(back) is type(key)
-    if isinstance(key, str) and not key.startswith("\x10"):
-        assert text == key
-
-
-def test_equal_aliases_are_equal_text_however_they_were_built():
-    one, other = "ab", bytes([97, 98]).decode()
-    for first, second in [((one, one), (one, other)), ([one, one], [one, other])]:
-        assert DEFAULT_PICKLER.dump_alias(first) == DEFAULT_PICKLER.dump_alias(second)
-    assert len({DEFAULT_PICKLER.dump_alias(key) for key in (1, 1.0, True, "1", b"1")}) == 5
-
-
-@pytest.mark.parametrize("text", ["\x10", "\x10x", "\x10=(", "\x10=a.b", "\x10p!", "\x10pAAAA"])
-def test_text_of_others_that_only_looks_like_ours_stays_text(text):
-    assert DEFAULT_PICKLER.load_alias(text) == text
+@pytest.mark.parametrize("module", ["qdb", "quasardb"])
+@pytest.mark.parametrize("allow", ["object", "name"])
+def test_classes_of_the_1x_client_are_read_by_the_names_they_had(module, allow):
+    written = pickle.dumps(RemoteNode("host", 1), 2)
+    old = written.replace(b"cstorekit.qdb.values\n", f"c{module}\n".encode())
+    assert old != written
+    with pytest.raises(ClassNotAllowed, match=f"{module}.RemoteNode"):
+        DEFAULT_PICKLER.load(old)
+    allowed = RemoteNode if allow == "object" else f"{module}.RemoteNode"
+    assert ValuePickler([allowed]).load(old) == RemoteNode("host", 1)

@@ -1,5 +1,7 @@
 """Bytes as they are."""
 
+from storekit.codecs.plain import as_bytes
+
 __all__ = ["Raw"]
 
 
@@ -11,8 +13,10 @@ class Raw:
 
     def encode(self, value: bytes | bytearray | memoryview, /) -> bytes:
         """Return the bytes. Raises `TypeError` for anything else."""
-        if isinstance(value, bytes | bytearray | memoryview):
-            return bytes(value)
+        if isinstance(value, bytes):
+            return as_bytes(value)
+        if isinstance(value, bytearray | memoryview):
+            return bytes(memoryview(value))
         raise TypeError(f"the codec raw takes bytes, not {type(value).__name__}")
 
     def decode(self, data: bytes | memoryview, /) -> bytes:

@@ -1,5 +1,6 @@
 """Text as UTF-8."""
 
+from storekit.codecs.plain import as_text
 from storekit.errors import CodecError
 
 __all__ = ["Text"]
@@ -15,7 +16,7 @@ class Text:
         """Return the text as UTF-8. `TypeError` for no text, `ValueError` for lone surrogates."""
         if not isinstance(value, str):
             raise TypeError(f"the codec text takes str, not {type(value).__name__}")
-        return value.encode()
+        return as_text(value).encode()
 
     def decode(self, data: bytes | memoryview, /) -> str:
         """Return the text. Raises `CodecError` for what is not UTF-8."""

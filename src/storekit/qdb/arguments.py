@@ -6,6 +6,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+from storekit.codecs.plain import as_bytes, as_int, as_text
 from storekit.core.threads.calls import Joint
 from storekit.qdb.engine import MAX_ALIAS, Session
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
@@ -54,11 +55,11 @@ def check_writable(alias: str) -> str:
 
 def _text(alias: object) -> str:
     if isinstance(alias, str):
-        return str.__str__(alias)
+        return as_text(alias)
     if not isinstance(alias, bytes):
         raise TypeError(f"an alias must be text, not {type(alias).__name__}")
     try:
-        return alias.decode()
+        return as_bytes(alias).decode()
     except UnicodeDecodeError:
         raise error_for(
             ErrorCode.INVALID_ARGUMENT, "An alias given as bytes must be UTF-8."
@@ -74,9 +75,11 @@ def check_content(data: object) -> bytes:
     if type(data) is bytes:
         return data
     if isinstance(data, str):
-        return data.encode()
-    if isinstance(data, bytes | bytearray | memoryview):
-        return bytes(data)
+        return as_text(data).encode()
+    if isinstance(data, bytes):
+        return as_bytes(data)
+    if isinstance(data, bytearray | memoryview):
+        return bytes(memoryview(data))
     raise TypeError(
         f"content must be bytes-like or text, not {type(data).__name__}; "
         "a Client pickles other objects, a RawClient does not"
@@ -88,7 +91,7 @@ def check_integer(value: Any) -> int:
     if isinstance(value, bool):
         raise TypeError("an integer entry holds an int, not bool")
     try:
-        number = operator.index(value)
+        number = as_int(operator.index(value))
     except TypeError:
         raise TypeError(f"an integer entry holds an int, not {type(value).__name__}") from None
     if not -(2**63) <= number < 2**63:

@@ -2,21 +2,17 @@
 
 # ruff: noqa: ANN401 - pickles hold anything
 
-import base64
-import io
-import pickle
-from ast import literal_eval
 from collections.abc import Callable
 from typing import Any
 
 from storekit.codecs.base import Codec, is_deterministic
 from storekit.codecs.pickle import Allowed, ClassNotAllowed, Pickle, UnreadableValue
 from storekit.codecs.raw import Raw
+from storekit.codecs.unpickling import import_named
 from storekit.qdb.arguments import check_content
 
 __all__ = [
     "DEFAULT_PICKLER",
-    "ESCAPE",
     "LARGE",
     "NEVER_LARGE",
     "PROTOCOL",
@@ -34,15 +30,16 @@ PROTOCOL = 2
 """The protocol of what is written. Compare-and-swap compares pickles, so it must be the same
 in every client and on every Python; 2 is the newest that every client there has been reads."""
 
-ESCAPE = "\x10"
-"""Starts every alias that stands for something else than itself (DLE, "data link escape")."""
+_OLD_MODULES = ("qdb", "quasardb")
+_HOME = "storekit.qdb"
+"""What pickles of the 1.x client have by another name, and where it is now."""
 
 
 class ValuePickler(Pickle):
-    """Pickles and unpickles the values and aliases of one client.
+    """Pickles and unpickles the values of one client.
 
     `allow` adds to what decoding lets in, and `trust_pickle` lets in everything, as in
-    `Pickle`.
+    `Pickle`. Classes of this package are also read by the names that they had in the 1.x client.
     """
 
     def __init__(
@@ -58,54 +55,14 @@ class ValuePickler(Pickle):
         """Return the value of a pickle. Raises `UnreadableValue`, `ClassNotAllowed`."""
         return self.decode(content)
 
-    def dump_alias(self, alias: object) -> str:
-        """Return an alias as text: text as it is, anything else in a form that reads back.
-
-        Equal numbers, bytes, and tuples of these are equal text. Of other objects, the
-        pickles must be equal, which those of sets are not.
-
-        Raises `TypeError` if the object can't be pickled.
-        """
-        if isinstance(alias, str):
-            return ESCAPE + alias if alias.startswith(ESCAPE) else str(alias)
-        if _is_literal(alias):
-            return f"{ESCAPE}={alias!r}"
-        buffer = io.BytesIO()
-        pickler = pickle.Pickler(buffer, PROTOCOL)
-        pickler.fast = True  # no memo: whether two parts are one object must not matter
-        try:
-            pickler.dump(alias)
-        except Exception as error:
-            raise TypeError(
-                f"an alias of type {type(alias).__name__} can't be pickled: {error}"
-            ) from error
-        return f"{ESCAPE}p{base64.urlsafe_b64encode(buffer.getvalue()).decode()}"
-
-    def load_alias(self, text: str) -> Any:
-        """Return the object that an alias stands for; text that stands for none as it is."""
-        if not text.startswith(ESCAPE):
-            return text
-        mark, rest = text[1:2], text[2:]
-        if mark == ESCAPE:
-            return text[1:]
-        try:
-            if mark == "=":
-                value = literal_eval(rest)
-            elif mark == "p":
-                value = self.load(base64.b64decode(rest, altchars=b"-_", validate=True))
-            else:
-                return text
-        except (SyntaxError, ValueError, RecursionError, MemoryError, UnreadableValue):
-            return text
-        return value
-
-
-def _is_literal(value: object) -> bool:
-    if type(value) is tuple:
-        return all(type(item) is str or _is_literal(item) for item in value)
-    if type(value) is float:
-        return value - value == 0  # neither infinite nor no number
-    return value is None or type(value) in (int, bool, bytes)
+    def _find(self, module: str, name: str) -> Any:
+        if module.partition(".")[0] in _OLD_MODULES:
+            for (home, known), found in self._allowed.items():
+                if known == name and home.startswith(_HOME):
+                    return found
+            if f"{module}.{name}" in self._allowed_names:
+                return import_named(_HOME, name)
+        return super()._find(module, name)
 
 
 DEFAULT_PICKLER = ValuePickler()

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from storekit.codecs.base import Codec, decode_value, encode_value
+from storekit.codecs.plain import as_text
 from storekit.codecs.registry import CodecRegistry
 from storekit.core.seam._async import call_blocking
+from storekit.qdb.aliases import ESCAPE, dump_alias, load_alias
 from storekit.qdb.arguments import check_alias, check_content, check_writable
 from storekit.qdb.codec import (
-    ESCAPE,
     LARGE,
     NEVER_LARGE,
     STORED,
-    ValuePickler,
     check_comparable,
     is_large,
     takes_long,
@@ -29,16 +29,22 @@ __all__ = ["AsyncConversion"]
 class AsyncConversion:
     """Turns aliases into text and back, and values into content and back.
 
-    Values go by the codec of the client, or by that of a call. Aliases that are not text
-    have a textual form if there is a pickler, and are refused otherwise.
+    Values go by the codec of the client, or by that of a call. Aliases are text; with
+    `any_alias`, other objects have a textual form, by pickles if there is a codec for those.
     """
 
     def __init__(
-        self, codec: Codec[Any], registry: CodecRegistry, pickler: ValuePickler | None = None
+        self,
+        codec: Codec[Any],
+        registry: CodecRegistry,
+        *,
+        any_alias: bool = False,
+        pickled_aliases: Codec[Any] | None = None,
     ) -> None:
         self.codec = codec
         self._registry = registry
-        self._pickler = pickler
+        self._any_alias = any_alias
+        self._pickled_aliases = pickled_aliases
 
     # Aliases
 
@@ -71,21 +77,21 @@ class AsyncConversion:
 
     def batch_alias(self, alias: object) -> str:
         """Return the alias of a request. The engine refuses a malformed one by its own result."""
-        if self._pickler is not None:
-            return self._pickler.dump_alias(alias)
-        return alias if isinstance(alias, str) else check_alias(alias)
+        if self._any_alias:
+            return dump_alias(alias, self._pickled_aliases)
+        return as_text(alias) if isinstance(alias, str) else check_alias(alias)
 
     def found(self, text: str) -> Any:
         """Return what an alias of the store stands for."""
-        return text if self._pickler is None else self._pickler.load_alias(text)
+        return load_alias(text, self._pickled_aliases) if self._any_alias else text
 
     def all_found(self, texts: Iterable[str]) -> list[Any]:
         """Return what aliases of the store stand for."""
         return [self.found(text) for text in texts]
 
     def _to_text(self, alias: object) -> str:
-        if self._pickler is not None and (type(alias) is not str or alias[:1] == ESCAPE):
-            alias = self._pickler.dump_alias(alias)
+        if self._any_alias and (type(alias) is not str or alias[:1] == ESCAPE):
+            alias = dump_alias(alias, self._pickled_aliases)
         return check_alias(alias)
 
     # Values

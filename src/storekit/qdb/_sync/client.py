@@ -81,10 +81,14 @@ class Client(_Base[T]):
     standard value types (dates, decimals, fractions, UUIDs, collections, IP addresses, pure
     paths), and what `allow` names; anything else raises `ClassNotAllowed`, which says what
     to add, and what is no pickle raises `UnreadableValue`. Both are a `CodecError`, which
-    every codec raises for content that it can't read; it names the alias.
+    every codec raises for content that it can't read; it names the alias and has the
+    content. What could not be read is not stored either: that is a `TypeError`, which says
+    what to allow.
 
-    **Aliases**: text stays as it is, any other object is stored in a textual form and comes
-    back as the object. Prefixes and suffixes are always text.
+    **Aliases**: text stays as it is. Numbers, bytes, dates and times, UUIDs, None, and tuples
+    of these have a textual form and come back as they were; text in that form that none of
+    these would have comes back as text. Other objects only with `pickle_aliases`. Prefixes
+    and suffixes are always text.
 
     `compare_and_swap` and `remove_if` compare stored bytes: equal objects that were built
     differently may have different ones.
@@ -98,11 +102,17 @@ class Client(_Base[T]):
         codec: None = None,
         allow: Allowed = (),
         trust_pickle: bool = False,
+        pickle_aliases: bool = False,
         **options: Unpack[ClientOptions],
     ) -> None: ...
     @overload
     def __init__(
-        self, remote_node: Address, *, codec: Codec[T], **options: Unpack[ClientOptions]
+        self,
+        remote_node: Address,
+        *,
+        codec: Codec[T],
+        pickle_aliases: bool = False,
+        **options: Unpack[ClientOptions],
     ) -> None: ...
     @overload
     def __init__(
@@ -110,6 +120,7 @@ class Client(_Base[T]):
         remote_node: Address,
         *,
         codec: str,
+        pickle_aliases: bool = False,
         **options: Unpack[ClientOptions],
     ) -> None: ...
     def __init__(
@@ -119,6 +130,7 @@ class Client(_Base[T]):
         codec: Codec[Any] | str | None = None,
         allow: Allowed = (),
         trust_pickle: bool = False,
+        pickle_aliases: bool = False,
         **options: Unpack[ClientOptions],
     ) -> None:
         """Make a client.
@@ -131,24 +143,33 @@ class Client(_Base[T]):
                 (`"module.Class"`); only without `codec`.
             trust_pickle: Let pickles name anything, **so that whoever can write to the
                 store can run code in this process**; only without `codec`.
+            pickle_aliases: Take any object as an alias, and pickle those that have no
+                other form. They are read as values of a client without `codec` are:
+                those of others then take memory and time as values do.
             options: As for the raw client.
 
         """
         registry = options.get("registry")
         if registry is None:
             registry = options["registry"] = CodecRegistry.default()
+        pickler = DEFAULT_PICKLER
         if codec is None:
             pickler = ValuePickler(allow, trust_pickle=trust_pickle)
-            conversion = Conversion(pickler, registry, pickler)
+            chosen: Codec[Any] = pickler
         elif allow or trust_pickle:
             raise TypeError(
                 "allow and trust_pickle are for a client without codec; give them to the codec: "
                 "codec=Pickle(allow, trust=...)"
             )
         else:
-            conversion = Conversion(registry.get(codec), registry, DEFAULT_PICKLER)
+            chosen = registry.get(codec)
         super().__init__(remote_node, **options)
-        self._conversion = conversion
+        self._conversion = Conversion(
+            chosen,
+            registry,
+            any_alias=True,
+            pickled_aliases=pickler if pickle_aliases else None,
+        )
 
     def __iter__(self) -> ForwardIterator[T]:
         return ForwardIterator(self)

@@ -1,0 +1,236 @@
+r"""Aliases that stand for other objects than text, as text.
+
+Text is its own alias. What stands for another object starts with ESCAPE, and text that starts
+with it has one more before it:
+
+    ESCAPE "=" object     None, True, -5, 1.5, b'\x00', ('a', 2), UUID('...'), date('2026-01-31')
+    ESCAPE "p" base64     any other object, pickled; only for clients that ask for it
+    ESCAPE text           text that starts with ESCAPE
+
+Anybody may write aliases, and whoever lists them reads what others wrote. So this reads
+only what it would write: any other text comes back as the text that it is. What it takes is
+bounded by the length of an alias.
+"""
+
+# ruff: noqa: ANN401 - aliases may stand for anything
+
+import base64
+import datetime
+import decimal
+import fractions
+import io
+import numbers
+import operator
+import pickle
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from storekit.codecs.base import Codec
+from storekit.codecs.plain import as_bytes, as_float, as_int, as_text
+from storekit.errors import CodecError
+from storekit.qdb.engine import MAX_ALIAS
+
+__all__ = ["ESCAPE", "dump_alias", "load_alias"]
+
+ESCAPE = "\x10"
+"""Starts every alias that stands for something else than itself (DLE, "data link escape")."""
+
+_DEEPEST = 32  # tuples within tuples
+
+_PROTOCOL = 2
+
+
+def dump_alias(alias: object, pickled: Codec[Any] | None = None) -> str:
+    """Return an alias as text: text as it is, anything else in a form that reads back.
+
+    Equal objects of one type are equal text. `pickled` reads the pickles of other objects: with
+    it, they may be aliases, if it can read them. Equal ones must then have equal pickles, which
+    sets have not.
+
+    Raises `TypeError` for an object that is no alias, `ValueError` for tuples within more than
+    32 others.
+    """
+    if isinstance(alias, str):
+        text = as_text(alias)
+        return ESCAPE + text if text.startswith(ESCAPE) else text
+    try:
+        return f"{ESCAPE}={_dump(alias, 0)}"
+    except TypeError:
+        if pickled is None:
+            raise
+        return f"{ESCAPE}p{_dump_pickled(alias, pickled)}"
+
+
+def load_alias(text: str, pickled: Codec[Any] | None = None) -> Any:
+    """Return the object that an alias stands for; text that `dump_alias` never made as it is."""
+    if not text.startswith(ESCAPE) or len(text) > MAX_ALIAS:
+        return text
+    mark, rest = text[1:2], text[2:]
+    try:
+        if mark == ESCAPE:
+            return text[1:]
+        if mark == "=":
+            value, end = _load(rest, 0, 0)
+            ours = end == len(rest) and type(value) is not str and _dump(value, 0) == rest
+        elif mark == "p" and pickled is not None:
+            value = pickled.decode(base64.b64decode(rest, altchars=b"-_", validate=True))
+            ours = dump_alias(value, pickled) == text
+        else:
+            return text
+    except (ValueError, TypeError, CodecError, ArithmeticError, RecursionError):
+        return text
+    return value if ours else text
+
+
+def _dump_pickled(alias: object, codec: Codec[Any]) -> str:
+    buffer = io.BytesIO()
+    pickler = pickle.Pickler(buffer, _PROTOCOL)
+    pickler.fast = True  # no memo: whether two parts are one object must not matter
+    try:
+        pickler.dump(alias)
+        codec.decode(buffer.getvalue())
+    except Exception as error:
+        raise TypeError(
+            f"an alias of type {type(alias).__name__} can't be pickled and read back: {error}"
+        ) from error
+    return base64.urlsafe_b64encode(buffer.getvalue()).decode()
+
+
+# Objects as text
+
+_EXACT: dict[type, tuple[str, Callable[[Any], str]]] = {
+    uuid.UUID: ("UUID", str),
+    datetime.date: ("date", datetime.date.isoformat),
+    datetime.datetime: ("datetime", datetime.datetime.isoformat),
+    datetime.time: ("time", datetime.time.isoformat),
+    datetime.timedelta: (
+        "timedelta",
+        lambda each: f"{each.days},{each.seconds},{each.microseconds}",
+    ),
+    decimal.Decimal: ("Decimal", str),
+    fractions.Fraction: ("Fraction", str),
+    complex: ("complex", str),
+}
+"""Not their subclasses: those of other packages have more in them than this would keep."""
+
+
+def _dump(value: object, depth: int) -> str:
+    if value is None or value is True or value is False:
+        return str(value)
+    if isinstance(value, str):
+        return _quote(as_text(value))
+    if isinstance(value, bytes):
+        return repr(as_bytes(value))
+    if isinstance(value, int):
+        return repr(as_int(value))
+    if isinstance(value, float):
+        return repr(as_float(value))
+    if isinstance(value, tuple):
+        if depth >= _DEEPEST:
+            raise ValueError(f"an alias has at most {_DEEPEST} tuples within one another")
+        items = [_dump(item, depth + 1) for item in tuple.__iter__(value)]
+        return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
+    if type(value) in _EXACT:
+        name, write = _EXACT[type(value)]
+        return f"{name}('{write(value)}')"
+    if isinstance(value, numbers.Integral):  # those of numpy
+        return repr(operator.index(value))
+    raise TypeError(
+        "an alias is text, a number, bytes, a date, time or UUID, None, or a tuple of these, not "
+        f"{type(value).__name__}; a client with pickle_aliases=True takes any object"
+    )
+
+
+_NAMED_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _quote(text: str) -> str:
+    """Return text in quotes as `repr` does, but in the same way in every version of Python."""
+    mark = '"' if "'" in text and '"' not in text else "'"
+    escaped = "".join(
+        _NAMED_ESCAPES.get(each)
+        or (f"\\{each}" if each == mark else f"\\x{ord(each):02x}" if each < " " else each)
+        for each in text
+    )
+    return f"{mark}{escaped}{mark}"
+
+
+# Text as objects
+
+_NUMBER = re.compile(r"-?(?:inf|nan|[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?)")
+_QUOTED = re.compile(r"""(b?)(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")""")
+_NAMED = re.compile(r"([A-Za-z]+)\('([^'\\]*)'\)")
+_ESCAPED = re.compile(r"\\(x[0-9a-f]{2}|[^x])")
+_CONSTANTS = {"None": None, "True": True, "False": False}
+
+
+def _load(text: str, at: int, depth: int) -> tuple[Any, int]:
+    """Return the object that begins at a place of a text, and where it ends; or `ValueError`.
+
+    This reads a little more than is ever written; whoever calls compares.
+    """
+    if text.startswith("(", at):
+        return _load_tuple(text, at + 1, depth + 1)
+    for word, value in _CONSTANTS.items():
+        if text.startswith(word, at):
+            return value, at + len(word)
+    if found := _QUOTED.match(text, at):
+        is_bytes, single, double = found.groups()
+        content = _ESCAPED.sub(_unescape, double if single is None else single)
+        return content.encode("latin-1") if is_bytes else content, found.end()
+    if found := _NAMED.match(text, at):
+        name, content = found.groups()
+        if name not in _READERS:
+            raise ValueError("there is no such type")
+        return _READERS[name](content), found.end()
+    if found := _NUMBER.match(text, at):
+        whole = found[0].lstrip("-").isdecimal()
+        return int(found[0]) if whole else float(found[0]), found.end()
+    raise ValueError("this is no alias of ours")
+
+
+def _load_tuple(text: str, at: int, depth: int) -> tuple[Any, int]:
+    if depth > _DEEPEST:
+        raise ValueError("this is deeper than anything that is written")
+    items: list[Any] = []
+    while not text.startswith(")", at):
+        item, at = _load(text, at, depth)
+        items.append(item)
+        if text.startswith(", ", at):
+            at += 2
+        elif text.startswith(",", at):
+            at += 1
+        elif not text.startswith(")", at):
+            raise ValueError("a tuple has no end")
+    return tuple(items), at + 1
+
+
+def _unescape(found: re.Match[str]) -> str:
+    code = found[1]
+    if code.startswith("x"):
+        return chr(int(code[1:], 16))
+    return {"n": "\n", "r": "\r", "t": "\t"}.get(code, code)
+
+
+def _timedelta(text: str) -> datetime.timedelta:
+    days, seconds, microseconds = text.split(",")
+    return datetime.timedelta(int(days), int(seconds), int(microseconds))
+
+
+def _fraction(text: str) -> fractions.Fraction:
+    over, _, under = text.partition("/")  # not all that Fraction reads: 1e999999999 is a number
+    return fractions.Fraction(int(over), int(under or 1))
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "UUID": uuid.UUID,
+    "date": datetime.date.fromisoformat,
+    "datetime": datetime.datetime.fromisoformat,
+    "time": datetime.time.fromisoformat,
+    "timedelta": _timedelta,
+    "Decimal": decimal.Decimal,
+    "Fraction": _fraction,
+    "complex": complex,
+}
