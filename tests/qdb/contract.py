@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from storekit.qdb import BatchRequest, ErrorCode, Operations, QuasardbException
+from storekit.qdb import PRESERVE_EXPIRY, BatchRequest, ErrorCode, Operations, QuasardbException
+from storekit.qdb.values import Expiry
 from tests.qdb.semantics import Comparison, content, plain, sequences
 
 __all__ = ["ClientComparison", "documented", "error_name", "missing", "recorded"]
@@ -20,14 +21,19 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MILLISECOND = datetime.timedelta(milliseconds=1)
 
 _OF_ANY_TYPE = {
-    *("attach_tag", "detach_tag", "has_tag", "get_tags", "get_tagged"),
+    *("attach_tag", "detach_tag", "has_tag", "get_tags", "get_tagged", "get_tagged_count"),
     *("expires_at", "expires_from_now", "get_expiry", "get_metadata", "get_type", "remove"),
-    *("prefix_get", "prefix_count", "suffix_get", "purge_all", "sleep"),
+    *("prefix_get", "prefix_count", "suffix_get", "suffix_count", "purge_all", "sleep"),
     *("iterate", "iter_open", "iter_next", "iter_drain", "run_batch", "run_transaction"),
 }
 _OF_TYPE = {
-    "blob": {"cas", "get", "get_remove", "get_update", "put", "remove_if", "update"},
+    "blob": {
+        *("cas", "get", "get_noalloc", "get_remove", "get_update", "put", "remove_if", "update"),
+        *("blob_scan", "blob_scan_regex"),
+    },
     "int": {"add", "get", "put", "update"},
+    "double": {"add", "get", "put", "update"},
+    "string": {"cas", "get", "get_remove", "get_update", "put", "remove_if", "update"},
 }
 _BATCHED = {
     "get": Operations.get_alloc,
@@ -50,9 +56,6 @@ def missing(sequence: dict[str, Any]) -> str | None:
         for operation in args.get("ops", ()):
             if operation["type"] not in _BATCHED:
                 return f"{operation['type']} in {op}"
-        for each in (args, *args.get("ops", ())):
-            if each.get("expiry") == "preserve":
-                return f"{op} that preserves the expiry"
         if args.get("timeout_ms", 1) <= 0:
             return f"{op} with no time to wait"
     return None
@@ -113,11 +116,13 @@ class ClientComparison(Comparison):
         problem = self.compare(documented(step, sequence["profile"]), actual)
         return problem and f"{sequence['id']}, step {number} {step}: {problem}\n{actual}"
 
-    def expiry(self, args: dict[str, Any]) -> datetime.datetime | None:
+    def expiry(self, args: dict[str, Any]) -> Expiry:
         """Return the time of expiry that stands in the arguments."""
         given = args.get("expiry")
         if not given:
             return None
+        if given == "preserve":
+            return PRESERVE_EXPIRY
         return self._moment(given["abs"] if "abs" in given else self.clock.now() + given["in"])
 
     def _moment(self, milliseconds: int) -> datetime.datetime:
@@ -132,9 +137,10 @@ class ClientComparison(Comparison):
         return BatchRequest(
             _BATCHED[args["type"]],
             plain(args["alias"]),
-            plain(args.get("content")),
+            plain(args.get("content", args.get("value"))),
             plain(args.get("comparand")),
             self.expiry(args),
+            plain(args.get("tag")),
         )
 
     def failed(self, error: Exception) -> dict[str, Any]:

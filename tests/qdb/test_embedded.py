@@ -24,7 +24,7 @@ from storekit.qdb.engine import (
     EntryType,
     Kind,
     Operation,
-    TypedSession,
+    Session,
 )
 from storekit.qdb.errors import (
     AliasAlreadyExists,
@@ -73,7 +73,7 @@ def code_of(call, *arguments) -> ErrorCode:
 
 def test_it_is_an_engine() -> None:
     engine: Engine = EmbeddedEngine("embedded:")
-    session: TypedSession = EmbeddedEngine("embedded:").connect()
+    session: Session = EmbeddedEngine("embedded:").connect()
     session.close()
     assert engine.version()
     assert "SQLite" in engine.build()

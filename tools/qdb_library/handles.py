@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from storekit.qdb.embedded import EmbeddedEngine, parse_location
-from storekit.qdb.engine import TypedSession
+from storekit.qdb.engine import Session
 from storekit.qdb.errors import ErrorCode, error_for
 from tools.qdb_library.embedding import CData, ffi
 
@@ -45,11 +45,11 @@ class Handle:
         self.nodes: list[str] = []
         self.options: dict[str, CData] = {"timeout": 300_000, "timezone": "Etc/UTC"}
         self.iterators: dict[int, CData] = {}
-        self._session: TypedSession | None = None
+        self._session: Session | None = None
         self._buffers: dict[int, list[CData]] = {}
 
     @property
-    def session(self) -> TypedSession:
+    def session(self) -> Session:
         """The session, once it is connected."""
         if self._session is None:
             raise error_for(ErrorCode.NOT_CONNECTED)

@@ -21,6 +21,7 @@ from storekit.qdb.errors import (
     AliasAlreadyExists,
     AliasNotFound,
     AliasTooLong,
+    BufferTooSmall,
     Conflict,
     ConnectionFailed,
     DataCorruption,
@@ -43,9 +44,11 @@ from storekit.qdb.errors import (
     make_error_string,
 )
 from storekit.qdb.values import (
+    PRESERVE_EXPIRY,
     BatchRequest,
     BatchResult,
     EntryMetadata,
+    ExpiryRule,
     Operations,
     RemoteNode,
     TimeZone,
@@ -73,6 +76,7 @@ else:
     )
 
 __all__ = [
+    "PRESERVE_EXPIRY",
     "AccessDenied",
     "AliasAlreadyExists",
     "AliasNotFound",
@@ -83,6 +87,7 @@ __all__ = [
     "AsyncRawForwardIterator",
     "BatchRequest",
     "BatchResult",
+    "BufferTooSmall",
     "ClassNotAllowed",
     "Client",
     "Conflict",
@@ -96,6 +101,7 @@ __all__ = [
     "EntryTooLarge",
     "EntryType",
     "ErrorCode",
+    "ExpiryRule",
     "ForwardIterator",
     "IncompatibleType",
     "InvalidArgument",

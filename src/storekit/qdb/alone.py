@@ -51,8 +51,7 @@ def _text(content: Any) -> str:  # noqa: ANN401
     return str(content, "utf-8")
 
 
-# A session of both engines is a `TypedSession`, and contents are of the types that go with
-# their kinds: neither is said by the types of `run_alone`.
+# Contents are of the types that go with their kinds, which those of `Operation` don't say.
 _Run = Callable[[Any, Any], Outcome]
 
 _RUN: dict[Kind, _Run] = {

@@ -11,7 +11,16 @@ from storekit.core.threads.calls import Joint
 from storekit.qdb.engine import MAX_ALIAS, Session
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
-__all__ = ["GET", "check_alias", "check_content", "check_count", "check_integer", "check_writable"]
+__all__ = [
+    "GET",
+    "check_alias",
+    "check_content",
+    "check_count",
+    "check_double",
+    "check_integer",
+    "check_string",
+    "check_writable",
+]
 
 _RESERVED = ".."
 _SPOILT = frozenset({ErrorCode.SKIPPED, ErrorCode.INVALID_ARGUMENT, ErrorCode.ALIAS_TOO_LONG})
@@ -97,6 +106,24 @@ def check_integer(value: Any) -> int:
     if not -(2**63) <= number < 2**63:
         raise ValueError(f"{number} does not fit into 64 bits")
     return number
+
+
+def check_double(value: Any) -> float:
+    """Return a number as a double. Raises `TypeError` and `ValueError`."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"a double entry holds a float, not {type(value).__name__}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError("the number is beyond the range of a double") from None
+
+
+def check_string(value: object) -> str:
+    """Return text that has UTF-8. Raises `TypeError` and `ValueError`."""
+    if not isinstance(value, str):
+        raise TypeError(f"a string entry holds text, not {type(value).__name__}")
+    value.encode()  # UnicodeEncodeError is a ValueError that says where
+    return str.__str__(value)
 
 
 def check_count(max_count: object) -> None:

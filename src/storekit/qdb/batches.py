@@ -6,17 +6,25 @@ from typing import Any
 
 from storekit.codecs.base import Codec, decode_value, encode_value
 from storekit.errors import CodecError
+from storekit.qdb.arguments import check_double, check_integer, check_string
 from storekit.qdb.codec import STORED, check_comparable
-from storekit.qdb.engine import NEVER, Kind, Operation, Outcome
+from storekit.qdb.engine import NEVER, EntryType, Kind, Operation, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException
 from storekit.qdb.values import BatchRequest, BatchResult, Expiry, copies, to_milliseconds
 
 __all__ = ["Translation", "explain_transaction", "size_of"]
 
-_WITH_CONTENT = frozenset(
-    {Kind.BLOB_PUT, Kind.BLOB_UPDATE, Kind.BLOB_CAS, Kind.BLOB_GET_AND_UPDATE}
+_BLOBS = frozenset({Kind.BLOB_PUT, Kind.BLOB_UPDATE, Kind.BLOB_CAS, Kind.BLOB_GET_AND_UPDATE})
+_STRINGS = frozenset(
+    {Kind.STRING_PUT, Kind.STRING_UPDATE, Kind.STRING_CAS, Kind.STRING_GET_AND_UPDATE}
 )
-_WITH_COMPARAND = frozenset({Kind.BLOB_CAS, Kind.BLOB_REMOVE_IF})
+_INTEGERS = frozenset({Kind.INT_PUT, Kind.INT_UPDATE, Kind.INT_ADD})
+_DOUBLES = frozenset({Kind.DOUBLE_PUT, Kind.DOUBLE_UPDATE, Kind.DOUBLE_ADD})
+_SWAPS = frozenset({Kind.BLOB_CAS, Kind.STRING_CAS})
+_WITH_CONTENT = _BLOBS | _STRINGS | _INTEGERS | _DOUBLES
+_WITH_COMPARAND = _SWAPS | {Kind.BLOB_REMOVE_IF}
+_WITH_EXPIRY = _WITH_CONTENT - {Kind.INT_ADD, Kind.DOUBLE_ADD}
+_GIVES_TEXT = frozenset({Kind.STRING_GET, Kind.STRING_CAS, Kind.STRING_GET_AND_UPDATE})
 _LONG_AGO = 1
 """A time that every engine refuses, for the request that has it and no other."""
 
@@ -50,17 +58,31 @@ class Translation:
             raise ValueError(
                 f"a request of the batch ({kind.name}) has a comparand, and takes none"
             )
-        if compares:
+        if request.tag is not None and kind is not Kind.HAS_TAG:
+            raise ValueError(f"a request of the batch ({kind.name}) has a tag, and takes none")
+        if kind is Kind.HAS_TAG and request.tag is None:
+            raise ValueError(f"a request of the batch ({kind.name}) has no tag to ask for")
+        if kind in (Kind.BLOB_CAS, Kind.BLOB_REMOVE_IF):
             check_comparable(self.codec, kind.name)
         return Operation(
             kind,
             self.alias(request.alias),
-            self._dump(request.content) if takes_content else None,
-            self._dump(request.comparand) if compares else None,
-            _expiry(request.expiry, now) if takes_content else NEVER,
+            self._dump(kind, request.content) if takes_content else None,
+            self._content(kind, request.comparand) if compares else None,
+            _expiry(request.expiry, now) if kind in _WITH_EXPIRY else NEVER,
+            None if request.tag is None else self.alias(request.tag),
         )
 
-    def _dump(self, value: object) -> bytes:
+    def _dump(self, kind: Kind, value: object) -> bytes | int | float:
+        if kind in _INTEGERS:
+            return check_integer(value)
+        if kind in _DOUBLES:
+            return check_double(value)
+        return self._content(kind, value)
+
+    def _content(self, kind: Kind, value: object) -> bytes:
+        if kind in _STRINGS:
+            return check_string(value).encode()
         if value is None and self.codec is STORED:
             return b""
         return encode_value(self.codec, value)
@@ -81,13 +103,21 @@ class Translation:
     def _result(
         self, request: BatchRequest, operation: Operation, outcome: Outcome
     ) -> BatchResult[Any]:
-        content = outcome.content
-        if operation.kind is Kind.BLOB_CAS and outcome.ok:
+        kind, content = operation.kind, outcome.content
+        if kind in _SWAPS and outcome.ok:
             content = bytes(operation.comparand or b"")  # the original content, as documented
-        elif operation.kind is Kind.BLOB_GET and outcome.ok and content is None:
+        elif kind is Kind.BLOB_GET and outcome.ok and content is None:
             content = b""
+        elif kind is Kind.HAS_TAG and outcome.error in (ErrorCode.OK, ErrorCode.TAG_NOT_SET):
+            return BatchResult.of(request, outcome, outcome.ok)
+        elif kind is Kind.GET_ENTRY_TYPE and isinstance(content, int):
+            return BatchResult.of(request, outcome, EntryType(content))
         if not isinstance(content, bytes | memoryview):
             return BatchResult.of(request, outcome, content)
+        if kind in _GIVES_TEXT:
+            # That of other clients may be no UTF-8, and what was replaced must not be lost.
+            text = str(content, "utf-8", "surrogateescape")
+            return BatchResult.of(request, outcome, text)
         try:
             value = decode_value(self.codec, content, operation.alias)
         except CodecError as failure:

@@ -16,6 +16,7 @@ __all__ = [
     "AliasAlreadyExists",
     "AliasNotFound",
     "AliasTooLong",
+    "BufferTooSmall",
     "Conflict",
     "ConnectionFailed",
     "DataCorruption",
@@ -240,6 +241,12 @@ class EntryTooLarge(QuasardbException):
     """The content is larger than the store takes."""
 
 
+class BufferTooSmall(QuasardbException):
+    """The content does not fit into the buffer that was given. `size` is what it needs."""
+
+    size: int = 0
+
+
 class OutOfRange(QuasardbException):
     """The sum does not fit into the entry, which kept its value."""
 
@@ -300,6 +307,7 @@ _CLASSES: dict[int, type[QuasardbException]] = {
     ErrorCode.INVALID_ARGUMENT: InvalidArgument,
     ErrorCode.RESERVED_ALIAS: ReservedAlias,
     ErrorCode.ALIAS_TOO_LONG: AliasTooLong,
+    ErrorCode.BUFFER_TOO_SMALL: BufferTooSmall,
     ErrorCode.ENTRY_TOO_LARGE: EntryTooLarge,
     ErrorCode.OVERFLOW: OutOfRange,
     ErrorCode.UNDERFLOW: OutOfRange,

@@ -28,6 +28,8 @@ _OPERATIONS = {
     "blob_update": "update",
     "node_stop": "stop_node",
     "purge_all": "remove_all",
+    "string_get_and_remove": "string_get_remove",
+    "string_get_and_update": "string_get_update",
 }
 """The operations that are not called as the methods of sessions are."""
 

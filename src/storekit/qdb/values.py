@@ -7,29 +7,34 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from enum import IntEnum
-from typing import Any, ClassVar, Generic, Self
+from enum import Enum, IntEnum
+from typing import Any, ClassVar, Final, Generic, Literal, Self
 
+from storekit.errors import CodecError
 from storekit.qdb._typing import T
 from storekit.qdb.codec import DEFAULT_PICKLER
-from storekit.qdb.engine import NEVER, EntryType, Kind, Metadata, Operation, Outcome
+from storekit.qdb.engine import NEVER, PRESERVE, EntryType, Kind, Metadata, Operation, Outcome
 from storekit.qdb.errors import ErrorCode, error_for, make_error_string
 
 __all__ = [
     "DEFAULT_PORT",
+    "PRESERVE_EXPIRY",
     "BatchRequest",
     "BatchResult",
     "EntryMetadata",
     "Expiry",
+    "ExpiryRule",
     "Operations",
     "RemoteNode",
     "TimeZone",
     "copies",
     "from_milliseconds",
+    "from_nanoseconds",
     "milliseconds_from_now",
     "parse_node",
     "parse_nodes",
     "to_milliseconds",
+    "to_nanoseconds",
     "tz",
 ]
 
@@ -37,6 +42,7 @@ DEFAULT_PORT = 2836
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s\[\]:,/@?#]+)(?::(?P<port>[0-9]{1,5}))?")
 _FROM_NOW = "expires_from_now"
 _CLOCKS_DIFFER = 5 * 60 * 1000
@@ -76,9 +82,22 @@ tz: TimeZone = TimeZone()
 """The time zone of every datetime that the clients return."""
 
 
-Expiry = datetime | timedelta | int | float | None
+class ExpiryRule(Enum):
+    """What an expiry can be besides a time."""
+
+    PRESERVE = "preserve"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}.{self.name}"
+
+
+PRESERVE_EXPIRY: Final = ExpiryRule.PRESERVE
+"""An expiry for updates: an entry that is there keeps its own, a new one never expires."""
+
+Expiry = datetime | timedelta | int | float | Literal[ExpiryRule.PRESERVE] | None
 """When an entry expires: a datetime (a naive one means UTC), a timedelta from now, seconds
-since the epoch, or None for never. Milliseconds count, what is finer does not."""
+since the epoch, `PRESERVE_EXPIRY`, or None for never. Milliseconds count, what is finer does
+not."""
 
 
 def to_milliseconds(expiry: Expiry, now: float, operation: str | None = None) -> int:
@@ -93,6 +112,8 @@ def to_milliseconds(expiry: Expiry, now: float, operation: str | None = None) ->
     """
     if expiry is None:
         return NEVER
+    if expiry is PRESERVE_EXPIRY:
+        return PRESERVE
     if isinstance(expiry, datetime):
         # By offset, for an aware datetime of another time zone is a point in time as well.
         aware = expiry if expiry.utcoffset() is not None else expiry.replace(tzinfo=UTC)
@@ -154,6 +175,44 @@ def from_milliseconds(milliseconds: int) -> datetime | None:
         return (_EPOCH + timedelta(milliseconds=milliseconds)).astimezone(tz)
     except OverflowError:
         return datetime.max.replace(tzinfo=tz)
+
+
+def to_nanoseconds(value: datetime | timedelta | int, kind: type) -> int:
+    """Return a point in time (of `kind` datetime) or a span (timedelta) in nanoseconds.
+
+    An int is nanoseconds already. Raises `TypeError`, and `ValueError` for a datetime without
+    time zone.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"a timestamp is given as a {kind.__name__} or as nanoseconds in an int, "
+            f"not {type(value).__name__}"
+        )
+    if isinstance(value, datetime):
+        if value.utcoffset() is None:
+            raise ValueError(
+                "a timestamp needs a datetime with a time zone, such as tzinfo=datetime.UTC"
+            )
+        value = value - _EPOCH
+    assert isinstance(value, timedelta)  # noqa: S101 - `kind` is one of these two
+    return value // _MICROSECOND * 1000
+
+
+def from_nanoseconds(nanoseconds: int, alias: str) -> datetime:
+    """Return a timestamp as a datetime in `tz`, to the microsecond below.
+
+    Raises `CodecError` for one beyond the years 1 to 9999.
+    """
+    try:
+        return (_EPOCH + timedelta(microseconds=nanoseconds // 1000)).astimezone(tz)
+    except OverflowError:
+        raise CodecError(
+            "the timestamp is beyond the years of a datetime; timestamp_get_ns gives it as an int",
+            codec="timestamp",
+            key=alias,
+        ) from None
 
 
 def _invalid(detail: str, operation: str | None) -> Exception:
@@ -251,6 +310,26 @@ class Operations(IntEnum):
     get_update = 5
     get_remove = 6
     remove_if = 7
+    # Those that the 1.x API did not have have the numbers of the C API.
+    has_tag = 8
+    int_put = 9
+    int_update = 10
+    int_get = 11
+    int_add = 12
+    get_type = 13
+    double_put = 15
+    double_update = 16
+    double_get = 17
+    double_add = 18
+    string_get = 19
+    string_put = 20
+    string_update = 21
+    string_compare_and_swap = 22
+    string_get_update = 23
+    int_remove = 29
+    double_remove = 30
+    string_remove = 31
+    timestamp_remove = 32
 
 
 _KINDS = {
@@ -262,6 +341,7 @@ _KINDS = {
     Operations.get_update: Kind.BLOB_GET_AND_UPDATE,
     Operations.get_remove: Kind.BLOB_GET_AND_REMOVE,
     Operations.remove_if: Kind.BLOB_REMOVE_IF,
+    **{operation: Kind(operation) for operation in Operations if operation > Operations.remove_if},
 }
 
 
@@ -269,8 +349,9 @@ _KINDS = {
 class BatchRequest:
     """A request within a batch run.
 
-    `content` is for put, update, cas and get_update, `comparand` for cas and remove_if,
-    `expiry` (see `Expiry`) for whatever takes content; None is empty content.
+    `content` is what is stored, or the number that is added, `comparand` what cas and
+    remove_if compare with, `tag` what has_tag asks for, `expiry` (see `Expiry`) is for whatever
+    stores; of blobs, None is empty content.
     """
 
     op_type: Operations | int
@@ -278,6 +359,7 @@ class BatchRequest:
     content: Any = None
     comparand: Any = None
     expiry: Expiry = None
+    tag: Any = None
 
     @property
     def kind(self) -> Kind:
@@ -397,6 +479,9 @@ class EntryMetadata:
         )
 
 
+_FIELDS = tuple(field.name for field in dataclasses.fields(BatchRequest))
+
+
 def copies(requests: Iterable[BatchRequest]) -> list[BatchRequest]:
     """Return the requests of a batch, each checked to be one; `TypeError`, `ValueError`."""
     checked = []
@@ -406,5 +491,6 @@ def copies(requests: Iterable[BatchRequest]) -> list[BatchRequest]:
                 f"request {number} of the batch is not a BatchRequest but {type(request).__name__}"
             )
         request.kind  # noqa: B018 - raises for an unknown operation
-        checked.append(dataclasses.replace(request))
+        # Not by its own class, whose arguments may be any.
+        checked.append(BatchRequest(*(getattr(request, name) for name in _FIELDS)))
     return checked

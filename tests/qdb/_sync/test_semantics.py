@@ -7,9 +7,9 @@ import datetime
 import pytest
 
 from storekit.errors import StoreKitError
-from storekit.qdb import Client, RawClient, RawForwardIterator
+from storekit.qdb import BufferTooSmall, Client, RawClient, RawForwardIterator
 from tests.qdb.contract import ClientComparison, missing, recorded
-from tests.qdb.semantics import plain
+from tests.qdb.semantics import content, plain
 
 RECORDED = [
     pytest.param(
@@ -46,37 +46,47 @@ class Run(ClientComparison):
     # Values
 
     def op_put(self, args):
-        put = self.client.int_put if self.is_int(args) else self.client.put
+        put = self.of_type(args, "put")
         put(plain(args["alias"]), self.value(args), self.expiry(args))
 
     def op_update(self, args):
-        update = self.client.int_update if self.is_int(args) else self.client.update
+        update = self.of_type(args, "update")
         update(plain(args["alias"]), self.value(args), self.expiry(args))
 
     def op_get(self, args):
-        get = self.client.int_get if self.is_int(args) else self.client.get
+        get = self.of_type(args, "get")
         return {"content": get(plain(args["alias"]))}
 
     def op_add(self, args):
-        return {"value": self.client.int_add(plain(args["alias"]), args["value"])}
+        return {"value": self.of_type(args, "add")(plain(args["alias"]), args["value"])}
 
     def op_get_update(self, args):
         alias, value = plain(args["alias"]), self.value(args)
-        return {"content": self.client.get_update(alias, value, self.expiry(args))}
+        return {"content": self.of_type(args, "get_update")(alias, value, self.expiry(args))}
 
     def op_get_remove(self, args):
-        return {"content": self.client.get_remove(plain(args["alias"]))}
+        return {"content": self.of_type(args, "get_remove")(plain(args["alias"]))}
 
     def op_cas(self, args):
         alias, value, comparand = plain(args["alias"]), self.value(args), plain(args["comparand"])
-        original = self.client.compare_and_swap(alias, value, comparand, self.expiry(args))
+        swap = self.of_type(args, "compare_and_swap")
+        original = swap(alias, value, comparand, self.expiry(args))
         return {"content": original}
 
     def op_remove_if(self, args):
-        self.client.remove_if(plain(args["alias"]), plain(args["comparand"]))
+        self.of_type(args, "remove_if")(plain(args["alias"]), plain(args["comparand"]))
 
-    def is_int(self, args):
-        return args.get("type") in ("int", "integer")
+    def op_get_noalloc(self, args):
+        buffer = bytearray(args["size"])
+        try:
+            size = self.client.get_into(plain(args["alias"]), buffer)
+        except BufferTooSmall as error:
+            return {**self.failed(error), "length": error.size}
+        return {"content": bytes(buffer[:size]), "length": size}
+
+    def of_type(self, args, name):
+        kind = args.get("type", "blob").removesuffix("eger")
+        return getattr(self.client, name if kind == "blob" else f"{kind}_{name}")
 
     def value(self, args):
         return plain(args.get("content", args.get("value")))
@@ -123,6 +133,17 @@ class Run(ClientComparison):
     def op_suffix_get(self, args):
         return {"aliases": self.client.suffix_get(plain(args["suffix"]), args["max_count"])}
 
+    def op_blob_scan(self, args):
+        found = self.client.blob_scan(content(args["pattern"]), args["max_count"])
+        return {"aliases": found}
+
+    def op_blob_scan_regex(self, args):
+        found = self.client.blob_scan_regex(plain(args["pattern"]), args["max_count"])
+        return {"aliases": found}
+
+    def op_suffix_count(self, args):
+        return {"count": self.client.suffix_count(plain(args["suffix"]))}
+
     def op_prefix_count(self, args):
         return {"count": self.client.prefix_count(plain(args["prefix"]))}
 
@@ -168,6 +189,9 @@ class Run(ClientComparison):
     def op_get_tagged(self, args):
         return {"aliases": self.client.get_tagged(plain(args["tag"]))}
 
+    def op_get_tagged_count(self, args):
+        return {"count": self.client.get_tagged_count(plain(args["tag"]))}
+
     # Batches
 
     def op_run_batch(self, args):
@@ -192,7 +216,9 @@ def about_blobs(sequence):
     """Tell whether a sequence is the same for content that is pickled."""
     steps = sequence["steps"]
     return not any(
-        "size" in step.get("expect", {}) or "hex" in str(step.get("args", {}).get("alias"))
+        step["op"] in ("get_noalloc", "blob_scan", "blob_scan_regex")
+        or "size" in step.get("expect", {})
+        or "hex" in str(step.get("args", {}).get("alias"))
         for step in steps
     )
 

@@ -17,14 +17,20 @@ from storekit.codecs.base import Codec
 from storekit.core.seam._async import call_blocking
 from storekit.qdb._async.lifecycle import AsyncLifecycle
 from storekit.qdb._typing import Alias, Data, Found, Other, Value
-from storekit.qdb.arguments import check_count, check_integer
+from storekit.qdb.arguments import (
+    check_content,
+    check_count,
+    check_double,
+    check_integer,
+    check_string,
+)
 from storekit.qdb.batches import Translation, explain_transaction, size_of
 from storekit.qdb.codec import LARGE, takes_long
 from storekit.qdb.documents._async.documents import AsyncDocuments
 from storekit.qdb.documents._async.files import AsyncFile, AsyncPieces
 from storekit.qdb.documents.manifest import SLICE_SIZE, DocumentInfo, Progress
 from storekit.qdb.engine import NEVER, Operation, Outcome, Session
-from storekit.qdb.errors import ErrorCode, error_for
+from storekit.qdb.errors import BufferTooSmall, ErrorCode, error_for
 from storekit.qdb.methods import Method, bound, operation_of
 from storekit.qdb.values import (
     BatchRequest,
@@ -33,9 +39,11 @@ from storekit.qdb.values import (
     Expiry,
     RemoteNode,
     from_milliseconds,
+    from_nanoseconds,
     milliseconds_from_now,
     parse_node,
     to_milliseconds,
+    to_nanoseconds,
 )
 
 __all__ = ["AsyncOperations"]
@@ -228,6 +236,30 @@ class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
         expected = await self._conversion.encode(chosen, comparand)
         await self._write(Session.blob_remove_if, alias, expected)
 
+    async def get_into(self, alias: Alias, buffer: bytearray | memoryview) -> int:
+        """Copy the stored bytes of an entry into memory of the caller; return how many.
+
+        The buffer is written to by the caller's thread alone, at the end. Raises
+        `BufferTooSmall`, whose `size` says what it takes, and `AliasNotFound`.
+        """
+        place = memoryview(buffer).cast("B")
+        if place.readonly:
+            raise TypeError("the buffer is read-only; give a bytearray, or a view of one")
+        content = await self.get_view(alias)
+        size = len(content)
+        if size > len(place):
+            error = BufferTooSmall(
+                ErrorCode.BUFFER_TOO_SMALL,
+                f"The content has {size} bytes, the buffer {len(place)}.",
+                operation="get_into",
+                alias=self._conversion.alias(Session.blob_get, alias),
+                node=self._calls.address,
+            )
+            error.size = size
+            raise error
+        place[:size] = content
+        return size
+
     # Integers of 64 bits with sign
 
     async def int_put(self, alias: Alias, value: int, expiry_time: Expiry = None) -> None:
@@ -251,6 +283,119 @@ class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
         `AliasNotFound`.
         """
         return await self._write(Session.int_add, alias, check_integer(addend))
+
+    # Doubles
+
+    async def double_put(self, alias: Alias, value: float, expiry_time: Expiry = None) -> None:
+        """Store a new double. Raises `AliasAlreadyExists`."""
+        expiry = self._expiry(Session.double_put, expiry_time)
+        await self._write(Session.double_put, alias, check_double(value), expiry)
+
+    async def double_update(self, alias: Alias, value: float, expiry_time: Expiry = None) -> None:
+        """Store a double, new or not."""
+        expiry = self._expiry(Session.double_update, expiry_time)
+        await self._write(Session.double_update, alias, check_double(value), expiry)
+
+    async def double_get(self, alias: Alias) -> float:
+        """Return a double. Raises `AliasNotFound`."""
+        return await self._read(Session.double_get, alias)
+
+    async def double_add(self, alias: Alias, addend: float) -> float:
+        """Add to a double in one step and return the sum. Raises `AliasNotFound`."""
+        return await self._write(Session.double_add, alias, check_double(addend))
+
+    # Strings: text that all clients of the cluster read as text, whatever codec they have
+
+    async def string_put(self, alias: Alias, text: str, expiry_time: Expiry = None) -> None:
+        """Store new text. Raises `AliasAlreadyExists`, and `ValueError` if it has no UTF-8."""
+        expiry = self._expiry(Session.string_put, expiry_time)
+        await self._write(Session.string_put, alias, check_string(text), expiry)
+
+    async def string_update(self, alias: Alias, text: str, expiry_time: Expiry = None) -> None:
+        """Store text, new or not."""
+        expiry = self._expiry(Session.string_update, expiry_time)
+        await self._write(Session.string_update, alias, check_string(text), expiry)
+
+    async def string_get(self, alias: Alias) -> str:
+        """Return text. Raises `AliasNotFound`.
+
+        Bytes that are no UTF-8, from other clients, come as by the error handler
+        "surrogateescape".
+        """
+        return await self._read(Session.string_get, alias)
+
+    async def string_get_update(self, alias: Alias, text: str, expiry_time: Expiry = None) -> str:
+        """Replace text and return what it was, in one step. Raises `AliasNotFound`."""
+        expiry = self._expiry(Session.string_get_and_update, expiry_time)
+        return await self._write(Session.string_get_and_update, alias, check_string(text), expiry)
+
+    async def string_get_remove(self, alias: Alias) -> str:
+        """Remove text and return it, in one step. Raises `AliasNotFound`."""
+        return await self._write(Session.string_get_and_remove, alias)
+
+    async def string_compare_and_swap(
+        self, alias: Alias, new_text: str, comparand: str, expiry_time: Expiry = None
+    ) -> str:
+        """Replace text if it is `comparand`, in one step; return the original, in any case.
+
+        Raises `AliasNotFound`.
+        """
+        method = Session.string_compare_and_swap
+        expiry, expected = self._expiry(method, expiry_time), check_string(comparand)
+        there = await self._write(method, alias, check_string(new_text), expected, expiry)
+        return expected if there is None else there
+
+    async def string_remove_if(self, alias: Alias, comparand: str) -> None:
+        """Remove text if it is `comparand`. Raises `UnmatchedContent`, `AliasNotFound`."""
+        await self._write(Session.string_remove_if, alias, check_string(comparand))
+
+    # Timestamps: points in time, in the cluster to the nanosecond
+
+    async def timestamp_put(
+        self, alias: Alias, value: datetime | int, expiry_time: Expiry = None
+    ) -> None:
+        """Store a new timestamp: a datetime with time zone, or nanoseconds since the epoch.
+
+        Raises `AliasAlreadyExists`, and `ValueError` for a datetime without time zone.
+        """
+        expiry = self._expiry(Session.timestamp_put, expiry_time)
+        await self._write(Session.timestamp_put, alias, to_nanoseconds(value, datetime), expiry)
+
+    async def timestamp_update(
+        self, alias: Alias, value: datetime | int, expiry_time: Expiry = None
+    ) -> None:
+        """Store a timestamp, new or not; see `timestamp_put`."""
+        method = Session.timestamp_update
+        expiry = self._expiry(method, expiry_time)
+        await self._write(method, alias, to_nanoseconds(value, datetime), expiry)
+
+    async def timestamp_get(self, alias: Alias) -> datetime:
+        """Return a timestamp in the time zone `tz`, to the microsecond below.
+
+        Raises `AliasNotFound`, and `CodecError` for one beyond the years 1 to 9999.
+        """
+        found = await self._read(Session.timestamp_get, alias)
+        return from_nanoseconds(found, self._conversion.alias(Session.timestamp_get, alias))
+
+    async def timestamp_get_ns(self, alias: Alias) -> int:
+        """Return a timestamp in nanoseconds since the epoch. Raises `AliasNotFound`."""
+        return await self._read(Session.timestamp_get, alias)
+
+    @overload
+    async def timestamp_add(self, alias: Alias, addend: timedelta) -> datetime: ...
+    @overload
+    async def timestamp_add(self, alias: Alias, addend: int) -> int: ...
+    async def timestamp_add(self, alias: Alias, addend: timedelta | int) -> datetime | int:
+        """Add to a timestamp in one step and return the sum.
+
+        A timedelta gives a datetime, nanoseconds in an int give nanoseconds since the epoch.
+        Raises `AliasNotFound`, and `CodecError` as `timestamp_get` does: the sum is stored then.
+        """
+        method = Session.timestamp_add
+        total = await self._write(method, alias, to_nanoseconds(addend, timedelta))
+        if isinstance(addend, int):
+            return total
+        return from_nanoseconds(total, self._conversion.alias(method, alias))
 
     # Entries of any type
 
@@ -315,6 +460,36 @@ class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
         found = await self._find(Session.suffix_get, suffix, max_count)
         return self._conversion.all_found(found)
 
+    async def suffix_count(self, suffix: str) -> int:
+        """Return how many aliases end with a text."""
+        return await self._find(Session.suffix_count, suffix)
+
+    async def blob_scan(self, pattern: bytes | str, max_count: int = _ALL) -> list[Found]:
+        """Return the aliases of blobs that have these bytes in them; [] for none.
+
+        The cluster reads all blobs for that. Text means its UTF-8.
+        """
+        check_count(max_count)
+        return await self._scan(Session.blob_scan, check_content(pattern), max_count)
+
+    async def blob_scan_regex(self, pattern: str, max_count: int = _ALL) -> list[Found]:
+        """Return the aliases of blobs that match a regular expression; [] for none.
+
+        Raises a `QuasardbException` for one that is malformed.
+        """
+        check_count(max_count)
+        return await self._scan(Session.blob_scan_regex, check_string(pattern), max_count)
+
+    async def string_scan(self, pattern: str, max_count: int = _ALL) -> list[Found]:
+        """Return the aliases of strings that have this text in them; [] for none."""
+        check_count(max_count)
+        return await self._scan(Session.string_scan, check_string(pattern), max_count)
+
+    async def string_scan_regex(self, pattern: str, max_count: int = _ALL) -> list[Found]:
+        """Return the aliases of strings that match a regular expression; [] for none."""
+        check_count(max_count)
+        return await self._scan(Session.string_scan_regex, check_string(pattern), max_count)
+
     # Tags
 
     async def attach_tag(self, alias: Alias, tag: Alias) -> None:
@@ -339,6 +514,10 @@ class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
     async def get_tagged(self, tag: Alias) -> list[Found]:
         """Return the aliases of all entries that have a tag; [] if there is no such tag."""
         return self._conversion.all_found(await self._read(Session.get_tagged, tag))
+
+    async def get_tagged_count(self, tag: Alias) -> int:
+        """Return how many entries have a tag."""
+        return await self._read(Session.get_tagged_count, tag)
 
     # Many operations in one call
 
@@ -597,6 +776,14 @@ class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
         text = self._conversion.part(method, part)
         call = bound(method, text, *arguments)
         return await self._calls.call(operation_of(method), text, call, reads=True)
+
+    async def _scan(
+        self, method: Callable[[Session, T, int], list[str]], pattern: T, max_count: int
+    ) -> list[Found]:
+        """Call what looks for entries by their content."""
+        call = bound(method, pattern, max_count)
+        found = await self._calls.call(operation_of(method), None, call, reads=True)
+        return self._conversion.all_found(found)
 
     async def _write(
         self,

@@ -30,6 +30,8 @@ _INSTALL = (
     "install it with `pip install 'storekit[quasardb]'`, or name one by the argument `library` "
     f"or the environment variable {ENVIRONMENT}"
 )
+_LATER = ("qdb_string_", "qdb_timestamp_", "qdb_query_")
+"""Functions that a library may lack: the operations that need them say so."""
 _OPERATION_SIZE = 88  # bytes of a qdb_operation_t in all known versions 3.x
 _PATTERN = b"\xaa"
 
@@ -114,7 +116,9 @@ def _open(path: str, origin: str) -> Library:
             "`pip install 'storekit[quasardb]'` brings both"
         ) from exc
     lib = ffi.dlopen(path)
-    missing = [name for name in dir(lib) if not _has(ffi, lib, name)]
+    missing = [
+        name for name in dir(lib) if not name.startswith(_LATER) and not _has(ffi, lib, name)
+    ]
     if missing:
         raise LibraryUnavailable(
             f"{path} is not a QuasarDB C library of version 3.13 or later: "

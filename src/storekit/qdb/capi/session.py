@@ -9,6 +9,7 @@ from storekit.qdb.capi.calls import Calls
 from storekit.qdb.capi.entries import Blobs, Entries, Numbers
 from storekit.qdb.capi.finding import Finding, Scanning, Tags
 from storekit.qdb.capi.gets import Gets
+from storekit.qdb.capi.typed import Texts, Timestamps
 from storekit.qdb.engine import Operation, Outcome
 from storekit.qdb.errors import ErrorCode, error_for
 
@@ -49,7 +50,9 @@ class Nodes(Calls):
             return self._handle.take_bytes(out, self._size[0]).rstrip(b"\0")
 
 
-class CapiSession(Blobs, Gets, Numbers, Entries, Finding, Scanning, Tags, Batches, Nodes):
+class CapiSession(
+    Blobs, Gets, Numbers, Texts, Timestamps, Entries, Finding, Scanning, Tags, Batches, Nodes
+):
     """A connection to a cluster through the C library. One thread at a time may use it.
 
     A second thread gets `OwnerMismatch`, as does a forked child; after `close` all calls

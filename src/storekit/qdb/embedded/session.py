@@ -31,7 +31,7 @@ _OF_ALL = (
 
 
 class EmbeddedSession(EmbeddedOperations):
-    """A session with an embedded store, as `storekit.qdb.engine.TypedSession` describes it.
+    """A session with an embedded store, as `storekit.qdb.engine.Session` describes it.
 
     Any thread may call it; calls of one session wait for each other. Errors are
     `QuasardbException`s. Besides those of the protocol, there may be `RESOURCE_LOCKED` when
