@@ -491,3 +491,50 @@ async def test_a_table_that_nobody_has_time_for_is_given_up(early, slow):
         assert [table.is_closed for table in early] == [True]
         slow.set()
     await live(app)
+
+
+# Who asks, and how content is packed for the way
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "gzip,chunked", "chunked, gzip", "deflate"])
+async def test_content_that_is_packed_for_the_way_is_not_taken_for_a_table(app, coding):
+    headers = {"transfer-encoding": coding, "content-type": "text/csv"}
+    status, headers, content = await call(
+        app, "POST", "/qcache/dataset/k", body(TABLE), headers=headers
+    )
+    assert status == 501
+    assert headers["connection"] == "close"
+    assert "Transfer-Encoding must be chunked" in json.loads(content)["error"]
+    assert (await call(app, "GET", "/qcache/dataset/k", query=b"q={}"))[0] == 404
+
+
+async def test_chunked_is_written_in_any_case(app):
+    headers = {"transfer-encoding": "Chunked"}
+    assert (await call(app, "POST", "/qcache/dataset/k", body(TABLE), headers=headers))[0] == 201
+
+
+async def test_who_asks_is_looked_at_before_anything_else():
+    app = application(Node(auth=("ann", "s3cret")))
+    foreign = {"host": "rebound.example"}
+    for method, path in [("GET", "/nowhere"), ("POST", "/qcache/dataset/k"), ("PUT", "/")]:
+        assert (await call(app, method, path, headers=foreign))[0] == 421  # nor is content read
+    cross_site = {"host": "localhost", "sec-fetch-site": "cross-site"}
+    assert (await call(app, "POST", "/qcache/dataset/k", headers=cross_site))[0] == 403
+    assert (await call(app, "GET", "/qcache/statistics", headers=cross_site))[0] == 403
+    assert (await call(app, "GET", "/qcache/status", headers=cross_site))[0] == 401
+    await live(app)
+
+
+async def test_hosts_and_origins_are_arguments_of_the_application():
+    app = application(Node(), allow_hosts=["tables.example"], allow_origins=["https://app.example"])
+    headers = {"host": "tables.example", "origin": "https://app.example"}
+    status, told, _ = await call(app, "POST", "/qcache/dataset/k", body(TABLE), headers=headers)
+    assert status == 201
+    assert told["access-control-allow-origin"] == "https://app.example"
+    asks = {**headers, "access-control-request-method": "DELETE"}
+    status, told, _ = await call(app, "OPTIONS", "/qcache/dataset/k", headers=asks)
+    assert status == 204
+    assert told["access-control-allow-origin"] == "https://app.example"
+    await live(app)
+    with pytest.raises(ValueError, match="a host is a name"):
+        application(Node(), allow_hosts=["http://tables.example"])

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import uvicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
 from storekit.qcache.node.http import connections
@@ -291,3 +295,111 @@ def test_a_request_learns_that_its_client_left_while_others_wait_behind_it():
             assert told == [("/1", "http.disconnect")]
 
     asyncio.run(main())
+
+
+# Request lines and heads that need care
+
+
+async def tell_target(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with where the request goes, its content, and its host."""
+    content, more = b"", True
+    while more:
+        message = await receive()
+        content, more = content + message["body"], message.get("more_body", False)
+    named = dict(scope["headers"])
+    told = [scope["raw_path"], scope["query_string"], content, named.get(b"host", b"")]
+    await answer(send, json.dumps([part.decode() for part in told]).encode())
+
+
+def told_of(*pieces: bytes) -> list[list[str]]:
+    """What `tell_target` told of each request in these pieces, the last of which closes."""
+
+    async def main() -> bytes:
+        async with served(tell_target) as server:
+            return await talk(server.port, *pieces)
+
+    return [json.loads(body) for body in re.findall(rb'\r\n\r\n(\[.*?"\])', asyncio.run(main()))]
+
+
+RAW = "POST /å?q='Zoë' HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".encode()
+RAW += "X: ë\r\nContent-Length: 4\r\n\r\nëë".encode()
+ENCODED = ["/%C3%A5", "q='Zo%C3%AB'", "ëë", "localhost"]
+
+
+def test_a_target_that_is_not_percent_encoded_is_taken_as_utf_8():
+    assert told_of(RAW) == [ENCODED]
+    assert told_of(b"\r\n", RAW) == [ENCODED]
+    assert told_of(*(RAW[i : i + 1] for i in range(len(RAW)))) == [ENCODED]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, len(RAW) - 1), max_size=4))
+def test_it_is_taken_in_whatever_pieces_it_comes(cuts):
+    edges = [0, *sorted(cuts), len(RAW)]
+    assert told_of(*(RAW[a:b] for a, b in pairwise(edges))) == [ENCODED]
+
+
+def test_it_is_taken_on_a_connection_that_is_kept():
+    first = RAW.replace(b"Connection: close\r\n", b"")
+
+    async def main() -> tuple[bytes, bytes]:
+        async with served(tell_target) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(first)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(re.findall(rb"content-length: (\d+)", head)[0])
+            one = await reader.readexactly(length)
+            writer.write(RAW)
+            two = await reader.read()
+            writer.close()
+            return one, two.partition(b"\r\n\r\n")[2]
+
+    assert [json.loads(told) for told in asyncio.run(main())] == [ENCODED, ENCODED]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /\x01 HTTP/1.1\r\n\r\n",
+        b"GET /\x7f HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_of_what_cannot_be_taken_it_is_told_that_it_must_be_encoded(request_bytes):
+    async def main() -> bytes:
+        async with served(tell) as server:
+            return await talk(server.port, request_bytes)
+
+    status, _, rest = asyncio.run(main()).rpartition(b"HTTP/1.1 ")[2].partition(b" ")
+    assert status == b"400"
+    assert b"percent-encoded" in rest
+
+
+def test_the_host_in_a_target_counts_more_than_the_header():
+    def request(target: str) -> bytes:
+        head = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        return head.encode()
+
+    assert told_of(request("http://other.example:80/a?q=1")) == [
+        ["/a", "q=1", "", "other.example:80"]
+    ]
+    assert told_of(request("http://[::1]/a")) == [["/a", "", "", "[::1]"]]
+    assert told_of(request("/a?q=http://other.example")) == [
+        ["/a", "q=http://other.example", "", "localhost"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "coding", ["gzip", "chunked, gzip", "chunked, chunked", "identity", "chunked;a=b", "x"]
+)
+def test_a_transfer_coding_that_hides_where_the_content_ends_is_not_implemented(coding):
+    head = f"POST /a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: {coding}\r\n\r\n".encode()
+
+    async def main() -> bytes:
+        async with served(tell) as server:
+            return await talk(server.port, head + b"1\r\na\r\n0\r\n\r\n")
+
+    text = asyncio.run(main())
+    assert text.startswith(b"HTTP/1.1 501 Not Implemented\r\n")
+    assert json.loads(text.partition(b"\r\n\r\n")[2]) == {
+        "error": "Transfer-Encoding must be chunked"
+    }

@@ -185,7 +185,7 @@ def test_what_is_no_http(server, web, nonsense):
 def test_content_that_is_announced_too_large(server, web):
     with raw(server) as sock:
         sock.sendall(
-            b"POST /qcache/dataset/k HTTP/1.1\r\nHost: x\r\n"
+            b"POST /qcache/dataset/k HTTP/1.1\r\nHost: localhost\r\n"
             b"Content-Length: 99999999999999999999999\r\n\r\n"
         )
         sock.shutdown(socket.SHUT_WR)
@@ -211,7 +211,7 @@ def test_a_thousand_idle_connections(server, web):
 
 
 def test_a_thousand_connections_are_served_in_turn(server, web):
-    request = b"GET /qcache/dataset/k?q=%7B%7D HTTP/1.1\r\nHost: x\r\n\r\n"
+    request = b"GET /qcache/dataset/k?q=%7B%7D HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with contextlib.ExitStack() as sockets:
         socks = [sockets.enter_context(raw(server)) for _ in range(1000)]
         for sock in socks:
@@ -235,7 +235,7 @@ def test_clients_that_leave_in_the_middle(server, web):
 def test_answers_that_nobody_takes(server, web):
     table = b"t\n" + b"a row of this table and not the last\n" * 200_000
     assert web.post("/dataset/large", content=table, headers=CSV).status_code == 201
-    request = b"GET /qcache/dataset/large?q=%7B%7D HTTP/1.1\r\nHost: x\r\n\r\n"
+    request = b"GET /qcache/dataset/large?q=%7B%7D HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with contextlib.ExitStack() as sockets:
         for _ in range(8):
             sockets.enter_context(raw(server)).sendall(request)
@@ -270,7 +270,7 @@ def test_many_at_the_same_time_who_mean_no_good(server, web):
     [
         (b"", b""),
         (b"", b"GET /qcache/status HTTP/1.1\r\nX: "),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /qcache/status HTTP/1.1\r\nX: "),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /qcache/status HTTP/1.1\r\nX: "),
     ],
 )
 def test_a_head_that_is_not_complete_in_time_ends_its_connection(monkeypatch, after, start):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -12,14 +13,17 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import qclient
 
 from storekit.qcache import AuthenticationFailed, QClient, TLSFailure
+from storekit.qcache.node.http.serve import Address, listen
 from tests.support.certificates import Certificates
 
 PATIENT = {"connect_timeout": 20.0, "read_timeout": 20.0}
@@ -35,9 +39,14 @@ def environment(**more: str) -> dict[str, str]:
 class Serving:
     """A process that serves a node."""
 
-    def __init__(self, *options: str, **variables: str) -> None:
+    def __init__(self, *options: str, hidden: Sequence[str] = (), **variables: str) -> None:
+        code = (
+            "import sys; from storekit.qcache.__main__ import main;"
+            f"sys.modules.update(dict.fromkeys({list(hidden)}));"  # as if not installed
+            "sys.exit(main(sys.argv[1:]))"
+        )
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "storekit.qcache", "serve", "--port=0", *options],
+            [sys.executable, "-c", code, "serve", "--port=0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -63,8 +72,8 @@ class Serving:
 def serving() -> Iterator[Callable[..., Serving]]:
     started: list[Serving] = []
 
-    def start(*options: str, **variables: str) -> Serving:
-        started.append(Serving(*options, **variables))
+    def start(*options: str, **arguments: Any) -> Serving:
+        started.append(Serving(*options, **arguments))
         return started[-1]
 
     yield start
@@ -181,6 +190,8 @@ def test_options_reach_the_node(serving):
         (("serve", "--statistics-buffer-size=-1"), "0 or more"),
         (("serve", "--host=no.such.host.invalid"), "--host no.such.host.invalid"),
         (("serve", "--host=192.0.2.1"), "192.0.2.1:8888 cannot be had"),
+        (("serve", "--allow-host=http://a"), "a host is a name or address"),
+        (("serve", "--allow-origin=app.example"), "an origin is SCHEME://HOST"),
         (("serve", "--auth=ann:s3cret"), "--cert-file"),
         (("serve", "--auth=s3cret"), "USER:PASSWORD"),
         (("serve", "--auth=:s3cret", "--allow-plain-auth"), "USER:PASSWORD"),
@@ -240,6 +251,61 @@ def test_help_needs_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+# Small answers, and who gets any
+
+
+def test_connections_send_small_pieces_at_once():
+    async def main() -> int:
+        accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            sock = writer.get_extra_info("socket")
+            accepted.set_result(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = listen(Address(port=0))
+        async with await asyncio.start_server(accept, sock=listener):
+            reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+            await reader.read()
+            writer.close()
+            return await accepted
+
+    assert asyncio.run(main())  # on asyncio's own loop, which does it for TCP sockets alone
+
+
+@pytest.mark.parametrize("hidden", [[], ["uvloop"]])
+def test_a_small_answer_does_not_wait_for_an_acknowledgement(serving, hidden):
+    server = serving(hidden=hidden)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    took = []
+    for _ in range(30):
+        started = time.perf_counter()
+        connection.request("GET", "/qcache/status")
+        assert connection.getresponse().read() == b"OK"
+        took.append(time.perf_counter() - started)
+    connection.close()
+    # It would be 40 ms, from the time on that the kernel takes this for a conversation.
+    assert sorted(took[10:])[10] < 0.03
+
+
+def test_pages_of_other_sites_get_nothing_and_change_nothing(serving):
+    server = serving("--allow-host=tables.example", "--allow-origin=https://app.example")
+    cross_site = {"Origin": "https://site.example", "Sec-Fetch-Site": "cross-site"}
+    with httpx.Client(trust_env=False, base_url=f"{server.url}/qcache") as web:
+        assert web.post("/dataset/k", content=TABLE).status_code == 201
+        assert web.post("/dataset/k", content=b"a\n2\n", headers=cross_site).status_code == 403
+        assert web.delete("/dataset/k", headers=cross_site).status_code == 403
+        assert web.get("/statistics", headers=cross_site).status_code == 403
+        rebound = {"Host": f"rebound.example:{server.port}"}
+        answer = web.get("/dataset/k?q={}", headers=rebound)
+        assert answer.status_code == 421
+        assert "rebound.example" in answer.json()["error"]
+        given = {"Host": "tables.example", "Accept": "application/json"}
+        assert web.get("/dataset/k?q={}", headers=given).json() == ROWS
+        allowed = {"Origin": "https://app.example", "Sec-Fetch-Site": "cross-site"}
+        assert web.delete("/dataset/k", headers=allowed).status_code == 200
 
 
 # TLS and passwords

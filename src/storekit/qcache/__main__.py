@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(parser, str(error))
     # Polars and uvicorn: `--help` and mistakes in options do without.
     from storekit.qcache.node.http import serve as server  # noqa: PLC0415
+    from storekit.qcache.node.http.access import Access  # noqa: PLC0415
     from storekit.qcache.node.node import Node  # noqa: PLC0415
 
     try:
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.cert_file is not None
             else None
         )
+        hosts = [*options.allow_host, options.host]
+        Access(hosts, options.allow_origin)
         listener = server.listen(server.Address(options.host, options.port))
     except (ValueError, server.CannotServe) as error:
         return _complain(parser, str(error))
@@ -54,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         node,
         listener,
         tls,
+        allow_hosts=hosts,
+        allow_origins=options.allow_origin,
         log_level=options.log_level,
         ready=lambda url: print(f"QCache node ready: {url}", flush=True),  # noqa: T201
     )
@@ -89,6 +94,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     auth.add_argument("--auth-file", metavar="FILE", help="file with USER:PASSWORD")
     add("--allow-plain-auth", action="store_true", help="take passwords without TLS")
+    add(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name or address of this node, beside loopback and --host; again for more, "
+        "* for all: a web site can make its name stand for this machine",
+    )
+    add(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="origin of web pages that may use this node, such as https://app.example; again for "
+        "more, * for all",
+    )
     add("--log-level", choices=_LEVELS, default="warning", help="default: %(default)s")
     return parser
 

@@ -284,9 +284,9 @@ def _with_stand_ins(frame: pl.DataFrame, request: Request) -> pl.DataFrame:
 
 def _credentials(header: str) -> bytes | None:
     """Return user name and password of an `Authorization` header, None if it has none."""
-    scheme, _, encoded = header.partition(" ")
+    scheme, _, encoded = header.strip().partition(" ")
     try:
-        return b64decode(encoded.strip(), validate=True) if scheme == "Basic" else None
+        return b64decode(encoded.strip(), validate=True) if scheme.lower() == "basic" else None
     except (Base64Error, ValueError):
         return None
 

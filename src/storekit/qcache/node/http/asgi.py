@@ -1,7 +1,7 @@
 """A node as an ASGI 3 application, for any server that takes one."""
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from storekit.core.seam._async import call_within, monotonic
 from storekit.core.threads._async import Workers
 from storekit.errors import PoolFull
 from storekit.options import PoolLimits
+from storekit.qcache.node.http.access import Access
 from storekit.qcache.node.http.bodies import Body, Lines
 from storekit.qcache.node.http.content import Content, GoneError
 from storekit.qcache.node.http.requests import Request, Response, fold_headers, refused
@@ -58,6 +59,8 @@ def application(
     max_waiting: int = 10_000,
     body_timeout: float = 30.0,
     send_timeout: float = 60.0,
+    allow_hosts: Iterable[str] = (),
+    allow_origins: Iterable[str] = (),
 ) -> "Application":
     """Return an ASGI application that serves a node.
 
@@ -70,10 +73,20 @@ def application(
             408. It may take ten times that in all, and one more second for each 100 kB.
         send_timeout: Seconds after which an answer is given up of which its client takes
             nothing. It may take ten times that in all, and one more second for each 100 kB.
+        allow_hosts: Names and addresses, without a port, by which the node may be asked, beside
+            loopback and the address that it is served on: others are refused, since a web site
+            can make its name stand for this machine. `0.0.0.0` stands for all addresses, `*` for
+            all hosts.
+        allow_origins: Origins of web pages, such as `https://app.example`, that may read, store
+            and remove tables; `*` for all. Without them, pages of other hosts may not.
+
+    Raises:
+        TypeError, ValueError: A host or origin is none.
 
     """
+    access = Access(allow_hosts, allow_origins)
     limits = PoolLimits(max_size=threads, max_waiting=max_waiting)
-    return Application(node, limits, body_timeout, send_timeout)
+    return Application(node, access, limits, body_timeout, send_timeout)
 
 
 class Application:
@@ -84,9 +97,15 @@ class Application:
     """
 
     def __init__(
-        self, node: Node, limits: PoolLimits, body_timeout: float, send_timeout: float
+        self,
+        node: Node,
+        access: Access,
+        limits: PoolLimits,
+        body_timeout: float,
+        send_timeout: float,
     ) -> None:
         self._node = node
+        self._access = access
         self._limits = limits
         self._body_timeout = body_timeout
         self._send_timeout = send_timeout
@@ -98,10 +117,13 @@ class Application:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request, or one event of the life of the server."""
         if scope["type"] == "http":
+            request = _request_of(scope)
             try:
-                await self._send(send, await self._answer(scope, receive))
+                response = await self._answer(request, scope, receive)
             except GoneError:
                 _log.debug("a client left before its request was complete")
+            else:
+                await self._send(send, self._access.shared(request, response))
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:  # no WebSockets here
@@ -116,15 +138,12 @@ class Application:
             await workers.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive) -> Response:
-        headers = fold_headers(scope["headers"])
-        path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
-        if root := scope.get("root_path"):  # where a framework has mounted this
-            path = path.removeprefix(quote(root.rstrip("/")).encode())
-        request = Request(scope["method"], path, scope.get("query_string", b""), headers)
-        refusal = self._node.refuse_head(request)
+    async def _answer(
+        self, request: Request, scope: MutableMapping[str, Any], receive: Receive
+    ) -> Response:
+        refusal = self._refuse(request, scope.get("server"))
         if refusal is not None:
-            if "expect" in headers:  # its content may not come, and what does is a new request
+            if "expect" in request.headers:  # its content may not come: the next is a new request
                 close = ("connection", "close")
                 return replace(refusal, headers=(*refusal.headers, close))
             return refusal
@@ -134,11 +153,18 @@ class Application:
         try:
             return await self._work(await self._read(request, content))
         except _BadBodyError as error:
-            if error.more and "expect" not in headers:  # else it waits until it is asked to send
+            awaits_go_ahead = "expect" in request.headers
+            if error.more and not awaits_go_ahead:
                 await content.discard(_MOST_DISCARDED)
             return _refused(error.status, error.text, ("connection", "close"))
         finally:
             self._room += content.wanted
+
+    def _refuse(self, request: Request, server: tuple[str, int | None] | None) -> Response | None:
+        """Return the answer if there is one without the content. Who asks is looked at first."""
+        listens_on = None if server is None else server[0]
+        response = self._access.refuse(request, listens_on) or self._access.preflight(request)
+        return self._node.refuse_head(request) if response is None else _with_length(response)
 
     async def _work(self, request: Request) -> Response:
         if self._node.is_quick(request):
@@ -159,6 +185,9 @@ class Application:
 
     async def _read(self, request: Request, content: Content) -> Request:
         """Return the request with its content, or with the table that it is."""
+        transfer_coding = request.headers.get("transfer-encoding", "chunked")
+        if transfer_coding.strip().lower() != "chunked":
+            raise _BadBodyError(501, f"Transfer-Encoding must be chunked, not {transfer_coding!r}")
         most = self._node.most_content(request)
         length = request.headers.get("content-length", "")
         announced = int(length) if length.isdecimal() else 0
@@ -242,6 +271,14 @@ def _start_of(response: Response) -> Message:
     return {"type": "http.response.start", "status": int(response.status), "headers": headers}
 
 
+def _request_of(scope: MutableMapping[str, Any]) -> Request:
+    path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+    if root := scope.get("root_path"):  # where a framework has mounted this
+        path = path.removeprefix(quote(root.rstrip("/")).encode())
+    headers = fold_headers(scope["headers"])
+    return Request(scope["method"], path, scope.get("query_string", b""), headers)
+
+
 def _may_have_body(request: Request) -> bool:
     headers = request.headers
     if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
@@ -250,10 +287,13 @@ def _may_have_body(request: Request) -> bool:
 
 
 def _refused(status: int, text: str, *headers: tuple[str, str]) -> Response:
-    response = refused(status, text, *headers)
-    length = ("content-length", str(len(response.body)))
     wait = (("retry-after", "1"),) if status == 503 else ()
-    return replace(response, headers=(*response.headers, length, *wait))
+    return _with_length(refused(status, text, *headers, *wait))
+
+
+def _with_length(response: Response) -> Response:
+    length = ("content-length", str(len(response.body)))
+    return replace(response, headers=(*response.headers, length))
 
 
 def _nothing() -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import re
 import sys
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -11,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from storekit.qcache.node.http.content import RECEIVE_INTO
 from storekit.qcache.node.http.receiving import DirectContent
+from storekit.qcache.node.http.requests import refused
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -29,15 +32,29 @@ _HEAD_TIMEOUT = 30.0
 _WRITE_TIMEOUT = 60.0
 """Seconds in which a client must take what is to be sent before there is more."""
 
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"connection: close\r\ncontent-length: 0\r\n\r\n"
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+
+
+def _last_answer(status: HTTPStatus, text: str) -> bytes:
+    """Return the answer to what is no request, after which the connection ends."""
+    response = refused(status, text)
+    headers = [
+        *response.headers,
+        ("content-length", str(len(response.body))),
+        ("connection", "close"),
+    ]
+    lines = [f"HTTP/1.1 {status} {status.phrase}", *(f"{name}: {value}" for name, value in headers)]
+    return "\r\n".join([*lines, "", ""]).encode() + response.body
+
+
+_TOO_LARGE = _last_answer(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The head has more than {MOST_HEAD} bytes"
 )
-_NO_REQUEST = (
-    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n"
-    b"content-type: application/json; charset=utf-8\r\ncontent-length: 32\r\n\r\n"
-    b'{"error": "This is no HTTP/1.1"}'
+_NO_REQUEST = _last_answer(HTTPStatus.BAD_REQUEST, "This is no HTTP/1.1")
+_BAD_TARGET = _last_answer(
+    HTTPStatus.BAD_REQUEST, "The URL has characters that must be percent-encoded"
 )
+_BAD_CODING = _last_answer(HTTPStatus.NOT_IMPLEMENTED, "Transfer-Encoding must be chunked")
 
 _log = logging.getLogger("storekit")
 
@@ -50,6 +67,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._since_content = 0  # bytes of heads, trailers and between chunks, in a row
         self._head_size = 0
         self._is_over = False  # no more requests are taken
+        self._is_between = True  # no message has begun
+        self._in_first_line = False  # of a message that began with a piece of data
         self._content_left = 0  # bytes that the parser has not seen, where a length is announced
         self._direct: DirectContent | None = None
         self._keeps_alive = True  # what the request said of it whose content comes directly
@@ -90,13 +109,41 @@ class BoundedConnection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._since_content += len(data)
         try:
-            self._feed(data)
+            self._feed(self._with_ascii_target(data))
         except httptools.HttpParserError as error:
             _log.debug("a connection ends: %s", error.__context__ or error)
-            self._end(_TOO_LARGE if self._head_size > MOST_HEAD else _NO_REQUEST)
+            self._end(self._answer_to(error))
         else:
             if self._since_content > 2 * MOST_HEAD:
                 self._end(_TOO_LARGE)
+
+    def _with_ascii_target(self, data: bytes) -> bytes:
+        """Percent-encode what is not ASCII in a request line: clients send it, llhttp refuses it.
+
+        That of a request that begins in the middle of what came is left as it is.
+        """
+        start = 0
+        if self._is_between:
+            self._in_first_line = True
+            start = len(data) - len(data.lstrip(b"\r\n"))  # which may come before a request
+        if not self._in_first_line:
+            return data
+        end = data.find(b"\n", start)
+        self._in_first_line = end < 0
+        line = data if end < 0 else data[:end]
+        if line.isascii():
+            return data
+        return _NOT_ASCII.sub(_percent_encoded, line) + data[len(line) :]
+
+    def _answer_to(self, error: httptools.HttpParserError) -> bytes:
+        if self._head_size > MOST_HEAD:
+            return _TOO_LARGE
+        if isinstance(error, httptools.HttpParserInvalidURLError):
+            return _BAD_TARGET
+        told = str(error)
+        if "Transfer-Encoding" in told and "Content-Length" not in told:
+            return _BAD_CODING
+        return _NO_REQUEST
 
     def _feed(self, data: bytes) -> None:
         while True:
@@ -125,6 +172,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Count anew: a head begins."""
         self._since_content = self._head_size = 0
+        self._is_between = False
         if self._head_timer is None:
             self._start_head_timer()
         super().on_message_begin()
@@ -149,9 +197,18 @@ class BoundedConnection(HttpToolsProtocol):
             raise _StopError(f"{_MOST_WAITING} requests wait on it")
         if self.parser.get_method() == b"CONNECT":
             raise _StopError("this is no proxy")
+        if not self.url.startswith(b"/"):
+            self._take_host_of_target()
         if not self.parser.should_upgrade():
             self._content_left = int(dict(self.headers).get(b"content-length", 0))
             super().on_headers_complete()
+
+    def _take_host_of_target(self) -> None:
+        """Have the host in `http://host/path`, as proxies are asked, count instead of `Host`."""
+        _, separator, rest = self.url.partition(b"://")
+        if separator:
+            others = [header for header in self.headers if header[0] != b"host"]
+            self.headers[:] = [*others, (b"host", rest.partition(b"/")[0])]
 
     def on_body(self, body: bytes) -> None:
         """Count anew."""
@@ -161,6 +218,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note that the request is whole."""
+        self._is_between = True
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
@@ -198,6 +256,7 @@ class BoundedConnection(HttpToolsProtocol):
     def end_direct_content(self) -> None:
         """Take over again: the content of the newest request is there."""
         self._direct = None
+        self._is_between = True
         if self.transport.is_closing():
             return
         self._renew_parser()
@@ -270,6 +329,10 @@ class BoundedConnection(HttpToolsProtocol):
         self._write_timer = None
         _log.warning("a client did not take its answer for %s s", _WRITE_TIMEOUT)
         self.transport.abort()  # what is closed waits for what is to be sent, without end
+
+
+def _percent_encoded(match: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % match[0][0]
 
 
 class _StopError(Exception):
