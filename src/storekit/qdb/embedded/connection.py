@@ -151,15 +151,15 @@ class CallLock:
         if self.is_held():
             return function(*args)
         try:
-            self.acquire(True, -1)
-            result = function(*args)
-            self.release()
-        except BaseException:
             try:
-                self.release_if_held()
+                self.acquire(True, -1)
+                result = function(*args)
+                self.release()
             except BaseException:
                 self.release_if_held()
                 raise
+        except BaseException:
+            self.release_if_held()
             raise
         return result
 
@@ -219,19 +219,19 @@ class Connection:
                 "a finalizer or a signal handler. Nothing of it was done: make it later.",
             )
         try:
-            if not lock.acquire(True, self.timeout):
-                raise error_for(
-                    ErrorCode.RESOURCE_LOCKED, "Other threads kept the store for too long."
-                )
-            self.give_up_at = None
-            result = function(*args)
-            lock.release()
-        except BaseException as error:
             try:
+                if not lock.acquire(True, self.timeout):
+                    raise error_for(
+                        ErrorCode.RESOURCE_LOCKED, "Other threads kept the store for too long."
+                    )
+                self.give_up_at = None
+                result = function(*args)
+                lock.release()
+            except BaseException as error:
                 self._clean_up(error)
-            except BaseException as interruption:
-                self._clean_up(interruption)
                 raise
+        except BaseException as error:  # perhaps another one, raised in the clean-up
+            self._clean_up(error)
             raise
         if self._closing:
             self._close()

@@ -125,19 +125,19 @@ class WriteQueue:
         self, operations: EmbeddedOperations, function: Callable[[EmbeddedOperations], T], size: int
     ) -> T:
         try:
-            if not self._plain and not self._synced and self._turn.acquire(False, -1):
-                result = function(operations)
-                self._turn.release()
-                if self._plain or self._synced:
-                    self._wake()
-            else:
-                result = self._join(operations, function, size)
-        except BaseException as error:
             try:
+                if not self._plain and not self._synced and self._turn.acquire(False, -1):
+                    result = function(operations)
+                    self._turn.release()
+                    if self._plain or self._synced:
+                        self._wake()
+                else:
+                    result = self._join(operations, function, size)
+            except BaseException as error:
                 self._clean_up(operations.connection, error)
-            except BaseException as interruption:
-                self._clean_up(operations.connection, interruption)
                 raise
+        except BaseException as error:  # perhaps another one, raised in the clean-up
+            self._clean_up(operations.connection, error)
             raise
         return result
 
