@@ -403,3 +403,11 @@ def test_a_transfer_coding_that_hides_where_the_content_ends_is_not_implemented(
     assert json.loads(text.partition(b"\r\n\r\n")[2]) == {
         "error": "Transfer-Encoding must be chunked"
     }
+
+
+def test_a_trailer_is_no_header_however_much_comes_at_once():
+    head = b"POST /a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+    head += b"Connection: close\r\n\r\n"
+    chunked = b"1\r\na\r\n0\r\nHost: other.example\r\nX-Other: b\r\n\r\n"
+    for pieces in ((head + chunked,), (head, chunked)):
+        assert told_of(*pieces) == [["/a", "", "a", "localhost"]]

@@ -19,16 +19,19 @@ from storekit.qcache.addresses import authorization
 from storekit.qcache.compression import compress
 from storekit.qcache.node.cache import Cache, charge_for
 from storekit.qcache.node.categories import compact
-from storekit.qcache.node.encodings import decode_body, encoding_for
+from storekit.qcache.node.encodings import decode_body
 from storekit.qcache.node.errors import BadQuery, Refusal
+from storekit.qcache.node.http.negotiation import (
+    accepted_format,
+    check_table_format,
+    encoding_for,
+    etag_matches,
+)
 from storekit.qcache.node.http.requests import (
     JSON_TYPE,
     Request,
     Response,
     TooLarge,
-    accepted_format,
-    check_table_format,
-    etag_matches,
     query_argument,
     refused,
 )

@@ -68,6 +68,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._head_size = 0
         self._is_over = False  # no more requests are taken
         self._is_between = True  # no message has begun
+        self._has_head = False  # of the message that comes
         self._in_first_line = False  # of a message that began with a piece of data
         self._content_left = 0  # bytes that the parser has not seen, where a length is announced
         self._direct: DirectContent | None = None
@@ -172,7 +173,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Count anew: a head begins."""
         self._since_content = self._head_size = 0
-        self._is_between = False
+        self._is_between = self._has_head = False
         if self._head_timer is None:
             self._start_head_timer()
         super().on_message_begin()
@@ -183,14 +184,18 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header or trailer; none is kept beyond the bound."""
+        """Count a header or trailer. Kept are headers up to the bound, and no trailers.
+
+        What is in the head of a request must not depend on how much had come when it was read.
+        """
         self._head_size += len(name) + len(value) + 4
-        if self._head_size <= MOST_HEAD:
+        if self._head_size <= MOST_HEAD and not self._has_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Serve the request if its head is not too large, and not too many wait."""
         self._stop_head_timer()
+        self._has_head = True
         if self._head_size > MOST_HEAD:
             raise _StopError("the head is too large")
         if len(self.pipeline) >= _MOST_WAITING:

@@ -9,42 +9,22 @@ from storekit.qcache.node.errors import BadQuery, Refusal
 from storekit.qcache.node.reading.csv_blocks import CsvBlocks
 
 __all__ = [
-    "NotAcceptable",
     "Request",
     "Response",
     "TooLarge",
-    "UnsupportedType",
-    "accepted_format",
-    "check_table_format",
-    "etag_matches",
     "fold_headers",
     "query_argument",
     "refused",
 ]
 
 JSON_TYPE = "application/json"
-CSV_TYPE = "text/csv"
-
-_FORMATS = (JSON_TYPE, CSV_TYPE)
 _CONTROL_TO_BLANK = dict.fromkeys((*range(9), *range(14, 32)), " ")
-
-
-class NotAcceptable(Refusal):
-    """An answer in a format that the node does not have."""
-
-    status = 406
 
 
 class TooLarge(Refusal):
     """More content than the node takes."""
 
     status = 413
-
-
-class UnsupportedType(Refusal):
-    """A table in a format that the node does not read."""
-
-    status = 415
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,40 +93,3 @@ def query_argument(query: bytes) -> str:
     except UnicodeDecodeError as error:
         raise BadQuery(f"Could not load JSON: q is not UTF-8: {error}") from error
     return text.translate(_CONTROL_TO_BLANK).strip()
-
-
-def accepted_format(accept: str | None) -> str:
-    """Return the first format of an `Accept` header that the node has; JSON without one.
-
-    Names are compared as they are: no wildcards, no parameters.
-    """
-    if accept is None or accept == JSON_TYPE:
-        return JSON_TYPE
-    for wanted in accept.split(","):
-        if wanted.strip() in _FORMATS:
-            return wanted.strip()
-    raise NotAcceptable(f"Accept must name {JSON_TYPE} or {CSV_TYPE}, as it is; not {accept!r}")
-
-
-def check_table_format(content_type: str | None) -> str:
-    """Return the format of an upload: CSV unless a `Content-Type` says that it is JSON.
-
-    Of its parameters only the first counts, which may be `charset=utf-8`.
-    """
-    if content_type is None:
-        return CSV_TYPE
-    kind, _, parameters = content_type.partition(";")
-    name, _, value = parameters.partition(";")[0].strip().partition("=")
-    charset = value.strip().strip('"') if name.strip() == "charset" else "utf-8"
-    if kind not in _FORMATS or charset != "utf-8":
-        raise UnsupportedType(
-            f"Content-Type must be {CSV_TYPE} or {JSON_TYPE}, with no charset but utf-8; "
-            f"not {content_type!r}"
-        )
-    return kind
-
-
-def etag_matches(if_none_match: str, etag: str) -> bool:
-    """Whether one of the tags of an `If-None-Match` header is this one."""
-    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return etag in tags or tags == ["*"]

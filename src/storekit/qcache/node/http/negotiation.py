@@ -1,0 +1,160 @@
+"""In what format, and how encoded, content comes and goes: what the headers say of it.
+
+They are compared as RFC 9110 has it: names without case, lists, parameters, weights.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from storekit.qcache.compression import Compression, require
+from storekit.qcache.node.errors import Refusal
+from storekit.qcache.node.http.requests import JSON_TYPE
+
+__all__ = [
+    "CSV_TYPE",
+    "NotAcceptable",
+    "UnsupportedType",
+    "accepted_format",
+    "check_table_format",
+    "content_encoding",
+    "encoding_for",
+    "etag_matches",
+    "lz4_installed",
+]
+
+CSV_TYPE = "text/csv"
+
+_FORMATS = (JSON_TYPE, CSV_TYPE)
+_ALIASES = {"x-gzip": "gzip"}
+
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_ELEMENT = re.compile(rf"(?:[^,\"]|{_QUOTED}|\")+")
+_PARAMETER = re.compile(rf';[ \t]*([^=;\s"]+)[ \t]*=[ \t]*({_QUOTED}|[^;"]*)')
+_TAG = re.compile(r'(?:W/)?("[^"]*")')
+
+
+class NotAcceptable(Refusal):
+    """An answer in a format that the node does not have."""
+
+    status = 406
+
+
+class UnsupportedType(Refusal):
+    """A table in a format that the node does not read."""
+
+    status = 415
+
+
+class _Element(NamedTuple):
+    """One element of a list in a header: `name;parameter=value`, in lower case."""
+
+    name: str
+    parameters: Mapping[str, str]
+
+    @property
+    def weight(self) -> float:
+        try:
+            return float(self.parameters.get("q", "1"))
+        except ValueError:
+            return 0.0
+
+
+def _elements(header: str) -> Iterator[_Element]:
+    for match in _ELEMENT.finditer(header):
+        name, _, _ = match[0].partition(";")
+        if name.strip():
+            found = _PARAMETER.findall(match[0].lower())
+            # Of a parameter that is there twice, the first counts.
+            parameters = {key: value.strip().strip('"') for key, value in reversed(found)}
+            yield _Element(name.strip().lower(), parameters)
+
+
+# Formats
+
+
+def accepted_format(accept: str | None) -> str:
+    """Return the format that an `Accept` header prefers; JSON if it leaves the choice.
+
+    `NotAcceptable` if it names neither JSON nor CSV, or with a weight of 0 only.
+    """
+    if accept is None or accept == JSON_TYPE:  # most are the latter
+        return JSON_TYPE
+    wanted = list(_elements(accept))
+    best = max(_FORMATS, key=lambda kind: _preference(kind, wanted))
+    if _preference(best, wanted)[0] <= 0:
+        raise NotAcceptable(f"Accept must allow {JSON_TYPE} or {CSV_TYPE}; not {accept!r}")
+    return best
+
+
+def _preference(kind: str, wanted: Sequence[_Element]) -> tuple[float, int]:
+    """Return the weight of a format, and its place in the list, by the range that fits it best."""
+    for name in (kind, kind.partition("/")[0] + "/*", "*/*"):
+        for place, each in enumerate(wanted):
+            if each.name == name:
+                return each.weight, -place
+    return 0.0, 0
+
+
+def check_table_format(content_type: str | None) -> str:
+    """Return the format of an upload: CSV unless a `Content-Type` says that it is JSON.
+
+    `UnsupportedType` for other types, and for a charset that is not UTF-8.
+    """
+    if content_type is None:
+        return CSV_TYPE
+    told = next(_elements(content_type), None)
+    if (
+        told is None
+        or told.name not in _FORMATS
+        or told.parameters.get("charset", "utf-8") not in ("utf-8", "utf8")
+    ):
+        raise UnsupportedType(
+            f"Content-Type must be {CSV_TYPE} or {JSON_TYPE}, with no charset but utf-8; "
+            f"not {content_type!r}"
+        )
+    return told.name
+
+
+# Encodings
+
+
+def content_encoding(header: str | None) -> str | None:
+    """Return the one encoding that a `Content-Encoding` header names, None if there is none.
+
+    `Refusal` for more than one, or another than gzip and lz4.
+    """
+    names = [_ALIASES.get(each.name, each.name) for each in _elements(header or "")]
+    encodings = [name for name in names if name != "identity"]
+    if len(encodings) > 1 or not set(encodings) <= {"gzip", "lz4"}:
+        raise Refusal(f"Content-Encoding must be gzip or lz4, or not be there; not {header!r}")
+    return encodings[0] if encodings else None
+
+
+def encoding_for(accept_encoding: str | None) -> Compression | None:
+    """Return how to encode an answer: what has the most weight, lz4 before gzip; else plain.
+
+    `*` is no wish for either. Without the lz4 package there is no lz4.
+    """
+    if accept_encoding is None:
+        return None
+    wanted = _elements(accept_encoding)
+    weights = {_ALIASES.get(each.name, each.name): each.weight for each in wanted}
+    lz4, gzip = weights.get("lz4", 0), weights.get("gzip", 0)
+    if lz4 and lz4 >= gzip and lz4_installed():
+        return "lz4"
+    return "gzip" if gzip else None
+
+
+def lz4_installed() -> bool:
+    """Whether the lz4 package is there."""
+    try:
+        require("lz4")
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
+def etag_matches(if_none_match: str, etag: str) -> bool:
+    """Whether one of the tags of an `If-None-Match` header is this one."""
+    return if_none_match.strip() == "*" or etag in _TAG.findall(if_none_match)
