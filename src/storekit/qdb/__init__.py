@@ -8,6 +8,7 @@ sqlite3: each comes on first use.
 from typing import TYPE_CHECKING
 
 from storekit._lazy import lazy_names
+from storekit.qdb.batches import ManyResult
 from storekit.qdb.codec import ClassNotAllowed, UnreadableValue
 from storekit.qdb.documents.manifest import (
     DocumentConflict,
@@ -105,6 +106,7 @@ __all__ = [
     "ForwardIterator",
     "IncompatibleType",
     "InvalidArgument",
+    "ManyResult",
     "NoSpaceLeft",
     "NotImplementedByStore",
     "Operation",

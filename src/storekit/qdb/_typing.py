@@ -2,14 +2,27 @@
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypedDict, TypeVar
+from enum import Enum
+from typing import TYPE_CHECKING, Final, TypedDict, TypeVar
 
 from storekit.codecs.registry import CodecRegistry
 from storekit.observers import Observer
 from storekit.options import PoolLimits, RetryPolicy
 from storekit.qdb.engine import Buffer, Engine, SessionOptions
 
-__all__ = ["Alias", "ClientOptions", "Content", "Data", "Found", "Other", "T", "Value"]
+__all__ = [
+    "MISSING",
+    "Alias",
+    "ClientOptions",
+    "Content",
+    "Data",
+    "Default",
+    "Found",
+    "Missing",
+    "Other",
+    "T",
+    "Value",
+]
 
 Content = Buffer | str
 """What raw clients store: bytes-like, or text, which becomes UTF-8."""
@@ -22,6 +35,17 @@ Data = TypeVar("Data")
 """What content is given as."""
 Other = TypeVar("Other")
 """The values of a codec that a single call is given."""
+Default = TypeVar("Default")
+"""What a call gives instead of a value that is not there."""
+
+
+class Missing(Enum):
+    """The default of a default."""
+
+    MISSING = "missing"
+
+
+MISSING: Final = Missing.MISSING
 
 if TYPE_CHECKING:
     # Type checkers know it without the package. A plain `Client` is one of any values.

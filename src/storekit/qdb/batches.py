@@ -1,8 +1,9 @@
 """What run_batch and run_transaction make of requests and outcomes."""
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from storekit.codecs.base import Codec, decode_value, encode_value
 from storekit.errors import CodecError
@@ -12,7 +13,7 @@ from storekit.qdb.engine import NEVER, EntryType, Kind, Operation, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException
 from storekit.qdb.values import BatchRequest, BatchResult, Expiry, copies, to_milliseconds
 
-__all__ = ["Translation", "explain_transaction", "size_of"]
+__all__ = ["ManyResult", "Tally", "Translation", "explain_transaction", "in_chunks", "size_of"]
 
 _BLOBS = frozenset({Kind.BLOB_PUT, Kind.BLOB_UPDATE, Kind.BLOB_CAS, Kind.BLOB_GET_AND_UPDATE})
 _STRINGS = frozenset(
@@ -25,6 +26,8 @@ _WITH_CONTENT = _BLOBS | _STRINGS | _INTEGERS | _DOUBLES
 _WITH_COMPARAND = _SWAPS | {Kind.BLOB_REMOVE_IF}
 _WITH_EXPIRY = _WITH_CONTENT - {Kind.INT_ADD, Kind.DOUBLE_ADD}
 _GIVES_TEXT = frozenset({Kind.STRING_GET, Kind.STRING_CAS, Kind.STRING_GET_AND_UPDATE})
+T = TypeVar("T")
+
 _LONG_AGO = 1
 """A time that every engine refuses, for the request that has it and no other."""
 
@@ -153,3 +156,69 @@ def explain_transaction(operations: Sequence[Operation], index: int) -> tuple[st
     operation = operations[index]
     what = operation.kind.name.lower()
     return operation.alias, f"Request {index} ({what}) failed. Nothing was changed."
+
+
+@dataclass(frozen=True, slots=True)
+class ManyResult(Generic[T]):
+    """What became of many entries: `done` are, `failures` are not.
+
+    `failed` names them, with their errors, in the order in which they came; the first 1 000,
+    so that an iterator of any length needs no more memory.
+    """
+
+    done: int
+    failures: int
+    failed: tuple[tuple[T, Exception], ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether none failed."""
+        return not self.failures
+
+    def raise_for_failures(self) -> None:
+        """Raise an `ExceptionGroup` of the errors, if there are any."""
+        if self.failures:
+            raise ExceptionGroup(
+                f"{self.failures} of {self.done + self.failures} entries failed",
+                [error for _, error in self.failed],
+            )
+
+    def __repr__(self) -> str:
+        aliases = ", ".join(repr(alias)[:100] for alias, _ in self.failed[:3])
+        if self.failures > 3:
+            aliases += ", ..."
+        failed = f", {self.failures} failed: {aliases}" if self.failures else ""
+        return f"<ManyResult: {self.done} done{failed}>"
+
+
+_MOST_FAILURES = 1000
+
+
+class Tally(Generic[T]):
+    """Counts what becomes of many entries."""
+
+    def __init__(self) -> None:
+        self._done = 0
+        self._failures = 0
+        self._failed: list[tuple[T, Exception]] = []
+
+    def succeed(self) -> None:
+        """Count an entry that is done."""
+        self._done += 1
+
+    def fail(self, alias: T, error: Exception) -> None:
+        """Count an entry that is not, and note its error, if there is room."""
+        self._failures += 1
+        if len(self._failed) < _MOST_FAILURES:
+            self._failed.append((alias, error))
+
+    def result(self) -> ManyResult[T]:
+        """Return the counts."""
+        return ManyResult(self._done, self._failures, tuple(self._failed))
+
+
+def in_chunks(items: Iterable[T], most: int) -> Iterator[list[T]]:
+    """Give items in lists of at most so many, as they come."""
+    rest = iter(items)
+    while chunk := list(itertools.islice(rest, most)):
+        yield chunk

@@ -15,8 +15,8 @@ __all__ = ["Method", "bound", "operation_of"]
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
-Method = Callable[..., object]
-"""A function of the protocol `Session`."""
+Method = Callable[..., object] | str
+"""A function of the protocol `Session`, or the name of what is made of several."""
 
 _OPERATIONS = {
     "blob_compare_and_swap": "compare_and_swap",
@@ -44,5 +44,5 @@ def bound(
 
 def operation_of(method: Method) -> str:
     """Return the name of the client's operation that calls a method of the session."""
-    name = method.__name__
+    name = method if isinstance(method, str) else method.__name__
     return _OPERATIONS.get(name, name)

@@ -45,6 +45,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _MICROSECOND = timedelta(microseconds=1)
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s\[\]:,/@?#]+)(?::(?P<port>[0-9]{1,5}))?")
 _FROM_NOW = "expires_from_now"
+_TAKEN_FOR_SECONDS_FROM_NOW = 10 * 366 * 86_400
 _CLOCKS_DIFFER = 5 * 60 * 1000
 """How far back an expiry may lie, in milliseconds: as far as clusters accept."""
 
@@ -95,9 +96,9 @@ PRESERVE_EXPIRY: Final = ExpiryRule.PRESERVE
 """An expiry for updates: an entry that is there keeps its own, a new one never expires."""
 
 Expiry = datetime | timedelta | int | float | Literal[ExpiryRule.PRESERVE] | None
-"""When an entry expires: a datetime (a naive one means UTC), a timedelta from now, seconds
-since the epoch, `PRESERVE_EXPIRY`, or None for never. Milliseconds count, what is finer does
-not."""
+"""When an entry expires: a datetime (a naive one means UTC), a timedelta from now, a number of
+seconds since the epoch (of `time.time()`, not from now), `PRESERVE_EXPIRY`, or None for never.
+Milliseconds count, what is finer does not."""
 
 
 def to_milliseconds(expiry: Expiry, now: float, operation: str | None = None) -> int:
@@ -132,7 +133,13 @@ def to_milliseconds(expiry: Expiry, now: float, operation: str | None = None) ->
             f"not {type(expiry).__name__}"
         )
     if milliseconds < now * 1000 - _CLOCKS_DIFFER:
-        raise _invalid(f"The expiry {expiry!r} is in the past.", operation)
+        detail = f"The expiry {expiry!r} is in the past."
+        if isinstance(expiry, int | float) and abs(expiry) <= _TAKEN_FOR_SECONDS_FROM_NOW:
+            detail += (
+                " A number is seconds since the epoch; for so many seconds from now, give "
+                f"datetime.timedelta(seconds={expiry!r})."
+            )
+        raise _invalid(detail, operation)
     if milliseconds >= 2**63:
         raise _invalid(f"The expiry {expiry!r} is too far away; None is never.", operation)
     return max(1, milliseconds)

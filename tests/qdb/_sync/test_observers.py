@@ -193,3 +193,10 @@ def test_call_with_a_wrong_alias_has_not_begun(alias):
         with pytest.raises((TypeError, qdb.InvalidArgument)):
             client.put(alias, b"")
     assert seen.events == []
+
+
+def test_a_default_for_what_is_not_there_is_no_failure():
+    seen = Recorder()
+    with RawClient(PLACE, observers=[seen]) as client:
+        assert client.get("a", default=b"-") == b"-"
+    assert seen.events[1] == ("end", type(None), 1, PLACE)

@@ -27,6 +27,7 @@ __all__ = [
     "Guard",
     "Lazy",
     "SocketReader",
+    "answer_in",
     "call_blocking",
     "call_user_function",
     "call_within",
@@ -81,6 +82,11 @@ class Event:
         with anyio.move_on_after(timeout):
             await self._event.wait()
         return self._event.is_set()
+
+
+def answer_in(ask: Callable[[T], Awaitable[bool]], item: T, name: str) -> bool:  # noqa: ARG001 - the other world asks
+    """Refuse the operator `in`, which can't wait for an answer."""
+    raise TypeError(f"`in` can't wait for the store: write `await client.{name}(alias)`")
 
 
 def current_owner() -> object:

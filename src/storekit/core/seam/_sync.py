@@ -19,6 +19,7 @@ __all__ = [
     "Guard",
     "Lazy",
     "SocketReader",
+    "answer_in",
     "call_blocking",
     "call_user_function",
     "call_within",
@@ -45,6 +46,11 @@ sleep = time.sleep
 _log = logging.getLogger("storekit")
 
 Guard = threading.Lock
+
+
+def answer_in(ask: Callable[[T], bool], item: T, name: str) -> bool:  # noqa: ARG001 - the other world names it
+    """Answer the operator `in` by a method."""
+    return ask(item)
 
 
 def checkpoint() -> None:

@@ -1,7 +1,7 @@
 """Calls of a store: sessions in threads, deadlines, retries, errors that say what was asked."""
 
 import copy
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Self, TypeVar
@@ -178,6 +178,20 @@ class AsyncCaller:
         *earlier, last = attempts.errors
         cause = ExceptionGroup("earlier attempts failed", earlier) if earlier else last.__cause__
         raise self.explain(last, operation, alias, node) from cause
+
+    async def get_many(
+        self, operation: str, aliases: Sequence[str]
+    ) -> list[bytes | memoryview | Exception]:
+        """Return the contents of many entries by one call, or the error of each."""
+
+        def get(session: Session) -> Sequence[bytes | memoryview | Exception]:
+            return GET.many(session, aliases)
+
+        found = await self.call(operation, None, get, reads=True)
+        return [
+            self.explain(each, operation, alias) if isinstance(each, Exception) else each
+            for alias, each in zip(aliases, found, strict=True)
+        ]
 
     # Cursors
 

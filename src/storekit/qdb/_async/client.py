@@ -6,7 +6,7 @@ from storekit.codecs.base import Codec
 from storekit.codecs.registry import CodecRegistry
 from storekit.qdb._async.conversion import AsyncConversion
 from storekit.qdb._async.iterator import AsyncForwardIterator, AsyncRawForwardIterator
-from storekit.qdb._async.operations import AsyncOperations
+from storekit.qdb._async.store import AsyncStore
 from storekit.qdb._typing import ClientOptions, Content, Other, T
 from storekit.qdb.codec import DEFAULT_PICKLER, Allowed, ValuePickler
 from storekit.qdb.location import Address
@@ -14,7 +14,7 @@ from storekit.qdb.location import Address
 __all__ = ["AsyncClient", "AsyncRawClient"]
 
 
-class AsyncRawClient(AsyncOperations[str | bytes, str, Content, bytes]):
+class AsyncRawClient(AsyncStore[str | bytes, str, Content, bytes]):
     """The raw client takes text and bytes-like content, stores it as it is, and gives bytes.
 
     ```python
@@ -44,19 +44,26 @@ class AsyncRawClient(AsyncOperations[str | bytes, str, Content, bytes]):
         return AsyncRawForwardIterator(self)
 
     @overload
-    def entries(self, *, codec: Codec[Other]) -> AsyncRawForwardIterator[Other]: ...
+    def entries(
+        self, *, prefix: str = "", codec: Codec[Other]
+    ) -> AsyncRawForwardIterator[Other]: ...
     @overload
-    def entries(self, *, codec: str) -> AsyncRawForwardIterator[Any]: ...
+    def entries(self, *, prefix: str = "", codec: str) -> AsyncRawForwardIterator[Any]: ...
     @overload
-    def entries(self) -> AsyncRawForwardIterator[bytes]: ...
-    def entries(self, *, codec: Codec[Any] | str | None = None) -> AsyncRawForwardIterator[Any]:
-        """Iterate over all entries, as the client itself does, but with a codec of this call."""
-        return AsyncRawForwardIterator(self, codec=self._conversion.chosen(codec))
+    def entries(self, *, prefix: str = "") -> AsyncRawForwardIterator[bytes]: ...
+    def entries(
+        self, *, prefix: str = "", codec: Codec[Any] | str | None = None
+    ) -> AsyncRawForwardIterator[Any]:
+        """Iterate over all entries, as the client itself does, or over those with a prefix.
+
+        `codec` is that of this iteration. See the iterator for what a prefix changes.
+        """
+        return AsyncRawForwardIterator(self, codec=self._conversion.chosen(codec), prefix=prefix)
 
 
 if TYPE_CHECKING:
     # As documented, a client is a raw client. To type checkers it is none: `get` gives no bytes.
-    class _Base(AsyncOperations[object, Any, T, T]): ...
+    class _Base(AsyncStore[object, Any, T, T]): ...
 else:
 
     class _Base(AsyncRawClient, Generic[T]):
@@ -173,11 +180,16 @@ class AsyncClient(_Base[T]):
         return AsyncForwardIterator(self)
 
     @overload
-    def entries(self, *, codec: Codec[Other]) -> AsyncForwardIterator[Other]: ...
+    def entries(self, *, prefix: str = "", codec: Codec[Other]) -> AsyncForwardIterator[Other]: ...
     @overload
-    def entries(self, *, codec: str) -> AsyncForwardIterator[Any]: ...
+    def entries(self, *, prefix: str = "", codec: str) -> AsyncForwardIterator[Any]: ...
     @overload
-    def entries(self) -> AsyncForwardIterator[T]: ...
-    def entries(self, *, codec: Codec[Any] | str | None = None) -> AsyncForwardIterator[Any]:
-        """Iterate over all entries, as the client itself does, but with a codec of this call."""
-        return AsyncForwardIterator(self, codec=self._conversion.chosen(codec))
+    def entries(self, *, prefix: str = "") -> AsyncForwardIterator[T]: ...
+    def entries(
+        self, *, prefix: str = "", codec: Codec[Any] | str | None = None
+    ) -> AsyncForwardIterator[Any]:
+        """Iterate over all entries, as the client itself does, or over those with a prefix.
+
+        `codec` is that of this iteration. See the iterator for what a prefix changes.
+        """
+        return AsyncForwardIterator(self, codec=self._conversion.chosen(codec), prefix=prefix)

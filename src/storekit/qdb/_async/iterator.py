@@ -8,13 +8,17 @@ from storekit.codecs.base import Codec
 from storekit.errors import ClientClosed
 from storekit.qdb._typing import Value
 from storekit.qdb.cursor import Cursor
+from storekit.qdb.engine import Session
+from storekit.qdb.errors import AliasNotFound, IncompatibleType
+from storekit.qdb.methods import bound
 
 if TYPE_CHECKING:
-    from storekit.qdb._async.operations import AsyncOperations
+    from storekit.qdb._async.store import AsyncStore
 
 __all__ = ["AsyncForwardIterator", "AsyncRawForwardIterator"]
 
 _CHUNK = 128
+_ALL = 2**31 - 1
 
 
 class AsyncRawForwardIterator(Generic[Value]):
@@ -35,30 +39,37 @@ class AsyncRawForwardIterator(Generic[Value]):
 
     @overload
     def __init__(
-        self, qdb_iter: "AsyncOperations[Any, Any, Any, Value]", chunk_size: int = _CHUNK
+        self,
+        qdb_iter: "AsyncStore[Any, Any, Any, Value]",
+        chunk_size: int = _CHUNK,
+        *,
+        prefix: str = "",
     ) -> None: ...
     @overload
     def __init__(
         self,
-        qdb_iter: "AsyncOperations[Any, Any, Any, Any]",
+        qdb_iter: "AsyncStore[Any, Any, Any, Any]",
         chunk_size: int = _CHUNK,
         *,
         codec: Codec[Value],
+        prefix: str = "",
     ) -> None: ...
     @overload
     def __init__(
         self: "AsyncRawForwardIterator[Any]",
-        qdb_iter: "AsyncOperations[Any, Any, Any, Any]",
+        qdb_iter: "AsyncStore[Any, Any, Any, Any]",
         chunk_size: int = _CHUNK,
         *,
         codec: str,
+        prefix: str = "",
     ) -> None: ...
     def __init__(
         self,
-        qdb_iter: "AsyncOperations[Any, Any, Any, Any]",
+        qdb_iter: "AsyncStore[Any, Any, Any, Any]",
         chunk_size: int = _CHUNK,
         *,
         codec: Codec[Any] | str | None = None,
+        prefix: str = "",
     ) -> None:
         """Make an iterator over the store of a client; nothing is sent yet.
 
@@ -66,12 +77,16 @@ class AsyncRawForwardIterator(Generic[Value]):
             qdb_iter: The client.
             chunk_size: How many entries are fetched, and held in memory, at a time.
             codec: What to read the values with, instead of the codec of the client.
+            prefix: What aliases start with. Then these are listed first, by one call, and
+                come in the order of their bytes; there is no session of its own.
 
         """
         self._calls = qdb_iter._calls  # noqa: SLF001 - iterates as the client does
         self._conversion = qdb_iter._conversion  # noqa: SLF001
         self._codec = self._conversion.chosen(codec)
         self._size = chunk_size
+        self._prefix = self._conversion.part("iterate", prefix) if prefix else ""
+        self._listed: list[str] | None = None  # aliases with the prefix, from the last to the first
         self._cursor: Cursor | None = None
         self._number = 1
         self._chunk: deque[tuple[str, bytes]] = deque()
@@ -107,6 +122,9 @@ class AsyncRawForwardIterator(Generic[Value]):
         """Fetch the next chunk."""
         if self._over:
             raise StopAsyncIteration
+        if self._prefix:
+            await self._fill_from_list()
+            return
         try:
             with self._calls.watch("iterate"):
                 if self._cursor is None:
@@ -125,6 +143,24 @@ class AsyncRawForwardIterator(Generic[Value]):
         self._over = fetched[1]
         if self._over:
             self._end()
+
+    async def _fill_from_list(self) -> None:
+        """Fetch the next chunk of what has the prefix."""
+        if self._listed is None:
+            listing = bound(Session.prefix_get, self._prefix, _ALL)
+            listed = await self._calls.call("iterate", self._prefix, listing, reads=True)
+            self._listed = listed[::-1]
+        if not self._listed:
+            raise StopAsyncIteration
+        texts = self._listed[: -self._size - 1 : -1]
+        contents = await self._calls.get_many("iterate", texts)
+        del self._listed[-len(texts) :]
+        for text, content in zip(texts, contents, strict=True):
+            if isinstance(content, AliasNotFound | IncompatibleType):
+                continue  # removed meanwhile, or no blob
+            if isinstance(content, Exception):
+                raise content
+            self._chunk.append((text, bytes(content)))
 
     async def aclose(self) -> None:
         """End the iteration and close its session."""

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from storekit.codecs.registry import CodecRegistry
+from storekit.core._async.single_flight import AsyncSingleFlight
 from storekit.core.arguments import check_callable, check_type
 from storekit.core.threads._async import DEFAULT_LIMITS
 from storekit.core.threads.calls import WorkerStatistics
@@ -92,6 +93,7 @@ class AsyncLifecycle:
         registry = registry if registry is not None else CodecRegistry.default()
         self._conversion = AsyncConversion(STORED, registry)
         self._clock = clock
+        self._loads: AsyncSingleFlight[str, Any] = AsyncSingleFlight()
         self._calls = AsyncCaller(
             engine,
             address,

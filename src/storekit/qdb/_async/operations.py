@@ -6,17 +6,14 @@ what it stores, `_exchange` decodes what it returns. They name the operation aft
 
 # ruff: noqa: ANN401 - a codec that is named gives anything
 
-import json
-import os
-import uuid
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Any, BinaryIO, Generic, TypeVar, TypeVarTuple, overload
+from typing import Any, Generic, TypeVar, TypeVarTuple, overload
 
 from storekit.codecs.base import Codec
 from storekit.core.seam._async import call_blocking
 from storekit.qdb._async.lifecycle import AsyncLifecycle
-from storekit.qdb._typing import Alias, Data, Found, Other, Value
+from storekit.qdb._typing import MISSING, Alias, Data, Default, Found, Other, Value
 from storekit.qdb.arguments import (
     check_content,
     check_count,
@@ -26,22 +23,17 @@ from storekit.qdb.arguments import (
 )
 from storekit.qdb.batches import Translation, explain_transaction, size_of
 from storekit.qdb.codec import LARGE, takes_long
-from storekit.qdb.documents._async.documents import AsyncDocuments
-from storekit.qdb.documents._async.files import AsyncFile, AsyncPieces
-from storekit.qdb.documents.manifest import SLICE_SIZE, DocumentInfo, Progress
 from storekit.qdb.engine import NEVER, Operation, Outcome, Session
-from storekit.qdb.errors import BufferTooSmall, ErrorCode, error_for
+from storekit.qdb.errors import AliasNotFound, BufferTooSmall, ErrorCode, error_for
 from storekit.qdb.methods import Method, bound, operation_of
 from storekit.qdb.values import (
     BatchRequest,
     BatchResult,
     EntryMetadata,
     Expiry,
-    RemoteNode,
     from_milliseconds,
     from_nanoseconds,
     milliseconds_from_now,
-    parse_node,
     to_milliseconds,
     to_nanoseconds,
 )
@@ -100,23 +92,50 @@ class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
     @overload
     async def get(self, alias: Alias) -> Value: ...
     @overload
+    async def get(self, alias: Alias, *, default: Default) -> Value | Default: ...
+    @overload
     async def get(self, alias: Alias, *, codec: Codec[Other]) -> Other: ...
     @overload
-    async def get(self, alias: Alias, *, codec: str) -> Any: ...
-    async def get(self, alias: Alias, *, codec: Codec[Any] | str | None = None) -> Any:
-        """Return the content of an entry.
+    async def get(
+        self, alias: Alias, *, codec: Codec[Other], default: Default
+    ) -> Other | Default: ...
+    @overload
+    async def get(self, alias: Alias, *, codec: str, default: object = MISSING) -> Any: ...
+    async def get(
+        self,
+        alias: Alias,
+        *,
+        codec: Codec[Any] | str | None = None,
+        default: object = MISSING,
+    ) -> Any:
+        """Return the content of an entry, or `default` if there is no such entry.
 
         Gets that wait for a session together travel as one batch; each has its own result.
-        Raises `AliasNotFound`.
+        Raises `AliasNotFound` if there is no default.
         """
         conversion = self._conversion
         chosen = conversion.codec if codec is None else conversion.chosen(codec)
         text = conversion.alias(Session.blob_get, alias)
-        if self._calls.observers:  # to whom a value that can't be read is a failure
-            with self._calls.watch("get", text) as watch:
+        if self._calls.observers:
+            return await self._watched_get(text, chosen, default)
+        try:
+            content = await self._calls.get("get", text)
+        except AliasNotFound:
+            if default is MISSING:
+                raise
+            return default
+        return await conversion.decode(chosen, text, content)
+
+    async def _watched_get(self, text: str, codec: Codec[Any], default: object) -> Any:
+        """Get an entry; to observers, a value that can't be read is a failure, a default none."""
+        with self._calls.watch("get", text) as watch:
+            try:
                 content = await self._calls.get("get", text, watch=watch)
-                return await conversion.decode(chosen, text, content)
-        return await conversion.decode(chosen, text, await self._calls.get("get", text))
+            except AliasNotFound:
+                if default is MISSING:
+                    raise
+                return default
+            return await self._conversion.decode(codec, text, content)
 
     async def get_view(self, alias: Alias) -> memoryview:
         """Return the stored bytes of an entry without a copy, where the store can do that.
@@ -606,151 +625,6 @@ class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
             return await call_blocking(translation.results_of, requests, operations, outcomes)
         return translation.results_of(requests, operations, outcomes)
 
-    # Documents: files of any size, stored in slices that are checked by their digests
-
-    async def upload(
-        self,
-        file: "str | os.PathLike[str] | BinaryIO | AsyncFile | AsyncPieces",
-        key: uuid.UUID | str | None = None,
-        *,
-        slice_size: int = SLICE_SIZE,
-        in_flight: int | None = None,
-        resume: bool = False,
-        expiry_time: Expiry = None,
-        progress: Progress | None = None,
-    ) -> uuid.UUID:
-        """Store a document and return its key.
-
-        Until the last slice is there, a download of the key raises `DocumentIncomplete`. An
-        upload that was cancelled or has failed can be resumed, if it was given a key. After
-        cancelling, a thread may go on reading a file for as long as one slice takes.
-
-        One upload or removal at a time holds a document. Only the one that holds it makes it
-        whole: the manifest is written in one transaction with the draft that says so. Slices
-        are in no transaction: whoever is taken over finds out before its next `in_flight`
-        slices, and those on their way may still arrive. If they replace slices of other
-        content, a download raises `DocumentDamaged`; remove the document and upload it again.
-
-        Args:
-            file: A path, an open binary file, or an iterable of pieces.
-            key: A new one by default. A document that has it already is replaced.
-            slice_size: Bytes of a slice. To resume, it must be what it was.
-            in_flight: How many slices are on their way at the same time. By default 2, and 1
-                for an embedded store, which gains nothing by more.
-            resume: Take over from an earlier upload to this key that was broken off, or is
-                still under way and fails then; and leave out slices that it has noted as
-                stored, if slices have 2 KiB or more. The file is read, and compared, from
-                its start all the same. A whole document is replaced as a whole.
-            expiry_time: When the document expires; None for never.
-            progress: Called with the bytes that are stored, and of how many, None if
-                that is not known.
-
-        Raises:
-            DocumentConflict: An upload or removal of the document is under way or was broken
-                off, and this is not to resume; or another one took over.
-            TypeError, ValueError: A wrong argument; nothing is stored.
-            OSError: The file can't be read.
-
-        """
-        return await self._documents().upload(
-            file,
-            key,
-            slice_size=slice_size,
-            in_flight=in_flight,
-            resume=resume,
-            expiry_time=expiry_time,
-            progress=progress,
-        )
-
-    async def download(
-        self,
-        key: uuid.UUID | str,
-        file: "str | os.PathLike[str] | BinaryIO | AsyncFile",
-        *,
-        in_flight: int | None = None,
-        resume: bool = False,
-        progress: Progress | None = None,
-    ) -> DocumentInfo:
-        """Write a document to a file, each slice checked before, and return what it is.
-
-        A file that is named by its path comes into being at the end, whole and durable;
-        what is there before that has a name that ends in ".part". To an open file slices are
-        written as they come; after cancelling, a thread may go on writing the last of them.
-        Documents in the slices of the 1.x client's documentation have nothing to be checked
-        by, and end with the first slice that is missing.
-
-        Args:
-            key: What `upload` returned.
-            file: A path, or a file that is open for writing bytes.
-            in_flight: How many slices are on their way at the same time. By default 2, and 1
-                for an embedded store, which gains nothing by more.
-            resume: Keep what there is if this breaks off, in a file with ".part" after its
-                name, and go on with such a file as far as its content is right. One
-                download at a time can do so.
-            progress: Called with the bytes that are written, and of how many, None if
-                that is not known.
-
-        Raises:
-            AliasNotFound: There is no such document, or none any more.
-            DocumentIncomplete: An upload or removal has begun and has not ended, or has
-                replaced the document meanwhile.
-            DocumentDamaged: A slice is missing or not what was uploaded.
-            OSError: The file can't be written, or another download is writing it.
-
-        """
-        return await self._documents().download(
-            key, file, in_flight=in_flight, resume=resume, progress=progress
-        )
-
-    async def document_info(self, key: uuid.UUID | str) -> DocumentInfo:
-        """Return what is known about a document without reading it.
-
-        Of one without a manifest, slices are counted and their sizes added up. Raises
-        `AliasNotFound`, `DocumentIncomplete`, and `DocumentDamaged` for a manifest that
-        can't be read.
-        """
-        return await self._documents().document_info(key)
-
-    async def remove_document(self, key: uuid.UUID | str) -> None:
-        """Remove a document, whole or not, with all its slices.
-
-        It takes over from an upload that is under way, which fails then; see `upload` for
-        what may still arrive. A removal that was broken off can be repeated.
-
-        Raises:
-            AliasNotFound: There is no such document.
-            DocumentConflict: Another upload or removal took over.
-
-        """
-        await self._documents().remove_document(key)
-
-    def _documents(self) -> AsyncDocuments:
-        return AsyncDocuments(self._calls, self._clock)
-
-    # Nodes of the cluster
-
-    async def node_status(self, remote_node: RemoteNode | str) -> dict[str, Any]:
-        """Return the status of a node."""
-        return await self._ask(Session.node_status, remote_node)
-
-    async def node_config(self, remote_node: RemoteNode | str) -> dict[str, Any]:
-        """Return the configuration of a node."""
-        return await self._ask(Session.node_config, remote_node)
-
-    async def node_topology(self, remote_node: RemoteNode | str) -> dict[str, Any]:
-        """Return the topology as a node sees it."""
-        return await self._ask(Session.node_topology, remote_node)
-
-    async def stop_node(self, remote_node: RemoteNode | str, reason: str) -> None:
-        """Stop a node, which others then have to do without.
-
-        Clusters refuse unless configured to do it: `OperationDisabled`.
-        """
-        method, node = Session.node_stop, _authority(remote_node)
-        if not isinstance(reason, str):
-            raise TypeError(f"reason must be text, not {type(reason).__name__}")
-        await self._calls.call(operation_of(method), None, bound(method, node, reason), node=node)
-
     # The ways to call a method of the session
 
     def _expiry(self, method: Method, expiry_time: Expiry) -> int:
@@ -831,32 +705,3 @@ class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
             if content is None:
                 content = expected or b""
             return await self._conversion.decode(codec, text, content)
-
-    async def _ask(
-        self, method: Callable[[Session, str], bytes], remote_node: RemoteNode | str
-    ) -> dict[str, Any]:
-        """Return what a node tells of itself."""
-        node = _authority(remote_node)
-        call = bound(method, node)
-        answer = await self._calls.call(operation_of(method), None, call, reads=True, node=node)
-        return _parsed(answer)
-
-
-def _authority(remote_node: object) -> str:
-    if isinstance(remote_node, RemoteNode):
-        return remote_node.authority
-    if isinstance(remote_node, str):
-        return parse_node(remote_node).authority
-    raise TypeError(
-        f'a node is a RemoteNode or text such as "host:2836", not {type(remote_node).__name__}'
-    )
-
-
-def _parsed(answer: bytes) -> dict[str, Any]:
-    try:
-        parsed = json.loads(bytes(answer).rstrip(b"\0"))
-    except ValueError:
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise error_for(ErrorCode.INVALID_REPLY, "The node's description of itself is no JSON.")
-    return parsed

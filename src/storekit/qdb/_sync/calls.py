@@ -3,7 +3,7 @@
 """Calls of a store: sessions in threads, deadlines, retries, errors that say what was asked."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Self, TypeVar
@@ -176,6 +176,20 @@ class Caller:
         *earlier, last = attempts.errors
         cause = ExceptionGroup("earlier attempts failed", earlier) if earlier else last.__cause__
         raise self.explain(last, operation, alias, node) from cause
+
+    def get_many(
+        self, operation: str, aliases: Sequence[str]
+    ) -> list[bytes | memoryview | Exception]:
+        """Return the contents of many entries by one call, or the error of each."""
+
+        def get(session: Session) -> Sequence[bytes | memoryview | Exception]:
+            return GET.many(session, aliases)
+
+        found = self.call(operation, None, get, reads=True)
+        return [
+            self.explain(each, operation, alias) if isinstance(each, Exception) else each
+            for alias, each in zip(aliases, found, strict=True)
+        ]
 
     # Cursors
 

@@ -8,7 +8,7 @@ from storekit.codecs.base import Codec
 from storekit.codecs.registry import CodecRegistry
 from storekit.qdb._sync.conversion import Conversion
 from storekit.qdb._sync.iterator import ForwardIterator, RawForwardIterator
-from storekit.qdb._sync.operations import Operations
+from storekit.qdb._sync.store import Store
 from storekit.qdb._typing import ClientOptions, Content, Other, T
 from storekit.qdb.codec import DEFAULT_PICKLER, Allowed, ValuePickler
 from storekit.qdb.location import Address
@@ -16,7 +16,7 @@ from storekit.qdb.location import Address
 __all__ = ["Client", "RawClient"]
 
 
-class RawClient(Operations[str | bytes, str, Content, bytes]):
+class RawClient(Store[str | bytes, str, Content, bytes]):
     """The raw client takes text and bytes-like content, stores it as it is, and gives bytes.
 
     ```python
@@ -46,19 +46,24 @@ class RawClient(Operations[str | bytes, str, Content, bytes]):
         return RawForwardIterator(self)
 
     @overload
-    def entries(self, *, codec: Codec[Other]) -> RawForwardIterator[Other]: ...
+    def entries(self, *, prefix: str = "", codec: Codec[Other]) -> RawForwardIterator[Other]: ...
     @overload
-    def entries(self, *, codec: str) -> RawForwardIterator[Any]: ...
+    def entries(self, *, prefix: str = "", codec: str) -> RawForwardIterator[Any]: ...
     @overload
-    def entries(self) -> RawForwardIterator[bytes]: ...
-    def entries(self, *, codec: Codec[Any] | str | None = None) -> RawForwardIterator[Any]:
-        """Iterate over all entries, as the client itself does, but with a codec of this call."""
-        return RawForwardIterator(self, codec=self._conversion.chosen(codec))
+    def entries(self, *, prefix: str = "") -> RawForwardIterator[bytes]: ...
+    def entries(
+        self, *, prefix: str = "", codec: Codec[Any] | str | None = None
+    ) -> RawForwardIterator[Any]:
+        """Iterate over all entries, as the client itself does, or over those with a prefix.
+
+        `codec` is that of this iteration. See the iterator for what a prefix changes.
+        """
+        return RawForwardIterator(self, codec=self._conversion.chosen(codec), prefix=prefix)
 
 
 if TYPE_CHECKING:
     # As documented, a client is a raw client. To type checkers it is none: `get` gives no bytes.
-    class _Base(Operations[object, Any, T, T]): ...
+    class _Base(Store[object, Any, T, T]): ...
 else:
 
     class _Base(RawClient, Generic[T]):
@@ -175,11 +180,16 @@ class Client(_Base[T]):
         return ForwardIterator(self)
 
     @overload
-    def entries(self, *, codec: Codec[Other]) -> ForwardIterator[Other]: ...
+    def entries(self, *, prefix: str = "", codec: Codec[Other]) -> ForwardIterator[Other]: ...
     @overload
-    def entries(self, *, codec: str) -> ForwardIterator[Any]: ...
+    def entries(self, *, prefix: str = "", codec: str) -> ForwardIterator[Any]: ...
     @overload
-    def entries(self) -> ForwardIterator[T]: ...
-    def entries(self, *, codec: Codec[Any] | str | None = None) -> ForwardIterator[Any]:
-        """Iterate over all entries, as the client itself does, but with a codec of this call."""
-        return ForwardIterator(self, codec=self._conversion.chosen(codec))
+    def entries(self, *, prefix: str = "") -> ForwardIterator[T]: ...
+    def entries(
+        self, *, prefix: str = "", codec: Codec[Any] | str | None = None
+    ) -> ForwardIterator[Any]:
+        """Iterate over all entries, as the client itself does, or over those with a prefix.
+
+        `codec` is that of this iteration. See the iterator for what a prefix changes.
+        """
+        return ForwardIterator(self, codec=self._conversion.chosen(codec), prefix=prefix)

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from storekit.codecs.registry import CodecRegistry
+from storekit.core._sync.single_flight import SingleFlight
 from storekit.core.arguments import check_callable, check_type
 from storekit.core.threads._sync import DEFAULT_LIMITS
 from storekit.core.threads.calls import WorkerStatistics
@@ -94,6 +95,7 @@ class Lifecycle:
         registry = registry if registry is not None else CodecRegistry.default()
         self._conversion = Conversion(STORED, registry)
         self._clock = clock
+        self._loads: SingleFlight[str, Any] = SingleFlight()
         self._calls = Caller(
             engine,
             address,

@@ -1,0 +1,446 @@
+"""What a client makes of several calls: many entries, loads, documents, questions to nodes."""
+
+# ruff: noqa: ANN401 - a codec that is named gives anything
+
+import json
+import os
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Any, BinaryIO, NoReturn, overload
+
+from storekit.codecs.base import Codec
+from storekit.core.arguments import check_callable
+from storekit.core.seam._async import answer_in
+from storekit.qdb._async.operations import AsyncOperations
+from storekit.qdb._typing import Alias, Data, Found, Other, Value
+from storekit.qdb.batches import ManyResult, Tally, in_chunks
+from storekit.qdb.documents._async.documents import AsyncDocuments
+from storekit.qdb.documents._async.files import AsyncFile, AsyncPieces
+from storekit.qdb.documents.manifest import SLICE_SIZE, DocumentInfo, Progress
+from storekit.qdb.engine import Kind, Operation, Session
+from storekit.qdb.errors import AliasNotFound, ErrorCode, QuasardbException, error_for
+from storekit.qdb.methods import bound, operation_of
+from storekit.qdb.values import Expiry, RemoteNode, parse_node
+
+__all__ = ["AsyncStore"]
+
+_CHUNK = 256  # entries of one call
+_CHUNK_BYTES = 4 << 20
+_ABSENT = object()
+
+
+class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
+    """What is made of several calls."""
+
+    # Whether an entry is there
+
+    async def exists(self, alias: Alias) -> bool:
+        """Return whether there is an entry of any type. Its content is not read."""
+        text = self._conversion.alias("exists", alias)
+        try:
+            await self._calls.call("exists", text, bound(Session.get_type, text), reads=True)
+        except AliasNotFound:
+            return False
+        return True
+
+    def __contains__(self, alias: Alias) -> bool:
+        return answer_in(self.exists, alias, "exists")
+
+    def __len__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} has no len(): nodes don't count their entries; "
+            "prefix_count counts those whose aliases start with a text"
+        )
+
+    def __bool__(self) -> bool:
+        return True
+
+    async def touch(self, alias: Alias, expiry_time: Expiry) -> bool:
+        """Set when an entry expires, None for never; return whether there is such an entry."""
+        text = self._conversion.alias("touch", alias, writes=True)
+        expiry = self._expiry("touch", expiry_time)
+        try:
+            await self._calls.call("touch", text, bound(Session.expires_at, text, expiry))
+        except AliasNotFound:
+            return False
+        return True
+
+    # Many entries
+
+    @overload
+    async def get_many(self, aliases: Iterable[Alias]) -> dict[Alias, Value]: ...
+    @overload
+    async def get_many(
+        self, aliases: Iterable[Alias], *, codec: Codec[Other]
+    ) -> dict[Alias, Other]: ...
+    @overload
+    async def get_many(self, aliases: Iterable[Alias], *, codec: str) -> dict[Alias, Any]: ...
+    async def get_many(
+        self, aliases: Iterable[Alias], *, codec: Codec[Any] | str | None = None
+    ) -> dict[Alias, Any]:
+        """Return the contents of those of the entries that are there, by alias.
+
+        They are fetched 256 at a time. Raises what `get` raises but for `AliasNotFound`, for
+        the first entry that can't be had.
+        """
+        chosen = self._conversion.chosen(codec)
+        found: dict[Alias, Any] = {}
+        for chunk in in_chunks(_one_by_one(aliases, "get_many"), _CHUNK):
+            texts = [self._conversion.alias("get_many", alias) for alias in chunk]
+            contents = await self._calls.get_many("get_many", texts)
+            for alias, text, content in zip(chunk, texts, contents, strict=True):
+                if isinstance(content, AliasNotFound):
+                    continue
+                if isinstance(content, Exception):
+                    raise content
+                found[alias] = await self._conversion.decode(chosen, text, content)
+        return found
+
+    async def put_many(
+        self,
+        entries: Mapping[Alias, Data] | Iterable[tuple[Alias, Data]],
+        expiry_time: Expiry = None,
+        *,
+        codec: Codec[Any] | str | None = None,
+    ) -> ManyResult[Alias]:
+        """Store new entries, a mapping or pairs of alias and content; return what failed.
+
+        They are stored in batches as they come, so an iterator may give any number. Entries
+        that are there already fail with `AliasAlreadyExists`, and the rest is stored. What
+        ends the whole is raised: that the cluster can't be reached, and `TypeError` for what
+        has no form in the codec. What came before that is stored.
+        """
+        return await self._store_many("put_many", Kind.BLOB_PUT, entries, expiry_time, codec)
+
+    async def update_many(
+        self,
+        entries: Mapping[Alias, Data] | Iterable[tuple[Alias, Data]],
+        expiry_time: Expiry = None,
+        *,
+        codec: Codec[Any] | str | None = None,
+    ) -> ManyResult[Alias]:
+        """Store entries, new or not; see `put_many`."""
+        return await self._store_many("update_many", Kind.BLOB_UPDATE, entries, expiry_time, codec)
+
+    async def remove_many(self, aliases: Iterable[Alias]) -> ManyResult[Alias]:
+        """Remove entries of any type; return what failed, as `put_many` does.
+
+        Those that are not there fail with `AliasNotFound`.
+        """
+        tally = Tally[Alias]()
+        for chunk in in_chunks(_one_by_one(aliases, "remove_many"), _CHUNK):
+            operations = self._operations("remove_many", tally, chunk)
+            await self._run_many("remove_many", tally, operations)
+        return tally.result()
+
+    async def _store_many(
+        self,
+        name: str,
+        kind: Kind,
+        entries: Mapping[Alias, Data] | Iterable[tuple[Alias, Data]],
+        expiry_time: Expiry,
+        codec: Codec[Any] | str | None,
+    ) -> ManyResult[Alias]:
+        chosen = self._conversion.chosen(codec)
+        expiry = self._expiry(name, expiry_time)
+        tally = Tally[Alias]()
+        waiting: list[tuple[Alias, Operation]] = []
+        size = 0
+        for alias, value in _pairs(entries, name):
+            try:
+                text = self._conversion.alias(name, alias, writes=True)
+            except QuasardbException as error:
+                tally.fail(alias, error)
+                continue
+            content = await self._conversion.encode(chosen, value)
+            waiting.append((alias, Operation(kind, text, content, expiry=expiry)))
+            size += len(content)
+            if len(waiting) >= _CHUNK or size >= _CHUNK_BYTES:
+                await self._run_many(name, tally, waiting)
+                waiting, size = [], 0
+        await self._run_many(name, tally, waiting)
+        return tally.result()
+
+    def _operations(
+        self, name: str, tally: Tally[Alias], aliases: list[Alias]
+    ) -> list[tuple[Alias, Operation]]:
+        """Return the removal of each entry whose alias can be one."""
+        operations = []
+        for alias in aliases:
+            try:
+                text = self._conversion.alias(name, alias, writes=True)
+            except QuasardbException as error:
+                tally.fail(alias, error)
+            else:
+                operations.append((alias, Operation(Kind.REMOVE, text)))
+        return operations
+
+    async def _run_many(
+        self, name: str, tally: Tally[Alias], entries: list[tuple[Alias, Operation]]
+    ) -> None:
+        """Make operations in one call, and note what became of each."""
+        if not entries:
+            return
+        operations = [operation for _, operation in entries]
+        outcomes = await self._calls.call(name, None, bound(Session.run_joined, operations))
+        for (alias, operation), outcome in zip(entries, outcomes, strict=True):
+            if outcome.ok:
+                tally.succeed()
+            else:
+                error = error_for(outcome.error, outcome.detail)
+                tally.fail(alias, self._calls.explain(error, name, operation.alias))
+
+    async def aliases(self, prefix: str = "") -> AsyncIterator[Found]:
+        """Iterate over the aliases that start with a text, without the contents.
+
+        With a prefix, entries of all types are listed by one call, in the order of their
+        bytes. Without one, this goes through the whole store as iteration over the client does:
+        in no order, and over blobs alone. End it early by its method `aclose`.
+        """
+        if prefix:
+            for alias in await self.prefix_get(prefix):
+                yield alias
+            return
+        cursor = await self._calls.open_cursor()
+        try:
+            number, over = 0, False
+            while not over:
+                number += 1
+                entries, over = await self._calls.fetch(cursor, number, _CHUNK)
+                for text, _ in entries:
+                    yield self._conversion.found(text)
+        finally:
+            self._calls.close_later(cursor)
+
+    # Loads
+
+    async def get_or_load(
+        self,
+        alias: Alias,
+        load: Callable[[], Awaitable[Data]],
+        expiry: Expiry = None,
+        *,
+        codec: Codec[Any] | str | None = None,
+    ) -> Value:
+        """Return the content of an entry; if it is not there, what `load()` gives, and store that.
+
+        Callers of this client that miss an entry at the same time share one load: its result,
+        the very object, or its error. If the first of them is cancelled, the next one loads.
+        Of an error, nothing is stored. Others who write the entry meanwhile are overwritten.
+
+        Args:
+            alias: The entry.
+            load: Gives the content that belongs there.
+            expiry: When a content that was loaded expires; see `Expiry`.
+            codec: That of this call.
+
+        """
+        check_callable("load", load)
+        chosen = self._conversion.chosen(codec)
+        found: Any = await self.get(alias, codec=chosen, default=_ABSENT)
+        if found is not _ABSENT:
+            return found  # type: ignore[no-any-return]
+        text = self._conversion.alias("get_or_load", alias, writes=True)
+
+        async def load_and_store() -> Any:
+            # Whoever loaded it a moment ago has stored it by now.
+            there = await self.get(alias, codec=chosen, default=_ABSENT)
+            if there is not _ABSENT:
+                return there
+            loaded = await load()
+            await self._store(Session.blob_update, alias, loaded, expiry, codec)
+            return loaded
+
+        return await self._loads.run(text, load_and_store)  # type: ignore[no-any-return]
+
+    # Documents: files of any size, stored in slices that are checked by their digests
+
+    async def upload(
+        self,
+        file: "str | os.PathLike[str] | BinaryIO | AsyncFile | AsyncPieces",
+        key: uuid.UUID | str | None = None,
+        *,
+        slice_size: int = SLICE_SIZE,
+        in_flight: int | None = None,
+        resume: bool = False,
+        expiry_time: Expiry = None,
+        progress: Progress | None = None,
+    ) -> uuid.UUID:
+        """Store a document and return its key.
+
+        Until the last slice is there, a download of the key raises `DocumentIncomplete`. An
+        upload that was cancelled or has failed can be resumed, if it was given a key. After
+        cancelling, a thread may go on reading a file for as long as one slice takes.
+
+        One upload or removal at a time holds a document. Only the one that holds it makes it
+        whole: the manifest is written in one transaction with the draft that says so. Slices
+        are in no transaction: whoever is taken over finds out before its next `in_flight`
+        slices, and those on their way may still arrive. If they replace slices of other
+        content, a download raises `DocumentDamaged`; remove the document and upload it again.
+
+        Args:
+            file: A path, an open binary file, or an iterable of pieces.
+            key: A new one by default. A document that has it already is replaced.
+            slice_size: Bytes of a slice. To resume, it must be what it was.
+            in_flight: How many slices are on their way at the same time. By default 2, and 1
+                for an embedded store, which gains nothing by more.
+            resume: Take over from an earlier upload to this key that was broken off, or is
+                still under way and fails then; and leave out slices that it has noted as
+                stored, if slices have 2 KiB or more. The file is read, and compared, from
+                its start all the same. A whole document is replaced as a whole.
+            expiry_time: When the document expires; None for never.
+            progress: Called with the bytes that are stored, and of how many, None if
+                that is not known.
+
+        Raises:
+            DocumentConflict: An upload or removal of the document is under way or was broken
+                off, and this is not to resume; or another one took over.
+            TypeError, ValueError: A wrong argument; nothing is stored.
+            OSError: The file can't be read.
+
+        """
+        return await self._documents().upload(
+            file,
+            key,
+            slice_size=slice_size,
+            in_flight=in_flight,
+            resume=resume,
+            expiry_time=expiry_time,
+            progress=progress,
+        )
+
+    async def download(
+        self,
+        key: uuid.UUID | str,
+        file: "str | os.PathLike[str] | BinaryIO | AsyncFile",
+        *,
+        in_flight: int | None = None,
+        resume: bool = False,
+        progress: Progress | None = None,
+    ) -> DocumentInfo:
+        """Write a document to a file, each slice checked before, and return what it is.
+
+        A file that is named by its path comes into being at the end, whole and durable;
+        what is there before that has a name that ends in ".part". To an open file slices are
+        written as they come; after cancelling, a thread may go on writing the last of them.
+        Documents in the slices of the 1.x client's documentation have nothing to be checked
+        by, and end with the first slice that is missing.
+
+        Args:
+            key: What `upload` returned.
+            file: A path, or a file that is open for writing bytes.
+            in_flight: How many slices are on their way at the same time. By default 2, and 1
+                for an embedded store, which gains nothing by more.
+            resume: Keep what there is if this breaks off, in a file with ".part" after its
+                name, and go on with such a file as far as its content is right. One
+                download at a time can do so.
+            progress: Called with the bytes that are written, and of how many, None if
+                that is not known.
+
+        Raises:
+            AliasNotFound: There is no such document, or none any more.
+            DocumentIncomplete: An upload or removal has begun and has not ended, or has
+                replaced the document meanwhile.
+            DocumentDamaged: A slice is missing or not what was uploaded.
+            OSError: The file can't be written, or another download is writing it.
+
+        """
+        return await self._documents().download(
+            key, file, in_flight=in_flight, resume=resume, progress=progress
+        )
+
+    async def document_info(self, key: uuid.UUID | str) -> DocumentInfo:
+        """Return what is known about a document without reading it.
+
+        Of one without a manifest, slices are counted and their sizes added up. Raises
+        `AliasNotFound`, `DocumentIncomplete`, and `DocumentDamaged` for a manifest that
+        can't be read.
+        """
+        return await self._documents().document_info(key)
+
+    async def remove_document(self, key: uuid.UUID | str) -> None:
+        """Remove a document, whole or not, with all its slices.
+
+        It takes over from an upload that is under way, which fails then; see `upload` for
+        what may still arrive. A removal that was broken off can be repeated.
+
+        Raises:
+            AliasNotFound: There is no such document.
+            DocumentConflict: Another upload or removal took over.
+
+        """
+        await self._documents().remove_document(key)
+
+    def _documents(self) -> AsyncDocuments:
+        return AsyncDocuments(self._calls, self._clock)
+
+    # Nodes of the cluster
+
+    async def node_status(self, remote_node: RemoteNode | str) -> dict[str, Any]:
+        """Return the status of a node."""
+        return await self._ask(Session.node_status, remote_node)
+
+    async def node_config(self, remote_node: RemoteNode | str) -> dict[str, Any]:
+        """Return the configuration of a node."""
+        return await self._ask(Session.node_config, remote_node)
+
+    async def node_topology(self, remote_node: RemoteNode | str) -> dict[str, Any]:
+        """Return the topology as a node sees it."""
+        return await self._ask(Session.node_topology, remote_node)
+
+    async def stop_node(self, remote_node: RemoteNode | str, reason: str) -> None:
+        """Stop a node, which others then have to do without.
+
+        Clusters refuse unless configured to do it: `OperationDisabled`.
+        """
+        method, node = Session.node_stop, _authority(remote_node)
+        if not isinstance(reason, str):
+            raise TypeError(f"reason must be text, not {type(reason).__name__}")
+        await self._calls.call(operation_of(method), None, bound(method, node, reason), node=node)
+
+    async def _ask(
+        self, method: Callable[[Session, str], bytes], remote_node: RemoteNode | str
+    ) -> dict[str, Any]:
+        """Return what a node tells of itself."""
+        node = _authority(remote_node)
+        call = bound(method, node)
+        answer = await self._calls.call(operation_of(method), None, call, reads=True, node=node)
+        return _parsed(answer)
+
+
+def _authority(remote_node: object) -> str:
+    if isinstance(remote_node, RemoteNode):
+        return remote_node.authority
+    if isinstance(remote_node, str):
+        return parse_node(remote_node).authority
+    raise TypeError(
+        f'a node is a RemoteNode or text such as "host:2836", not {type(remote_node).__name__}'
+    )
+
+
+def _parsed(answer: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(bytes(answer).rstrip(b"\0"))
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise error_for(ErrorCode.INVALID_REPLY, "The node's description of itself is no JSON.")
+    return parsed
+
+
+def _one_by_one(aliases: Iterable[Alias], operation: str) -> Iterable[Alias]:
+    """Return aliases, unless they are one alias by mistake."""
+    if isinstance(aliases, str | bytes):
+        raise TypeError(f"{operation} takes an iterable of aliases, not one; write [alias]")
+    return aliases
+
+
+def _pairs(
+    entries: Mapping[Alias, Data] | Iterable[tuple[Alias, Data]], operation: str
+) -> Iterable[tuple[Alias, Data]]:
+    """Return the pairs of alias and content that there are."""
+    if isinstance(entries, Mapping):
+        return entries.items()
+    if isinstance(entries, str | bytes):
+        raise TypeError(f"{operation} takes a mapping, or pairs of alias and content")
+    return entries
