@@ -51,7 +51,7 @@ READING = "BEGIN"
 WAIT_IN_SQLITE = 0.02
 """Seconds; during them no signal handler runs, so the rest is waited for in Python."""
 
-FAILURES = (sqlite3.Error, UnicodeEncodeError, OverflowError)
+FAILURES = (sqlite3.Error, UnicodeError, OverflowError, MemoryError)
 """What a call of the sqlite3 module raises for wrong input, and when the store fails."""
 
 _PRIMARY = 0xFF  # extended result codes carry the primary one in their low bits
@@ -93,6 +93,10 @@ def translate(error: Exception) -> QuasardbException:
     """Return what to raise for one of `FAILURES`."""
     if isinstance(error, UnicodeEncodeError):
         return error_for(ErrorCode.INVALID_ARGUMENT, "Text must be valid in UTF-8.")
+    if isinstance(error, UnicodeDecodeError):  # in a message of SQLite's that quotes the file
+        return error_for(ErrorCode.DATA_CORRUPTION, "The file of the store is damaged.")
+    if isinstance(error, MemoryError):
+        return error_for(ErrorCode.NO_MEMORY_LOCAL)
     if isinstance(error, OverflowError):
         return error_for(ErrorCode.INVALID_ARGUMENT, "A number has more than 64 bits.")
     if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
