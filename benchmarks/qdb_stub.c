@@ -1,7 +1,8 @@
 /* A QuasarDB library for measuring clients: a hash map, and a wait in the place of a network.
 
-   It exports what clients link to. Blobs work, alone and in batches; functions that are not
-   here are added, weak, by qdb_library.py, and answer "not implemented".
+   It exports what clients link to. Blobs and integers work, alone and in batches, expiry is
+   taken and forgotten, and no entry has a tag; functions that are not here are added, weak, by
+   qdb_library.py, and answer "not implemented".
 
    The host that a handle connects to says how long its calls take: "wait-100" for 100 µs, any
    other for no wait. The thread sleeps, as it would for a network. A batch takes one wait, and
@@ -27,11 +28,16 @@
 #define CREATED ((qdb_error_t)0xB0000032)
 #define NOT_FOUND ((qdb_error_t)0xB1000008)
 #define EXISTS ((qdb_error_t)0xB1000009)
+#define UNMATCHED ((qdb_error_t)0xB000001E)
+#define TAG_NOT_SET ((qdb_error_t)0xB000002A)
 #define INVALID_ARGUMENT ((qdb_error_t)0xC2000018)
 #define NOT_IMPLEMENTED ((qdb_error_t)0xF3000011)
 #define UNINITIALIZED ((qdb_error_t)0xC300FFFF)
 
-enum { BLOB_GET = 0, BLOB_PUT = 1, BLOB_UPDATE = 2 };
+enum {
+    BLOB_GET = 0, BLOB_PUT = 1, BLOB_UPDATE = 2, BLOB_CAS = 4, BLOB_GET_AND_UPDATE = 5,
+    INT_PUT = 9, INT_UPDATE = 10, INT_GET = 11, INT_ADD = 12, BLOB_REMOVE = 28
+};
 enum { BUCKETS = 1 << 17, NS_AN_OPERATION = 2000 };
 
 typedef struct entry {
@@ -87,6 +93,27 @@ static qdb_error_t store(const char *alias, const void *content, size_t size, in
     (*place)->content = copy;
     (*place)->size = size;
     return replace ? code : OK;
+}
+
+static qdb_error_t drop(const char *alias)
+{
+    entry **place = find(alias), *found = *place;
+    if (!found)
+        return NOT_FOUND;
+    *place = found->next;
+    free(found->alias);
+    free(found->content);
+    free(found);
+    return OK;
+}
+
+static qdb_error_t add(const char *alias, qdb_int_t addend, qdb_int_t *result)
+{
+    entry *found = *find(alias);
+    if (!found)
+        return NOT_FOUND;
+    *result = *(qdb_int_t *)found->content += addend;
+    return OK;
 }
 
 /* Handles and buffers */
@@ -219,6 +246,122 @@ qdb_error_t qdb_blob_update(qdb_handle_t handle, const char *alias, const void *
     return write_blob(handle, alias, content, size, 1);
 }
 
+qdb_error_t qdb_blob_get_and_remove(qdb_handle_t handle, const char *alias,
+                                    const void **content, qdb_size_t *size)
+{
+    take_time(handle, 0);
+    pthread_rwlock_wrlock(&lock);
+    entry *found = *find(alias);
+    if (found) {
+        *content = memcpy(give(handle, found->size, NULL), found->content, found->size);
+        *size = found->size;
+    }
+    handle->last = drop(alias);
+    pthread_rwlock_unlock(&lock);
+    return handle->last;
+}
+
+/* What replaces an entry, where it is `comparand` if there is one; gives what it was before. */
+static qdb_error_t exchange(const char *alias, const void *comparand, size_t comparand_size,
+                            const void *content, size_t size, char **old, qdb_size_t *old_size)
+{
+    entry *found = *find(alias);
+    if (!found)
+        return NOT_FOUND;
+    int differs = comparand && (found->size != comparand_size
+                                || memcmp(found->content, comparand, comparand_size));
+    if (differs || !comparand) {
+        *old = memcpy(malloc(found->size + 1), found->content, found->size);
+        *old_size = found->size;
+    }
+    if (!differs)
+        store(alias, content, size, 1);
+    return differs ? UNMATCHED : OK;
+}
+
+static qdb_error_t exchange_alone(qdb_handle_t handle, const char *alias, const void *comparand,
+                                  size_t comparand_size, const void *content, size_t size,
+                                  const void **old, qdb_size_t *old_size)
+{
+    char *before = NULL;
+    take_time(handle, 0);
+    pthread_rwlock_wrlock(&lock);
+    handle->last = exchange(alias, comparand, comparand_size, content, size, &before, old_size);
+    pthread_rwlock_unlock(&lock);
+    if (before) {
+        *old = memcpy(give(handle, *old_size, NULL), before, *old_size);
+        free(before);
+    }
+    return handle->last;
+}
+
+qdb_error_t qdb_blob_get_and_update(qdb_handle_t handle, const char *alias, const void *content,
+                                    qdb_size_t size, qdb_time_t expiry, const void **old,
+                                    qdb_size_t *old_size)
+{
+    (void)expiry;
+    return exchange_alone(handle, alias, NULL, 0, content, size, old, old_size);
+}
+
+qdb_error_t qdb_blob_compare_and_swap(qdb_handle_t handle, const char *alias,
+                                      const void *content, qdb_size_t size,
+                                      const void *comparand, qdb_size_t comparand_size,
+                                      qdb_time_t expiry, const void **old, qdb_size_t *old_size)
+{
+    (void)expiry;
+    return exchange_alone(handle, alias, comparand, comparand_size, content, size, old, old_size);
+}
+
+/* Integers: entries of 8 bytes */
+
+qdb_error_t qdb_int_update(qdb_handle_t handle, const char *alias, qdb_int_t value,
+                           qdb_time_t expiry)
+{
+    return qdb_blob_update(handle, alias, &value, sizeof value, expiry);
+}
+
+qdb_error_t qdb_int_add(qdb_handle_t handle, const char *alias, qdb_int_t addend,
+                        qdb_int_t *result)
+{
+    take_time(handle, 0);
+    pthread_rwlock_wrlock(&lock);
+    handle->last = add(alias, addend, result);
+    pthread_rwlock_unlock(&lock);
+    return handle->last;
+}
+
+/* Entries of any type */
+
+static qdb_error_t look(qdb_handle_t handle, const char *alias, qdb_error_t answer)
+{
+    take_time(handle, 0);
+    pthread_rwlock_rdlock(&lock);
+    handle->last = *find(alias) ? answer : NOT_FOUND;
+    pthread_rwlock_unlock(&lock);
+    return handle->last;
+}
+
+qdb_error_t qdb_remove(qdb_handle_t handle, const char *alias)
+{
+    take_time(handle, 0);
+    pthread_rwlock_wrlock(&lock);
+    handle->last = drop(alias);
+    pthread_rwlock_unlock(&lock);
+    return handle->last;
+}
+
+qdb_error_t qdb_expires_at(qdb_handle_t handle, const char *alias, qdb_time_t expiry)
+{
+    (void)expiry;
+    return look(handle, alias, OK);
+}
+
+qdb_error_t qdb_has_tag(qdb_handle_t handle, const char *alias, const char *tag)
+{
+    (void)tag;
+    return look(handle, alias, TAG_NOT_SET);
+}
+
 /* Batches */
 
 qdb_error_t qdb_init_operations(qdb_operation_t *operations, size_t count)
@@ -238,6 +381,31 @@ static qdb_error_t run(qdb_operation_t *operation)
     case BLOB_UPDATE:
         return store(operation->alias, operation->blob_put.content,
                      operation->blob_put.content_size, operation->type == BLOB_UPDATE);
+    case INT_PUT:
+    case INT_UPDATE:
+        return store(operation->alias, &operation->int_put.value, sizeof(qdb_int_t),
+                     operation->type == INT_UPDATE);
+    case INT_ADD:
+        return add(operation->alias, operation->int_add.addend, &operation->int_add.result);
+    case BLOB_REMOVE:
+        return drop(operation->alias);
+    case BLOB_GET_AND_UPDATE: {
+        __typeof__(operation->blob_get_and_update) *swap = &operation->blob_get_and_update;
+        char *old = NULL;
+        qdb_error_t code = exchange(operation->alias, NULL, 0, swap->new_content,
+                                    swap->new_content_size, &old, &swap->original_content_size);
+        swap->original_content = old;
+        return code;
+    }
+    case BLOB_CAS: {
+        __typeof__(operation->blob_cas) *swap = &operation->blob_cas;
+        char *old = NULL;
+        qdb_error_t code = exchange(operation->alias, swap->comparand, swap->comparand_size,
+                                    swap->new_content, swap->new_content_size, &old,
+                                    &swap->original_content_size);
+        swap->original_content = old;
+        return code;
+    }
     case BLOB_GET: {
         entry *found = *find(operation->alias);
         if (!found)
@@ -251,16 +419,30 @@ static qdb_error_t run(qdb_operation_t *operation)
     }
 }
 
-static int was_read(const qdb_operation_t *operation)
+/* Contents that operations give out are their own here, and move into one buffer at the end. */
+static char **given(qdb_operation_t *operation, qdb_size_t **size)
 {
-    return operation->type == BLOB_GET && operation->error == OK;
+    if (operation->type == BLOB_GET && operation->error == OK) {
+        *size = &operation->blob_get.content_size;
+        return (char **)&operation->blob_get.content;
+    }
+    if (operation->type == BLOB_GET_AND_UPDATE && operation->error == OK) {
+        *size = &operation->blob_get_and_update.original_content_size;
+        return (char **)&operation->blob_get_and_update.original_content;
+    }
+    if (operation->type == BLOB_CAS && operation->error == UNMATCHED) {
+        *size = &operation->blob_cas.original_content_size;
+        return (char **)&operation->blob_cas.original_content;
+    }
+    return NULL;
 }
 
 size_t qdb_run_batch(qdb_handle_t handle, qdb_operation_t *operations, size_t count)
 {
     take_time(handle, count);
     int writes = 0;
-    size_t successes = 0, size = 0;
+    size_t successes = 0, total = 0;
+    qdb_size_t *size;
     for (size_t i = 0; i < count; i++)
         writes |= operations[i].type != BLOB_GET;
     if (writes)
@@ -274,15 +456,18 @@ size_t qdb_run_batch(qdb_handle_t handle, qdb_operation_t *operations, size_t co
                 operations[i].error = run(&operations[i]);
     for (size_t i = 0; i < count; i++) {
         successes += operations[i].error == OK || operations[i].error == CREATED;
-        size += was_read(&operations[i]) ? operations[i].blob_get.content_size : 0;
+        total += given(&operations[i], &size) ? *size : 0;
     }
-    char *end = give(handle, size, operations);
+    char *end = give(handle, total, operations);
     for (size_t i = 0; i < count; i++) {
-        if (!was_read(&operations[i]))
+        char **content = given(&operations[i], &size);
+        if (!content)
             continue;
-        size_t length = operations[i].blob_get.content_size;
-        operations[i].blob_get.content = memcpy(end, operations[i].blob_get.content, length);
-        end += length;
+        char *before = *content;
+        *content = memcpy(end, before, *size);
+        end += *size;
+        if (operations[i].type != BLOB_GET)
+            free(before);
     }
     pthread_rwlock_unlock(&lock);
     handle->last = OK;

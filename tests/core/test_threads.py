@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storekit.core.threads._async import Workers
-from storekit.core.threads.calls import CallTimeout
-from storekit.core.threads.pool import Crew
-from storekit.core.threads.ports import Call, Port
+from storekit.core.threads._async import Executor
+from storekit.core.threads.bridge import Bridge, Call
+from storekit.core.threads.call import CallTimeout
+from storekit.core.threads.pool import ThreadPool
 from storekit.errors import ClientClosed, OwnerMismatch, PoolFull
 from storekit.options import PoolLimits
 from storekit.qdb import AliasNotFound, AsyncRawClient, ConnectionFailed, ErrorCode, StoreTimeout
@@ -31,8 +31,8 @@ def client_of(engine, threads=2, **options):
     )
 
 
-def workers_of(engine, threads=2, **options):
-    return Workers(
+def executor_of(engine, threads=2, **options):
+    return Executor(
         engine.connect,
         lambda session: session.close(),
         limits=PoolLimits(max_size=threads),
@@ -121,15 +121,15 @@ async def test_a_thread_at_rest_holds_nothing_of_its_last_call():
     def swap(content, _):
         return Content()
 
-    workers = workers_of(FaultyEngine())
+    executor = executor_of(FaultyEngine())
     content = Content()
-    value = await workers.call(functools.partial(swap, content))
+    value = await executor.call(functools.partial(swap, content))
     seen = [weakref.ref(content), weakref.ref(value)]
     del content, value
     with anyio.fail_after(2):
         while any(each() is not None for each in seen):
             await anyio.to_thread.run_sync(lambda: None)
-    await workers.aclose()
+    await executor.aclose()
 
 
 @pytest.mark.parametrize("cause", ["skipped", "failed"])
@@ -213,18 +213,18 @@ async def test_a_deadline_passes_though_the_call_goes_on():
 
 
 async def test_a_call_that_begins_in_the_moment_of_its_deadline_may_be_done(monkeypatch):
-    fail = Port.fail
+    fail = Bridge.fail
 
-    def fail_late(port, call, error):
+    def fail_late(bridge, call, error):
         call.take()  # as a thread would, between look and deed
-        fail(port, call, error)
+        fail(bridge, call, error)
 
     engine = FaultyEngine()
     async with client_of(engine, threads=1) as client, anyio.create_task_group() as group:
         engine.gate.clear()
         group.start_soon(client.put, "a", b"")
         await arrival(engine)
-        monkeypatch.setattr(Port, "fail", fail_late)
+        monkeypatch.setattr(Bridge, "fail", fail_late)
         with pytest.raises(StoreTimeout, match="may be done"):
             await client.with_timeout(0.02).put("b", b"")
         monkeypatch.undo()
@@ -232,30 +232,30 @@ async def test_a_call_that_begins_in_the_moment_of_its_deadline_may_be_done(monk
 
 
 async def test_a_call_that_begins_as_the_client_closes_is_not_said_to_have_waited(monkeypatch):
-    refuse = Port.refuse
+    refuse = Bridge.refuse
 
-    def refuse_late(port, call, error):
+    def refuse_late(bridge, call, error):
         call.take()
-        refuse(port, call, error)
+        refuse(bridge, call, error)
 
     engine = FaultyEngine()
-    workers = workers_of(engine, threads=1, close_timeout=0.02)
+    executor = executor_of(engine, threads=1, close_timeout=0.02)
     release = threading.Event()
     errors = []
 
     async def call():
         try:
-            await workers.call(lambda _: release.wait(20))
+            await executor.call(lambda _: release.wait(20))
         except ClientClosed as error:
             errors.append(str(error))
 
     async with anyio.create_task_group() as group:
         group.start_soon(call)
-        await until(lambda: workers.statistics().sessions == 1)
+        await until(lambda: executor.statistics().sessions == 1)
         group.start_soon(call)
-        await until(lambda: workers.statistics().queued == 1)
-        monkeypatch.setattr(Port, "refuse", refuse_late)
-        await workers.aclose()
+        await until(lambda: executor.statistics().queued == 1)
+        monkeypatch.setattr(Bridge, "refuse", refuse_late)
+        await executor.aclose()
     release.set()
     assert len(errors) == 2
     assert all("before the store answered" in error for error in errors)
@@ -264,47 +264,47 @@ async def test_a_call_that_begins_as_the_client_closes_is_not_said_to_have_waite
 
 async def test_a_thread_that_never_comes_back_is_replaced_within_the_limit():
     engine = FaultyEngine()
-    workers = workers_of(engine, threads=1, grace=0.02, close_timeout=0.05)
+    executor = executor_of(engine, threads=1, grace=0.02, close_timeout=0.05)
     stuck = threading.Event()
     for _ in range(2):
         with pytest.raises(CallTimeout):
-            await workers.call(lambda _: stuck.wait(20), until=time.monotonic() + 0.02)
-        await until(lambda: workers.statistics().abandoned == 1)
+            await executor.call(lambda _: stuck.wait(20), until=time.monotonic() + 0.02)
+        await until(lambda: executor.statistics().abandoned == 1)
     # One was replaced; what took its place is stuck as well, and has to stay.
-    assert workers.statistics().threads == 2
+    assert executor.statistics().threads == 2
     with pytest.raises(CallTimeout) as caught:
-        await workers.call(lambda _: None, until=time.monotonic() + 0.1)
+        await executor.call(lambda _: None, until=time.monotonic() + 0.1)
     assert not caught.value.started
     stuck.set()
-    await workers.call(lambda _: None)
-    await until(lambda: workers.statistics().abandoned == 0)
-    await workers.aclose()
+    await executor.call(lambda _: None)
+    await until(lambda: executor.statistics().abandoned == 0)
+    await executor.aclose()
     await until(lambda: engine.sessions_open == 0)
 
 
 async def test_closing_ends_calls_in_flight_in_time():
     engine = FaultyEngine()
-    workers = workers_of(engine, threads=1, close_timeout=0.05)
+    executor = executor_of(engine, threads=1, close_timeout=0.05)
     release = threading.Event()
     errors = []
 
     async def call():
         try:
-            await workers.call(lambda _: release.wait(20))
+            await executor.call(lambda _: release.wait(20))
         except ClientClosed as error:
             errors.append(str(error))
 
     async with anyio.create_task_group() as group:
         group.start_soon(call)
-        await until(lambda: workers.statistics().sessions == 1)
+        await until(lambda: executor.statistics().sessions == 1)
         group.start_soon(call)
-        await until(lambda: workers.statistics().queued == 1)
+        await until(lambda: executor.statistics().queued == 1)
         with anyio.fail_after(5):
-            await workers.aclose()
+            await executor.aclose()
     assert len(errors) == 2
     assert "while a call waited" in errors[0]
     with pytest.raises(ClientClosed):
-        await workers.call(lambda _: None)
+        await executor.call(lambda _: None)
     release.set()
     await until(lambda: engine.sessions_open == 0)
 
@@ -317,7 +317,7 @@ async def test_closing_waits_for_a_call_that_ends_in_time():
         group.start_soon(client.put, "a", b"1")
         await arrival(engine)
         group.start_soon(client.aclose)
-        await until(lambda: client._workers._crew.closed)
+        await until(lambda: client._calls._executor._pool.closed)
         engine.gate.set()
     assert engine.entries == {"a": b"1"}
     assert engine.sessions_open == 0
@@ -352,25 +352,25 @@ async def test_an_idle_thread_ends_and_another_takes_over():
 
 async def test_a_call_that_comes_as_the_last_thread_leaves_is_made(monkeypatch):
     engine = FaultyEngine()
-    workers = workers_of(engine, threads=1)
-    leave, late, made = Crew.leave, [threading.Event()], threading.Event()
+    executor = executor_of(engine, threads=1)
+    leave, late, made = ThreadPool.leave, [threading.Event()], threading.Event()
 
-    def leave_late(crew, worker):
+    def leave_late(pool, thread):
         if late:
             late.pop()
-            crew.submit(Call(None, made.set, (), None, bare=True))
-        leave(crew, worker)
+            pool.submit(Call(made.set, (), bare=True))
+        leave(pool, thread)
 
-    monkeypatch.setattr(Crew, "leave", leave_late)
-    workers._crew.limits = PoolLimits(max_size=1, max_idle=0.01)
-    await workers.call(lambda _: None)
+    monkeypatch.setattr(ThreadPool, "leave", leave_late)
+    executor._pool.limits = PoolLimits(max_size=1, max_idle=0.01)
+    await executor.call(lambda _: None)
     assert await anyio.to_thread.run_sync(made.wait, 10)
-    await workers.aclose()
+    await executor.aclose()
 
 
 async def test_a_session_that_comes_too_late_is_closed():
     engine = FaultyEngine()
-    workers = workers_of(engine)
+    executor = executor_of(engine)
     entered, release = threading.Event(), threading.Event()
 
     def connect():
@@ -379,7 +379,7 @@ async def test_a_session_that_comes_too_late_is_closed():
         return engine.connect()
 
     async def call():
-        await workers.call_bare(connect, discard=lambda session: session.close())
+        await executor.call_bare(connect, discard=lambda session: session.close())
 
     async with anyio.create_task_group() as group:
         group.start_soon(call)
@@ -387,7 +387,7 @@ async def test_a_session_that_comes_too_late_is_closed():
         group.cancel_scope.cancel()
     release.set()
     await until(lambda: engine.sessions_made == 1 and engine.sessions_open == 0)
-    await workers.aclose()
+    await executor.aclose()
 
 
 async def test_a_refused_connection_is_the_error_of_the_call():
@@ -505,13 +505,13 @@ def test_nothing_leaks_and_every_value_is_old_or_new(backend_of_run, seed, threa
             counts = client.statistics()
             assert (counts.calls, counts.queued, counts.abandoned) == (0, 0, 0)
             assert counts.threads <= threads
-            assert not client._workers._port.calls
+            assert not client._calls._executor._bridge.calls
             for alias, values in attempted.items():
                 assert await client.get(alias) in values
         assert client.statistics().threads == 0
-        assert not client._workers._crew.plain
-        assert not client._workers._crew.joint
-        assert not client._workers._port.done
+        assert not client._calls._executor._pool.plain
+        assert not client._calls._executor._pool.items
+        assert not client._calls._executor._bridge.done
 
     anyio.run(run, backend=backend_of_run[0], backend_options=backend_of_run[1])
     assert engine.sessions_open == 0

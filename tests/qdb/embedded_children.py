@@ -7,7 +7,6 @@ import random
 import signal
 import sqlite3
 import sys
-import threading
 
 from storekit.qdb.embedded import EmbeddedEngine, EmbeddedSession, large_contents
 from storekit.qdb.engine import Kind, Operation
@@ -83,27 +82,20 @@ def fork(path: str) -> None:
     again.close()
 
 
-def kill(path: str, rounds: str, threads: str = "1", durable: str = "") -> None:
+def kill(path: str, rounds: str) -> None:
     """Kill writers at random, again and again: whatever they acknowledged must be there."""
     chance = random.Random(20260101)
     large_contents.LARGE_CONTENT = 1000  # bytes: half of the contents are kept apart
-    engine = EmbeddedEngine(f"embedded:{path}", durable=bool(durable))
+    engine = EmbeddedEngine(f"embedded:{path}")
     acknowledged: dict[str, bytes] = {}
     fresh: dict[str, bytes] = {}
     for number in range(int(rounds)):
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
-            others = [
-                threading.Thread(target=_write, args=(engine, f"{number}.{thread}", writer))
-                for thread in range(1, int(threads))
-            ]
-            for other in others:
-                other.start()
-            _write(engine, f"{number}.0", writer)
+            _write(engine, number, writer)
         os.close(writer)
         wanted, lines = chance.randrange(1, 25), b""
-        wanted *= int(threads)
         while lines.count(b"\n") < wanted:
             lines += os.read(reader, chance.randrange(1, 200))
         for _ in range(chance.randrange(3000)):
@@ -135,10 +127,10 @@ def kill(path: str, rounds: str, threads: str = "1", durable: str = "") -> None:
     db.close()
 
 
-def _write(engine: EmbeddedEngine, name: str, writer: int) -> None:
+def _write(engine: EmbeddedEngine, number: int, writer: int) -> None:
     session = engine.connect()
     for count in range(10_000):
-        alias, size = f"{name}.{count}", (count * 977) % 2000
+        alias, size = f"{number}.{count}", (count * 977) % 2000
         value = b"." * size
         if count % 3 == 2:
             pair = [Operation(Kind.BLOB_PUT, f"{side}{alias}", value) for side in "<>"]

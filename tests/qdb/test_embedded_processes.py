@@ -24,7 +24,7 @@ def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    out, _ = process.communicate(timeout=300)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     return out
 
@@ -96,21 +96,13 @@ def test_processes_may_make_the_store_at_the_same_time(tmp_path: Path) -> None:
     session.close()
 
 
-@pytest.mark.parametrize("durable", ["", "durable"], ids=["plain", "durable"])
-@pytest.mark.parametrize(
-    ("threads", "kills"),
-    [(4, 15), *(pytest.param(each, 150, marks=pytest.mark.slow) for each in (1, 4))],
-)
-def test_what_was_acknowledged_survives_kill_9(
-    tmp_path: Path, threads: int, kills: int, durable: str
-) -> None:
+def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     # the death of a process leaves the cache of the system alone: no need to wait for a disk
     fast = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=fast if fast.is_dir() else tmp_path) as directory:
-        child = start("kill", f"{directory}/store", kills, threads, durable)
-        acknowledged, *verdict = finish(child).split()
+        acknowledged, *verdict = finish(start("kill", f"{directory}/store", 250)).split()
     assert verdict == ["ok"]
-    assert int(acknowledged) > kills * threads // 2
+    assert int(acknowledged) > 200
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")

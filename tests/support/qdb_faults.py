@@ -3,7 +3,7 @@
 import threading
 import time
 
-from storekit.qdb.engine import Outcome
+from storekit.qdb.engine import Kind, Outcome
 from storekit.qdb.errors import ErrorCode, error_for
 
 
@@ -37,6 +37,8 @@ class FaultyEngine:
             self.sessions_open += 1
             self.sessions_made += 1
         return FaultySession(self)
+
+    immediate = False
 
     def version(self):
         return "0"
@@ -112,6 +114,37 @@ class FaultySession:
             else Outcome(ErrorCode.ALIAS_NOT_FOUND)
             for op in operations
         ]
+
+    def remove(self, alias):
+        self._call()
+        if self._engine.entries.pop(alias, None) is None:
+            raise error_for(ErrorCode.ALIAS_NOT_FOUND)
+
+    def run_joined(self, operations):
+        self._call()
+        self._engine.batches.append(len(operations))
+        return [self._outcome(operation) for operation in operations]
+
+    def _outcome(self, operation):
+        entries, alias = self._engine.entries, operation.alias
+        there = alias in entries
+        match operation.kind:
+            case Kind.BLOB_UPDATE:
+                entries[alias] = operation.content
+                return Outcome(ErrorCode.OK if there else ErrorCode.OK_CREATED)
+            case Kind.BLOB_PUT:
+                if there:
+                    return Outcome(ErrorCode.ALIAS_ALREADY_EXISTS)
+                entries[alias] = operation.content
+                return Outcome(ErrorCode.OK)
+            case _ if not there:
+                return Outcome(ErrorCode.ALIAS_NOT_FOUND)
+            case Kind.BLOB_GET:
+                return Outcome(ErrorCode.OK, entries[alias])
+            case Kind.REMOVE:
+                del entries[alias]
+                return Outcome(ErrorCode.OK)
+        raise AssertionError(operation.kind)
 
     def scan(self, cursor, count):
         self._call()

@@ -24,7 +24,7 @@ class Call:
         """Return aliases and contents that the call writes."""
         if self.name in ("blob_put", "blob_update", "blob_compare_and_swap"):
             return [(self.arguments[0], bytes(self.arguments[1]))]
-        if self.name in ("run_batch", "run_transaction"):
+        if self.name in ("run_batch", "run_joined", "run_transaction"):
             operations = self.arguments[0]
             return [(each.alias, each.content) for each in operations if each.content is not None]
         return []

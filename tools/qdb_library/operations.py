@@ -13,7 +13,7 @@ from tools.qdb_library.embedding import CData, ffi
 from tools.qdb_library.handles import Handle, find
 
 _SUCCESSES = (ErrorCode.OK, ErrorCode.OK_CREATED)
-_NOT_IN_C = (Kind.BLOB_GET_AND_REMOVE, Kind.BLOB_REMOVE_IF)
+_NOT_IN_C = (Kind.BLOB_GET_AND_REMOVE, Kind.BLOB_REMOVE_IF, Kind.REMOVE)
 
 
 @define

@@ -1,18 +1,15 @@
-"""Checks arguments before anything is sent, and makes joint calls of gets."""
+"""Checks arguments before anything is sent."""
 
 # ruff: noqa: ANN401 - what is checked may be anything
 
 import operator
-from collections.abc import Sequence
 from typing import Any
 
 from storekit.codecs.plain import as_bytes, as_int, as_text
-from storekit.core.threads.calls import Joint
-from storekit.qdb.engine import MAX_ALIAS, Session
-from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
+from storekit.qdb.engine import MAX_ALIAS
+from storekit.qdb.errors import ErrorCode, error_for
 
 __all__ = [
-    "GET",
     "check_alias",
     "check_content",
     "check_count",
@@ -23,7 +20,6 @@ __all__ = [
 ]
 
 _RESERVED = ".."
-_SPOILT = frozenset({ErrorCode.SKIPPED, ErrorCode.INVALID_ARGUMENT, ErrorCode.ALIAS_TOO_LONG})
 
 
 def check_alias(alias: object) -> str:
@@ -132,36 +128,3 @@ def check_count(max_count: object) -> None:
         raise TypeError(f"max_count must be a whole number, not {type(max_count).__name__}")
     if max_count < 1:
         raise ValueError(f"max_count must be 1 or more, not {max_count}")
-
-
-def _get_many(session: Session, aliases: Sequence[str]) -> Sequence[bytes | memoryview | Exception]:
-    """Get many blobs in one batch, each with an outcome of its own."""
-    try:
-        found = session.blob_get_many(aliases)
-    except QuasardbException as error:
-        if error.error_code not in _SPOILT:
-            raise
-        found = [error]
-    if all(isinstance(each, QuasardbException) and each.error_code in _SPOILT for each in found):
-        # Something spoilt the whole batch: ask one by one, so that each learns of its own.
-        return [_get_alone(session, alias) for alias in aliases]
-    return found
-
-
-def _get_alone(session: Session, alias: str) -> bytes | memoryview | Exception:
-    try:
-        return session.blob_get(alias)
-    except QuasardbException as error:
-        return error
-
-
-def _copy(error: Exception) -> Exception:
-    if isinstance(error, QuasardbException):
-        return error_for(error.error_code, error.detail)
-    return error
-
-
-GET: Joint[Session, str, bytes | memoryview] = Joint(
-    lambda session, alias: session.blob_get(alias), _get_many, _copy
-)
-"""Gets that wait for a session together travel as one batch."""

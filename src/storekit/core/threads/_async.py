@@ -2,49 +2,58 @@
 
 A hop between loop and thread costs more than most calls to a store, and each costs two. So
 a few threads drain one queue, and all that is done by the time the event loop looks is
-handed out in one wake-up. Calls of a `Joint` that wait together are made as one.
+handed out in one wake-up. Items that wait together are one call: see `Batching`.
 """
 
 # ruff: noqa: ANN401 - calls are of any type
 
+import asyncio
 import os
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Final, Generic, TypeVar
 
 import anyio
 
 from storekit.core.forks import fork_count
-from storekit.core.threads.calls import Joint, WorkerStatistics
-from storekit.core.threads.pool import Crew
-from storekit.core.threads.ports import Call, Port, current_port
+from storekit.core.seam._async import checkpoint, monotonic, run_all
+from storekit.core.threads.asyncio_bridge import AsyncioBridge
+from storekit.core.threads.bridge import Bridge, Call
+from storekit.core.threads.call import NO_BATCHING, Batching, CallStatistics
+from storekit.core.threads.pool import ThreadPool
 from storekit.errors import ClientClosed, OwnerMismatch, PoolFull
 from storekit.options import PoolLimits
 
-__all__ = ["DEFAULT_LIMITS", "Workers"]
+__all__ = ["DEFAULT_LIMITS", "Executor"]
 
 S = TypeVar("S")
 T = TypeVar("T")
-K = TypeVar("K")
-V = TypeVar("V")
 
-DEFAULT_LIMITS = PoolLimits(max_size=4, max_waiting=10_000)
-"""Four threads: calls of one process share the interpreter's lock, so more do not help."""
+DEFAULT_LIMITS = PoolLimits(max_size=32, max_waiting=10_000)
+"""Threads at most, each with a session: as many are used as calls have use for."""
 
 
-class Workers(Generic[S]):
+class Executor(Generic[S]):
     """Makes blocking calls with sessions, each of which belongs to one thread.
 
-    `limits`: `max_size` is the number of threads, each with one session; `max_waiting` the
-    number of callers; `max_idle` the seconds after which an idle thread ends, as long as
-    more than `min_size` are there; `max_lifetime` those after which a session is renewed.
-    `is_broken` says of an error that its session is of no more use. A call that is
+    `limits`: `max_size` is the most threads, each with one session; `min_size` how many
+    `fill` starts, which then stay; `max_waiting` the number of callers; `max_idle` the
+    seconds after which an idle thread ends; `max_lifetime` those after which a session is
+    renewed. `connect_timeout` is for how many seconds a call waits while no thread has a
+    session. `is_broken` says of an error that its session is of no more use. A call that is
     abandoned for longer than `grace` seconds loses its place to another thread.
+
+    `is_free`, where calls can't block but on other threads, says of a session that none is in
+    the way: then calls of `call_item` are made in the task itself, after a checkpoint.
 
     Threads start on first use and end on close. **Cancelling an await returns at once.** A
     call that had not begun is dropped; one that had runs on in its thread, whose session
     serves nobody else until it is over, and its value goes to `discard`.
     """
+
+    joins: Final = True
+    """Whether items of several callers are ever made as one."""
 
     def __init__(
         self,
@@ -54,32 +63,38 @@ class Workers(Generic[S]):
         limits: PoolLimits = DEFAULT_LIMITS,
         connect_timeout: float | None = None,
         is_broken: Callable[[BaseException], bool] = lambda _: False,
-        name: str = "workers",
-        most_joined: int = 256,
+        batching: Batching[S, Any, Any] = NO_BATCHING,
+        is_free: Callable[[S], bool] | None = None,
+        name: str = "executor",
         close_timeout: float = 5.0,
         grace: float = 1.0,
     ) -> None:
         self._name = name
         self._limits = limits
+        self._connect = connect
+        self._close = close
+        self._connect_timeout = connect_timeout
+        self._alone = batching.alone
+        self._is_free = is_free
+        self._own: S | None = None  # the session of the event loop's thread
         self._close_timeout = close_timeout
-        self._crew = Crew(
-            connect, close, is_broken, limits, most_joined, grace, name, connect_timeout
-        )
-        self._port: Port | None = None
+        self._pool = ThreadPool(connect, close, is_broken, limits, batching, grace, name)
+        self._bridge: Bridge | None = None
         self._adopting = threading.Lock()
         self._forks = fork_count()
 
-    def statistics(self) -> WorkerStatistics:
+    def statistics(self) -> CallStatistics:
         """Return the counts of this moment."""
-        crew = self._crew
-        with crew.lock:
-            threads = [*crew.workers, *crew.lost]
-            abandoned = len(crew.lost)
-        calls = [] if self._port is None else list(self._port.calls)
-        return WorkerStatistics(
+        pool = self._pool
+        with pool.lock:
+            threads = [*pool.threads, *pool.lost]
+            abandoned = len(pool.lost)
+        calls = [] if self._bridge is None else list(self._bridge.calls)
+        sessions = sum(thread.session is not None for thread in threads)
+        return CallStatistics(
             threads=len(threads),
-            idle=len(crew.idle),
-            sessions=sum(worker.session is not None for worker in threads),
+            idle=len(pool.idle),
+            sessions=sessions + (self._own is not None),
             calls=len(calls),
             queued=sum(bool(call.claim) for call in calls),
             abandoned=abandoned,
@@ -87,6 +102,15 @@ class Workers(Generic[S]):
 
     def open(self) -> None:
         """Do nothing: sessions are opened by threads on first use. The sync twin connects."""
+
+    async def fill(self) -> None:
+        """Open `min_size` sessions, which are kept; raises what connecting raises."""
+        missing = self._limits.min_size - len(self._pool.threads)
+        until = None if self._connect_timeout is None else monotonic() + self._connect_timeout
+        calls = [Call(_nothing, (), until) for _ in range(missing)]
+        await run_all(
+            [partial(self._make, call, partial(self._pool.start, call)) for call in calls]
+        )
 
     def call(
         self,
@@ -98,16 +122,22 @@ class Workers(Generic[S]):
         """Return the result of `function(session, *args)`, made in a thread.
 
         Raises what `function` or connecting raises, `CallTimeout` at the time `until`,
-        `ClientClosed`, `OwnerMismatch`, and `PoolFull` if too many wait. `discard` is
-        called, in some thread, with a value that came too late for its caller.
+        `ClientClosed`, `OwnerMismatch`, `PoolFull` if too many wait, and `StoreKitError` if
+        there is no thread to be had. `discard` is called, in some thread, with a value that
+        came too late for its caller.
         """
-        return self._make(Call(None, function, args, until, discard=discard))
+        return self._make(Call(function, args, until, discard))
 
-    def call_joint(
-        self, joint: Joint[S, K, V], key: K, *, until: float | None = None
-    ) -> Awaitable[V]:
-        """Return the value of one key, asked for by itself or with those of other callers."""
-        return self._make(Call(None, joint, key, until))
+    def call_item(
+        self, item: object, *, size: int = 0, until: float | None = None
+    ) -> Awaitable[Any]:
+        """Return the value of an item, whose call is made alone or with those of others.
+
+        `size` is in bytes. Raises as `call` does.
+        """
+        if self._is_free is not None:
+            return self._make_here(item, size, until)
+        return self._make(Call(None, item, until, size=size))
 
     def call_bare(
         self,
@@ -117,72 +147,89 @@ class Workers(Generic[S]):
         discard: Callable[[T], object] | None = None,
     ) -> Awaitable[T]:
         """Return the result of `function(*args)`, made in a thread without its session."""
-        return self._make(Call(None, function, args, until, bare=True, discard=discard))
+        return self._make(Call(function, args, until, discard, bare=True))
 
     def run_later(self, function: Callable[..., object], *args: object) -> None:
         """Have `function(*args)` called in a thread. Nobody waits; an error is logged."""
         if self._forks == fork_count():
-            self._crew.run_later(function, *args)
+            self._pool.run_later(function, *args)
 
-    async def _make(self, call: Call) -> Any:
-        port = self._port
-        if port is None or self._crew.closed or self._forks != fork_count():
-            port = self._check()
-        elif not port.is_current():
-            port = self._adopt()
-        calls = port.calls
+    async def _make(self, call: Call, submit: Callable[[], object] | None = None) -> Any:
+        pool, bridge = self._pool, self._bridge
+        if bridge is None or pool.closed or self._forks != fork_count():
+            bridge = self._check()
+        elif not bridge.is_current():
+            bridge = self._adopt()
+        calls = bridge.calls
         most = self._limits.max_waiting
         if most is not None and len(calls) >= most:
             raise PoolFull(
                 f"{self._name}: {len(calls)} callers are waiting; raise max_waiting or call less"
             )
-        call.port = port
-        if self._crew.stuck_by is not None:
-            call.queued_by = self._crew.connect_deadline()
-        port.enter(call)
+        call.bridge = bridge
+        if not pool.sessions and not call.bare and self._connect_timeout is not None:
+            at = monotonic() + self._connect_timeout
+            call.deadline = at if call.until is None else min(at, call.until)
+        bridge.enter(call)
         try:
-            self._crew.submit(call)
+            if submit is None:
+                pool.submit(call)
+            else:
+                submit()
             # Results are handed out by the loop, so none can come before this is there.
-            value = await port.wait(call)
+            value = await bridge.wait(call)
         except BaseException:
             if call in calls:
-                port.leave(call)
+                bridge.leave(call)
             elif call.value is not None:  # it was cancelled in the moment in which it was done
-                self._crew.discard(call)
+                pool.discard(call)
             raise
         call.value = call.waiter = None  # its thread may hold it a little longer
         return value
 
-    def _check(self) -> Port:
+    async def _make_here(self, item: object, size: int, until: float | None) -> Any:
+        """Make the call of an item in this task, unless another thread is in the way."""
+        await checkpoint()
+        if self._pool.closed or self._forks != fork_count():
+            self._check()
+        session = self._own
+        if session is None:
+            session = self._own = self._connect()
+        if self._is_free is not None and self._is_free(session):
+            return self._alone(session, item)
+        return await self._make(Call(None, item, until, size=size))
+
+    def _check(self) -> Bridge:
         if self._forks != fork_count():
-            if self._crew.workers or self._crew.lost:
+            if self._pool.threads or self._pool.lost or self._own is not None:
                 raise OwnerMismatch(
                     f"{self._name}: process {os.getpid()} inherited the sessions of another "
                     "through a fork; make the client after the fork"
                 )
             self._forks = fork_count()
             self._adopting = threading.Lock()
-            self._port = None
-        if self._crew.closed:
+            self._bridge = None
+        if self._pool.closed:
             raise ClientClosed(f"{self._name}: the client is closed; make a new one")
         return self._adopt()
 
-    def _adopt(self) -> Port:
+    def _adopt(self) -> Bridge:
         with self._adopting:
-            old = self._port
-            port = current_port(old, self._crew.discard, self._crew.grace)
-            if port is old:
-                return port
+            pool, old = self._pool, self._bridge
+            bridge = _current_bridge(old, pool)
+            if bridge is old:
+                return bridge
             if old is not None and old.calls and not old.is_over():
                 raise OwnerMismatch(
                     f"{self._name}: the client is in use by another event loop; "
                     "give each event loop its own client"
                 )
-            # Of the crew, not of this: a client that nobody holds any more is to go at once.
-            port.replace_abandoned = self._crew.replace_abandoned
-            port.stuck_by = self._crew.when_stuck
-            self._port = port
-            return port
+            # Of the pool, not of this: a client that nobody holds any more is to go at once.
+            bridge.replace_abandoned = pool.replace_abandoned
+            if self._connect_timeout is not None:
+                pool.on_sessions = partial(_limit_calls, bridge, self._connect_timeout)
+            self._bridge = bridge
+            return bridge
 
     async def aclose(self) -> None:
         """End all threads; wait until their calls are over, at most `close_timeout` seconds.
@@ -191,31 +238,33 @@ class Workers(Generic[S]):
         at the end of that time get it then; their threads are left behind and close their
         sessions when they can. Closing twice does nothing.
         """
-        crew = self._crew
+        pool = self._pool
+        pool.closed = True
         if self._forks != fork_count():  # all is the parent's, who goes on using it
-            crew.closed = True
             return
-        crew.closed = True
-        port = current_port(self._port, crew.discard, crew.grace)
-        calls = {} if self._port is None else self._port.calls
+        own, self._own = self._own, None
+        if own is not None:
+            self._close(own)
+        bridge = _current_bridge(self._bridge, pool)
+        calls = {} if self._bridge is None else self._bridge.calls
         for call in list(calls):
-            if call.port is not None:
-                call.port.refuse(call, self._closed_error(started=False))
+            if call.bridge is not None:
+                call.bridge.refuse(call, self._closed_error(started=False))
         ended = anyio.Event()
-        threads = [worker.thread for worker in list(crew.workers)]
-        crew.on_empty = lambda: port.wake(ended.set)
-        crew.dismiss()
-        if crew.workers:
+        threads = [each.thread for each in list(pool.threads)]
+        pool.on_empty = lambda: bridge.wake(ended.set)
+        pool.dismiss()
+        if pool.threads:
             with anyio.move_on_after(self._close_timeout, shield=True):
                 await ended.wait()
         for call in list(calls):
-            if call.port is not None:
-                call.port.fail(call, lambda started: self._closed_error(started=started))
-        if not crew.workers:
+            if call.bridge is not None:
+                call.bridge.fail(call, lambda started: self._closed_error(started=started))
+        if not pool.threads:
             for thread in threads:  # they have said that they end: microseconds
                 thread.join(0.5)
-        port.drain()
-        port.stop_timer()
+        bridge.drain()
+        bridge.stop_timer()
 
     def _closed_error(self, *, started: bool) -> ClientClosed:
         when = "before the store answered" if started else "while a call waited"
@@ -223,6 +272,35 @@ class Workers(Generic[S]):
 
     def __del__(self) -> None:
         # A client that nobody closed: let its threads end, and close their sessions.
-        crew = getattr(self, "_crew", None)
-        if crew is not None and self._forks == fork_count():
-            crew.dismiss()
+        pool = getattr(self, "_pool", None)
+        if pool is not None and self._forks == fork_count():
+            pool.dismiss()
+            own, self._own = self._own, None
+            if own is not None:
+                self._close(own)
+
+
+def _current_bridge(bridge: Bridge | None, pool: ThreadPool[Any]) -> Bridge:
+    """Return `bridge` if it is that of the running event loop, else a new one for that loop."""
+    if bridge is not None and bridge.is_current():
+        return bridge
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        # Loaded only where trio is, for trio is an extra.
+        from storekit.core.threads.trio_bridge import TrioBridge  # noqa: PLC0415
+
+        return TrioBridge(pool.discard, pool.grace)
+    return AsyncioBridge(loop, pool.discard, pool.grace)
+
+
+def _limit_calls(bridge: Bridge, connect_timeout: float, has_sessions: bool) -> None:
+    """Give queued calls the time that connecting may take, while no thread has a session."""
+    if has_sessions:
+        bridge.wake(bridge.lift_limit)
+    else:
+        bridge.wake(partial(bridge.limit, monotonic() + connect_timeout))
+
+
+def _nothing(_: object) -> None:
+    """Do nothing with a session: it is open by now."""

@@ -5,32 +5,33 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from storekit.core._sync.pool import Lease, Pool
 from storekit.core.forks import fork_count
 from storekit.core.seam._sync import monotonic
-from storekit.core.threads.calls import CallTimeout, Joint, WorkerStatistics
+from storekit.core.threads.call import NO_BATCHING, Batching, CallStatistics, CallTimeout
 from storekit.errors import ClientClosed, OwnerMismatch
 from storekit.options import PoolLimits
 
-__all__ = ["DEFAULT_LIMITS", "Workers"]
+__all__ = ["DEFAULT_LIMITS", "Executor"]
 
 S = TypeVar("S")
 T = TypeVar("T")
-K = TypeVar("K")
-V = TypeVar("V")
 
 DEFAULT_LIMITS = PoolLimits(max_size=16, max_waiting=10_000)
 
 
-class Workers(Generic[S]):
+class Executor(Generic[S]):
     """Makes blocking calls with sessions, each of which serves one thread at a time.
 
     `limits` are those of the pool of sessions. `is_broken` says of an error that its
     session is of no more use. Only connecting and waiting for a session can be given up
     at a deadline: a call that has begun ends when the session's own timeout says so.
     """
+
+    joins: Final = False
+    """Whether items of several callers are ever made as one."""
 
     def __init__(
         self,
@@ -40,8 +41,9 @@ class Workers(Generic[S]):
         limits: PoolLimits = DEFAULT_LIMITS,
         connect_timeout: float | None = None,
         is_broken: Callable[[BaseException], bool] = lambda _: False,
-        name: str = "workers",
-        most_joined: int = 256,  # noqa: ARG002 - a plain call is alone
+        name: str = "executor",
+        batching: Batching[S, Any, Any] = NO_BATCHING,
+        is_free: Callable[[S], bool] | None = None,  # noqa: ARG002 - all calls are made in place
         close_timeout: float = 5.0,  # noqa: ARG002 - nothing runs that could be waited for
         grace: float = 1.0,  # noqa: ARG002
     ) -> None:
@@ -50,6 +52,7 @@ class Workers(Generic[S]):
         self._close = close
         self._connect_timeout = connect_timeout
         self._is_broken = is_broken
+        self._alone = batching.alone
         self._closed = False
         self._forks = fork_count()
         self._warm: deque[Lease[S]] = deque()
@@ -57,10 +60,10 @@ class Workers(Generic[S]):
         self._count = threading.Lock()
         self._pool: Pool[S] = Pool(self._connect_until, self._close_one, limits=limits, name=name)
 
-    def statistics(self) -> WorkerStatistics:
+    def statistics(self) -> CallStatistics:
         """Return the counts of this moment."""
         counts = self._pool.statistics()
-        return WorkerStatistics(
+        return CallStatistics(
             threads=0,
             idle=0,
             sessions=counts.size - counts.connecting,
@@ -72,6 +75,10 @@ class Workers(Generic[S]):
     def open(self) -> None:
         """Open a session now, if there is none; raises what connecting raises."""
         self.call(lambda _: None)
+
+    def fill(self) -> None:
+        """Open `min_size` sessions, which are kept; raises what connecting raises."""
+        self._pool.fill(connect_timeout=self._connect_timeout)
 
     def call(
         self,
@@ -141,8 +148,14 @@ class Workers(Generic[S]):
             self._pool.release(lease, reuse=False)
         return self._lease(until)
 
-    def call_joint(self, joint: Joint[S, K, V], key: K, *, until: float | None = None) -> V:
-        """Return the value of one key."""
+    def call_item(
+        self,
+        item: object,
+        *,
+        size: int = 0,  # noqa: ARG002 - a plain call is alone
+        until: float | None = None,
+    ) -> Any:  # noqa: ANN401 - items are of any type
+        """Return the value of an item."""
         # `call`, spelled out: by way of it, this one took a sixth longer.
         try:
             lease = self._warm.pop()
@@ -152,7 +165,7 @@ class Workers(Generic[S]):
             if self._closed or self._forks != fork_count() or lease.expires_at < monotonic():
                 lease = self._exchange(lease, until)
         try:
-            value = joint.one(lease.connection, key)
+            value = self._alone(lease.connection, item)
         except BaseException as error:
             if isinstance(error, Exception) and not self._is_broken(error):
                 self._keep_warm(lease)

@@ -13,7 +13,7 @@ from storekit.codecs.registry import CodecRegistry
 from storekit.core._async.single_flight import AsyncSingleFlight
 from storekit.core.arguments import check_callable, check_type
 from storekit.core.threads._async import DEFAULT_LIMITS
-from storekit.core.threads.calls import WorkerStatistics
+from storekit.core.threads.call import CallStatistics
 from storekit.observers import Observer, check_observers
 from storekit.options import PoolLimits, RetryPolicy
 from storekit.qdb._async.calls import AsyncCaller
@@ -105,6 +105,7 @@ class AsyncLifecycle:
         )
 
     async def __aenter__(self) -> Self:
+        await self._calls.fill()
         return self
 
     async def __aexit__(
@@ -144,7 +145,17 @@ class AsyncLifecycle:
         view._calls = self._calls.with_timeout(timeout)  # noqa: SLF001 - a view of this very object
         return view
 
-    def statistics(self) -> WorkerStatistics:
+    def unbatched(self) -> Self:
+        """Return this client with calls that each travel by themselves.
+
+        Otherwise, calls for single entries that wait for a session at the same time are sent
+        as one batch. Both share all sessions; closing one closes the other.
+        """
+        view = copy.copy(self)
+        view._calls = self._calls.unbatched()  # noqa: SLF001 - a view of this very object
+        return view
+
+    def statistics(self) -> CallStatistics:
         """Return how many sessions and calls there are at this moment."""
         return self._calls.statistics()
 

@@ -6,16 +6,15 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Self, TypeVar
+from typing import Self, TypeVar, TypeVarTuple
 from weakref import WeakSet
 
 from storekit.core._sync.retry import Repeat, Retrier
 from storekit.core.seam._sync import monotonic
-from storekit.core.threads._sync import Workers
-from storekit.core.threads.calls import CallTimeout, Joint, WorkerStatistics
+from storekit.core.threads._sync import Executor
+from storekit.core.threads.call import CallStatistics, CallTimeout
 from storekit.observers import Observer, Watch
 from storekit.options import PoolLimits, RetryPolicy
-from storekit.qdb.arguments import GET
 from storekit.qdb.cursor import Cursor
 from storekit.qdb.engine import Engine, Session
 from storekit.qdb.errors import (
@@ -26,11 +25,13 @@ from storekit.qdb.errors import (
     StoreTimeout,
     breaks_session,
 )
+from storekit.qdb.joined import JOINED, item_of
+from storekit.qdb.methods import bound, operation_of
 
 __all__ = ["Caller"]
 
-K = TypeVar("K")
 T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 _UNWATCHED: AbstractContextManager[None] = nullcontext()
 
@@ -58,16 +59,24 @@ class Caller:
         self._retry = retry
         self._retrier = Retrier(retry)
         self._cursors: WeakSet[Cursor] = WeakSet()
-        self._workers: Workers[Session] = Workers(
+        self._executor: Executor[Session] = Executor(
             partial(engine.connect, connect_timeout),
             _close_session,
             limits=limits,
             connect_timeout=connect_timeout,
             is_broken=breaks_session,
+            batching=JOINED,
+            is_free=_is_free if getattr(engine, "immediate", False) else None,
             name=f"qdb {address}",
         )
+        self._joins = self._executor.joins
         with self._explained("connect"):
-            self._workers.open()
+            self._executor.open()
+
+    def fill(self) -> None:
+        """Open the sessions that the limits say are to be kept."""
+        with self._explained("connect"):
+            self._executor.fill()
 
     def with_timeout(self, timeout: float | None) -> Self:
         """Return what shares all sessions with this, and has another timeout."""
@@ -75,20 +84,26 @@ class Caller:
         view.timeout = timeout
         return view
 
-    def statistics(self) -> WorkerStatistics:
+    def unbatched(self) -> Self:
+        """Return what shares all sessions with this, and makes each call by itself."""
+        view = copy.copy(self)
+        view._joins = False  # noqa: SLF001 - a view of this very object
+        return view
+
+    def statistics(self) -> CallStatistics:
         """Return how many sessions and calls there are at this moment."""
-        return self._workers.statistics()
+        return self._executor.statistics()
 
     def connect(self) -> None:
         """Open a session, without retries, if none is open."""
         with self.watch("connect"), self._explained("connect"):
-            self._workers.call(_nothing, until=self._until())
+            self._executor.call(_nothing, until=self._until())
 
     def close(self) -> None:
         """Close all sessions, those of cursors as well."""
         for cursor in list(self._cursors):
-            self._workers.run_later(cursor.close)
-        self._workers.close()
+            self._executor.run_later(cursor.close)
+        self._executor.close()
 
     # Calls
 
@@ -112,38 +127,47 @@ class Caller:
                 return self.call(operation, alias, function, reads=reads, node=node, watch=watch)
         until = None if self.timeout is None else monotonic() + self.timeout
         try:
-            return self._workers.call(function, until=until)
+            return self._executor.call(function, until=until)
         except Exception as error:  # noqa: BLE001 - raised again there, unless it may pass
-            again = partial(self._workers.call, function, until=until)
+            again = partial(self._executor.call, function, until=until)
             return self._repeat(again, error, until, reads, watch, operation, alias, node)
 
-    def call_joint(
+    def call_entry(
         self,
-        operation: str,
+        method: Callable[[Session, str, *Arguments], T],
         alias: str,
-        joint: Joint[Session, K, T],
-        key: K,
-        *,
+        *arguments: *Arguments,
         reads: bool = False,
         watch: Watch | None = None,
     ) -> T:
-        """Return the value of a key. Keys that wait for a session together travel as one batch."""
+        """Return what a method of the session returns for an entry.
+
+        Calls that wait for a session together travel as one batch where a batch can have
+        them; each has its own outcome. See `call` for the rest.
+        """
+        operation = operation_of(method)
         if self.observers and watch is None:
             with self.watch(operation, alias) as watch:
-                return self.call_joint(operation, alias, joint, key, reads=reads, watch=watch)
+                return self.call_entry(method, alias, *arguments, reads=reads, watch=watch)
         until = None if self.timeout is None else monotonic() + self.timeout
         try:
-            return self._workers.call_joint(joint, key, until=until)
+            return self._start(method, (alias, *arguments), until)
         except Exception as error:  # noqa: BLE001 - raised again there, unless it may pass
-
-            def again() -> T:
-                return self._workers.call_joint(joint, key, until=until)
-
+            again = partial(self._start, method, (alias, *arguments), until)
             return self._repeat(again, error, until, reads, watch, operation, alias)
 
-    def get(self, operation: str, alias: str, *, watch: Watch | None = None) -> bytes | memoryview:
-        """Return stored content."""
-        return self.call_joint(operation, alias, GET, alias, reads=True, watch=watch)
+    def _start(
+        self,
+        method: Callable[[Session, str, *Arguments], T],
+        arguments: tuple[str, *Arguments],
+        until: float | None,
+    ) -> T:
+        if self._joins:
+            item = item_of(method.__name__, arguments)
+            if item is not None:
+                joined: T = self._executor.call_item(item[0], size=item[1], until=until)
+                return joined
+        return self._executor.call(bound(method, *arguments), until=until)
 
     def _repeat(
         self,
@@ -183,7 +207,8 @@ class Caller:
         """Return the contents of many entries by one call, or the error of each."""
 
         def get(session: Session) -> Sequence[bytes | memoryview | Exception]:
-            return GET.many(session, aliases)
+            found: Sequence[bytes | memoryview | Exception] = JOINED.together(session, aliases)
+            return found
 
         found = self.call(operation, None, get, reads=True)
         return [
@@ -197,7 +222,7 @@ class Caller:
         """Return a cursor with a session of its own, which this closes at the latest."""
         limits = [each for each in (self.timeout, self._connect_timeout) if each is not None]
         with self._explained("iterate"):
-            session = self._workers.call_bare(
+            session = self._executor.call_bare(
                 self.engine.connect,
                 self._connect_timeout,
                 until=monotonic() + min(limits) if limits else None,
@@ -212,12 +237,12 @@ class Caller:
     ) -> tuple[list[tuple[str, bytes]], bool]:
         """Return a chunk of entries, and whether it is the last; see `Cursor.fetch`."""
         with self._explained("iterate"):
-            return self._workers.call_bare(cursor.fetch, number, count, until=self._until())
+            return self._executor.call_bare(cursor.fetch, number, count, until=self._until())
 
     def close_later(self, cursor: Cursor) -> None:
         """Have a cursor closed. Nobody waits for that."""
         self._cursors.discard(cursor)
-        self._workers.run_later(cursor.close)
+        self._executor.run_later(cursor.close)
 
     # Observers and errors
 
@@ -259,6 +284,10 @@ class Caller:
 
 def _nothing(session: Session) -> None:
     """Do nothing with a session: it is open by now."""
+
+
+def _is_free(_: Session) -> bool:
+    return True
 
 
 def _close_session(session: Session) -> None:

@@ -110,7 +110,6 @@ class Operations(Lifecycle, Generic[Alias, Found, Data, Value]):
     ) -> Any:
         """Return the content of an entry, or `default` if there is no such entry.
 
-        Gets that wait for a session together travel as one batch; each has its own result.
         Raises `AliasNotFound` if there is no default.
         """
         conversion = self._conversion
@@ -119,7 +118,7 @@ class Operations(Lifecycle, Generic[Alias, Found, Data, Value]):
         if self._calls.observers:
             return self._watched_get(text, chosen, default)
         try:
-            content = self._calls.get("get", text)
+            content = self._calls.call_entry(Session.blob_get, text, reads=True)
         except AliasNotFound:
             if default is MISSING:
                 raise
@@ -130,7 +129,7 @@ class Operations(Lifecycle, Generic[Alias, Found, Data, Value]):
         """Get an entry; to observers, a value that can't be read is a failure, a default none."""
         with self._calls.watch("get", text) as watch:
             try:
-                content = self._calls.get("get", text, watch=watch)
+                content = self._calls.call_entry(Session.blob_get, text, reads=True, watch=watch)
             except AliasNotFound:
                 if default is MISSING:
                     raise
@@ -636,8 +635,7 @@ class Operations(Lifecycle, Generic[Alias, Found, Data, Value]):
     ) -> T:
         """Call what reads an entry, and may be repeated."""
         text = self._conversion.alias(method, alias)
-        call = bound(method, text, *arguments)
-        return self._calls.call(operation_of(method), text, call, reads=True)
+        return self._calls.call_entry(method, text, *arguments, reads=True)
 
     def _find(
         self, method: Callable[[Session, str, *Arguments], T], part: str, *arguments: *Arguments
@@ -663,7 +661,7 @@ class Operations(Lifecycle, Generic[Alias, Found, Data, Value]):
     ) -> T:
         """Call what changes an entry."""
         text = self._conversion.alias(method, alias, writes=True)
-        return self._calls.call(operation_of(method), text, bound(method, text, *arguments))
+        return self._calls.call_entry(method, text, *arguments)
 
     def _store(
         self,
@@ -678,7 +676,7 @@ class Operations(Lifecycle, Generic[Alias, Found, Data, Value]):
         text = self._conversion.alias(method, alias, writes=True)
         expiry = self._expiry(method, expiry_time)
         content = self._conversion.encode(chosen, value)
-        self._calls.call(operation_of(method), text, bound(method, text, content, expiry))
+        self._calls.call_entry(method, text, content, expiry)
 
     def _exchange(
         self,
@@ -696,8 +694,7 @@ class Operations(Lifecycle, Generic[Alias, Found, Data, Value]):
         operation = operation_of(method)
         text = self._conversion.alias(method, alias, writes=True)
         with self._calls.watch(operation, text) as watch:
-            call = bound(method, text, *arguments)
-            content = self._calls.call(operation, text, call, watch=watch)
+            content = self._calls.call_entry(method, text, *arguments, watch=watch)
             if content is None:
                 content = expected or b""
             return self._conversion.decode(codec, text, content)

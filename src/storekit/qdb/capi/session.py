@@ -1,16 +1,14 @@
 """The session: what `storekit.qdb.engine.Session` asks for, by calls of the C library."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from storekit.qdb.alone import run_alone
 from storekit.qdb.capi.arguments import as_text
 from storekit.qdb.capi.batches import Batches
 from storekit.qdb.capi.calls import Calls
 from storekit.qdb.capi.entries import Blobs, Entries, Numbers
 from storekit.qdb.capi.finding import Finding, Scanning, Tags
-from storekit.qdb.capi.gets import Gets
+from storekit.qdb.capi.joined import JoinedCalls
 from storekit.qdb.capi.typed import Texts, Timestamps
-from storekit.qdb.engine import Operation, Outcome
 from storekit.qdb.errors import ErrorCode, error_for
 
 __all__ = ["CapiSession"]
@@ -51,7 +49,7 @@ class Nodes(Calls):
 
 
 class CapiSession(
-    Blobs, Gets, Numbers, Texts, Timestamps, Entries, Finding, Scanning, Tags, Batches, Nodes
+    Blobs, JoinedCalls, Numbers, Texts, Timestamps, Entries, Finding, Scanning, Tags, Batches, Nodes
 ):
     """A connection to a cluster through the C library. One thread at a time may use it.
 
@@ -59,10 +57,6 @@ class CapiSession(
     raise `ClientClosed`. Content of 64 kB and more is a read-only `memoryview` on the
     library's own buffer, which goes back to the library when the last view of it dies.
     """
-
-    def run_joined(self, operations: Sequence[Operation]) -> list[Outcome]:
-        """Run each as if it were alone."""
-        return [run_alone(self, operation) for operation in operations]
 
     @property
     def closed(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from storekit.core.seam._async import call_within, monotonic
-from storekit.core.threads._async import Workers
+from storekit.core.threads._async import Executor
 from storekit.errors import PoolFull
 from storekit.options import PoolLimits
 from storekit.qcache.node.http.access import Access
@@ -109,7 +109,7 @@ class Application:
         self._limits = limits
         self._body_timeout = body_timeout
         self._send_timeout = send_timeout
-        self._workers: Workers[None] | None = None
+        self._workers: Executor[None] | None = None
         self._most = max(node.size, _LEAST_ROOM)  # bytes on their way, in each direction
         self._room = self._most  # what requests leave of it
         self._sending = 0  # bytes of large answers on their way
@@ -176,9 +176,9 @@ class Application:
                 request.table.close()
             return _refused(503, "Too many requests wait for this node")
 
-    def _threads(self) -> Workers[None]:
+    def _threads(self) -> Executor[None]:
         if self._workers is None:
-            self._workers = Workers(_nothing, _ignore, limits=self._limits, name="qcache-node")
+            self._workers = Executor(_nothing, _ignore, limits=self._limits, name="qcache-node")
         return self._workers
 
     # Bodies

@@ -22,6 +22,7 @@ from storekit.qdb.documents.manifest import (
 )
 from storekit.qdb.engine import Session
 from storekit.qdb.errors import AliasNotFound, ErrorCode, QuasardbException, error_for
+from storekit.qdb.methods import bound
 
 __all__ = ["AsyncDownloads"]
 
@@ -150,7 +151,7 @@ class AsyncDownloads(AsyncDrafts):
     async def _download_unchecked(
         self, key: uuid.UUID, target: AsyncTarget, count: int, progress: Progress
     ) -> DocumentInfo:
-        content: bytes | memoryview = await self._calls.get("download", slice_alias(key, 0))
+        content: bytes | memoryview = await self._get(slice_alias(key, 0))
         number = done = 0
         await target.open(None)
         ended = False
@@ -176,11 +177,16 @@ class AsyncDownloads(AsyncDrafts):
         await target.finish(None)
         return DocumentInfo(key, done, number, None)
 
+    async def _get(self, alias: str) -> bytes | memoryview:
+        """Get a slice, which is large, and would hold up others in a batch."""
+        read = bound(Session.blob_get, alias)
+        return await self._calls.call("download", alias, read, reads=True)
+
     async def _fetch_if_there(
         self, key: uuid.UUID, number: int, into: dict[int, bytes | memoryview]
     ) -> None:
         try:
-            into[number] = await self._calls.get("download", slice_alias(key, number))
+            into[number] = await self._get(slice_alias(key, number))
         except AliasNotFound:
             return
 

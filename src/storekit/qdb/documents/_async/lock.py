@@ -27,6 +27,7 @@ from storekit.qdb.errors import (
     UnmatchedContent,
     error_for,
 )
+from storekit.qdb.methods import bound
 
 __all__ = ["AsyncDrafts"]
 
@@ -148,7 +149,8 @@ class AsyncDrafts:
     async def _find(self, operation: str, alias: str) -> bytes | None:
         """Return a small entry; None if it is not there."""
         try:
-            return bytes(await self._calls.get(operation, alias))
+            read = bound(Session.blob_get, alias)
+            return bytes(await self._calls.call(operation, alias, read, reads=True))
         except AliasNotFound:
             return None
 

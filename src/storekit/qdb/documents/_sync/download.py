@@ -24,6 +24,7 @@ from storekit.qdb.documents.manifest import (
 )
 from storekit.qdb.engine import Session
 from storekit.qdb.errors import AliasNotFound, ErrorCode, QuasardbException, error_for
+from storekit.qdb.methods import bound
 
 __all__ = ["Downloads"]
 
@@ -152,7 +153,7 @@ class Downloads(Drafts):
     def _download_unchecked(
         self, key: uuid.UUID, target: Target, count: int, progress: Progress
     ) -> DocumentInfo:
-        content: bytes | memoryview = self._calls.get("download", slice_alias(key, 0))
+        content: bytes | memoryview = self._get(slice_alias(key, 0))
         number = done = 0
         target.open(None)
         ended = False
@@ -178,11 +179,16 @@ class Downloads(Drafts):
         target.finish(None)
         return DocumentInfo(key, done, number, None)
 
+    def _get(self, alias: str) -> bytes | memoryview:
+        """Get a slice, which is large, and would hold up others in a batch."""
+        read = bound(Session.blob_get, alias)
+        return self._calls.call("download", alias, read, reads=True)
+
     def _fetch_if_there(
         self, key: uuid.UUID, number: int, into: dict[int, bytes | memoryview]
     ) -> None:
         try:
-            into[number] = self._calls.get("download", slice_alias(key, number))
+            into[number] = self._get(slice_alias(key, number))
         except AliasNotFound:
             return
 

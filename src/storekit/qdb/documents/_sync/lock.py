@@ -29,6 +29,7 @@ from storekit.qdb.errors import (
     UnmatchedContent,
     error_for,
 )
+from storekit.qdb.methods import bound
 
 __all__ = ["Drafts"]
 
@@ -148,7 +149,8 @@ class Drafts:
     def _find(self, operation: str, alias: str) -> bytes | None:
         """Return a small entry; None if it is not there."""
         try:
-            return bytes(self._calls.get(operation, alias))
+            read = bound(Session.blob_get, alias)
+            return bytes(self._calls.call(operation, alias, read, reads=True))
         except AliasNotFound:
             return None
 

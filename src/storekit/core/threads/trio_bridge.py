@@ -8,12 +8,12 @@ from typing import Any
 import outcome
 import trio
 
-from storekit.core.threads.ports import Call, Port
+from storekit.core.threads.bridge import Bridge, Call
 
-__all__ = ["TrioPort"]
+__all__ = ["TrioBridge"]
 
 
-class TrioPort(Port):
+class TrioBridge(Bridge):
     """The calls of tasks in one `trio.run`."""
 
     def __init__(self, discard: Callable[[Call], None], grace: float) -> None:

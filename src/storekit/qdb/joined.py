@@ -1,0 +1,156 @@
+"""Calls for single entries that wait together, made as one.
+
+An item is an `Operation`, or an alias alone for a get of its content: gets are the most, and
+need nothing else. Its value is what the method of a session returns that a single call uses.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from storekit.core.threads.call import Batching
+from storekit.qdb.alone import UPDATES, call_alone
+from storekit.qdb.engine import Kind, Operation, Outcome, Session
+from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
+
+__all__ = ["JOINED", "LARGEST_JOINED", "item_of"]
+
+LARGEST_JOINED = 64 * 1024
+"""Bytes of a content that travels with others; one that is larger has a way of its own."""
+
+Item = str | Operation
+
+_SPOILT = frozenset({ErrorCode.SKIPPED, ErrorCode.INVALID_ARGUMENT, ErrorCode.ALIAS_TOO_LONG})
+_CREATED = ErrorCode.OK_CREATED
+_UNMATCHED = ErrorCode.UNMATCHED_CONTENT
+_TEXTS = frozenset({Kind.STRING_GET, Kind.STRING_CAS, Kind.STRING_GET_AND_UPDATE})
+
+
+def item_of(method: str, arguments: Sequence[Any]) -> tuple[Item, int] | None:
+    """Return the item that stands for a call of a session's method, and its size in bytes.
+
+    None if such calls do not travel with others: batches of the C library have no such
+    operation, or the content is large.
+    """
+    make = _ITEMS.get(method)
+    if make is None:
+        return None
+    item, size = make(*arguments)
+    return None if size > LARGEST_JOINED else (item, size)
+
+
+_ITEMS: dict[str, Callable[..., tuple[Item, int]]] = {
+    "blob_get": lambda alias: (alias, 0),
+    "blob_put": lambda alias, content, expiry: (
+        Operation(Kind.BLOB_PUT, alias, content, None, expiry),
+        len(content),
+    ),
+    "blob_update": lambda alias, content, expiry: (
+        Operation(Kind.BLOB_UPDATE, alias, content, None, expiry),
+        len(content),
+    ),
+    "blob_get_and_update": lambda alias, content, expiry: (
+        Operation(Kind.BLOB_GET_AND_UPDATE, alias, content, None, expiry),
+        len(content),
+    ),
+    "blob_compare_and_swap": lambda alias, content, comparand, expiry: (
+        Operation(Kind.BLOB_CAS, alias, content, comparand, expiry),
+        len(content) + len(comparand),
+    ),
+    "remove": lambda alias: (Operation(Kind.REMOVE, alias), 0),
+    "int_get": lambda alias: (Operation(Kind.INT_GET, alias), 0),
+    "int_put": lambda alias, value, expiry: (
+        Operation(Kind.INT_PUT, alias, value, None, expiry),
+        0,
+    ),
+    "int_update": lambda alias, value, expiry: (
+        Operation(Kind.INT_UPDATE, alias, value, None, expiry),
+        0,
+    ),
+    "int_add": lambda alias, addend: (Operation(Kind.INT_ADD, alias, addend), 0),
+    "double_get": lambda alias: (Operation(Kind.DOUBLE_GET, alias), 0),
+    "double_put": lambda alias, value, expiry: (
+        Operation(Kind.DOUBLE_PUT, alias, value, None, expiry),
+        0,
+    ),
+    "double_update": lambda alias, value, expiry: (
+        Operation(Kind.DOUBLE_UPDATE, alias, value, None, expiry),
+        0,
+    ),
+    "double_add": lambda alias, addend: (Operation(Kind.DOUBLE_ADD, alias, addend), 0),
+    "string_get": lambda alias: (Operation(Kind.STRING_GET, alias), 0),
+    "string_put": lambda alias, text, expiry: _string(Kind.STRING_PUT, alias, text, expiry),
+    "string_update": lambda alias, text, expiry: _string(Kind.STRING_UPDATE, alias, text, expiry),
+    "string_get_and_update": lambda alias, text, expiry: _string(
+        Kind.STRING_GET_AND_UPDATE, alias, text, expiry
+    ),
+    "string_compare_and_swap": lambda alias, text, comparand, expiry: _string(
+        Kind.STRING_CAS, alias, text, expiry, comparand.encode()
+    ),
+}
+
+
+def _string(
+    kind: Kind, alias: str, text: str, expiry: int, comparand: bytes | None = None
+) -> tuple[Item, int]:
+    content = text.encode()
+    return Operation(kind, alias, content, comparand, expiry), len(content) + len(comparand or b"")
+
+
+def _alone(session: Session, item: Item) -> Any:  # noqa: ANN401 - as the methods of a session
+    return session.blob_get(item) if isinstance(item, str) else call_alone(session, item)
+
+
+def _together(session: Session, items: Sequence[Any]) -> Sequence[Any]:
+    if all(isinstance(item, str) for item in items):
+        return _get_many(session, items)
+    operations = [
+        Operation(Kind.BLOB_GET, item) if isinstance(item, str) else item for item in items
+    ]
+    outcomes = session.run_joined(operations)
+    return [
+        _value(operation.kind, outcome)
+        for operation, outcome in zip(operations, outcomes, strict=True)
+    ]
+
+
+def _value(kind: Kind, outcome: Outcome) -> object:
+    """Return what a method returns, or the error that it raises."""
+    code = outcome.error
+    if code and code not in (_CREATED, _UNMATCHED):
+        return error_for(code, outcome.detail)
+    if kind in UPDATES:
+        return code == _CREATED
+    content = outcome.content
+    return str(content, "utf-8") if kind in _TEXTS and isinstance(content, bytes) else content
+
+
+def _get_many(session: Session, aliases: Sequence[str]) -> Sequence[Any]:
+    """Get many blobs in one batch, each with an outcome of its own."""
+    found: Sequence[bytes | memoryview | QuasardbException]
+    try:
+        found = session.blob_get_many(aliases)
+    except QuasardbException as error:
+        if error.error_code not in _SPOILT:
+            raise
+        found = [error]
+    if all(isinstance(each, QuasardbException) and each.error_code in _SPOILT for each in found):
+        # Something spoilt the whole batch: ask one by one, so that each learns of its own.
+        return [_get_alone(session, alias) for alias in aliases]
+    return found
+
+
+def _get_alone(session: Session, alias: str) -> bytes | memoryview | QuasardbException:
+    try:
+        return session.blob_get(alias)
+    except QuasardbException as error:
+        return error
+
+
+def _copy(error: Exception) -> Exception:
+    if isinstance(error, QuasardbException):
+        return error_for(error.error_code, error.detail)
+    return error
+
+
+JOINED: Batching[Session, Item, Any] = Batching(_alone, _together, _copy)
+"""How clients make calls that may travel together."""
