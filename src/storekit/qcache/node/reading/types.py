@@ -19,8 +19,8 @@ _NUMBER = re.compile(
 )
 _BOOLS = frozenset(("true", "false"))  # in any case: so does Polars read them
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
-_DECIMAL = re.compile(
-    r"[+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][+-]?[0-9]+)?", re.ASCII
+_DECIMAL = re.compile(  # but not what begins with more than int64 holds, which may make a text
+    r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]*|(?=[eE]))|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII
 )
 _INFINITY = r"^[+-]?[iI][nN][fF]$"
 _MAX_INT = 2**63 - 1
@@ -110,7 +110,7 @@ def _numbers(column: pl.Series) -> pl.Series | None:
         whole = text.cast(INT, strict=False)
     if whole.null_count() > text.null_count():
         strange = str(text.filter(whole.is_null() & text.is_not_null()).item(0))
-        if _is_beyond(strange.lstrip("-"), _MAX_INT):
+        if _is_beyond_int(strange):
             dtype = _beyond_int(text)
             if dtype != FLOAT:
                 return column if dtype == TEXT else text.cast(UINT)
@@ -127,6 +127,13 @@ def is_finite(floats: pl.Series) -> bool:
     It may say no of numbers so large that their sum is infinite.
     """
     return math.isfinite(floats.sum())
+
+
+def _is_beyond_int(text: str) -> bool:
+    """Whether a text starts with digits that make a number beyond int64."""
+    if text.startswith("-"):
+        return _is_beyond(text[1:], _MAX_INT + 1)
+    return _is_beyond(text, _MAX_INT)
 
 
 def _is_beyond(digits: str, limit: int) -> bool:
