@@ -53,6 +53,12 @@ def blob_scan_regex(handle: Handle, pattern: CData, limit: int, out: CData, coun
     given_texts(handle, out, count, found)
 
 
+@call
+def query_find(handle: Handle, query: CData, out: CData, count: CData) -> None:
+    there(out, count)
+    given_texts(handle, out, count, handle.session.find(text(query, "query")))
+
+
 class _Iterator:
     """Where a C iterator stands."""
 

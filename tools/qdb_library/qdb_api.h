@@ -151,6 +151,7 @@ qdb_error_t qdb_timestamp_put(qdb_handle_t handle, const char *alias, const qdb_
 qdb_error_t qdb_timestamp_update(qdb_handle_t handle, const char *alias, const qdb_timespec_t *v, qdb_time_t expiry);
 qdb_error_t qdb_timestamp_get(qdb_handle_t handle, const char *alias, qdb_timespec_t *v);
 qdb_error_t qdb_timestamp_add(qdb_handle_t handle, const char *alias, const qdb_timespec_t *addend, qdb_timespec_t *result);
+qdb_error_t qdb_query_find(qdb_handle_t handle, const char *query, const char ***aliases, size_t *count);
 
 /* STOREKIT: what follows is exported by our library and not bound by the client. The client
    has no use for most of it; qdb_coalesce_operations can crash the process, and so can any

@@ -3,6 +3,7 @@
 # ruff: noqa: ANN401 - what is checked may be anything
 
 import operator
+import re
 from typing import Any
 
 from storekit.codecs.plain import as_bytes, as_int, as_text
@@ -15,11 +16,13 @@ __all__ = [
     "check_count",
     "check_double",
     "check_integer",
+    "check_query",
     "check_string",
     "check_writable",
 ]
 
 _RESERVED = ".."
+_FIND = re.compile(r"\s*find\s*\(", re.IGNORECASE)
 
 
 def check_alias(alias: object) -> str:
@@ -120,6 +123,15 @@ def check_string(value: object) -> str:
         raise TypeError(f"a string entry holds text, not {type(value).__name__}")
     value.encode()  # UnicodeEncodeError is a ValueError that says where
     return str.__str__(value)
+
+
+def check_query(query: object) -> str:
+    """Return a query in the form that the store takes. Raises `TypeError` and `InvalidArgument`."""
+    if not isinstance(query, str):
+        raise TypeError(f"a query is text such as find(tag='a'), not {type(query).__name__}")
+    if "\0" in query:
+        raise error_for(ErrorCode.INVALID_QUERY, "A query holds no NUL character.")
+    return str.__str__(query) if _FIND.match(query) else f"find({query})"
 
 
 def check_count(max_count: object) -> None:

@@ -283,6 +283,12 @@ class Session(Protocol):
     def get_tagged(self, tag: str) -> list[str]: ...
     def get_tagged_count(self, tag: str) -> int: ...
 
+    def find(self, query: str) -> list[str]:
+        """Return the aliases that `find(tag='...' and not type=...)` finds, in any order.
+
+        `INVALID_QUERY` is raised.
+        """
+
     # Batches
 
     def run_batch(self, operations: Sequence[Operation]) -> list[Outcome]:

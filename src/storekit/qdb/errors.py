@@ -24,6 +24,7 @@ __all__ = [
     "ErrorCode",
     "IncompatibleType",
     "InvalidArgument",
+    "InvalidQuery",
     "NoSpaceLeft",
     "NotImplementedByStore",
     "OperationDisabled",
@@ -247,6 +248,10 @@ class BufferTooSmall(QuasardbException):
     size: int = 0
 
 
+class InvalidQuery(InvalidArgument):
+    """The query is no query, or more than the store is ready to do."""
+
+
 class OutOfRange(QuasardbException):
     """The sum does not fit into the entry, which kept its value."""
 
@@ -307,6 +312,8 @@ _CLASSES: dict[int, type[QuasardbException]] = {
     ErrorCode.INVALID_ARGUMENT: InvalidArgument,
     ErrorCode.RESERVED_ALIAS: ReservedAlias,
     ErrorCode.ALIAS_TOO_LONG: AliasTooLong,
+    ErrorCode.INVALID_QUERY: InvalidQuery,
+    ErrorCode.QUERY_TOO_COMPLEX: InvalidQuery,
     ErrorCode.BUFFER_TOO_SMALL: BufferTooSmall,
     ErrorCode.ENTRY_TOO_LARGE: EntryTooLarge,
     ErrorCode.OVERFLOW: OutOfRange,

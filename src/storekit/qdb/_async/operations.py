@@ -19,6 +19,7 @@ from storekit.qdb.arguments import (
     check_count,
     check_double,
     check_integer,
+    check_query,
     check_string,
 )
 from storekit.qdb.batches import Translation, explain_transaction, size_of
@@ -538,6 +539,17 @@ class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
     async def get_tagged_count(self, tag: Alias) -> int:
         """Return how many entries have a tag."""
         return await self._read(Session.get_tagged_count, tag)
+
+    async def find(self, query: str) -> list[Found]:
+        """Return the aliases of the entries that have these tags and types; [] for none.
+
+        A query is `tag='a'`, `type=blob` (or integer, double, string, timestamp, tag), and what
+        `and`, `or`, `not` and parentheses make of these, with or without `find(...)` around it,
+        as in `find(tag='a' and not tag='b')`. Raises `InvalidQuery` for what is none.
+        """
+        text = check_query(query)
+        found = await self._calls.call("find", None, bound(Session.find, text), reads=True)
+        return self._conversion.all_found(found)
 
     # Many operations in one call
 

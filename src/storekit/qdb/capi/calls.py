@@ -44,6 +44,15 @@ class Calls:
         self._count = ffi.new("size_t *")
         self._uint = ffi.new("qdb_uint_t *")
 
+    def _function(self, name: str) -> Callable[..., int]:
+        """Return a function of the library. Raises `NOT_IMPLEMENTED` if it has none."""
+        try:
+            function: Callable[..., int] = getattr(self._lib, name)
+        except AttributeError:
+            detail = f"This version of the C library has no {name}; use a later one."
+            raise error_for(ErrorCode.NOT_IMPLEMENTED, detail) from None
+        return function
+
     def _do(self, call: Callable[..., int], *arguments: CData) -> None:
         """Call for its effect; raise unless it succeeded."""
         with self._handle as pointer:

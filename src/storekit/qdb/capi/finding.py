@@ -53,6 +53,10 @@ class Finding(Calls):
         raw = as_text(pattern, "regular expression")
         return self._texts(self._lib.qdb_blob_scan_regex, raw, as_count(max_count))
 
+    def find(self, query: str) -> list[str]:
+        """Return aliases of entries with the tags and types that the query names."""
+        return self._texts(self._function("qdb_query_find"), as_text(query, "query"))
+
     def _sorted(self, call: CData, text: str, max_count: int) -> list[str]:
         found = self._texts(call, alias_to_read(text), as_count(max_count))
         # Several nodes answer, each for itself. Code points sort as their UTF-8 does.

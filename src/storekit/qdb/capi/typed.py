@@ -19,18 +19,7 @@ __all__ = ["Texts", "Timestamps"]
 _SECOND = 10**9  # nanoseconds
 
 
-class _Typed(Calls):
-    def _function(self, name: str) -> Callable[..., int]:
-        """Return a function of the library. Raises `NOT_IMPLEMENTED` if it has none."""
-        try:
-            function: Callable[..., int] = getattr(self._lib, name)
-        except AttributeError:
-            detail = f"This version of the C library has no {name}; use a later one."
-            raise error_for(ErrorCode.NOT_IMPLEMENTED, detail) from None
-        return function
-
-
-class Texts(_Typed):
+class Texts(Calls):
     """Operations on entries that hold text."""
 
     def string_put(self, alias: str, content: str, expiry: int) -> None:
@@ -100,7 +89,7 @@ class Texts(_Typed):
             return _decoded(self._handle.take_bytes(out, size[0]))
 
 
-class Timestamps(_Typed):
+class Timestamps(Calls):
     """Operations on entries that hold a point in time, in nanoseconds since the epoch."""
 
     def timestamp_put(self, alias: str, nanoseconds: int, expiry: int) -> None:

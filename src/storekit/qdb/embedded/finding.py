@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from storekit.qdb.embedded.checks import LARGE, above
 from storekit.qdb.embedded.connection import READING, Connection
 from storekit.qdb.embedded.large_contents import LargeContents
+from storekit.qdb.embedded.queries import condition
 from storekit.qdb.embedded.rows import checked_aliases, checked_content, damaged
 from storekit.qdb.engine import EntryType
 
@@ -64,6 +65,15 @@ class EmbeddedSearches:
         return self._count(
             f"substr(alias, ?) = ? AND {_ALIVE}", (-len(suffix), suffix, self._now())
         )
+
+    def matching(self, query: str) -> list[str]:
+        """Return the aliases that a query finds, in ascending order."""
+        where, parameters = condition(query, self._now())
+        rows = self._connection.all(
+            f"SELECT alias FROM entry WHERE {where} AND {_ALIVE} ORDER BY alias",
+            (*parameters, self._now()),
+        )
+        return checked_aliases(rows)
 
     def containing(self, part: bytes, kind: int, max_count: int) -> list[str]:
         """Return the first aliases whose content has these bytes in it, in ascending order."""

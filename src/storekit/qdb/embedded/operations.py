@@ -385,6 +385,10 @@ class EmbeddedOperations:
         check_name(tag)
         return self._read(self.tags.tagged_count, tag)
 
+    def find(self, query: str) -> list[str]:
+        """Return the aliases that a query finds, in ascending order."""
+        return self._read(self.finding.matching, query)
+
     # Several at once
 
     def joined(self, operations: Sequence[Operation], *, writes: bool) -> list[Outcome]:
