@@ -90,7 +90,8 @@ def test_the_connection_used_last_is_leased_first():
     first, second, third = [pool.acquire() for _ in range(3)]
     for lease in (second, first, third):
         pool.release(lease, reuse=True)
-    assert [pool.acquire().connection for _ in range(3)] == [3, 1, 2]
+    leases = [pool.acquire() for _ in range(3)]
+    assert [lease.connection for lease in leases] == [3, 1, 2]
 
 
 def test_a_connection_that_may_not_be_reused_is_closed():
@@ -174,9 +175,10 @@ def test_fill_connects_up_to_min_size():
 def test_fill_counts_connections_that_are_in_use():
     node = Node()
     pool = make_pool(node, min_size=2)
-    pool.acquire()
+    lease = pool.acquire()
     pool.fill()
     assert_counts(pool, idle=1, leased=1)
+    pool.release(lease, reuse=True)
 
 
 def test_an_error_in_fill_keeps_what_was_made_before_it():
@@ -298,10 +300,11 @@ def test_a_full_queue_turns_callers_away():
 
 def test_without_places_in_the_queue_nobody_waits():
     pool = make_pool(Node(), max_size=1, max_waiting=0)
-    pool.acquire()
+    lease = pool.acquire()
     with pytest.raises(PoolFull):
         pool.acquire(timeout=0)
     assert_counts(pool, leased=1)
+    pool.release(lease, reuse=True)
 
 
 def test_discarding_lets_the_next_in_line_connect():
@@ -355,7 +358,8 @@ def test_an_idle_connection_that_broke_is_closed_and_replaced():
     for lease in leases:
         pool.release(lease, reuse=True)
     node.broken = {2, 3}
-    assert pool.acquire().connection == 1
+    lease = pool.acquire()
+    assert lease.connection == 1
     assert node.closed == [3, 2]
     assert_counts(pool, leased=1)
     assert pool.acquire().connection == 4
@@ -456,7 +460,8 @@ def test_what_was_idle_for_too_long_is_not_leased():
     node, clock = Node(), Clock()
     pool = idle_pool(node, clock, 3)
     clock.now += 8.5
-    assert pool.acquire().connection == 3
+    lease = pool.acquire()
+    assert lease.connection == 3
     assert node.closed == [1, 2]
     assert_counts(pool, leased=1)
 
@@ -577,3 +582,100 @@ def test_statistics_tell_what_happened():
     assert statistics.waits == 2
     assert statistics.wait_timeouts == 1
     assert_counts(pool, idle=1)
+
+
+def test_a_pool_shows_its_counts():
+    pool = make_pool(Node(), max_size=3)
+    lease = pool.acquire()
+    name = type(pool).__name__
+    assert repr(pool) == f"<{name} store: 0 idle, 1 leased, 0 connecting of 3, 0 waiting>"
+    pool.release(lease, reuse=True)
+
+
+# A lease for the body of a block.
+
+
+def test_a_lease_goes_back_at_the_end_of_its_block():
+    pool = make_pool(Node())
+    with pool.lease() as lease:
+        assert lease.connection == 1
+        assert_counts(pool, leased=1)
+    assert_counts(pool, idle=1)
+
+
+def test_a_lease_whose_block_failed_is_closed():
+    node = Node()
+    pool = make_pool(node)
+    with pytest.raises(ValueError, match="failed"):
+        with pool.lease():
+            raise ValueError("failed")
+    assert node.closed == [1]
+    assert_counts(pool)
+
+
+def test_a_block_may_say_that_its_lease_is_of_no_more_use():
+    node = Node()
+    pool = make_pool(node)
+    with pool.lease() as lease:
+        lease.reusable = False
+    assert node.closed == [1]
+
+
+def test_a_lease_may_be_given_back_within_its_block():
+    pool = make_pool(Node())
+    with pool.lease() as lease:
+        pool.release(lease, reuse=True)
+    assert_counts(pool, idle=1)
+
+
+def test_a_lease_for_a_block_has_the_limits_of_any_other():
+    node = Node()
+    pool = make_pool(node, clock=Clock(1000.0), max_size=1)
+    with pool.lease(connect_timeout=3):
+        with pytest.raises(PoolTimeout):
+            with pool.lease(timeout=0):
+                pass
+        with pytest.raises(PoolTimeout):
+            with pool.lease(until=1000.0):
+                pass
+    assert node.deadlines == [1003.0]
+
+
+# Connections that are kept.
+
+
+@pytest.mark.parametrize("how", ["broken", "old"])
+def test_connections_that_are_kept_are_replaced(how):
+    node, clock = Node(), Clock()
+    pool = make_pool(node, clock=clock, min_size=2, max_lifetime=100.0)
+    pool.fill(connect_timeout=5)
+    if how == "broken":
+        node.broken = {1, 2}
+    else:
+        clock.now += 200
+    pool.release(pool.acquire(), reuse=True)
+    until(lambda: pool.statistics().idle == 2)
+    assert node.closed == [1, 2] or node.closed == [2, 1]
+    assert node.made == 4
+    pool.close()
+
+
+def test_without_a_fill_no_connection_is_made_unasked():
+    node = Node()
+    pool = make_pool(node, min_size=2)
+    pool.release(pool.acquire(), reuse=False)
+    pool.release(pool.acquire(), reuse=True)
+    assert node.made == 2
+    assert_counts(pool, idle=1)
+
+
+def test_a_connection_that_cannot_be_kept_is_tried_again_by_later_calls():
+    node = Node()
+    pool = make_pool(node, min_size=1)
+    pool.fill()
+    node.refusals = 1
+    pool.release(pool.acquire(), reuse=False)
+    until(lambda: node.refusals == 0 and pool.statistics().connecting == 0)
+    pool.release(pool.acquire(), reuse=False)
+    until(lambda: pool.statistics().idle == 1)
+    pool.close()

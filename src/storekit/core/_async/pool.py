@@ -1,8 +1,21 @@
 """A pool of connections to one node, whatever a connection is.
 
-Every change of state happens in one go, with no point at which others run, under a guard
-that costs nothing on an event loop. A connection is always exactly one of idle, leased or
-connecting, and `size` counts them all, whatever is cancelled when.
+What holds, whatever is cancelled, and whatever a signal handler raises between two steps:
+
+- Each connection is idle, leased or connecting, and these add up to the size, which is at most
+  `max_size`. When nothing is under way, nothing is leased or connecting.
+- One caller at a time has a connection. What was interrupted in mid-call is closed, never reused.
+- Callers that have to wait are served in the order in which they came.
+- After `fill`, `min_size` connections are kept: none of them is closed for being idle, and
+  those that broke or became too old are replaced, soon after a call that finds it so.
+- The pool takes no lock. Its only background task makes connections for `min_size`; what has
+  been idle for too long is closed by the callers that follow.
+
+How that comes: there are no counters that would have to agree. A place counts as long as it
+exists (see `storekit.core.places`). Of all containers, only single steps are used, which are
+atomic for threads as well as for signal handlers. Places that are given back are not handed to
+those who wait: these are promised one, woken, and take it themselves, so that nothing is in
+flight. Where a wake-up was lost with its waker, they look again after a second.
 """
 
 import logging
@@ -11,12 +24,14 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from enum import Enum
+from functools import partial
+from types import TracebackType
 from typing import Generic, TypeVar
 
 from storekit.core.forks import fork_count
-from storekit.core.seam._async import Event, Guard, current_owner, monotonic, shielded
-from storekit.errors import ClientClosed, OwnerMismatch, PoolFull, PoolTimeout
+from storekit.core.places import IdentityRef, Place, Places
+from storekit.core.seam._async import BackgroundTasks, Event, current_owner, monotonic, shielded
+from storekit.errors import ClientClosed, OwnerMismatch, PoolFull, PoolTimeout, StoreKitError
 from storekit.options import PoolLimits
 
 __all__ = ["AsyncPool", "Lease", "PoolStatistics"]
@@ -25,17 +40,24 @@ T = TypeVar("T")
 
 _log = logging.getLogger("storekit")
 
+_LOOK_AGAIN = 1.0
+"""Seconds after which a caller that waits looks for what it was not told of."""
+
 
 class Lease(Generic[T]):
-    """The right to use one connection, until it is given back to the pool."""
+    """The right to use one connection, until it is given back to the pool.
 
-    __slots__ = ("active", "connection", "expires_at", "idle_since")
+    A lease that is lost, because an exception came before it could be given back, is given up
+    with the last reference to it; the next call of the pool closes its connection.
+    """
 
-    def __init__(self, connection: T, expires_at: float) -> None:
+    __slots__ = ("connection", "expires_at", "place", "reusable")
+
+    def __init__(self, place: Place[T], connection: T) -> None:
+        self.place: Place[T] | None = place  # None once it was given back
         self.connection = connection
-        self.expires_at = expires_at
-        self.idle_since = 0.0
-        self.active = True
+        self.expires_at = place.expires_at
+        self.reusable = True  # at the end of `async with pool.lease()`
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +76,13 @@ class PoolStatistics:
     wait_timeouts: int
 
 
-class _Signal(Enum):
-    MAY_CONNECT = "a place became free: make a connection in it"
-    CLOSED = "the pool was closed"
+class _Waiter:
+    """One caller in the queue. It is `promised` what it can take once it is woken."""
 
-
-class _Waiter(Generic[T]):
-    """One caller in the queue, and what it was handed."""
-
-    __slots__ = ("event", "grant")
+    __slots__ = ("__weakref__", "event")
 
     def __init__(self) -> None:
         self.event = Event()
-        self.grant: Lease[T] | _Signal | None = None
-
-    def give(self, grant: "Lease[T] | _Signal") -> None:
-        self.grant = grant
-        self.event.set()
 
 
 class AsyncPool(Generic[T]):
@@ -79,10 +91,6 @@ class AsyncPool(Generic[T]):
     `connect` is called with the time (of `clock`, seconds) by which it must be done and
     cleans up after itself when it fails. `close` ends a connection and must not wait for
     the other side. `is_usable` looks, without waiting, whether an idle one is still good.
-
-    There is no background task: whoever leases or gives back also clears away what has
-    been idle for too long. Cancelling `acquire` leaves nothing behind: what the caller
-    was handed goes to the next one in line.
     """
 
     def __init__(
@@ -103,27 +111,69 @@ class AsyncPool(Generic[T]):
         self._name = name
         self._clock = clock
         self._rng = rng
-        self._guard = Guard()
-        self._idle: deque[Lease[T]] = deque()  # the longest idle on the left
-        self._waiters: deque[_Waiter[T]] = deque()
-        self._size = 0
-        self._leased = 0
-        self._connecting = 0
+        self._places: Places[T] = Places()
+        self._idle: deque[Place[T]] = deque()  # the longest idle on the left
+        self._waiters: deque[IdentityRef[_Waiter]] = deque()  # the longest waiting on the left
+        self._promised: set[IdentityRef[_Waiter]] = set()  # of those who exist
         self._closed = False
         self._owner: object = None
         self._forks = fork_count()
+        self._background = BackgroundTasks()
+        self._keeping: float | None = None  # while `min_size` is kept, with this time limit
+        self._refilling = False
         self._made = 0
         self._failed = 0
         self._dropped = 0
         self._waits = 0
         self._wait_timeouts = 0
 
+    def __repr__(self) -> str:
+        now = self.statistics()
+        return (
+            f"<{type(self).__name__} {self._name}: {now.idle} idle, {now.leased} leased, "
+            f"{now.connecting} connecting of {self._limits.max_size}, {now.waiting} waiting>"
+        )
+
     def statistics(self) -> PoolStatistics:
-        """Return the counts of this moment."""
-        if self._forks != fork_count():  # a thread that is gone may hold the guard
-            return self._count()
-        with self._guard:
-            return self._count()
+        """Return the counts of this moment. What was promised counts as taken."""
+        idle = leased = connecting = 0
+        idle_ones = set(map(id, list(self._idle)))
+        for place in self._places.listed():
+            if id(place) in idle_ones:
+                idle += 1
+            elif place.connection is None:
+                connecting += 1
+            else:
+                leased += 1
+        promised = len(self._promised)
+        of_idle = min(idle, promised)
+        idle, leased, connecting = idle - of_idle, leased + of_idle, connecting + promised - of_idle
+        return PoolStatistics(
+            size=idle + leased + connecting,
+            idle=idle,
+            leased=leased,
+            connecting=connecting,
+            waiting=sum(waiter() is not None for waiter in list(self._waiters)),
+            connections_made=self._made,
+            connections_failed=self._failed,
+            connections_dropped=self._dropped,
+            waits=self._waits,
+            wait_timeouts=self._wait_timeouts,
+        )
+
+    def lease(
+        self,
+        *,
+        timeout: float | None = None,
+        connect_timeout: float | None = None,
+        until: float | None = None,
+    ) -> "AsyncLeaseContext[T]":
+        """Lease a connection for the body of an `async with`, with the limits of `acquire`.
+
+        It goes back to the pool at the end of the body. It is closed if the body ends with an
+        exception, or has set `reusable` of the lease to False.
+        """
+        return AsyncLeaseContext(self, timeout, connect_timeout, until)
 
     async def acquire(
         self,
@@ -135,274 +185,344 @@ class AsyncPool(Generic[T]):
         """Lease a connection: the most recently used idle one, a new one, or the next free one.
 
         `timeout` limits the wait for a free one, `connect_timeout` the making of a new
-        one (seconds), `until` both together (a time of `clock`).
+        one (seconds), `until` both together (a time of `clock`). Cancelling leaves nothing
+        behind: what the caller was promised goes to the next one in line.
 
         Raises `PoolTimeout`, `PoolFull`, `ClientClosed`, `OwnerMismatch`, and whatever
         `connect` raises.
         """
-        self._check_fork()
-        waiter = None
-        while True:
+        self._check_use()
+        now = self._clock()
+        await self._clear_away(now)
+        place = None if self._is_contended() else self._take()
+        if place is None:
+            place = await self._wait_in_line(self._shorter(timeout, until, now))
             now = self._clock()
-            with self._guard:
-                self._check_owner()
-                unwanted = self._take_broken(now) or self._take_surplus(now)
-                if not unwanted:
-                    if self._idle:
-                        lease = self._idle.pop()
-                        lease.active = True
-                        self._leased += 1
-                        return lease
-                    if self._size < self._limits.max_size:
-                        self._size += 1
-                        self._connecting += 1
-                    else:
-                        waiter = self._join_queue()
-                    break
-            # Closed before a place is reserved, so that a cancellation here costs nothing.
-            await self._dispose(unwanted)
-        if waiter is not None:
-            granted = await self._wait(waiter, self._shorter(timeout, until, now))
-            if granted is not None:
-                return granted
-        return await self._connect_reserved(connect_timeout, until)
+        try:
+            while (connection := place.connection) is not None:
+                if self._is_good(place, now):
+                    return Lease(place, connection)
+                place = await self._replace(place)
+            return Lease(place, await self._connect_in(place, connect_timeout, until))
+        except BaseException:
+            await self._drop([place])
+            raise
 
     async def release(self, lease: Lease[T], *, reuse: bool) -> None:
         """Give a connection back. What was interrupted in mid-call must not be reused."""
         if self._forks != fork_count():  # it is the parent's, who goes on using it
-            lease.active = False
             return
+        place, lease.place = lease.place, None
+        if place is None:
+            raise RuntimeError(f"{self._name}: a lease was given back twice")
         now = self._clock()
-        with self._guard:
-            if not lease.active:
-                raise RuntimeError(f"{self._name}: a lease was given back twice")
-            if reuse and not self._closed and now < lease.expires_at:
-                self._hand_on(lease, now)
-                surplus = self._take_surplus(now)
-                if not surplus:
-                    return
-            else:
-                lease.active = False
-                self._leased -= 1
-                surplus = [lease]
-                self._forget(surplus)
-        await self._dispose(surplus)
+        if not reuse or self._closed or now >= place.expires_at:
+            await self._drop([place])
+        else:
+            place.idle_since = now
+            self._idle.append(place)
+            self._promise()
+            if self._closed:  # by another thread, which may not have seen this one
+                await self._drop(self._take_idle())
+        await self._clear_away(now)
 
     async def fill(self, *, connect_timeout: float | None = None) -> None:
-        """Connect until `min_size` connections exist."""
-        self._check_fork()
-        while True:
-            with self._guard:
-                self._check_owner()
-                if self._size >= self._limits.min_size:
-                    return
-                self._size += 1
-                self._connecting += 1
-            lease = await self._connect_reserved(connect_timeout, None)
-            await self.release(lease, reuse=True)
+        """Connect until `min_size` connections exist, and keep as many from now on.
+
+        `connect_timeout` (seconds) is for each of them. Raises what `connect` raises.
+        """
+        self._check_use()
+        self._keeping = -1.0 if connect_timeout is None else connect_timeout
+        while len(self._places) < self._limits.min_size:
+            self._check_use()
+            place = self._reserve()
+            if place is None:
+                return
+            try:
+                connection = await self._connect_in(place, connect_timeout, None)
+            except BaseException:
+                await self._drop([place])
+                raise
+            await self.release(Lease(place, connection), reuse=True)
 
     async def aclose(self) -> None:
         """Close all idle connections now and each leased one when it is given back.
 
         Whoever waits for a connection gets `ClientClosed`. Closing twice does nothing.
         """
+        self._closed = True
         if self._forks != fork_count():  # all is the parent's, who goes on using it
-            self._closed = True
             return
-        with self._guard:
-            self._closed = True
-            idle = list(self._idle)
-            self._idle.clear()
-            self._forget(idle)
-            while self._waiters:
-                self._waiters.popleft().give(_Signal.CLOSED)
-        await self._dispose(idle)
+        for waiter in [*self._waiters, *self._promised]:
+            waiting = waiter()
+            if waiting is not None:
+                waiting.event.set()
+        await self._drop(self._take_idle())
+        await self._clear_away(self._clock())
+        await self._background.aclose()
 
-    # What follows runs under the guard and never waits.
+    # What follows never waits.
 
-    def _count(self) -> PoolStatistics:
-        return PoolStatistics(
-            size=self._size,
-            idle=len(self._idle),
-            leased=self._leased,
-            connecting=self._connecting,
-            waiting=len(self._waiters),
-            connections_made=self._made,
-            connections_failed=self._failed,
-            connections_dropped=self._dropped,
-            waits=self._waits,
-            wait_timeouts=self._wait_timeouts,
-        )
-
-    def _check_owner(self) -> None:
+    def _check_use(self) -> None:
+        """Refuse a caller to whom the pool does not belong."""
+        if self._forks != fork_count():
+            if len(self._places):
+                raise OwnerMismatch(
+                    f"{self._name}: process {os.getpid()} inherited the connections of another "
+                    "through a fork; make the client after the fork"
+                )
+            self._forks = fork_count()
         if self._closed:
             raise ClientClosed(f"{self._name}: the client is closed; make a new one")
         owner = current_owner()
         if owner == self._owner:
             return
-        if self._leased or self._connecting or self._waiters:
+        if len(self._places) > len(self._idle) or self._waiters:
             raise OwnerMismatch(
                 f"{self._name}: the client is in use by another event loop; "
                 "give each event loop its own client"
             )
         self._owner = owner
 
-    def _check_fork(self) -> None:
-        """Refuse what was inherited. Not under the guard: a thread that is gone may hold it."""
-        if self._forks == fork_count():
-            return
-        if self._size:
-            raise OwnerMismatch(
-                f"{self._name}: process {os.getpid()} inherited the connections of another "
-                "through a fork; make the client after the fork"
-            )
-        self._guard = Guard()
-        self._forks = fork_count()
+    def _free(self) -> int:
+        """Return how many places can be taken, promised ones included."""
+        return len(self._idle) + self._limits.max_size - len(self._places)
 
-    def _take_broken(self, now: float) -> list[Lease[T]]:
-        """Remove idle connections from the right until the rightmost is good."""
-        broken = []
+    def _is_contended(self) -> bool:
+        """Whether all that is free belongs to those who came before."""
+        if not self._waiters and not self._promised:
+            return False
+        self._promise()
+        return bool(self._waiters) or self._free() <= len(self._promised)
+
+    def _is_good(self, place: Place[T], now: float) -> bool:
+        connection = place.connection
+        return connection is not None and now < place.expires_at and self._is_usable(connection)
+
+    def _take(self) -> Place[T] | None:
+        return self._pop_idle() or self._reserve()
+
+    def _pop_idle(self) -> Place[T] | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _reserve(self) -> Place[T] | None:
+        """Return a new place, None if there is no room for one."""
+        while len(self._places) < self._limits.max_size:
+            place = self._places.make()
+            # Threads that took the last one at the same time all step back and try again.
+            if len(self._places) <= self._limits.max_size:
+                return place
+            self._places.remove(place)
+        return None
+
+    def _take_idle(self) -> list[Place[T]]:
+        places = []
         while self._idle:
-            lease = self._idle[-1]
-            if now < lease.expires_at and self._is_usable(lease.connection):
+            try:
+                places.append(self._idle.popleft())
+            except IndexError:  # another thread was faster
                 break
-            broken.append(self._idle.pop())
-        self._forget(broken)
-        return broken
+        return places
 
-    def _take_surplus(self, now: float) -> list[Lease[T]]:
+    def _take_surplus(self, now: float) -> list[Place[T]]:
         """Remove what has been idle for too long, as far as `min_size` allows."""
-        surplus: list[Lease[T]] = []
+        surplus: list[Place[T]] = []
         oldest = now - self._limits.max_idle
-        while (
-            self._idle
-            and self._idle[0].idle_since < oldest
-            and self._size - len(surplus) > self._limits.min_size
-        ):
-            surplus.append(self._idle.popleft())
-        self._forget(surplus)
+        while len(self._places) - len(surplus) > self._limits.min_size:
+            place = self._longest_idle()
+            if place is None or place.idle_since >= oldest:
+                break
+            if self._remove_idle(place):
+                surplus.append(place)
         return surplus
 
-    def _join_queue(self) -> _Waiter[T]:
+    def _longest_idle(self) -> Place[T] | None:
+        try:
+            return self._idle[0]
+        except IndexError:
+            return None
+
+    def _remove_idle(self, place: Place[T]) -> bool:
+        """Take this very one; False if another thread was faster."""
+        try:
+            self._idle.remove(place)
+        except ValueError:
+            return False
+        return True
+
+    def _join_line(self) -> "tuple[_Waiter, IdentityRef[_Waiter]]":
         most = self._limits.max_waiting
         if most is not None and len(self._waiters) >= most:
-            raise PoolFull(
-                f"{self._name}: {len(self._waiters)} callers are waiting for one of "
-                f"{self._size} connections; raise max_waiting or max_size, or call less"
-            )
-        waiter: _Waiter[T] = _Waiter()
-        self._waiters.append(waiter)
+            gone = [waiter for waiter in list(self._waiters) if waiter() is None]
+            for each in gone:
+                self._remove_waiter(each)
+            if len(self._waiters) >= most:
+                raise PoolFull(
+                    f"{self._name}: {len(self._waiters)} callers are waiting for one of "
+                    f"{len(self._places)} connections; raise max_waiting or max_size, or call less"
+                )
+        waiter = _Waiter()
+        place_in_line = IdentityRef(waiter, self._promised.discard)
+        self._waiters.append(place_in_line)
         self._waits += 1
-        return waiter
+        return waiter, place_in_line
 
-    def _hand_on(self, lease: Lease[T], now: float) -> None:
-        """Give a leased connection to the next in line, else make it idle."""
-        if self._waiters:
-            # A new Lease: the giver's object must not be good for a second release.
-            lease.active = False
-            self._waiters.popleft().give(Lease(lease.connection, lease.expires_at))
-            return
-        lease.active = False
-        lease.idle_since = now
-        self._leased -= 1
-        self._idle.append(lease)
+    def _remove_waiter(self, place_in_line: "IdentityRef[_Waiter]") -> bool:
+        try:
+            self._waiters.remove(place_in_line)
+        except ValueError:
+            return False
+        return True
 
-    def _forget(self, leases: Iterable[Lease[T]]) -> None:
-        """Take connections out of the count and let those in line make new ones."""
-        for _ in leases:
-            self._size -= 1
-            self._dropped += 1
-        self._let_connect()
-
-    def _let_connect(self) -> None:
-        while self._waiters and self._size < self._limits.max_size and not self._closed:
-            self._size += 1
-            self._connecting += 1
-            self._waiters.popleft().give(_Signal.MAY_CONNECT)
-
-    def _refuse(self, waiter: _Waiter[T]) -> list[Lease[T]]:
-        """Undo a waiter that no longer wants what it waits for; returns what is to be closed."""
-        grant = waiter.grant
-        if grant is None:
-            self._waiters.remove(waiter)
-        elif grant is _Signal.MAY_CONNECT:
-            self._connecting -= 1
-            self._size -= 1
-            self._let_connect()
-        elif isinstance(grant, Lease):
-            if not self._closed:
-                self._hand_on(grant, self._clock())
-                return []
-            self._leased -= 1
-            self._forget([grant])
-            return [grant]
-        return []
+    def _promise(self) -> None:
+        """Promise what is free to those who have waited longest, and wake them."""
+        while self._waiters and self._free() > len(self._promised):
+            try:
+                first = self._waiters[0]
+            except IndexError:  # another thread was faster
+                return
+            waiter = first()
+            if waiter is not None:
+                self._promised.add(first)
+            if self._remove_waiter(first) and waiter is not None:
+                waiter.event.set()
 
     # What follows may wait.
 
-    async def _wait(self, waiter: _Waiter[T], timeout: float | None) -> Lease[T] | None:
-        """Return a lease, or None for the permission to connect."""
+    async def _wait_in_line(self, timeout: float | None) -> Place[T]:
+        """Wait until it is this caller's turn, and take a place."""
+        waiter, place_in_line = self._join_line()
+        until = None if timeout is None else monotonic() + timeout
         try:
-            await waiter.event.wait(timeout)
-        except BaseException:
-            with self._guard:
-                unwanted = self._refuse(waiter)
-            await self._dispose(unwanted)
-            raise
-        with self._guard:
-            grant = waiter.grant
-            if grant is None:
-                self._refuse(waiter)
-                self._wait_timeouts += 1
-        if isinstance(grant, Lease):
-            return grant
-        if grant is _Signal.MAY_CONNECT:
-            return None
-        if grant is _Signal.CLOSED:
-            raise ClientClosed(f"{self._name}: the client was closed while a call waited")
-        raise PoolTimeout(
-            f"{self._name}: all {self._limits.max_size} connections stayed in use; raise "
-            "max_size or the pool timeout, or call less at the same time"
-        )
+            self._promise()  # what was given back since the last look
+            while True:
+                left = _LOOK_AGAIN if until is None else until - monotonic()
+                woken = await waiter.event.wait(max(0.0, min(left, _LOOK_AGAIN)))
+                if self._closed:
+                    raise ClientClosed(f"{self._name}: the client was closed while a call waited")
+                if place_in_line in self._promised:
+                    place = self._take()
+                    if place is not None:
+                        return place
+                if woken:  # another thread took it, having looked just before; back to the front
+                    waiter.event = Event()
+                    self._waiters.appendleft(place_in_line)
+                    self._promised.discard(place_in_line)
+                if until is not None and monotonic() >= until:
+                    self._wait_timeouts += 1
+                    raise PoolTimeout(
+                        f"{self._name}: all {self._limits.max_size} connections stayed in use; "
+                        "raise max_size or the pool timeout, or call less at the same time"
+                    )
+                self._promise()
+        finally:
+            if place_in_line not in self._promised:
+                self._remove_waiter(place_in_line)
+            self._promised.discard(place_in_line)
+            self._promise()
 
-    async def _connect_reserved(
-        self, connect_timeout: float | None, until: float | None
-    ) -> Lease[T]:
-        """Make a connection in a place that is already counted."""
+    async def _replace(self, place: Place[T]) -> Place[T]:
+        """Close a connection that is of no more use; return another idle one or an empty place."""
+        other = self._pop_idle()
+        if other is None:
+            connection = self._places.vacate(place)
+            self._dropped += 1
+            if connection is not None:
+                await self._close_all([connection])
+            return place
+        try:
+            await self._drop([place])
+        except BaseException:
+            self._idle.append(other)
+            self._promise()
+            raise
+        return other
+
+    async def _connect_in(
+        self, place: Place[T], connect_timeout: float | None, until: float | None
+    ) -> T:
+        """Make a connection in a place, which the caller frees if this fails."""
         now = self._clock()
         try:
             limit = self._shorter(connect_timeout, until, now)
             connection = await self._connect(None if limit is None else now + limit)
         except BaseException:
-            with self._guard:
-                self._connecting -= 1
-                self._size -= 1
-                self._failed += 1
-                self._let_connect()
+            self._failed += 1
             raise
-        lifetime = self._limits.max_lifetime * (1 - 0.1 * self._rng())
-        lease = Lease(connection, self._clock() + lifetime)
-        with self._guard:
-            self._connecting -= 1
-            self._made += 1
-            if not self._closed:
-                self._leased += 1
-                return lease
-            self._forget([lease])
-        await self._dispose([lease])
-        raise ClientClosed(f"{self._name}: the client was closed while it connected")
+        self._places.occupy(place, connection)
+        place.expires_at = self._clock() + self._limits.max_lifetime * (1 - 0.1 * self._rng())
+        self._made += 1
+        if self._closed:
+            raise ClientClosed(f"{self._name}: the client was closed while it connected")
+        return connection
 
-    async def _dispose(self, leases: Iterable[Lease[T]]) -> None:
+    async def _drop(self, places: Iterable[Place[T]]) -> None:
+        """Free places, let those in line take them, and close the connections."""
+        connections = []
+        for place in places:
+            connection = self._places.vacate(place)
+            self._places.remove(place)
+            if connection is not None:
+                self._dropped += 1
+                connections.append(connection)
+        self._promise()
+        await self._close_all(connections)
+
+    async def _clear_away(self, now: float) -> None:
+        """Close what has been idle for too long, and what was lost; see to `min_size`."""
+        idle = self._idle
+        if idle and idle[0].idle_since < now - self._limits.max_idle:
+            surplus = self._take_surplus(now)
+            if surplus:
+                await self._drop(surplus)
+        lost = self._places.take_lost()
+        if lost:
+            self._dropped += len(lost)
+            self._promise()
+            await self._close_all(lost)
+        if self._keeping is not None:
+            await self._keep(now, self._keeping)
+
+    async def _keep(self, now: float, connect_timeout: float) -> None:
+        """Replace connections of those kept that broke or became too old."""
+        place = self._longest_idle()
+        if place is not None and not self._is_good(place, now) and self._remove_idle(place):
+            await self._drop([place])
+        if len(self._places) >= self._limits.min_size or self._refilling or self._closed:
+            return
+        self._refilling = True
+        try:
+            timeout = None if connect_timeout < 0 else connect_timeout
+            self._background.start(partial(self._refill, timeout), self._end_refill)
+        except RuntimeError:  # no thread to be had: the next caller tries again
+            self._refilling = False
+
+    async def _refill(self, connect_timeout: float | None) -> None:
+        try:
+            await self.fill(connect_timeout=connect_timeout)
+        except Exception as error:  # noqa: BLE001 - calls that need a connection meet it again
+            _log.info("%s: a connection to be kept could not be made: %s", self._name, error)
+
+    def _end_refill(self) -> None:
+        self._refilling = False
+
+    async def _close_all(self, connections: Iterable[T]) -> None:
         interruption: BaseException | None = None
-        for lease in leases:
+        for connection in connections:
             try:
-                await shielded(self._close, lease.connection)
-            except Exception:  # noqa: BLE001 - it must not hide the outcome of the call that came before
+                await shielded(self._close, connection)
+            except (OSError, RuntimeError, StoreKitError):  # not what a signal handler raised
                 _log.warning("%s: closing a connection failed", self._name, exc_info=True)
             except BaseException as error:  # noqa: BLE001 - raised when the others are closed, too
                 interruption = error
         if interruption is not None:
-            raise interruption
+            try:
+                raise interruption
+            finally:
+                del interruption  # its traceback has this frame, which has the connections
 
     @staticmethod
     def _shorter(timeout: float | None, until: float | None, now: float) -> float | None:
@@ -411,3 +531,37 @@ class AsyncPool(Generic[T]):
             return timeout
         remaining = max(0.0, until - now)
         return remaining if timeout is None else min(timeout, remaining)
+
+
+class AsyncLeaseContext(Generic[T]):
+    """A lease for the body of an `async with`; made by `AsyncPool.lease`."""
+
+    __slots__ = ("_lease", "_limits", "_pool")
+
+    def __init__(
+        self,
+        pool: AsyncPool[T],
+        timeout: float | None,
+        connect_timeout: float | None,
+        until: float | None,
+    ) -> None:
+        self._pool = pool
+        self._limits = (timeout, connect_timeout, until)
+        self._lease: Lease[T] | None = None
+
+    async def __aenter__(self) -> Lease[T]:
+        timeout, connect_timeout, until = self._limits
+        self._lease = await self._pool.acquire(
+            timeout=timeout, connect_timeout=connect_timeout, until=until
+        )
+        return self._lease
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        lease, self._lease = self._lease, None
+        if lease is not None and lease.place is not None:
+            await self._pool.release(lease, reuse=lease.reusable and exc_type is None)

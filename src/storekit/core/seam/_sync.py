@@ -6,8 +6,10 @@ import socket
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from storekit.core.readiness import wait_ready
@@ -58,20 +60,40 @@ def checkpoint() -> None:
 
 
 class Event:
-    """A flag that threads can wait for."""
+    """A flag that threads can wait for.
 
-    __slots__ = ("_event",)
+    Each waiter has a lock of its own, and no other is held meanwhile: an exception of a signal
+    handler, which can come anywhere, keeps nobody from setting it or from waiting.
+    """
+
+    __slots__ = ("_is_set", "_waiting")
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._is_set = False
+        self._waiting: deque[threading.Lock] = deque()
 
     def set(self) -> None:
         """Wake everyone who waits, now and later."""
-        self._event.set()
+        self._is_set = True
+        while self._waiting:
+            try:
+                self._waiting.popleft().release()
+            except IndexError:  # another thread was faster
+                break
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until set; False when `timeout` seconds passed first."""
-        return self._event.wait(timeout)
+        if self._is_set:
+            return True
+        lock = threading.Lock()
+        lock.acquire()
+        self._waiting.append(lock)
+        if not self._is_set:  # else it was set just before, and may not have seen this one
+            lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
+        if not self._is_set:
+            with suppress(ValueError):
+                self._waiting.remove(lock)
+        return self._is_set
 
 
 def current_owner() -> object:

@@ -1,0 +1,114 @@
+"""Places in a pool, which are counted by their existence.
+
+A signal handler may raise between any two steps of Python code, also between a step that takes
+something and one that would note it, or within the clean-up. So nothing is noted: a place counts
+from the moment in which it is made until the last reference to it is gone, with the frame that
+an exception has ended, if need be. The interpreter then calls methods of built-in classes,
+which no handler interrupts, and nothing else.
+
+This rests on reference counting. An exception that is kept with its traceback keeps the frames,
+and so the places, that it came through.
+"""
+
+from collections import deque
+from typing import Generic, TypeVar
+from weakref import ref
+
+__all__ = ["IdentityRef", "Place", "Places"]
+
+T = TypeVar("T")
+
+
+class IdentityRef(ref[T]):
+    """A weak reference that is equal to itself alone, also once the object is gone."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+
+class Place(Generic[T]):
+    """Room for one connection, and the connection, once there is one."""
+
+    __slots__ = ("__weakref__", "connection", "count", "expires_at", "idle_since")
+
+    def __init__(self) -> None:
+        self.connection: T | None = None
+        self.expires_at = 0.0
+        self.idle_since = 0.0
+        self.count: _Count[T] | None = None  # while it counts
+
+
+class _Count(IdentityRef[Place[T]]):
+    """Makes a place count, as long as both exist."""
+
+    __slots__ = ("remains",)
+
+    remains: "_Remains[T]"
+
+
+class _Remains(ref[Place[T]]):
+    """Keeps the connection of a place for whoever closes it once the place is lost."""
+
+    __slots__ = ("connection",)
+
+    connection: T | None
+
+
+class Places(Generic[T]):
+    """The places of one pool. Each step of it is safe among threads."""
+
+    __slots__ = ("_counts", "_lost")
+
+    def __init__(self) -> None:
+        self._counts: set[_Count[T]] = set()
+        self._lost: deque[_Remains[T]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def listed(self) -> list[Place[T]]:
+        """Return all places."""
+        return [place for count in list(self._counts) if (place := count()) is not None]
+
+    def make(self) -> Place[T]:
+        """Return a new place, which counts already."""
+        place: Place[T] = Place()
+        count = _Count(place, self._counts.discard)
+        count.remains = _Remains(place, self._lost.append)
+        count.remains.connection = None
+        place.count = count
+        self._counts.add(count)
+        return place
+
+    def occupy(self, place: Place[T], connection: T) -> None:
+        """Put a connection in a place."""
+        if place.count is not None:
+            place.count.remains.connection = connection
+        place.connection = connection
+
+    def vacate(self, place: Place[T]) -> T | None:
+        """Take the connection out of a place and return it."""
+        if place.count is not None:
+            place.count.remains.connection = None
+        connection, place.connection = place.connection, None
+        return connection
+
+    def remove(self, place: Place[T]) -> None:
+        """Count a place no more. Its connection is the caller's to close."""
+        count, place.count = place.count, None
+        if count is not None:
+            self._counts.discard(count)
+
+    def take_lost(self) -> list[T]:
+        """Return the connections of places that were lost, which are the caller's to close."""
+        lost = []
+        while self._lost:
+            try:
+                remains = self._lost.popleft()
+            except IndexError:  # another thread was faster
+                break
+            connection = getattr(remains, "connection", None)  # unset if lost while it was made
+            if connection is not None:
+                lost.append(connection)
+        return lost
