@@ -20,12 +20,14 @@ from storekit.qdb import (
     DocumentIncomplete,
     RawClient,
 )
-from storekit.qdb.documents.manifest import Claim, Draft, Manifest, digest_of
+from storekit.qdb.documents.keys import as_key
+from storekit.qdb.documents.manifest import LockRecord, Manifest, digest_of
 from storekit.qdb.engine import SessionOptions
 from storekit.qdb.location import open_engine
 from tests.support.qdb_spy import SpyEngine
 
 KEY = uuid.UUID(int=7)
+ID = as_key(KEY)
 DIGEST = digest_of(b"")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(DIGEST),
@@ -49,8 +51,8 @@ def manifest(**changes):
 
 
 def test_manifest_without_an_upload_is_read():
-    assert Manifest.load(manifest(), KEY) == Manifest(10, 15, (DIGEST, DIGEST))
-    assert Manifest.load(manifest(), KEY).info(KEY).size == 15
+    assert Manifest.load(manifest(), ID) == Manifest(10, 15, (DIGEST, DIGEST))
+    assert Manifest.load(manifest(), ID).info(ID).size == 15
 
 
 @pytest.mark.parametrize(
@@ -72,37 +74,57 @@ def test_manifest_without_an_upload_is_read():
         manifest(sha256=[DIGEST, 5]),
         manifest(sha256=7),
         manifest(upload=5),
+        manifest(upload=None),
+        manifest(version=True),
+        manifest(version=1.0),
+        manifest(version="1"),
+        manifest(size="15"),
+        manifest(size=15.0),
+        manifest(size=float("nan")),
+        manifest(size=2**63, slice_size=2**63, sha256=[DIGEST]),
+        manifest(size=2**2000, slice_size=2**2000, sha256=[DIGEST]),
+        manifest(slice_size=True, size=2),
+        manifest(slice_size=None),
+        manifest(sha256={DIGEST: 1, DIGEST[::-1]: 2}),
+        manifest(sha256=DIGEST),
+        manifest(sha256=[]),
+        manifest(sha256=[DIGEST, DIGEST.upper()]),
+        manifest(sha256=[DIGEST, [DIGEST]]),
+        manifest(name="another document"),
+        manifest(name=5),
+        manifest(uploaded="today"),
+        manifest(uploaded=-1),
+        manifest(uploaded=1.5),
     ],
 )
 def test_manifest_that_cant_be_read_is_damage(content):
     with pytest.raises(DocumentDamaged, match="upload the document again"):
-        Manifest.load(content, KEY)
+        Manifest.load(content, ID)
 
 
 @given(st.binary() | DUMPED)
 @QUICK
 def test_any_content_is_a_manifest_or_damage(content):
     try:
-        loaded = Manifest.load(content, KEY)
+        loaded = Manifest.load(content, ID)
     except DocumentDamaged:
         return
-    loaded.info(KEY)
+    loaded.info(ID)
 
 
 @given(st.binary() | DUMPED)
 @example(b"[" * 200_000)
 @example(b'{"version":1,"upload":"a","step":1e999,"slice_size":1,"lists":[],"ended":false}')
 @QUICK
-def test_any_content_is_a_draft(content):
-    Draft.load(content).dump()
+def test_any_content_is_a_lock_record(content):
+    LockRecord.load(content).dump()
 
 
-def test_manifests_and_drafts_are_read_as_they_were_written():
-    whole = Manifest(10, 15, (DIGEST, DIGEST), "a")
-    assert Manifest.load(whole.dump(), KEY) == whole
-    draft = Draft("a", 3, 10, (DIGEST,), ended=True)
-    assert Draft.load(draft.dump()) == draft
-    assert Claim("upload", KEY, 0).content != Claim("upload", KEY, 0).content
+def test_manifests_and_lock_records_are_read_as_they_were_written():
+    whole = Manifest(10, 15, (DIGEST, DIGEST), "a", None, 1_700_000_000_000)
+    assert Manifest.load(whole.dump(), ID) == whole
+    record = LockRecord("a", 3, 10, (DIGEST,), ended=True)
+    assert LockRecord.load(record.dump()) == record
 
 
 # Files that other libraries have opened

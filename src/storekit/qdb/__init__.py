@@ -16,6 +16,7 @@ from storekit.qdb.documents.manifest import (
     DocumentIncomplete,
     DocumentInfo,
 )
+from storekit.qdb.documents.progress import Progress, bar
 from storekit.qdb.engine import EntryType, SessionOptions
 from storekit.qdb.errors import (
     AccessDenied,
@@ -115,6 +116,7 @@ __all__ = [
     "OperationDisabled",
     "Operations",
     "OutOfRange",
+    "Progress",
     "QuasardbException",
     "RawClient",
     "RawForwardIterator",
@@ -129,6 +131,7 @@ __all__ = [
     "TimeZone",
     "UnmatchedContent",
     "UnreadableValue",
+    "bar",
     "build",
     "make_error_string",
     "tz",

@@ -207,17 +207,19 @@ async def test_removing_a_document_leaves_nothing(store):
         ((io.StringIO("text"),), {}, TypeError),
         (([1, 2],), {}, TypeError),
         ((io.BytesIO(), 7), {}, TypeError),
-        ((io.BytesIO(), "no uuid"), {}, ValueError),
+        ((io.BytesIO(), ""), {}, ValueError),
         ((io.BytesIO(),), {"slice_size": 0}, ValueError),
         ((io.BytesIO(),), {"slice_size": 1.5}, TypeError),
         ((io.BytesIO(),), {"in_flight": 0}, ValueError),
         ((io.BytesIO(),), {"expiry_time": "soon"}, TypeError),
+        ((io.BytesIO(b"abc"),), {"progress": "p"}, TypeError),
     ],
 )
 async def test_wrong_arguments_of_uploads(store, arguments, options, error):
     async with AsyncRawClient(store.place) as client:
         with pytest.raises(error):
             await client.upload(*arguments, **options)
+        assert [alias async for alias, _ in client] == []
 
 
 async def test_wrong_target_of_a_download(store):

@@ -9,7 +9,7 @@ import pytest
 
 from storekit import qdb
 from storekit.qdb import AsyncRawClient, DocumentDamaged
-from storekit.qdb.documents._async import files
+from storekit.qdb.documents import paths
 from storekit.qdb.documents._async.files import AsyncTarget
 from storekit.qdb.documents.manifest import Manifest, digest_of
 from tests.support.qdb_spy import spy_on
@@ -156,7 +156,7 @@ async def test_two_downloads_to_one_path_do_not_mix(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["copy"]
 
 
-@pytest.mark.skipif(files.fcntl is None, reason="there are no locks of files")
+@pytest.mark.skipif(paths.fcntl is None, reason="there are no locks of files")
 async def test_one_download_at_a_time_goes_on_with_a_file(tmp_path):
     path = tmp_path / "copy"
     first, second = AsyncTarget(path, keep=True), AsyncTarget(path, keep=True)
@@ -172,20 +172,20 @@ async def test_one_download_at_a_time_goes_on_with_a_file(tmp_path):
     assert path.read_bytes() == b"a" * 10 + b"b" * 10
 
 
-@pytest.mark.skipif(files.fcntl is None, reason="there are no locks of files")
+@pytest.mark.skipif(paths.fcntl is None, reason="there are no locks of files")
 async def test_file_that_was_finished_between_opening_and_locking_is_not_gone_on_with(
     tmp_path, monkeypatch
 ):
     path, part = tmp_path / "copy", tmp_path / "copy.part"
     part.write_bytes(b"whole")
-    lock = files.fcntl.flock
+    lock = paths.fcntl.flock
 
     def late(file, how):
         lock(file, how)
         if not path.exists():
             part.replace(path)
 
-    monkeypatch.setattr(files.fcntl, "flock", late)
+    monkeypatch.setattr(paths.fcntl, "flock", late)
     target = AsyncTarget(path, keep=True)
     await target.open(None)
     await target.write([b"other"])
@@ -198,7 +198,7 @@ async def test_file_that_was_finished_between_opening_and_locking_is_not_gone_on
 async def test_without_locks_a_file_that_another_download_spoilt_gets_no_name(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(files, "fcntl", None)
+    monkeypatch.setattr(paths, "fcntl", None)
     path, content = tmp_path / "copy", b"a" * 100_000  # more than stays in memory
     manifest = Manifest(100_000, 100_000, (digest_of(content),))
     first, second = AsyncTarget(path, keep=True), AsyncTarget(path, keep=True)

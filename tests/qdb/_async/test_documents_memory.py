@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from storekit.qdb import AsyncRawClient
+from storekit.qdb import AsyncRawClient, DocumentDamaged
 from storekit.qdb.embedded import EmbeddedEngine, large_contents
 from storekit.qdb.errors import ErrorCode, error_for
 from tests.support.qdb_spy import SpyEngine
@@ -93,7 +93,10 @@ async def test_file_of_somebody_else_may_keep_what_it_is_given(client):
     assert b"".join(file.kept) == CONTENT
 
 
-async def test_manifest_that_speaks_of_huge_slices_takes_no_memory_for_them(client, spy, tmp_path):
+@pytest.mark.parametrize("resume", [False, True])
+async def test_manifest_that_speaks_of_huge_slices_is_damage_and_takes_no_memory_for_them(
+    client, spy, tmp_path, resume
+):
     source, copy = tmp_path / "source", tmp_path / "copy"
     source.write_bytes(CONTENT)
     await client.upload(source, KEY, slice_size=1 << 20)
@@ -102,5 +105,6 @@ async def test_manifest_that_speaks_of_huge_slices_takes_no_memory_for_them(clie
     changed = content.replace(b":1048576", huge).replace(b":95", huge)
     assert changed.count(huge) == 2
     await client.update(alias, changed)
-    await client.download(KEY, copy)
-    assert copy.read_bytes() == CONTENT
+    with pytest.raises(DocumentDamaged):
+        await client.download(KEY, copy, resume=resume)
+    assert not copy.exists()

@@ -209,17 +209,19 @@ def test_removing_a_document_leaves_nothing(store):
         ((io.StringIO("text"),), {}, TypeError),
         (([1, 2],), {}, TypeError),
         ((io.BytesIO(), 7), {}, TypeError),
-        ((io.BytesIO(), "no uuid"), {}, ValueError),
+        ((io.BytesIO(), ""), {}, ValueError),
         ((io.BytesIO(),), {"slice_size": 0}, ValueError),
         ((io.BytesIO(),), {"slice_size": 1.5}, TypeError),
         ((io.BytesIO(),), {"in_flight": 0}, ValueError),
         ((io.BytesIO(),), {"expiry_time": "soon"}, TypeError),
+        ((io.BytesIO(b"abc"),), {"progress": "p"}, TypeError),
     ],
 )
 def test_wrong_arguments_of_uploads(store, arguments, options, error):
     with RawClient(store.place) as client:
         with pytest.raises(error):
             client.upload(*arguments, **options)
+        assert [alias for alias, _ in client] == []
 
 
 def test_wrong_target_of_a_download(store):

@@ -11,7 +11,7 @@ import pytest
 
 from storekit import qdb
 from storekit.qdb import DocumentDamaged, RawClient
-from storekit.qdb.documents._sync import files
+from storekit.qdb.documents import paths
 from storekit.qdb.documents._sync.files import Target
 from storekit.qdb.documents.manifest import Manifest, digest_of
 from tests.support.qdb_spy import spy_on
@@ -158,7 +158,7 @@ def test_two_downloads_to_one_path_do_not_mix(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["copy"]
 
 
-@pytest.mark.skipif(files.fcntl is None, reason="there are no locks of files")
+@pytest.mark.skipif(paths.fcntl is None, reason="there are no locks of files")
 def test_one_download_at_a_time_goes_on_with_a_file(tmp_path):
     path = tmp_path / "copy"
     first, second = Target(path, keep=True), Target(path, keep=True)
@@ -174,20 +174,20 @@ def test_one_download_at_a_time_goes_on_with_a_file(tmp_path):
     assert path.read_bytes() == b"a" * 10 + b"b" * 10
 
 
-@pytest.mark.skipif(files.fcntl is None, reason="there are no locks of files")
+@pytest.mark.skipif(paths.fcntl is None, reason="there are no locks of files")
 def test_file_that_was_finished_between_opening_and_locking_is_not_gone_on_with(
     tmp_path, monkeypatch
 ):
     path, part = tmp_path / "copy", tmp_path / "copy.part"
     part.write_bytes(b"whole")
-    lock = files.fcntl.flock
+    lock = paths.fcntl.flock
 
     def late(file, how):
         lock(file, how)
         if not path.exists():
             part.replace(path)
 
-    monkeypatch.setattr(files.fcntl, "flock", late)
+    monkeypatch.setattr(paths.fcntl, "flock", late)
     target = Target(path, keep=True)
     target.open(None)
     target.write([b"other"])
@@ -198,7 +198,7 @@ def test_file_that_was_finished_between_opening_and_locking_is_not_gone_on_with(
 
 
 def test_without_locks_a_file_that_another_download_spoilt_gets_no_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "fcntl", None)
+    monkeypatch.setattr(paths, "fcntl", None)
     path, content = tmp_path / "copy", b"a" * 100_000  # more than stays in memory
     manifest = Manifest(100_000, 100_000, (digest_of(content),))
     first, second = Target(path, keep=True), Target(path, keep=True)

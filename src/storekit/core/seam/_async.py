@@ -19,6 +19,7 @@ import anyio.to_thread
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 
+from storekit.core.arguments import check_callable
 from storekit.core.shortage import raise_shortage
 
 __all__ = [
@@ -29,8 +30,10 @@ __all__ = [
     "SocketReader",
     "answer_in",
     "call_blocking",
+    "call_here",
     "call_user_function",
     "call_within",
+    "check_callback",
     "checkpoint",
     "current_owner",
     "look_up",
@@ -143,6 +146,18 @@ async def call_user_function(
     if inspect.isawaitable(result):
         return await result
     return result
+
+
+async def call_here(function: Callable[..., object], *args: object) -> None:
+    """Call a function of the user's in this task, and await what it returns if that can be."""
+    result = function(*args)
+    if inspect.isawaitable(result):
+        await result
+
+
+def check_callback(name: str, function: object) -> None:
+    """Raise `TypeError` for what is no function, sync or async, for `call_here`."""
+    check_callable(name, function)
 
 
 async def call_blocking(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

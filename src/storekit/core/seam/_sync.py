@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from storekit.core.arguments import check_callable
 from storekit.core.readiness import wait_ready
 from storekit.core.shortage import shortages_raised
 
@@ -23,8 +24,10 @@ __all__ = [
     "SocketReader",
     "answer_in",
     "call_blocking",
+    "call_here",
     "call_user_function",
     "call_within",
+    "check_callback",
     "checkpoint",
     "current_owner",
     "look_up",
@@ -189,13 +192,30 @@ _thread = _OfThread()
 def call_user_function(function: Callable[..., T], kwargs: Mapping[str, object]) -> T:
     """Call a function of the user's."""
     result = function(**kwargs)
+    _refuse_awaitable(function, result)
+    return result
+
+
+def _refuse_awaitable(function: object, result: object) -> None:
     if inspect.isawaitable(result):
         if inspect.iscoroutine(result):
             result.close()
         raise TypeError(
             f"{function!r} returned an awaitable; the sync client takes plain functions"
         )
-    return result
+
+
+def call_here(function: Callable[..., object], *args: object) -> None:
+    """Call a function of the user's. `TypeError` if it returns an awaitable."""
+    _refuse_awaitable(function, function(*args))
+
+
+def check_callback(name: str, function: object) -> None:
+    """Raise `TypeError` for what is no function, or one whose result would have to be awaited."""
+    check_callable(name, function)
+    call = getattr(function, "__call__", None)  # noqa: B004 - an object whose __call__ is async
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call):
+        raise TypeError(f"{name} is a coroutine function; the sync client takes plain functions")
 
 
 def call_blocking(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -16,7 +16,8 @@ from storekit.qdb._typing import Alias, Data, Found, Other, Value
 from storekit.qdb.batches import ManyResult, Tally, in_chunks
 from storekit.qdb.documents._async.documents import AsyncDocuments
 from storekit.qdb.documents._async.files import AsyncFile, AsyncPieces
-from storekit.qdb.documents.manifest import SLICE_SIZE, DocumentInfo, Progress
+from storekit.qdb.documents.manifest import SLICE_SIZE, DocumentInfo
+from storekit.qdb.documents.progress import Progress
 from storekit.qdb.engine import Kind, Operation, Session
 from storekit.qdb.errors import AliasNotFound, ErrorCode, QuasardbException, error_for
 from storekit.qdb.methods import bound, operation_of
@@ -255,6 +256,30 @@ class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
 
     # Documents: files of any size, stored in slices that are checked by their digests
 
+    @overload
+    async def upload(
+        self,
+        file: "str | os.PathLike[str] | BinaryIO | AsyncFile | AsyncPieces",
+        key: uuid.UUID | None = None,
+        *,
+        slice_size: int = SLICE_SIZE,
+        in_flight: int | None = None,
+        resume: bool = False,
+        expiry_time: Expiry = None,
+        progress: Progress | None = None,
+    ) -> uuid.UUID: ...
+    @overload
+    async def upload(
+        self,
+        file: "str | os.PathLike[str] | BinaryIO | AsyncFile | AsyncPieces",
+        key: uuid.UUID | str | None,
+        *,
+        slice_size: int = SLICE_SIZE,
+        in_flight: int | None = None,
+        resume: bool = False,
+        expiry_time: Expiry = None,
+        progress: Progress | None = None,
+    ) -> uuid.UUID | str: ...
     async def upload(
         self,
         file: "str | os.PathLike[str] | BinaryIO | AsyncFile | AsyncPieces",
@@ -265,22 +290,24 @@ class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
         resume: bool = False,
         expiry_time: Expiry = None,
         progress: Progress | None = None,
-    ) -> uuid.UUID:
+    ) -> uuid.UUID | str:
         """Store a document and return its key.
 
         Until the last slice is there, a download of the key raises `DocumentIncomplete`. An
-        upload that was cancelled or has failed can be resumed, if it was given a key. After
-        cancelling, a thread may go on reading a file for as long as one slice takes.
+        upload that was cancelled or has failed can be resumed, if it was given a key; of
+        one that was not, nothing stays in the store, or the error has a note with the key.
+        After cancelling, a thread may go on reading a file for as long as one slice takes.
 
         One upload or removal at a time holds a document. Only the one that holds it makes it
-        whole: the manifest is written in one transaction with the draft that says so. Slices
+        whole: the manifest is written in one transaction with the lock that says so. Slices
         are in no transaction: whoever is taken over finds out before its next `in_flight`
         slices, and those on their way may still arrive. If they replace slices of other
         content, a download raises `DocumentDamaged`; remove the document and upload it again.
 
         Args:
             file: A path, an open binary file, or an iterable of pieces.
-            key: A new one by default. A document that has it already is replaced.
+            key: A UUID, or any text as the name of the document; text that is a UUID is
+                that UUID. A new UUID by default. A document that has it already is replaced.
             slice_size: Bytes of a slice. To resume, it must be what it was.
             in_flight: How many slices are on their way at the same time. By default 2, and 1
                 for an embedded store, which gains nothing by more.
@@ -289,8 +316,9 @@ class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
                 stored, if slices have 2 KiB or more. The file is read, and compared, from
                 its start all the same. A whole document is replaced as a whole.
             expiry_time: When the document expires; None for never.
-            progress: Called with the bytes that are stored, and of how many, None if
-                that is not known.
+            progress: Called with the bytes that are stored, and of how many, None if that
+                is not known; at the end with the size twice. `storekit.qdb.bar` draws a
+                progress bar.
 
         Raises:
             DocumentConflict: An upload or removal of the document is under way or was broken
@@ -321,7 +349,10 @@ class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
         """Write a document to a file, each slice checked before, and return what it is.
 
         A file that is named by its path comes into being at the end, whole and durable;
-        what is there before that has a name that ends in ".part". To an open file slices are
+        what is there before that has a name that ends in ".part". A file that it replaces
+        gives it its mode, and its owner where that is allowed. Links are followed; a file
+        that has several names, and what is no regular file, is written to. To an open file,
+        and to what is no regular file, slices are
         written as they come; after cancelling, a thread may go on writing the last of them.
         Documents in the slices of the 1.x client's documentation have nothing to be checked
         by, and end with the first slice that is missing.
@@ -334,8 +365,8 @@ class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
             resume: Keep what there is if this breaks off, in a file with ".part" after its
                 name, and go on with such a file as far as its content is right. One
                 download at a time can do so.
-            progress: Called with the bytes that are written, and of how many, None if
-                that is not known.
+            progress: Called with the bytes that are written, and of how many, None if that
+                is not known; at the end with the size twice. As for `upload`.
 
         Raises:
             AliasNotFound: There is no such document, or none any more.
@@ -357,6 +388,15 @@ class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
         can't be read.
         """
         return await self._documents().document_info(key)
+
+    def documents(self, prefix: str = "") -> AsyncIterator[DocumentInfo]:
+        """Find the whole documents whose names begin with a text, sorted by their names.
+
+        The name of a document that has a UUID is the text of that. Documents in the slices
+        of the 1.x client's documentation are not found. They are read as they are iterated
+        over, some hundred at a time. Raises `TypeError` if `prefix` is no text.
+        """
+        return self._documents().documents(prefix)
 
     async def remove_document(self, key: uuid.UUID | str) -> None:
         """Remove a document, whole or not, with all its slices.

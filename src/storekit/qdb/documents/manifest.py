@@ -1,48 +1,38 @@
 """What a document is in the store: slices, and a manifest that vouches for them.
 
-Slice number n of a document is the entry `KEY.hex + str(n)`, as in the documentation of the
-1.x client, so that either reads what the other wrote. The manifest, `KEY.hex + ".json"`,
-is written last. While slices come and go there is a draft, `KEY.hex + ".part"`: it says who
-is at it, and only that one changes the document. Which slices are there already is in
-`KEY.hex + ".sha256"`; that counts as far as the draft vouches for it.
+The manifest is written last. While slices come and go there is a lock record, which says who
+is changing the document, and only that one does. Which slices are there already is in a list
+of their digests; that counts as far as the lock record vouches for it. Whatever is read from
+the store is checked before it is trusted.
 """
 
 import hashlib
+import html
 import json
 import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from io import FileIO
-from typing import BinaryIO
+from datetime import datetime
+from typing import Any, BinaryIO
 
 from storekit.errors import StoreKitError
-from storekit.qdb.buffers import Buffers
+from storekit.qdb.documents.keys import DocumentKey, as_key
+from storekit.qdb.values import from_milliseconds
 
 __all__ = [
     "SLICE_SIZE",
-    "Claim",
     "DocumentConflict",
     "DocumentDamaged",
     "DocumentIncomplete",
     "DocumentInfo",
-    "Draft",
+    "LockRecord",
     "Manifest",
-    "Progress",
-    "Slice",
-    "as_key",
     "check_in_flight",
     "check_slice_size",
     "digest_of",
-    "draft_alias",
     "dump_digests",
-    "fill_slice",
-    "list_alias",
     "load_digests",
-    "manifest_alias",
-    "no_progress",
-    "slice_alias",
-    "take_slice",
 ]
 
 SLICE_SIZE = 10 * 1024 * 1024
@@ -53,9 +43,6 @@ _PIECE = 1 << 20  # bytes that are read at a time
 _DIGEST = hashlib.sha256().digest_size
 _HEX = re.compile(f"[0-9a-f]{{{2 * _DIGEST}}}")
 _UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
-
-Progress = Callable[[int, int | None], object]
-"""Told how many bytes are done, and of how many, None if that is not known."""
 
 
 class DocumentConflict(StoreKitError):
@@ -70,27 +57,77 @@ class DocumentDamaged(StoreKitError):
     """The document is not what was uploaded: a slice is missing or has changed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class DocumentInfo:
     """A document in the store.
 
-    `checksum` is the SHA-256, in hex, of the SHA-256 digests of its slices one after the
-    other; None for a document that has no manifest. `size` is in bytes.
+    `key` is a UUID or a name, `size` in bytes. `checksum` is the SHA-256, in hex, of the
+    SHA-256 digests of its slices one after the other; None for a document that has no
+    manifest. `uploaded` says when, by the clock of the client that did it; None if nobody
+    noted it.
     """
 
-    key: uuid.UUID
+    key: uuid.UUID | str
     size: int
     slices: int
     checksum: str | None
+    uploaded: datetime | None = field(default=None, compare=False)
 
+    @property
+    def name(self) -> str:
+        """The key as text."""
+        return str(self.key)
 
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """One slice on its way, with its SHA-256 digest in hex."""
+    def __repr__(self) -> str:
+        shown = self.name if len(self.name) <= 60 else f"{self.name[:60]}..."
+        when = "" if self.uploaded is None else f", {self.uploaded:%Y-%m-%d %H:%M:%S} UTC"
+        return f"<DocumentInfo {shown!r}: {self.size:,} bytes in {self.slices} slices{when}>"
 
-    number: int
-    content: memoryview
-    digest: str
+    def _repr_html_(self) -> str:
+        rows = {
+            "name": self.name,
+            "size": f"{self.size:,}",
+            "slices": f"{self.slices}",
+            "uploaded": "" if self.uploaded is None else f"{self.uploaded:%Y-%m-%d %H:%M:%S} UTC",
+            "checksum": self.checksum or "",
+        }
+        cells = "".join(
+            f"<tr><th>{title}</th><td>{html.escape(text)}</td></tr>" for title, text in rows.items()
+        )
+        return f"<table>{cells}</table>"
+
+    def dump(self) -> bytes:
+        """Return what is stored for listings."""
+        uploaded = None if self.uploaded is None else round(self.uploaded.timestamp() * 1000)
+        return _dumped(
+            {
+                "version": _VERSION,
+                "name": self.name,
+                "size": self.size,
+                "slices": self.slices,
+                "checksum": self.checksum,
+                "uploaded": uploaded,
+            }
+        )
+
+    @classmethod
+    def load(cls, content: bytes, alias: str) -> "DocumentInfo | None":
+        """Return what was dumped, if it is that of a document listed by `alias`; else None."""
+        try:
+            fields = _fields_of(content)
+            key = as_key(fields["name"])
+            size, slices = fields["size"], fields["slices"]
+            checksum, uploaded = fields["checksum"], _moment(fields["uploaded"])
+        except _UNREADABLE:
+            return None
+        sound = (
+            key.index == alias
+            and _is_count(size)
+            and _is_count(slices)
+            and isinstance(checksum, str)
+            and _HEX.fullmatch(checksum)
+        )
+        return cls(key.value, size, slices, checksum, uploaded) if sound else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,51 +141,64 @@ class Manifest:
     size: int
     digests: tuple[str, ...]
     upload: str = ""
+    name: str | None = None
+    uploaded: int | None = None
 
     def dump(self) -> bytes:
         """Return the manifest as it is stored."""
-        return json.dumps(
+        return _dumped(
             {
                 "version": _VERSION,
                 "slice_size": self.slice_size,
                 "size": self.size,
                 "sha256": self.digests,
                 "upload": self.upload,
-            },
-            separators=(",", ":"),
-        ).encode()
+                "name": self.name,
+                "uploaded": self.uploaded,
+            }
+        )
 
     @classmethod
-    def load(cls, content: bytes, key: uuid.UUID) -> "Manifest":
+    def load(cls, content: bytes, key: DocumentKey) -> "Manifest":
         """Return what was dumped. Raises `DocumentDamaged`."""
         try:
-            fields = json.loads(content)
-            digests = tuple(fields["sha256"])
-            upload = fields.get("upload", "")
-            manifest = cls(fields["slice_size"], fields["size"], digests, upload)
-            if fields["version"] != _VERSION or not manifest._is_sound():
-                raise ValueError(f"version {fields['version']!r}")
+            fields = _fields_of(content)
+            digests = fields["sha256"]
+            if type(digests) is not list:
+                raise TypeError("the digests are no list")
+            manifest = cls(
+                fields["slice_size"],
+                fields["size"],
+                tuple(digests),
+                fields.get("upload", ""),
+                fields.get("name"),
+                fields.get("uploaded"),
+            )
+            if not manifest._is_sound(key):
+                raise ValueError("the fields don't go together")
         except _UNREADABLE as error:
             raise DocumentDamaged(
                 f"the manifest of document {key} can't be read; upload the document again"
             ) from error
         return manifest
 
-    def _is_sound(self) -> bool:
+    def _is_sound(self, key: DocumentKey) -> bool:
         return (
-            type(self.slice_size) is int
-            and type(self.size) is int
+            _is_count(self.slice_size)
+            and _is_count(self.size)
             and self.slice_size > 0
-            and self.size >= 0
             and len(self.digests) == -(-self.size // self.slice_size)
-            and all(isinstance(each, str) and _HEX.fullmatch(each) for each in self.digests)
-            and isinstance(self.upload, str)
+            and all(type(each) is str and _HEX.fullmatch(each) for each in self.digests)
+            and type(self.upload) is str
+            and self.name == key.name
+            and (self.uploaded is None or _is_count(self.uploaded))
         )
 
-    def info(self, key: uuid.UUID) -> DocumentInfo:
+    def info(self, key: DocumentKey) -> DocumentInfo:
         """Return what users are told."""
         checksum = digest_of(dump_digests(self.digests))
-        return DocumentInfo(key, self.size, len(self.digests), checksum)
+        uploaded = _moment(self.uploaded)
+        return DocumentInfo(key.value, self.size, len(self.digests), checksum, uploaded)
 
     def size_of(self, number: int) -> int:
         """Return the bytes of one slice."""
@@ -156,26 +206,28 @@ class Manifest:
 
     def sound_slices(self, file: BinaryIO) -> int:
         """Return how many slices are at the start of a file as they should be."""
-        sound = 0
         file.seek(0)
         for number, digest in enumerate(self.digests):
-            content = file.read(self.size_of(number))
-            if len(content) < self.size_of(number) or digest_of(content) != digest:
-                break
-            sound += 1
-        return sound
+            left, found = self.size_of(number), hashlib.sha256()
+            # In pieces: how large a slice is, the store has said.
+            while left and (piece := file.read(min(left, _PIECE))):
+                found.update(piece)
+                left -= len(piece)
+            if left or found.hexdigest() != digest:
+                return number
+        return len(self.digests)
 
-    def check(self, number: int, content: bytes | memoryview, key: uuid.UUID) -> None:
+    def check(self, number: int, content: bytes | memoryview, key: DocumentKey) -> None:
         """Raise `DocumentDamaged` unless this is the slice that was uploaded."""
-        if digest_of(content) != self.digests[number]:
+        if len(content) != self.size_of(number) or digest_of(content) != self.digests[number]:
             raise DocumentDamaged(
                 f"slice {number} of document {key} is not what was uploaded; upload it again"
             )
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """Who is changing a document; no draft that is ever stored is like another.
+class LockRecord:
+    """What is stored while a document is changed: by whom. No two that are stored are alike.
 
     `lists` are digests of lists of slices: what is in such a list is there. `slice_size` is 0
     for a removal. With `ended`, nobody is at it any more, and the manifest is there.
@@ -188,8 +240,8 @@ class Draft:
     ended: bool = False
 
     def dump(self) -> bytes:
-        """Return the draft as it is stored."""
-        return json.dumps(
+        """Return the record as it is stored."""
+        return _dumped(
             {
                 "version": _VERSION,
                 "upload": self.upload,
@@ -197,81 +249,49 @@ class Draft:
                 "slice_size": self.slice_size,
                 "lists": self.lists,
                 "ended": self.ended,
-            },
-            separators=(",", ":"),
-        ).encode()
+            }
+        )
 
     @classmethod
-    def load(cls, content: bytes) -> "Draft":
+    def load(cls, content: bytes) -> "LockRecord":
         """Return what was dumped; of what can't be read, one that vouches for nothing."""
         try:
-            fields = json.loads(content)
-            if fields["version"] != _VERSION:
-                return cls("")
-            return cls(
-                str(fields["upload"]),
-                int(fields["step"]),
-                int(fields["slice_size"]),
-                tuple(fields["lists"]),
-                fields["ended"] is True,
-            )
+            fields = _fields_of(content)
+            upload, lists, ended = fields["upload"], fields["lists"], fields["ended"]
+            step, slice_size = fields["step"], fields["slice_size"]
         except _UNREADABLE:
             return cls("")
+        sound = (
+            type(upload) is str
+            and _is_count(step)
+            and _is_count(slice_size)
+            and type(lists) is list
+            and all(type(each) is str for each in lists)
+            and type(ended) is bool
+        )
+        return cls(upload, step, slice_size, tuple(lists), ended) if sound else cls("")
 
 
-@dataclass(slots=True)
-class Claim:
-    """One upload or removal, and the draft by which it holds the document.
-
-    `listed` is the digest of the list of slices that is stored, if that can be trusted.
-    """
-
-    operation: str
-    key: uuid.UUID
-    expiry: int
-    draft: Draft = field(default_factory=lambda: Draft(uuid.uuid4().hex))
-    taken: bool = False
-    listed: str | None = None
-
-    @property
-    def content(self) -> bytes:
-        """The draft as it is stored."""
-        return self.draft.dump()
+def _dumped(fields: dict[str, object]) -> bytes:
+    return json.dumps(fields, separators=(",", ":")).encode()
 
 
-def take_slice(read: Callable[[int], object], number: int, buffers: Buffers) -> object:
-    """Read the next `Slice`, full unless it is the last; None at the end.
-
-    What is read first is returned as it is if it is not bytes.
-    """
-    place, end = buffers.take(), 0
-    while end < len(place):
-        piece = read(min(len(place) - end, _PIECE))
-        if not isinstance(piece, bytes | bytearray | memoryview):
-            if not end and piece is not None:  # of files that would have to wait, None is no end
-                return piece
-            raise TypeError(f"a document is made of bytes, not of {type(piece).__name__}")
-        if not piece:
-            break
-        place[end : end + len(piece)] = piece
-        end += len(piece)
-    return _slice_of(place[:end], number)
+def _fields_of(content: bytes) -> dict[str, Any]:
+    """Return the fields of what `_dumped` made. Raises one of `_UNREADABLE`."""
+    fields = json.loads(content)
+    if type(fields) is not dict or type(fields["version"]) is not int:
+        raise TypeError("it has no version")
+    if fields["version"] != _VERSION:
+        raise ValueError(f"version {fields['version']}")
+    return fields
 
 
-def fill_slice(file: FileIO, number: int, buffers: Buffers) -> Slice | None:
-    """Read the next slice as `take_slice` does, from a file that needs no copy for that."""
-    place, end = buffers.take(), 0
-    while end < len(place) and (count := file.readinto(place[end:])):
-        end += count
-    return _slice_of(place[:end], number)
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**63
 
 
-def _slice_of(content: memoryview, number: int) -> Slice | None:
-    return Slice(number, content, digest_of(content)) if content else None
-
-
-def no_progress(done: int, total: int | None) -> None:
-    """Stand in for a callback that nobody gave."""
+def _moment(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else from_milliseconds(milliseconds)
 
 
 def digest_of(content: bytes | memoryview) -> str:
@@ -287,15 +307,6 @@ def dump_digests(digests: Sequence[str]) -> bytes:
 def load_digests(content: bytes) -> list[str]:
     """Return the digests of a list."""
     return [content[at : at + _DIGEST].hex() for at in range(0, len(content), _DIGEST)]
-
-
-def as_key(key: object) -> uuid.UUID:
-    """Return the key of a document. Raises `TypeError`, or `ValueError` for text that is none."""
-    if isinstance(key, uuid.UUID):
-        return key
-    if isinstance(key, str):
-        return uuid.UUID(key)
-    raise TypeError(f"the key of a document is a UUID, not {type(key).__name__}")
 
 
 def check_slice_size(size: object) -> int:
@@ -314,23 +325,3 @@ def _whole(name: str, value: object) -> int:
     if value < 1:
         raise ValueError(f"{name} must be 1 or more, not {value}")
     return value
-
-
-def slice_alias(key: uuid.UUID, number: int) -> str:
-    """Return the alias of one slice."""
-    return f"{key.hex}{number}"
-
-
-def manifest_alias(key: uuid.UUID) -> str:
-    """Return the alias of what vouches for a whole document."""
-    return f"{key.hex}.json"
-
-
-def draft_alias(key: uuid.UUID) -> str:
-    """Return the alias of what tells that a document is not whole, and who is at it."""
-    return f"{key.hex}.part"
-
-
-def list_alias(key: uuid.UUID) -> str:
-    """Return the alias of the digests of the slices that are there, in an upload."""
-    return f"{key.hex}.sha256"

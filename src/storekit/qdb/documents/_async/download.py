@@ -1,216 +1,147 @@
-"""Reading documents of any size, in slices."""
+"""Reading a document of any size, in slices."""
 
-import os
-import uuid
 from functools import partial
-from typing import BinaryIO
 
-from storekit.core.seam._async import call_blocking, run_all, shielded
+from storekit.core.seam._async import call_blocking, run_all
 from storekit.qdb.buffers import Buffers
-from storekit.qdb.documents._async.files import AsyncFile, AsyncTarget
-from storekit.qdb.documents._async.lock import AsyncDrafts
+from storekit.qdb.documents._async.entries import AsyncDocumentEntries
+from storekit.qdb.documents._async.files import AsyncTarget
+from storekit.qdb.documents._async.report import AsyncReport
+from storekit.qdb.documents.keys import DocumentKey
 from storekit.qdb.documents.manifest import (
     DocumentDamaged,
     DocumentIncomplete,
     DocumentInfo,
     Manifest,
-    Progress,
-    as_key,
-    check_in_flight,
-    no_progress,
-    slice_alias,
 )
 from storekit.qdb.engine import Session
-from storekit.qdb.errors import AliasNotFound, ErrorCode, QuasardbException, error_for
-from storekit.qdb.methods import bound
+from storekit.qdb.errors import AliasNotFound
 
-__all__ = ["AsyncDownloads"]
+__all__ = ["AsyncDownload"]
 
 _BUFFERED = 64 << 20  # bytes of a slice; a manifest may say anything
 
 
-class AsyncDownloads(AsyncDrafts):
-    """Downloads, and what is needed to look at documents."""
+class AsyncDownload:
+    """One download, from the entries of a document to a target."""
 
-    async def download(
+    def __init__(
         self,
-        key: uuid.UUID | str,
-        file: "str | os.PathLike[str] | BinaryIO | AsyncFile",
-        *,
-        in_flight: int | None = None,
-        resume: bool = False,
-        progress: Progress | None = None,
-    ) -> DocumentInfo:
-        """Write a document to a file, each slice checked before, and return what it is.
-
-        A file that is named by its path comes into being at the end, whole and durable;
-        what is there before that has a name that ends in ".part". To an open file slices are
-        written as they come; after cancelling, a thread may go on writing the last of them.
-        Documents in the slices of the 1.x client's documentation have nothing to be checked
-        by, and end with the first slice that is missing.
-
-        Args:
-            key: What `upload` returned.
-            file: A path, or a file that is open for writing bytes.
-            in_flight: How many slices are on their way at the same time. By default 2, and 1
-                for an embedded store, which gains nothing by more.
-            resume: Keep what there is if this breaks off, in a file with ".part" after its
-                name, and go on with such a file as far as its content is right. One
-                download at a time can do so.
-            progress: Called with the bytes that are written, and of how many, None if
-                that is not known.
-
-        Raises:
-            AliasNotFound: There is no such document, or none any more.
-            DocumentIncomplete: An upload or removal has begun and has not ended, or has
-                replaced the document meanwhile.
-            DocumentDamaged: A slice is missing or not what was uploaded.
-            OSError: The file can't be written, or another download is writing it.
-
-        """
-        key = as_key(key)
-        count = self._in_flight(in_flight)
-        target = AsyncTarget(file, keep=resume)
-        try:
-            await target.check()
-            manifest = await self._manifest("download", key)
-            if manifest is None:
-                return await self._download_unchecked(key, target, count, progress or no_progress)
-            await self._download(key, target, manifest, count, progress or no_progress)
-            return manifest.info(key)
-        finally:
-            await shielded(target.aclose)
-
-    async def _download(
-        self,
-        key: uuid.UUID,
+        entries: AsyncDocumentEntries,
+        key: DocumentKey,
         target: AsyncTarget,
-        manifest: Manifest,
-        count: int,
-        progress: Progress,
+        report: AsyncReport,
+        *,
+        in_flight: int,
     ) -> None:
+        self._entries = entries
+        self._key = key
+        self._target = target
+        self._report = report
+        self._in_flight = in_flight
+
+    async def run(self) -> DocumentInfo:
+        """Write all slices, and return what the document is."""
+        manifest = await self._entries.manifest(self._key)
+        if manifest is None:
+            return await self._run_unchecked()
+        await self._run_checked(manifest)
+        return manifest.info(self._key)
+
+    async def _run_checked(self, manifest: Manifest) -> None:
         last = len(manifest.digests)
         size = min(manifest.slice_size, manifest.size)
         buffers = Buffers(size if size <= _BUFFERED else 0)
-        number = await target.open(manifest)
+        number = await self._target.open(manifest)
         done = min(number * manifest.slice_size, manifest.size)
         window: dict[int, bytes | memoryview] = {}
         while number < last or window:
             contents = [window[each] for each in sorted(window)]
             window = {}
             calls = [
-                partial(self._fetch_checked, key, each, manifest, window, buffers)
-                for each in range(number, min(number + count, last))
+                partial(self._fetch_checked, each, manifest, window, buffers)
+                for each in range(number, min(number + self._in_flight, last))
             ]
-            await run_all([*calls, partial(target.write, contents)])
+            await run_all([*calls, partial(self._target.write, contents)])
             number += len(calls)
             if contents:
                 done += sum(len(content) for content in contents)
-                progress(done, manifest.size)
-            if target.is_path:  # others might keep what they were given
+                await self._report(done, manifest.size)
+            if self._target.is_path:  # others might keep what they were given
                 for content in contents:
                     buffers.give(content)
-        await target.finish(manifest)
+        await self._report.end(manifest.size)
+        await self._target.finish(manifest)
 
     async def _fetch_checked(
         self,
-        key: uuid.UUID,
         number: int,
         manifest: Manifest,
         into: dict[int, bytes | memoryview],
         buffers: Buffers,
     ) -> None:
-        alias = slice_alias(key, number)
+        alias = self._key.slice(number)
         read = partial(_read_into, alias=alias, buffers=buffers)
         try:
-            content = await self._calls.call("download", alias, read, reads=True)
-            await call_blocking(manifest.check, number, content, key)
+            content = await self._entries.calls.call(
+                self._entries.operation, alias, read, reads=True
+            )
+            await call_blocking(manifest.check, number, content, self._key)
         except (AliasNotFound, DocumentDamaged) as error:
-            await self._raise_if_changed(key, manifest, error)
+            await self._raise_if_changed(manifest, error)
             if isinstance(error, DocumentDamaged):
                 raise
             raise DocumentDamaged(
-                f"slice {number} of document {key} is missing; upload it again"
+                f"slice {number} of document {self._key} is missing; upload it again"
             ) from error
         into[number] = content
 
-    async def _raise_if_changed(
-        self, key: uuid.UUID, manifest: Manifest | None, cause: Exception | None
-    ) -> None:
-        """Raise what became of a document while it was read, if it is not what it was."""
-        now = await self._manifest("download", key)
+    async def _raise_if_changed(self, manifest: Manifest | None, cause: Exception | None) -> None:
+        """Raise what became of the document while it was read, if it is not what it was."""
+        now = await self._entries.manifest(self._key)
         if now == manifest:
             return
         if now is None:
             detail = "The document was removed, or has expired, during the download."
-            raise self._absent("download", key, detail) from cause
+            raise self._entries.absent(self._key, detail) from cause
         raise DocumentIncomplete(
-            f"document {key} was replaced during the download; download it again"
+            f"document {self._key} was replaced during the download; download it again"
         ) from cause
 
-    async def _download_unchecked(
-        self, key: uuid.UUID, target: AsyncTarget, count: int, progress: Progress
-    ) -> DocumentInfo:
-        content: bytes | memoryview = await self._get(slice_alias(key, 0))
+    async def _run_unchecked(self) -> DocumentInfo:
+        """Write the slices of a document without a manifest, up to the first that is missing."""
+        try:
+            first = await self._entries.get(self._key.slice(0))
+        except AliasNotFound as error:
+            raise self._entries.absent(self._key) from error
         number = done = 0
-        await target.open(None)
+        await self._target.open(None)
         ended = False
-        window = {0: content}
+        window = {0: first}
         while window:
             contents = [window[each] for each in sorted(window)]
             number += len(contents)
             window = {}
-            calls = [
-                partial(self._fetch_if_there, key, each, window)
-                for each in range(number, number + count)
-                if not ended
-            ]
-            await run_all([*calls, partial(target.write, contents)])
+            following = range(number, number + self._in_flight)
+            calls = [partial(self._fetch_if_there, each, window) for each in following if not ended]
+            await run_all([*calls, partial(self._target.write, contents)])
             done += sum(len(content) for content in contents)
-            progress(done, None)
-            gap = next((each for each in range(number, number + count) if each not in window), None)
+            await self._report(done, None)
+            gap = next((each for each in following if each not in window), None)
             if gap is not None:
                 ended = True
                 window = {each: window[each] for each in window if each < gap}
-        await self._raise_if_changed(key, None, None)
-        await self._size_of_slice("download", key, 0)  # unless it was removed meanwhile
-        await target.finish(None)
-        return DocumentInfo(key, done, number, None)
+        await self._raise_if_changed(None, None)
+        await self._entries.size_of_slice(self._key, 0)  # unless it was removed meanwhile
+        await self._report.end(done)
+        await self._target.finish(None)
+        return DocumentInfo(self._key.value, done, number, None)
 
-    async def _get(self, alias: str) -> bytes | memoryview:
-        """Get a slice, which is large, and would hold up others in a batch."""
-        read = bound(Session.blob_get, alias)
-        return await self._calls.call("download", alias, read, reads=True)
-
-    async def _fetch_if_there(
-        self, key: uuid.UUID, number: int, into: dict[int, bytes | memoryview]
-    ) -> None:
+    async def _fetch_if_there(self, number: int, into: dict[int, bytes | memoryview]) -> None:
         try:
-            into[number] = await self._get(slice_alias(key, number))
+            into[number] = await self._entries.get(self._key.slice(number))
         except AliasNotFound:
             return
-
-    async def _size_of_slice(self, operation: str, key: uuid.UUID, number: int) -> int:
-        alias = slice_alias(key, number)
-        return await self._calls.call(operation, alias, partial(_size_of, alias=alias), reads=True)
-
-    def _in_flight(self, count: int | None) -> int:
-        if count is None:
-            return 1 if self._calls.address.startswith("embedded:") else 2
-        return check_in_flight(count)
-
-    def _absent(self, operation: str, key: uuid.UUID, detail: str | None) -> QuasardbException:
-        return error_for(
-            ErrorCode.ALIAS_NOT_FOUND,
-            detail,
-            operation=operation,
-            alias=key.hex,
-            node=self._calls.address,
-        )
-
-
-def _size_of(session: Session, alias: str) -> int:
-    return session.get_metadata(alias).size
 
 
 def _read_into(session: Session, alias: str, buffers: Buffers) -> bytes | memoryview:

@@ -1,8 +1,7 @@
 """Where the bytes of documents come from, and where they go."""
 
-import errno
 import os
-import secrets
+import stat
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from io import FileIO
@@ -10,14 +9,26 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from storekit.core.seam._async import call_blocking, call_user_function
-from storekit.qdb.buffers import WRITTEN_AT_ONCE, Buffers
-from storekit.qdb.documents.manifest import Manifest, Slice, fill_slice, take_slice
-from storekit.qdb.durable import begin_sync, sync_directory
-
-try:
-    import fcntl
-except ImportError:  # on Windows
-    fcntl = None  # type: ignore[assignment]
+from storekit.qdb.buffers import Buffers
+from storekit.qdb.documents.manifest import Manifest
+from storekit.qdb.documents.paths import (
+    Destination,
+    find_destination,
+    open_part,
+    open_special,
+    publish,
+)
+from storekit.qdb.documents.slices import (
+    FirstRead,
+    Slice,
+    Unwritten,
+    as_piece,
+    fill_slice,
+    take_slice,
+    waits,
+    write_all,
+)
+from storekit.qdb.durable import begin_sync
 
 __all__ = ["AsyncFile", "AsyncPieces", "AsyncSource", "AsyncTarget"]
 
@@ -57,6 +68,7 @@ class AsyncSource:
         self._opened: FileIO | None = None
         self._closed = False
         self._file: _Readable | None = None
+        self._first_read: FirstRead | None = None
         self._read: Callable[[], bytes | Awaitable[bytes]] | None = None
         self._lazy: AsyncIterator[bytes] | None = None
         self._plain: Iterator[bytes] | None = None
@@ -66,7 +78,7 @@ class AsyncSource:
         elif isinstance(file, bytes | bytearray | memoryview):
             raise TypeError("a document comes from a file; for bytes, give io.BytesIO(content)")
         elif isinstance(file, _Readable):
-            self._file = file
+            self._file, self._first_read = file, FirstRead(file.read)
         elif isinstance(file, AsyncIterable):
             self._lazy = file.__aiter__()
         elif isinstance(file, Iterable):
@@ -80,8 +92,9 @@ class AsyncSource:
     async def size(self) -> int | None:
         """Return how many bytes are to come, if that is known."""
         if self._path is not None:
-            return (await call_blocking(self._path.stat)).st_size
-        return None
+            found = await call_blocking(self._path.stat)
+            return found.st_size if stat.S_ISREG(found.st_mode) else None
+        return None if self._file is None else await _size_left(self._file)
 
     async def window(self, number: int, count: int) -> list[Slice]:
         """Return the next slices, as many as there are up to a count."""
@@ -99,13 +112,13 @@ class AsyncSource:
             if opened is None:
                 opened = await call_blocking(self._open, self._path)
             return await call_blocking(fill_slice, opened, number, self.buffers)
-        if self._file is not None and self._read is None:
-            read = {"read": self._file.read, "number": number, "buffers": self.buffers}
-            # From a file that is not read in a thread, this is the first piece.
+        first = self._first_read
+        if self._file is not None and first is not None and self._read is None:
+            read = {"read": first, "number": number, "buffers": self.buffers}
             taken: object = await call_user_function(take_slice, read)
-            if taken is None or isinstance(taken, Slice):
-                return taken
-            self._rest += _checked(taken)
+            if not first.is_pending:
+                return taken if isinstance(taken, Slice) else None
+            self._rest += as_piece(taken)
             self._read = partial(self._file.read, _PIECE)
         while len(self._rest) < self._slice_size and (piece := await self._next_piece()):
             self._rest += piece
@@ -118,13 +131,13 @@ class AsyncSource:
             self._opened.close()
         return self._opened
 
-    async def _next_piece(self) -> bytes:
+    async def _next_piece(self) -> bytes | bytearray:
         """Return the next piece of what is not read in a thread; nothing at the end."""
         if self._read is not None:
-            return _checked(await call_user_function(self._read, {}))
+            return as_piece(await call_user_function(self._read, {}))
         while self._lazy is not None:
             try:
-                if piece := _checked(await self._lazy.__anext__()):
+                if piece := as_piece(await self._lazy.__anext__()):
                     return piece
             except StopAsyncIteration:
                 self._lazy = None
@@ -133,7 +146,7 @@ class AsyncSource:
     def _read_pieces(self, size: int) -> bytes:
         while len(self._rest) < size and self._plain is not None:
             try:
-                self._rest += _checked(next(self._plain))
+                self._rest += as_piece(next(self._plain))
             except StopIteration:
                 break
         piece = bytes(self._rest[:size])
@@ -148,20 +161,38 @@ class AsyncSource:
             await call_blocking(self._opened.close)
 
 
+async def _size_left(file: Any) -> int | None:  # noqa: ANN401 - whatever can be read
+    """Return how many bytes are to come from an open file, None if it can't tell."""
+    try:
+        if not await call_user_function(file.seekable, {}):
+            return None
+        start = await call_user_function(file.tell, {})
+        end = await call_user_function(partial(file.seek, 0, os.SEEK_END), {})
+        await call_user_function(partial(file.seek, start), {})
+    except Exception:  # noqa: BLE001 - it need not have any of these
+        return None
+    if type(start) is not int or type(end) is not int:
+        return None
+    return max(0, end - start)
+
+
 class AsyncTarget:
     """Writes to a path or an open binary file.
 
     A path gets its file at the end, whole; until then the bytes are in a file beside it,
     with ".part" at the end of its name. With `keep` that name is always the same, only one
-    target at a time has the file, and it stays when it does not become whole.
+    target at a time has the file, and it stays when it does not become whole. What is no
+    regular file is written to.
     """
 
     def __init__(
         self, file: "str | os.PathLike[str] | BinaryIO | AsyncFile", *, keep: bool
     ) -> None:
         self._path: Path | None = None
+        self._destination: Destination | None = None
         self._file: BinaryIO | None = None
         self._write: Callable[[memoryview], object] | None = None
+        self._waits = True
         self._keep = keep
         self._part: Path | None = None
         self._closed = False
@@ -169,6 +200,7 @@ class AsyncTarget:
             self._path = Path(file)
         elif hasattr(file, "write"):
             self._write = file.write
+            self._waits = waits(file)
         else:
             raise TypeError(
                 f"a document goes to a path or an open binary file, not {type(file).__name__}"
@@ -180,23 +212,31 @@ class AsyncTarget:
         return self._path is not None
 
     async def check(self) -> None:
-        """Raise `IsADirectoryError` if the path is one."""
-        if self._path is not None and await call_blocking(self._path.is_dir):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self._path))
+        """Find out where a path leads. Raises `OSError` if nothing can be written there."""
+        if self._path is not None:
+            self._destination = await call_blocking(find_destination, self._path)
 
     async def open(self, manifest: Manifest | None) -> int:
         """Get ready to write; return how many slices are there already."""
         if self._path is None:
             return 0
-        return await call_blocking(self._open, self._path, manifest)
+        if self._destination is None:
+            await self.check()
+        return await call_blocking(self._open, manifest)
 
-    def _open(self, path: Path, manifest: Manifest | None) -> int:
-        token = "" if self._keep else f".{secrets.token_hex(4)}"
-        part = path.with_name(f"{path.name}{token}.part")
-        file = _open_alone(part) if self._keep else part.open("xb")
-        self._part, self._file, self._write = part, file, file.write
+    def _open(self, manifest: Manifest | None) -> int:
+        destination = self._destination
+        if destination is None:
+            return 0
+        if destination.is_special:
+            file = open_special(destination)
+        else:
+            file, self._part = open_part(destination, keep=self._keep)
+        self._file = file
         if self._closed:  # cancelled while this thread went on
             self._close()
+            return 0
+        if self._part is None:
             return 0
         sound = manifest.sound_slices(file) if self._keep and manifest is not None else 0
         file.seek(min(sound * manifest.slice_size, manifest.size) if manifest is not None else 0)
@@ -204,28 +244,31 @@ class AsyncTarget:
         return sound
 
     async def write(self, contents: "list[bytes | memoryview]") -> None:
-        """Write some slices."""
-        left = [memoryview(content) for content in contents if content]
+        """Write some slices. Raises `OSError` if the file does not take them."""
+        left = Unwritten(contents, waits=self._waits)
         if self._file is not None:
             await call_blocking(self._write_own, self._file, left)
             return
         while left:
             call = {"write": self._write, "left": left}
             # By a file that is not written in a thread, one piece was taken.
-            taken: object = await call_user_function(_write_all, call)
+            taken: object = await call_user_function(write_all, call)
             if left:
-                _take_off(left, taken)
+                left.took(taken)
 
-    def _write_own(self, file: BinaryIO, left: list[memoryview]) -> None:
+    def _write_own(self, file: BinaryIO, left: Unwritten) -> None:
+        if self._part is None:
+            write_all(file.write, left)
+            return
         start = file.tell()
-        _write_all(file.write, left)
+        write_all(file.write, left)
         begin_sync(file.fileno(), start, file.tell() - start)
 
     async def finish(self, manifest: Manifest | None) -> None:
         """Make a path's file whole and durable."""
-        if self._path is not None and self._part is not None and self._file is not None:
-            shared = manifest if self._keep and fcntl is None else None
-            await call_blocking(_publish, self._file, self._part, self._path, shared)
+        if self._part is not None and self._file is not None and self._destination is not None:
+            kept = manifest if self._keep else None
+            await call_blocking(publish, self._file, self._part, self._destination, kept)
             self._part = None
 
     async def aclose(self) -> None:
@@ -239,73 +282,3 @@ class AsyncTarget:
             self._file.close()
         if self._part is not None and not self._keep:
             self._part.unlink(missing_ok=True)
-
-
-def _checked(piece: object) -> bytes:
-    if not isinstance(piece, bytes | bytearray | memoryview):
-        raise TypeError(f"a document is made of bytes, not of {type(piece).__name__}")
-    return bytes(piece)
-
-
-def _write_all(write: Callable[[memoryview], object], left: list[memoryview]) -> Any:  # noqa: ANN401 - whatever a file returns
-    """Write all, and take it off the list; return what a file returns that is no number."""
-    while left:  # raw files may take less than they are given
-        taken = write(left[0][:WRITTEN_AT_ONCE])
-        if taken is not None and not isinstance(taken, int):
-            return taken
-        _take_off(left, taken)
-    return None
-
-
-def _take_off(left: list[memoryview], taken: object) -> None:
-    if taken is not None and not isinstance(taken, int):
-        raise TypeError(f"a file returned {type(taken).__name__} for a number of bytes written")
-    content = left.pop(0)
-    written = WRITTEN_AT_ONCE if taken is None else taken
-    if written < len(content):
-        left.insert(0, content[written:])
-
-
-def _open_alone(part: Path) -> BinaryIO:
-    """Open a file for reading and writing that nobody else has opened like this.
-
-    The lock is on the open file, and ends with it, whatever becomes of the process.
-    """
-    while True:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        file = os.fdopen(os.open(part, flags, 0o666), "r+b")
-        try:
-            if fcntl is None:
-                return file
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(part, file):
-                return file
-        except BlockingIOError as error:
-            file.close()
-            raise BlockingIOError(
-                error.errno, "another download that can be resumed is writing the file", str(part)
-            ) from error
-        except BaseException:
-            file.close()
-            raise
-        file.close()  # whoever had it before has finished it
-
-
-def _is_at(path: Path, file: BinaryIO) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
-
-
-def _publish(file: BinaryIO, part: Path, path: Path, shared: Manifest | None) -> None:
-    """Give a file its name. If others may have written it, check what is in it."""
-    file.flush()
-    os.fsync(file.fileno())
-    if shared is not None and shared.sound_slices(file) < len(shared.digests):
-        raise BlockingIOError(errno.EAGAIN, "another download was writing the file", str(part))
-    if fcntl is None:
-        file.close()  # Windows gives no new name to open files
-    part.replace(path)
-    file.close()
-    sync_directory(path.parent)

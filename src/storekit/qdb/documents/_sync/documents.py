@@ -1,231 +1,174 @@
 # Generated from src/storekit/qdb/documents/_async/documents.py by tools/generate_sync.py; do not edit.
 
-"""Documents of any size, in slices."""
+"""Documents of any size: what a client can do with them."""
 
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
-from functools import partial
 from typing import BinaryIO
 
-from storekit.core.seam._sync import run_all, shielded
-from storekit.qdb.documents._sync.download import Downloads
-from storekit.qdb.documents._sync.files import File, Pieces, Source
+from storekit.core.seam._sync import shielded
+from storekit.qdb._sync.calls import Caller
+from storekit.qdb.documents._sync.download import Download
+from storekit.qdb.documents._sync.entries import DocumentEntries
+from storekit.qdb.documents._sync.files import File, Pieces, Source, Target
+from storekit.qdb.documents._sync.lock import UploadLock
+from storekit.qdb.documents._sync.report import Report
+from storekit.qdb.documents._sync.upload import Upload
+from storekit.qdb.documents.keys import DocumentKey, as_key, index_prefix
 from storekit.qdb.documents.manifest import (
-    SLICE_SIZE,
-    Claim,
     DocumentConflict,
     DocumentDamaged,
     DocumentIncomplete,
     DocumentInfo,
-    Manifest,
-    Progress,
-    Slice,
-    as_key,
+    check_in_flight,
     check_slice_size,
-    digest_of,
-    draft_alias,
-    list_alias,
-    load_digests,
-    manifest_alias,
-    no_progress,
-    slice_alias,
 )
+from storekit.qdb.documents.progress import Progress
 from storekit.qdb.engine import NEVER
-from storekit.qdb.errors import (
-    AliasNotFound,
-    UnmatchedContent,
-)
+from storekit.qdb.errors import AliasNotFound, UnmatchedContent
 from storekit.qdb.values import Expiry, to_milliseconds
 
 __all__ = ["Documents"]
 
-_DIGEST = 32  # bytes of a digest in the list of slices
-_SHARE = 32  # of the content, so much may be written again as lists of slices
+_AT_ONCE = 256  # documents of a listing that are read at a time
 
 
-class Documents(Downloads):
+class Documents:
     """Files that are stored in slices, checked by their digests.
 
     Slices travel `in_flight` at a time, while as many more are read or written: twice that
     many are in memory. To iteration and prefixes, slices and what belongs to them are entries
-    like others.
+    like others. The methods are described at those of the client.
     """
+
+    def __init__(self, calls: Caller, clock: Callable[[], float]) -> None:
+        self._calls = calls
+        self._clock = clock
 
     def upload(
         self,
         file: "str | os.PathLike[str] | BinaryIO | File | Pieces",
-        key: uuid.UUID | str | None = None,
+        key: uuid.UUID | str | None,
         *,
-        slice_size: int = SLICE_SIZE,
-        in_flight: int | None = None,
-        resume: bool = False,
-        expiry_time: Expiry = None,
-        progress: Progress | None = None,
-    ) -> uuid.UUID:
-        """Store a document and return its key.
-
-        Until the last slice is there, a download of the key raises `DocumentIncomplete`. An
-        upload that was cancelled or has failed can be resumed, if it was given a key. After
-        cancelling, a thread may go on reading a file for as long as one slice takes.
-
-        One upload or removal at a time holds a document. Only the one that holds it makes it
-        whole: the manifest is written in one transaction with the draft that says so. Slices
-        are in no transaction: whoever is taken over finds out before its next `in_flight`
-        slices, and those on their way may still arrive. If they replace slices of other
-        content, a download raises `DocumentDamaged`; remove the document and upload it again.
-
-        Args:
-            file: A path, an open binary file, or an iterable of pieces.
-            key: A new one by default. A document that has it already is replaced.
-            slice_size: Bytes of a slice. To resume, it must be what it was.
-            in_flight: How many slices are on their way at the same time. By default 2, and 1
-                for an embedded store, which gains nothing by more.
-            resume: Take over from an earlier upload to this key that was broken off, or is
-                still under way and fails then; and leave out slices that it has noted as
-                stored, if slices have 2 KiB or more. The file is read, and compared, from
-                its start all the same. A whole document is replaced as a whole.
-            expiry_time: When the document expires; None for never.
-            progress: Called with the bytes that are stored, and of how many, None if
-                that is not known.
-
-        Raises:
-            DocumentConflict: An upload or removal of the document is under way or was broken
-                off, and this is not to resume; or another one took over.
-            TypeError, ValueError: A wrong argument; nothing is stored.
-            OSError: The file can't be read.
-
-        """
-        key = uuid.uuid4() if key is None else as_key(key)
+        slice_size: int,
+        in_flight: int | None,
+        resume: bool,
+        expiry_time: Expiry,
+        progress: Progress | None,
+    ) -> uuid.UUID | str:
+        """Store a document and return its key."""
+        chosen = as_key(uuid.uuid4() if key is None else key)
+        entries = self._entries("upload")
         size, count = check_slice_size(slice_size), self._in_flight(in_flight)
-        claim = Claim("upload", key, to_milliseconds(expiry_time, self._clock()))
-        claim.draft = replace(claim.draft, slice_size=size)
+        now = self._clock()
+        expiry = to_milliseconds(expiry_time, now, "upload")
         source = Source(file, size)
+        report = Report(progress, chosen)
+        upload = Upload(
+            entries, chosen, source, report, slice_size=size, expiry=expiry, in_flight=count
+        )
         try:
-            self._upload(claim, source, count, resume, progress or no_progress)
-        except DocumentConflict:
-            if claim.taken:
-                self._clean_up(key)
+            try:
+                upload.run(resume=resume, now=round(now * 1000))
+            except DocumentConflict:
+                if upload.lock.taken:
+                    self._undo_late_slices(entries, chosen)
+                raise
+            finally:
+                report.close()
+                shielded(source.close)
+        except BaseException as error:
+            if key is None:  # nobody could resume it, or remove it
+                upload.discard(error)
             raise
-        finally:
-            shielded(source.close)
-        return key
+        return chosen.value
 
-    def _upload(
-        self, claim: Claim, source: Source, count: int, resume: bool, progress: Progress
-    ) -> None:
-        total = source.size()
-        window = source.window(0, count)
-        self._take(claim, take_over=resume)
-        known = self._known_slices(claim) if resume else {}
-        self._discard_manifest(claim)
-        digests: list[str] = []
-        done = unlisted = 0
-        while window:
-            self._check(claim)
-            following: list[Slice] = []
-
-            def read_on(number: int, following: list[Slice] = following) -> None:
-                following += source.window(number, count)
-
-            if any(known.get(each.number, each.digest) != each.digest for each in window):
-                # Before other content comes in its place, nothing must vouch for it any more.
-                known, claim.listed = {}, None
-                self._store_list(claim, digests)
-            puts: list[Callable[[], None]] = [
-                partial(self._store_slice, claim, each, source, known=each.number in known)
-                for each in window
-            ]
-            puts.append(partial(read_on, window[-1].number + 1))
-            run_all(puts)
-            digests += [each.digest for each in window]
-            taken = sum(len(each.content) for each in window)
-            done, unlisted = done + taken, unlisted + taken
-            progress(done, total)
-            window = following
-            due = unlisted >= _SHARE * _DIGEST * len(digests)
-            if window and due and len(digests) > len(known):
-                self._store_list(claim, digests)
-                unlisted = 0
-        there = self._slices_there(claim.operation, claim.key)
-        left = [slice_alias(claim.key, number) for number in there if number >= len(digests)]
-        self._clear(claim, left)
-        manifest = Manifest(claim.draft.slice_size, done, tuple(digests), claim.draft.upload)
-        self._store_manifest(claim, manifest)
-
-    def _store_slice(self, claim: Claim, each: Slice, source: Source, *, known: bool) -> None:
-        store = self._keep if known else self._store
-        attempts = store(claim, slice_alias(claim.key, each.number), each.content)
-        if attempts <= 1:  # of several, one that was given up may not have ended
-            source.buffers.give(each.content)
-
-    def _known_slices(self, claim: Claim) -> dict[int, str]:
-        """Return the digests of slices that an earlier upload has stored, by number."""
-        # Not those of a whole document: it may be damaged, and this is to mend it.
-        found = self._find(claim.operation, list_alias(claim.key))
-        if found is None or digest_of(found) not in claim.draft.lists:
-            return {}
-        claim.listed = digest_of(found)
-        return dict(enumerate(load_digests(found)))
-
-    def _clean_up(self, key: uuid.UUID) -> None:
+    def _undo_late_slices(self, entries: DocumentEntries, key: DocumentKey) -> None:
         """Undo what slices do that have come after another one took over."""
-        self._discard("upload", [list_alias(key)])  # it may be wrong now
+        entries.remove_all([key.slice_list])  # it may be wrong now
         # Of a document that was removed, they would look like one.
         with suppress(AliasNotFound, DocumentConflict, DocumentIncomplete, DocumentDamaged):
-            if self._manifest("upload", key) is None:
-                self._remove("upload", key, take_over=False)
+            if entries.manifest(key) is None:
+                self._remove(entries, key, take_over=False)
+
+    def download(
+        self,
+        key: uuid.UUID | str,
+        file: "str | os.PathLike[str] | BinaryIO | File",
+        *,
+        in_flight: int | None,
+        resume: bool,
+        progress: Progress | None,
+    ) -> DocumentInfo:
+        """Write a document to a file, each slice checked before, and return what it is."""
+        chosen = as_key(key)
+        count = self._in_flight(in_flight)
+        target = Target(file, keep=resume)
+        report = Report(progress, chosen)
+        download = Download(self._entries("download"), chosen, target, report, in_flight=count)
+        try:
+            target.check()
+            return download.run()
+        finally:
+            report.close()
+            shielded(target.close)
 
     def document_info(self, key: uuid.UUID | str) -> DocumentInfo:
-        """Return what is known about a document without reading it.
-
-        Of one without a manifest, slices are counted and their sizes added up. Raises
-        `AliasNotFound`, `DocumentIncomplete`, and `DocumentDamaged` for a manifest that
-        can't be read.
-        """
-        key = as_key(key)
-        manifest = self._manifest("document_info", key)
+        """Return what is known about a document without reading it."""
+        chosen = as_key(key)
+        entries = self._entries("document_info")
+        manifest = entries.manifest(chosen)
         if manifest is not None:
-            return manifest.info(key)
-        there = set(self._slices_there("document_info", key))
+            return manifest.info(chosen)
+        there = set(entries.slices(chosen))
+        if 0 not in there:
+            raise entries.absent(chosen)
         size = number = 0
-        while number in there or not number:
-            size += self._size_of_slice("document_info", key, number)
+        while number in there:
+            size += entries.size_of_slice(chosen, number)
             number += 1
-        return DocumentInfo(key, size, number, None)
+        return DocumentInfo(chosen.value, size, number, None)
+
+    def documents(self, prefix: str) -> Iterator[DocumentInfo]:
+        """Find the documents whose names begin with a text."""
+        if not isinstance(prefix, str):
+            raise TypeError(f"prefix must be text, not {type(prefix).__name__}")
+        entries = self._entries("documents")
+        aliases = entries.aliases(index_prefix(prefix))
+        for start in range(0, len(aliases), _AT_ONCE):
+            chunk = aliases[start : start + _AT_ONCE]
+            for alias, content in zip(chunk, entries.find_all(chunk), strict=True):
+                info = None if content is None else DocumentInfo.load(content, alias)
+                if info is not None and info.name.startswith(prefix):
+                    yield info
 
     def remove_document(self, key: uuid.UUID | str) -> None:
-        """Remove a document, whole or not, with all its slices.
+        """Remove a document, whole or not, with all its slices."""
+        self._remove(self._entries("remove_document"), as_key(key), take_over=True)
 
-        It takes over from an upload that is under way, which fails then; see `upload` for
-        what may still arrive. A removal that was broken off can be repeated.
-
-        Raises:
-            AliasNotFound: There is no such document.
-            DocumentConflict: Another upload or removal took over.
-
-        """
-        self._remove("remove_document", as_key(key), take_over=True)
-
-    def _remove(self, operation: str, key: uuid.UUID, *, take_over: bool) -> None:
-        there = self._slices_there(operation, key)
-        if not there:
-            found = [
-                self._find(operation, alias) for alias in (draft_alias(key), manifest_alias(key))
-            ]
-            if not any(found):
-                raise self._absent(operation, key, None)
-        claim = Claim(operation, key, NEVER)
-        self._take(claim, take_over=take_over)
-        self._discard_manifest(claim)
+    def _remove(self, entries: DocumentEntries, key: DocumentKey, *, take_over: bool) -> None:
+        there = entries.slices(key)
+        if not there and not any(entries.find_all([key.lock, key.manifest, key.index])):
+            raise entries.absent(key)
+        lock = UploadLock(entries, key, NEVER)
+        lock.take(take_over=take_over)
+        lock.remove_manifest()
         while there:
-            self._clear(claim, [slice_alias(key, number) for number in there])
-            there = self._slices_there(operation, key)
-        self._clear(claim, [list_alias(key)])
+            lock.clear([key.slice(number) for number in there])
+            there = entries.slices(key)
+        lock.clear([key.slice_list])
         try:
-            self._let_go(claim)
+            lock.let_go()
         except UnmatchedContent:
-            self._check(claim)
+            lock.check()
             raise
+
+    def _entries(self, operation: str) -> DocumentEntries:
+        return DocumentEntries(self._calls, operation)
+
+    def _in_flight(self, count: int | None) -> int:
+        if count is None:
+            return 1 if self._calls.address.startswith("embedded:") else 2
+        return check_in_flight(count)

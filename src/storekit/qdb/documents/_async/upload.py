@@ -1,0 +1,128 @@
+"""Storing a document of any size, in slices."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+
+from storekit.core.seam._async import call_blocking, run_all, shielded
+from storekit.qdb.documents._async.entries import AsyncDocumentEntries, StoresUnderWay
+from storekit.qdb.documents._async.files import AsyncSource
+from storekit.qdb.documents._async.lock import AsyncUploadLock
+from storekit.qdb.documents._async.report import AsyncReport
+from storekit.qdb.documents.keys import DocumentKey
+from storekit.qdb.documents.manifest import Manifest
+from storekit.qdb.documents.slices import Slice
+from storekit.qdb.errors import AliasNotFound
+
+__all__ = ["AsyncUpload"]
+
+_DIGEST = 32  # bytes of a digest in the list of slices
+_SHARE = 32  # of the content, so much may be written again as lists of slices
+_PATIENCE = 1.5  # seconds to wait for slices that are being stored when an upload is given up
+
+
+class AsyncUpload:
+    """One upload, from a source to the entries of a document that a lock holds."""
+
+    def __init__(
+        self,
+        entries: AsyncDocumentEntries,
+        key: DocumentKey,
+        source: AsyncSource,
+        report: AsyncReport,
+        *,
+        slice_size: int,
+        expiry: int,
+        in_flight: int,
+    ) -> None:
+        self._entries = entries
+        self._key = key
+        self._source = source
+        self._report = report
+        self._slice_size = slice_size
+        self._expiry = expiry
+        self._in_flight = in_flight
+        self._under_way = StoresUnderWay()
+        self.lock = AsyncUploadLock(entries, key, expiry, slice_size)
+
+    async def run(self, *, resume: bool, now: int) -> None:
+        """Store all slices, and then the manifest. `now` is in milliseconds since the epoch."""
+        total = await self._source.size()
+        window = await self._source.window(0, self._in_flight)
+        await self.lock.take(take_over=resume)
+        known = await self.lock.known_slices() if resume else {}
+        await self.lock.remove_manifest()
+        digests: list[str] = []
+        done = unlisted = 0
+        while window:
+            await self.lock.check()
+            following: list[Slice] = []
+
+            async def read_on(number: int, following: list[Slice] = following) -> None:
+                following += await self._source.window(number, self._in_flight)
+
+            if any(known.get(each.number, each.digest) != each.digest for each in window):
+                # Before other content comes in its place, nothing must vouch for it any more.
+                known = {}
+                self.lock.distrust_list()
+                await self.lock.store_list(digests)
+            calls: list[Callable[[], Awaitable[None]]] = [
+                partial(self._store, each, known=each.number in known) for each in window
+            ]
+            calls.append(partial(read_on, window[-1].number + 1))
+            await run_all(calls)
+            digests += [each.digest for each in window]
+            taken = sum(len(each.content) for each in window)
+            done, unlisted = done + taken, unlisted + taken
+            await self._report(done, None if total is None else max(done, total))
+            window = following
+            due = unlisted >= _SHARE * _DIGEST * len(digests)
+            if window and due and len(digests) > len(known):
+                await self.lock.store_list(digests)
+                unlisted = 0
+        await self._report.end(done)
+        there = await self._entries.slices(self._key)
+        await self.lock.clear([self._key.slice(each) for each in there if each >= len(digests)])
+        await self.lock.store_manifest(
+            Manifest(self._slice_size, done, tuple(digests), self.lock.upload, self._key.name, now)
+        )
+
+    async def _store(self, each: Slice, *, known: bool) -> None:
+        """Store a slice; of one that is there, only set when it expires."""
+        alias = self._key.slice(each.number)
+        if known:
+            with suppress(AliasNotFound):
+                await self._entries.set_expiry(alias, self._expiry)
+                self._source.buffers.give(each.content)
+                return
+        attempts = await self._entries.store(alias, each.content, self._expiry, self._under_way)
+        if attempts <= 1:  # of several, one that was given up may not have ended
+            self._source.buffers.give(each.content)
+
+    async def discard(self, error: BaseException) -> None:
+        """Remove all that is stored of an upload whose key nobody else knows.
+
+        Where that can't be done, the `error` that ended the upload gets a note with the key.
+        """
+        note = (
+            f"what is stored of it has the key {self._key}: "
+            f"client.remove_document({str(self._key.value)!r})"
+        )
+        error.add_note(note)
+        if not self.lock.tried:
+            error.__notes__.remove(note)
+            return
+        try:
+            await shielded(self._remove_all, partial(error.__notes__.remove, note))
+        except Exception as another:  # noqa: BLE001 - the first one says what happened
+            error.add_note(f"it could not be removed: {another}")
+        except BaseException as another:
+            another.add_note(note)
+            raise
+
+    async def _remove_all(self, when_done: Callable[[], object]) -> None:
+        # A call that was given up with its upload may go on in its thread.
+        if await call_blocking(self._under_way.give_up, _PATIENCE):
+            stored = await self._entries.aliases(self._key.hex)
+            await self._entries.remove_all([*stored, self._key.index])
+            when_done()

@@ -1,0 +1,219 @@
+# Generated from src/storekit/qdb/documents/_async/entries.py by tools/generate_sync.py; do not edit.
+
+"""The entries that documents are made of: read, stored and removed, by way of a client's calls."""
+
+import threading
+from collections.abc import Iterable
+from functools import partial
+
+from storekit.qdb._sync.calls import Caller
+from storekit.qdb.documents.keys import DocumentKey
+from storekit.qdb.documents.manifest import DocumentIncomplete, Manifest
+from storekit.qdb.engine import Kind, Operation, Session
+from storekit.qdb.errors import AliasNotFound, ErrorCode, QuasardbException, error_for
+from storekit.qdb.methods import bound
+
+__all__ = ["DocumentEntries", "StoresUnderWay"]
+
+_AT_ONCE = 256  # entries of one batch
+_ALL = 2**31 - 1
+
+
+class DocumentEntries:
+    """What uploads, downloads and removals ask of the store, as one operation of the client."""
+
+    def __init__(self, calls: Caller, operation: str) -> None:
+        self.calls = calls
+        self.operation = operation
+
+    def get(self, alias: str) -> bytes | memoryview:
+        """Return an entry, by a call of its own: a slice is large. Raises `AliasNotFound`."""
+        return self.calls.call(self.operation, alias, bound(Session.blob_get, alias), reads=True)
+
+    def find(self, alias: str) -> bytes | None:
+        """Return a small entry; None if it is not there."""
+        try:
+            return bytes(self.get(alias))
+        except AliasNotFound:
+            return None
+
+    def find_all(self, aliases: list[str]) -> list[bytes | None]:
+        """Return entries as they are at one moment, as far as the store can, None if not there."""
+        read = partial(_read_together, aliases=aliases)
+        return self.calls.call(self.operation, aliases[0], read, reads=True)
+
+    def manifest(self, key: DocumentKey) -> Manifest | None:
+        """Return the manifest; None if there is none, and nobody is making one.
+
+        Raises `DocumentIncomplete` if somebody is, and `DocumentDamaged`.
+        """
+        manifest, lock = self.find_all([key.manifest, key.lock])
+        if manifest is not None:
+            return Manifest.load(manifest, key)
+        if lock is None:
+            return None
+        raise DocumentIncomplete(
+            f"document {key} is not whole: an upload or removal of it is under way, or was "
+            "broken off; resume that, or wait for it"
+        )
+
+    def aliases(self, prefix: str) -> list[str]:
+        """Return the aliases that begin with a text."""
+        return self.calls.call(
+            self.operation, prefix, lambda session: session.prefix_get(prefix, _ALL), reads=True
+        )
+
+    def slices(self, key: DocumentKey) -> list[int]:
+        """Return the numbers of the slices that are there, sorted."""
+        numbers = [alias.removeprefix(key.hex) for alias in self.aliases(key.hex)]
+        return sorted(int(n) for n in numbers if n.isascii() and n.isdecimal() and str(int(n)) == n)
+
+    def size_of_slice(self, key: DocumentKey, number: int) -> int:
+        """Return the bytes of a slice. Raises `AliasNotFound`."""
+        read = partial(_size_of, alias=key.slice(number))
+        return self.calls.call(self.operation, key.slice(number), read, reads=True)
+
+    def store(
+        self,
+        alias: str,
+        content: bytes | memoryview,
+        expiry: int,
+        under_way: "StoresUnderWay | None" = None,
+    ) -> int:
+        """Put or replace an entry; return how many calls of the store have seen the content."""
+        attempts = 0
+
+        def store(session: Session) -> None:
+            nonlocal attempts
+            attempts += 1
+            if under_way is None:
+                session.blob_update(alias, content, expiry)
+            elif under_way.begin():
+                try:
+                    session.blob_update(alias, content, expiry)
+                finally:
+                    under_way.end()
+
+        # As safe to repeat as a read: whoever does it, the same content is there in the end.
+        self.calls.call(self.operation, alias, store, reads=True)
+        return attempts
+
+    def set_expiry(self, alias: str, expiry: int) -> None:
+        """Have an entry expire at another time. Raises `AliasNotFound`."""
+        self.calls.call(
+            self.operation, alias, lambda session: session.expires_at(alias, expiry), reads=True
+        )
+
+    def swap(self, alias: str, before: bytes | None, after: bytes, expiry: int) -> bool:
+        """Put an entry, or one in place of another; return whether it is there."""
+
+        def swap(session: Session) -> bool:
+            if before is None:
+                session.blob_put(alias, after, expiry)
+                return True
+            there = session.blob_compare_and_swap(alias, after, before, expiry)
+            return there is None or there == after  # by an attempt that seemed to have failed
+
+        try:
+            return self.calls.call(self.operation, alias, swap, reads=True)
+        except QuasardbException as error:
+            if error.error_code in (ErrorCode.ALIAS_ALREADY_EXISTS, ErrorCode.ALIAS_NOT_FOUND):
+                return False
+            raise
+
+    def change_all(self, operations: list[Operation]) -> bool:
+        """Run a transaction; return False if an entry is not what it was thought to be."""
+        run = partial(_run_together, operations=operations)
+        return self.calls.call(self.operation, operations[0].alias, run, reads=True)
+
+    def remove_if(self, alias: str, content: bytes) -> None:
+        """Remove an entry, if it is there. Raises `UnmatchedContent` if it has other content."""
+        try:
+            self.calls.call(
+                self.operation,
+                alias,
+                lambda session: session.blob_remove_if(alias, content),
+                reads=True,
+            )
+        except AliasNotFound:
+            return
+
+    def remove_all(self, aliases: Iterable[str]) -> None:
+        """Remove entries, those that are there."""
+        left = list(aliases)
+        for start in range(0, len(left), _AT_ONCE):
+            remove = partial(_remove, aliases=left[start : start + _AT_ONCE])
+            self.calls.call(self.operation, None, remove, reads=True)
+
+    def absent(self, key: DocumentKey, detail: str | None = None) -> QuasardbException:
+        """Return the error that there is no such document."""
+        return error_for(
+            ErrorCode.ALIAS_NOT_FOUND,
+            detail,
+            operation=self.operation,
+            alias=key.hex if key.name is None else key.name,
+            node=self.calls.address,
+        )
+
+
+class StoresUnderWay:
+    """The calls that store slices of one upload, which its thread may make after it was given up.
+
+    Any thread may call these.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._count = 0
+        self._given_up = False
+
+    def begin(self) -> bool:
+        """Return whether to store something; False once the upload is given up."""
+        with self._changed:
+            self._count += not self._given_up
+            return not self._given_up
+
+    def end(self) -> None:
+        """Say that something is stored, or has failed to be."""
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def give_up(self, seconds: float) -> bool:
+        """Let nothing more begin; return whether all that had begun ended in time."""
+        with self._changed:
+            self._given_up = True
+            return self._changed.wait_for(lambda: not self._count, seconds)
+
+
+def _size_of(session: Session, alias: str) -> int:
+    return session.get_metadata(alias).size
+
+
+def _remove(session: Session, aliases: list[str]) -> None:
+    outcomes = session.run_batch([Operation(Kind.BLOB_REMOVE, alias) for alias in aliases])
+    for alias, outcome in zip(aliases, outcomes, strict=True):
+        if not outcome.ok and outcome.error != ErrorCode.ALIAS_NOT_FOUND:
+            raise error_for(outcome.error, alias=alias)
+
+
+def _read_together(session: Session, aliases: list[str]) -> list[bytes | None]:
+    contents: list[bytes | None] = []
+    outcomes = session.run_batch([Operation(Kind.BLOB_GET, alias) for alias in aliases])
+    for alias, outcome in zip(aliases, outcomes, strict=True):
+        if outcome.ok:
+            contents.append(outcome.content if isinstance(outcome.content, bytes) else b"")
+        elif outcome.error == ErrorCode.ALIAS_NOT_FOUND:
+            contents.append(None)
+        else:
+            raise error_for(outcome.error, alias=alias)
+    return contents
+
+
+def _run_together(session: Session, operations: list[Operation]) -> bool:
+    error, index, outcomes = session.run_transaction(operations)
+    if error in (ErrorCode.UNMATCHED_CONTENT, ErrorCode.ALIAS_NOT_FOUND):
+        return False
+    if error not in (ErrorCode.OK, ErrorCode.OK_CREATED):
+        raise error_for(error, alias=operations[min(index, len(operations) - 1)].alias)
+    return all(outcome.ok for outcome in outcomes)

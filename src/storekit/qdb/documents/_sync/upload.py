@@ -1,0 +1,130 @@
+# Generated from src/storekit/qdb/documents/_async/upload.py by tools/generate_sync.py; do not edit.
+
+"""Storing a document of any size, in slices."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from storekit.core.seam._sync import call_blocking, run_all, shielded
+from storekit.qdb.documents._sync.entries import DocumentEntries, StoresUnderWay
+from storekit.qdb.documents._sync.files import Source
+from storekit.qdb.documents._sync.lock import UploadLock
+from storekit.qdb.documents._sync.report import Report
+from storekit.qdb.documents.keys import DocumentKey
+from storekit.qdb.documents.manifest import Manifest
+from storekit.qdb.documents.slices import Slice
+from storekit.qdb.errors import AliasNotFound
+
+__all__ = ["Upload"]
+
+_DIGEST = 32  # bytes of a digest in the list of slices
+_SHARE = 32  # of the content, so much may be written again as lists of slices
+_PATIENCE = 1.5  # seconds to wait for slices that are being stored when an upload is given up
+
+
+class Upload:
+    """One upload, from a source to the entries of a document that a lock holds."""
+
+    def __init__(
+        self,
+        entries: DocumentEntries,
+        key: DocumentKey,
+        source: Source,
+        report: Report,
+        *,
+        slice_size: int,
+        expiry: int,
+        in_flight: int,
+    ) -> None:
+        self._entries = entries
+        self._key = key
+        self._source = source
+        self._report = report
+        self._slice_size = slice_size
+        self._expiry = expiry
+        self._in_flight = in_flight
+        self._under_way = StoresUnderWay()
+        self.lock = UploadLock(entries, key, expiry, slice_size)
+
+    def run(self, *, resume: bool, now: int) -> None:
+        """Store all slices, and then the manifest. `now` is in milliseconds since the epoch."""
+        total = self._source.size()
+        window = self._source.window(0, self._in_flight)
+        self.lock.take(take_over=resume)
+        known = self.lock.known_slices() if resume else {}
+        self.lock.remove_manifest()
+        digests: list[str] = []
+        done = unlisted = 0
+        while window:
+            self.lock.check()
+            following: list[Slice] = []
+
+            def read_on(number: int, following: list[Slice] = following) -> None:
+                following += self._source.window(number, self._in_flight)
+
+            if any(known.get(each.number, each.digest) != each.digest for each in window):
+                # Before other content comes in its place, nothing must vouch for it any more.
+                known = {}
+                self.lock.distrust_list()
+                self.lock.store_list(digests)
+            calls: list[Callable[[], None]] = [
+                partial(self._store, each, known=each.number in known) for each in window
+            ]
+            calls.append(partial(read_on, window[-1].number + 1))
+            run_all(calls)
+            digests += [each.digest for each in window]
+            taken = sum(len(each.content) for each in window)
+            done, unlisted = done + taken, unlisted + taken
+            self._report(done, None if total is None else max(done, total))
+            window = following
+            due = unlisted >= _SHARE * _DIGEST * len(digests)
+            if window and due and len(digests) > len(known):
+                self.lock.store_list(digests)
+                unlisted = 0
+        self._report.end(done)
+        there = self._entries.slices(self._key)
+        self.lock.clear([self._key.slice(each) for each in there if each >= len(digests)])
+        self.lock.store_manifest(
+            Manifest(self._slice_size, done, tuple(digests), self.lock.upload, self._key.name, now)
+        )
+
+    def _store(self, each: Slice, *, known: bool) -> None:
+        """Store a slice; of one that is there, only set when it expires."""
+        alias = self._key.slice(each.number)
+        if known:
+            with suppress(AliasNotFound):
+                self._entries.set_expiry(alias, self._expiry)
+                self._source.buffers.give(each.content)
+                return
+        attempts = self._entries.store(alias, each.content, self._expiry, self._under_way)
+        if attempts <= 1:  # of several, one that was given up may not have ended
+            self._source.buffers.give(each.content)
+
+    def discard(self, error: BaseException) -> None:
+        """Remove all that is stored of an upload whose key nobody else knows.
+
+        Where that can't be done, the `error` that ended the upload gets a note with the key.
+        """
+        note = (
+            f"what is stored of it has the key {self._key}: "
+            f"client.remove_document({str(self._key.value)!r})"
+        )
+        error.add_note(note)
+        if not self.lock.tried:
+            error.__notes__.remove(note)
+            return
+        try:
+            shielded(self._remove_all, partial(error.__notes__.remove, note))
+        except Exception as another:  # noqa: BLE001 - the first one says what happened
+            error.add_note(f"it could not be removed: {another}")
+        except BaseException as another:
+            another.add_note(note)
+            raise
+
+    def _remove_all(self, when_done: Callable[[], object]) -> None:
+        # A call that was given up with its upload may go on in its thread.
+        if call_blocking(self._under_way.give_up, _PATIENCE):
+            stored = self._entries.aliases(self._key.hex)
+            self._entries.remove_all([*stored, self._key.index])
+            when_done()

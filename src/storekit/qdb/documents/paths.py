@@ -1,0 +1,229 @@
+"""Where the path of a download leads, and how a file comes to be there.
+
+A new file, and what is to replace a regular file, is written beside it and gets its name when
+it is whole; it keeps mode and owner of the one before, as far as the system allows. Links are
+followed, and stay. A file with several names is written to when all is there, since a new
+one would have only one of them. What is no regular file is written to, and never replaced.
+
+The file beside it may have a name that others can guess, in a directory where they may write:
+it is never opened through a link, and only if it is nobody else's.
+"""
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from storekit.qdb.documents.manifest import Manifest
+from storekit.qdb.durable import sync_directory
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["Destination", "find_destination", "open_part", "open_special", "publish"]
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_FLAGS = os.O_CREAT | _NOFOLLOW | getattr(os, "O_BINARY", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where the bytes of a download go.
+
+    `path` is where links lead, `there` the regular file that is there, if there is one. If
+    `is_special`, something is there that can only be written to.
+    """
+
+    path: Path
+    there: os.stat_result | None = None
+    is_special: bool = False
+
+
+def find_destination(path: Path) -> Destination:
+    """Return where a path leads.
+
+    Raises `IsADirectoryError`, `PermissionError`, and any other `OSError` of looking at it.
+    """
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return Destination(_followed(path))
+    if stat.S_ISDIR(there.st_mode):
+        raise _error(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(there.st_mode):
+        return Destination(path, is_special=True)
+    if not os.access(path, os.W_OK):
+        raise _error(errno.EACCES, os.strerror(errno.EACCES), path)
+    real = _followed(path)
+    try:
+        leads_there = os.path.samestat(real.lstat(), there)
+    except FileNotFoundError:
+        leads_there = False
+    # The links of a process to its open files may lead to what has no name any more.
+    return Destination(real, there) if leads_there else Destination(path, is_special=True)
+
+
+def _followed(path: Path) -> Path:
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def open_special(destination: Destination) -> BinaryIO:
+    """Open what is no regular file. `OSError` if it is a FIFO that nobody reads."""
+    flags = os.O_WRONLY | os.O_TRUNC | _NONBLOCK | getattr(os, "O_NOCTTY", 0)
+    descriptor = os.open(destination.path, flags)
+    os.set_blocking(descriptor, True)  # only opening was not to wait
+    return os.fdopen(descriptor, "wb", buffering=0)
+
+
+def open_part(destination: Destination, *, keep: bool) -> tuple[BinaryIO, Path]:
+    """Open the file that the bytes are in until all are there; return it and its path.
+
+    With `keep` it always has the same name, and one download at a time has it.
+    """
+    private = destination.there is not None
+    mode = 0o600 if private else 0o666
+    part = _part_beside(destination.path, "" if keep else f".{secrets.token_hex(4)}")
+    if keep:
+        file = _open_alone(part, mode)
+    else:
+        file = os.fdopen(os.open(part, _FLAGS | os.O_WRONLY | os.O_EXCL, mode), "wb")
+    try:
+        _make_alike(file, destination)
+    except BaseException:
+        file.close()
+        raise
+    return file, part
+
+
+def _part_beside(path: Path, token: str) -> Path:
+    """Return a path for the file beside a path, which is not too long for the file system."""
+    end = f"{token}.part"
+    try:
+        longest = os.pathconf(path.parent, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):
+        longest = 255
+    name = os.fsencode(path.name)
+    if len(name) + len(end) <= longest:
+        return path.with_name(path.name + end)
+    digest = hashlib.sha256(name).hexdigest()[:16]
+    start = name[: max(0, longest - len(end) - len(digest) - 1)].decode("utf-8", "ignore")
+    return path.with_name(f"{start}.{digest}{end}")
+
+
+def _make_alike(file: BinaryIO, destination: Destination) -> None:
+    """Give a file the owner and the mode of the one that it is to replace, where allowed."""
+    there = destination.there
+    if there is None or not hasattr(os, "fchown"):
+        return
+    made = os.fstat(file.fileno())
+    if (made.st_uid, made.st_gid) != (there.st_uid, there.st_gid):
+        with suppress(OSError):
+            os.fchown(file.fileno(), -1, there.st_gid)
+        with suppress(OSError):
+            os.fchown(file.fileno(), there.st_uid, -1)
+        made = os.fstat(file.fileno())
+    mode = stat.S_IMODE(there.st_mode)
+    if (made.st_uid, made.st_gid) != (there.st_uid, there.st_gid):
+        mode &= 0o777  # another owner is not to be acted for
+    os.fchmod(file.fileno(), mode)
+
+
+def _open_alone(part: Path, mode: int) -> BinaryIO:
+    """Open a file for reading and writing that nobody else has opened like this.
+
+    The lock is on the open file, and ends with it, whatever becomes of the process.
+    """
+    while True:
+        try:
+            descriptor = os.open(part, _FLAGS | os.O_RDWR | _NONBLOCK, mode)
+        except OSError as error:
+            if part.is_symlink():
+                raise _error(errno.ELOOP, "it is a link, which is not followed", part) from error
+            raise
+        file = os.fdopen(descriptor, "r+b")
+        try:
+            _check_own(file, part)
+            if fcntl is None:
+                return file
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(part, file):
+                return file
+        except BlockingIOError as error:
+            file.close()
+            raise BlockingIOError(
+                error.errno, "another download that can be resumed is writing the file", str(part)
+            ) from error
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # whoever had it before has finished it
+
+
+def _check_own(file: BinaryIO, part: Path) -> None:
+    """Raise `OSError` if somebody else may have put a file there, to be written to."""
+    found = os.fstat(file.fileno())
+    if not stat.S_ISREG(found.st_mode):
+        raise _error(errno.EEXIST, "it is no regular file; remove it", part)
+    if found.st_nlink > 1:
+        raise _error(errno.EEXIST, "it is a file with other names, too; remove it", part)
+    if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+        raise _error(errno.EPERM, "it is somebody else's file; remove it", part)
+
+
+def _is_at(path: Path, file: BinaryIO) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def publish(
+    file: BinaryIO, part: Path, destination: Destination, manifest: Manifest | None
+) -> None:
+    """Give a file its name. Without locks, check by the manifest what others may have written."""
+    file.flush()
+    os.fsync(file.fileno())
+    check = manifest if fcntl is None else None
+    if check is not None and check.sound_slices(file) < len(check.digests):
+        raise _error(errno.EAGAIN, "another download was writing the file", part)
+    if not _is_at(part, file):
+        raise _error(errno.EEXIST, "something else has come in its place", part)
+    if destination.there is not None and destination.there.st_nlink > 1:
+        _copy_into(destination, part)
+        part.unlink()
+    else:
+        _check_regular(destination.path)
+        _make_alike(file, destination)
+        if fcntl is None:
+            file.close()  # Windows gives no new name to open files
+        part.replace(destination.path)
+    file.close()
+    sync_directory(destination.path.parent)
+
+
+def _copy_into(destination: Destination, part: Path) -> None:
+    """Write to a file that has other names, too."""
+    flags = os.O_WRONLY | os.O_TRUNC | _NOFOLLOW | getattr(os, "O_BINARY", 0)
+    with part.open("rb") as source, os.fdopen(os.open(destination.path, flags), "wb") as copy:
+        shutil.copyfileobj(source, copy, 1 << 20)
+        copy.flush()
+        os.fsync(copy.fileno())
+
+
+def _check_regular(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise _error(errno.EEXIST, "something has come there that is no regular file", path)
+
+
+def _error(number: int, text: str, path: Path) -> OSError:
+    return OSError(number, text, str(path))
