@@ -16,7 +16,16 @@ from contextlib import ExitStack
 from benchmarks import command, node_tasks, report
 from benchmarks.command import ROOT, say
 from benchmarks.harness import Comparison, Effort, Row, race
-from benchmarks.node_servers import OURS, SERVERS, THEIRS, bound_to, client_of, cores, running
+from benchmarks.node_servers import (
+    OURS,
+    SERVERS,
+    THEIRS,
+    WITHOUT_UVLOOP,
+    bound_to,
+    client_of,
+    cores,
+    running,
+)
 from benchmarks.node_table import SMALL_TABLE, large_table
 from storekit.qcache import QClient
 from tools.qcache_server import ServerUnavailable, ensure_server
@@ -45,7 +54,9 @@ def _small(effort: Effort) -> Section:
     with ExitStack() as stack:
         clients: dict[str, QClient] = {}
         with bound_to(there[0] if there else None):
-            servers = {name: stack.enter_context(running(name)) for name in SERVERS}
+            servers = {
+                name: stack.enter_context(running(name)) for name in (*SERVERS, WITHOUT_UVLOOP)
+            }
         stack.enter_context(bound_to(there[-1] if there else None))
         for name, server in servers.items():
             clients[name] = stack.enter_context(client_of(server))

@@ -14,10 +14,22 @@ from pathlib import Path
 from storekit.qcache import QClient
 from tools.qcache_server import QCacheServer
 
-__all__ = ["OURS", "SERVERS", "THEIRS", "Server", "bound_to", "client_of", "cores", "running"]
+__all__ = [
+    "OURS",
+    "SERVERS",
+    "THEIRS",
+    "WITHOUT_UVLOOP",
+    "Server",
+    "bound_to",
+    "client_of",
+    "cores",
+    "running",
+]
 
 OURS, THEIRS = "storekit node", "QCache 0.9.3"
 SERVERS = (OURS, THEIRS)
+WITHOUT_UVLOOP = "storekit node without uvloop"
+"""As where uvloop does not exist."""
 
 _SIZE = 4_000_000_000
 _START_TIMEOUT = 30
@@ -50,13 +62,15 @@ class Server:
 
 @contextmanager
 def running(name: str) -> Iterator[Server]:
-    """Start one of `SERVERS`, with nothing in it."""
+    """Start one of `SERVERS`, or `WITHOUT_UVLOOP`, with nothing in it."""
     if name == THEIRS:
         with QCacheServer(size=_SIZE) as server:
             yield Server(server.url, server.pid)
         return
+    hide = "sys.modules['uvloop'] = None;" if name == WITHOUT_UVLOOP else ""
+    code = f"import sys; {hide} from storekit.qcache.__main__ import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-m", "storekit.qcache", "serve", "--port=0", f"--size={_SIZE}"],
+        [sys.executable, "-c", code, "serve", "--port=0", f"--size={_SIZE}"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,

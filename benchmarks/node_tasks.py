@@ -7,7 +7,7 @@ from functools import partial
 from itertools import cycle
 
 from benchmarks.harness import Comparison, Contender, Row, time_calls
-from benchmarks.node_servers import OURS, SERVERS, THEIRS
+from benchmarks.node_servers import OURS, SERVERS, THEIRS, WITHOUT_UVLOOP
 from benchmarks.node_table import SMALL_TABLE
 from storekit.qcache import QClient
 
@@ -117,7 +117,7 @@ def small_contenders(clients: Clients) -> list[Contender]:
     return [
         Contender(_name(name, server), partial(_ask_small, clients[server], queries))
         for name, queries in tasks.items()
-        for server in SERVERS
+        for server in clients
     ]
 
 
@@ -133,9 +133,17 @@ def _ask_small(client: QClient, queries: Iterable[Mapping[str, object]], calls: 
 def compare_small(rows: Mapping[str, Row]) -> list[Comparison]:
     """How many times as many requests a second ours answers."""
     targets = {**dict.fromkeys(_SMALL), _IN_TURN: _TIMES_SMALL}
+    named = "requests a second, 20 rows"
     return [
-        Comparison(f"requests a second, 20 rows, {name}", _ratios(rows, name), target)
-        for name, target in targets.items()
+        *(
+            Comparison(f"{named}, {name}", _ratios(rows, name), target)
+            for name, target in targets.items()
+        ),
+        Comparison(
+            f"{named}, {_IN_TURN}, without uvloop",
+            _ratios(rows, _IN_TURN, WITHOUT_UVLOOP),
+            _TIMES_SMALL,
+        ),
     ]
 
 
@@ -143,6 +151,6 @@ def _name(task: str, server: str) -> str:
     return f"{task}, {server}"
 
 
-def _ratios(rows: Mapping[str, Row], task: str) -> list[float]:
-    pairs = zip(rows[_name(task, OURS)].rounds, rows[_name(task, THEIRS)].rounds, strict=True)
+def _ratios(rows: Mapping[str, Row], task: str, server: str = OURS) -> list[float]:
+    pairs = zip(rows[_name(task, server)].rounds, rows[_name(task, THEIRS)].rounds, strict=True)
     return [theirs / ours for ours, theirs in pairs]

@@ -182,7 +182,10 @@ def test_quick_run_against_the_real_server_yields_all_rows(tmp_path: Path) -> No
             "100 000 rows as CSV": 8,
         },
         "memory": {"memory of the stored table, share of QCache's": 0.5},
-        "small": {"requests a second, 20 rows, these in turn": 3},
+        "small": {
+            "requests a second, 20 rows, these in turn": 3,
+            "requests a second, 20 rows, these in turn, without uvloop": 3,
+        },
     }
     for section, targets in expected.items():
         found = {row["name"]: row for row in data[section]["ratios"]}

@@ -4,9 +4,9 @@ Importing this is cheap; Polars is loaded on the first use of a name. It needs
 `pip install 'storekit[node]'`.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from storekit._lazy import lazy_names
 from storekit.qcache.node.registry import node_at, require_polars
 
 if TYPE_CHECKING:
@@ -15,6 +15,25 @@ if TYPE_CHECKING:
     from storekit.qcache.node.http.asgi import Application, application
     from storekit.qcache.node.http.requests import Request, Response
     from storekit.qcache.node.node import Node
+else:
+    _load, __dir__ = lazy_names(
+        __name__,
+        {
+            "Application": ".http.asgi",
+            "AsyncEmbeddedTransport": "._async.transport",
+            "EmbeddedTransport": "._sync.transport",
+            "Node": ".node",
+            "Request": ".http.requests",
+            "Response": ".http.requests",
+            "application": ".http.asgi",
+        },
+    )
+
+    def __getattr__(name: str) -> object:
+        if name in __all__:
+            require_polars()  # says what to install
+        return _load(name)
+
 
 __all__ = [
     "Application",
@@ -26,20 +45,3 @@ __all__ = [
     "application",
     "node_at",
 ]
-
-_MODULES = {
-    "Application": "http.asgi",
-    "AsyncEmbeddedTransport": "_async.transport",
-    "EmbeddedTransport": "_sync.transport",
-    "Node": "node",
-    "Request": "http.requests",
-    "Response": "http.requests",
-    "application": "http.asgi",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    require_polars()
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
