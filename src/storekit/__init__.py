@@ -31,7 +31,6 @@ else:
         {
             "AsyncStoreKit": ".kit",
             "Settings": ".kit",
-            "StaleCache": ".kit",
             "StoreKit": ".kit",
             "__version__": "._version",
             "connect": ".kit",

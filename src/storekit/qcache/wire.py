@@ -126,7 +126,7 @@ def encode_query(query: Mapping[str, object]) -> str:
     """Return a query as JSON. `TypeError` if it is no mapping, or JSON cannot express it."""
     check_query(query)
     try:
-        return _JSON.encode(query)
+        return _JSON.encode(query if isinstance(query, dict) else dict(query))
     except (TypeError, ValueError) as error:
         raise type(error)(f"the query cannot be written as JSON: {error}") from error
 

@@ -19,6 +19,7 @@ from storekit.qcache.arguments import window
 from storekit.qcache.error_mapping import query_result
 from storekit.qcache.errors import DatasetChanged, DatasetMissing
 from storekit.qcache.result import QueryResult
+from storekit.qcache.sql import parse
 from storekit.qcache.tables import OWN, F, Own, R
 from storekit.qcache.wire import (
     MAX_GET_QUERY,
@@ -227,6 +228,37 @@ class Queries(BaseClient[R]):
             offset += size
             if offset >= rows or (end is not None and offset >= end):
                 return
+
+    @overload
+    def sql(self, text: str) -> R: ...
+    @overload
+    def sql(self, text: str, *, codec: None) -> QueryResult: ...
+    @overload
+    def sql(self, text: str, *, codec: TableCodec[F]) -> F: ...
+    @overload
+    def sql(self, text: str, *, codec: str) -> Any: ...
+    def sql(self, text: str, *, codec: TableCodec[Any] | str | Own | None = OWN) -> Any:
+        """Execute a SELECT; the table in it is the key of the dataset.
+
+        What QCache has no equal of is refused before anything is sent, with its place in the text;
+        `storekit.qcache.sql` says what there is. Needs `storekit[sql]`.
+
+        Raises:
+            UnsupportedSql: It is no SELECT, or has no equal in QCache.
+            DatasetMissing: There is no such dataset.
+            ModuleNotFoundError: `storekit[sql]` is not installed.
+            Exception: The errors of `get`.
+
+        """
+        key, query = parse(text)
+        question = self._question(key, query, None, False, None, None, codec)
+        if self._observers:
+            result = self._watched("sql", key, partial(self._get, question))
+        else:
+            result = self._get(question)
+        if result is None:
+            raise DatasetMissing(f"sql: there is no dataset {key!r}")
+        return result
 
     def _question(
         self,

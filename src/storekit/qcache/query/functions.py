@@ -1,0 +1,143 @@
+"""Functions and aggregates of queries."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from storekit.qcache.query.expressions import (
+    Column,
+    Constant,
+    Expression,
+    Operation,
+    Value,
+    check_name,
+    operand,
+)
+
+__all__ = [
+    "Aggregate",
+    "FunctionName",
+    "col",
+    "count",
+    "first",
+    "fn",
+    "last",
+    "lit",
+    "max_",
+    "mean",
+    "median",
+    "min_",
+    "nunique",
+    "std",
+    "sum_",
+    "var",
+]
+
+FunctionName = Literal[
+    "sin", "cos", "exp", "log", "expm1", "log1p", "sqrt", "sinh", "cosh", "tanh", "arcsin",
+    "arccos", "arctan", "arccosh", "arcsinh", "arctanh", "abs",
+]  # fmt: skip
+_FUNCTIONS = frozenset(get_args(FunctionName))
+
+
+class Aggregate:
+    """One value of many rows. Made by `sum_`, `count` and their like."""
+
+    __slots__ = ("argument", "function", "name")
+
+    def __init__(self, function: str, argument: Expression | None, name: str) -> None:
+        self.function = function
+        self.argument = argument
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"{self.function}({'' if self.argument is None else repr(self.argument)})"
+
+    def as_(self, name: str) -> Aggregate:
+        """Return the same under another name; without one, it has that of its column."""
+        return Aggregate(self.function, self.argument, check_name(name, "the name of a column"))
+
+
+def col(name: str) -> Column:
+    """Return a column, for conditions and expressions."""
+    return Column(name)
+
+
+def lit(value: Value) -> Expression:
+    """Return a number, bool or text as an expression."""
+    return Constant(value)
+
+
+def fn(name: FunctionName, expression: Expression | str) -> Expression:
+    """Return a function of an expression, or of a column by its name."""
+    if name not in _FUNCTIONS:
+        raise ValueError(f"QCache has no function {name!r}; it has {', '.join(sorted(_FUNCTIONS))}")
+    return Operation(name, (_of_column(expression),))
+
+
+def sum_(expression: Expression | str) -> Aggregate:
+    """Return the sum; null if all are null."""
+    return _aggregate("sum", expression)
+
+
+def mean(expression: Expression | str) -> Aggregate:
+    """Return the mean of what is not null."""
+    return _aggregate("mean", expression)
+
+
+def min_(expression: Expression | str) -> Aggregate:
+    """Return the least value; of text, null if one is null."""
+    return _aggregate("min", expression)
+
+
+def max_(expression: Expression | str) -> Aggregate:
+    """Return the greatest value."""
+    return _aggregate("max", expression)
+
+
+def std(expression: Expression | str) -> Aggregate:
+    """Return the standard deviation of a sample."""
+    return _aggregate("std", expression)
+
+
+def var(expression: Expression | str) -> Aggregate:
+    """Return the variance of a sample."""
+    return _aggregate("var", expression)
+
+
+def median(expression: Expression | str) -> Aggregate:
+    """Return the median of what is not null."""
+    return _aggregate("median", expression)
+
+
+def nunique(expression: Expression | str) -> Aggregate:
+    """Return how many different values there are, null not counted."""
+    return _aggregate("nunique", expression)
+
+
+def first(expression: Expression | str) -> Aggregate:
+    """Return the first value of a group that is not null."""
+    return _aggregate("first", expression)
+
+
+def last(expression: Expression | str) -> Aggregate:
+    """Return the last value of a group that is not null."""
+    return _aggregate("last", expression)
+
+
+def count(expression: Expression | str | None = None) -> Aggregate:
+    """Return the number of rows, or of those in which something is not null."""
+    return (
+        Aggregate("count", None, "count") if expression is None else _aggregate("count", expression)
+    )
+
+
+def _aggregate(function: str, expression: Expression | str) -> Aggregate:
+    argument = _of_column(expression)
+    return Aggregate(
+        function, argument, argument.name if isinstance(argument, Column) else function
+    )
+
+
+def _of_column(expression: Expression | str) -> Expression:
+    return Column(expression) if isinstance(expression, str) else operand(expression)

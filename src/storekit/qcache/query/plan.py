@@ -1,0 +1,288 @@
+"""From the parts of a query to the JSON that QCache takes.
+
+QCache runs the parts in one order: from, where, group_by, distinct, select, order_by, offset,
+limit. It computes columns or aggregates, but not both at once, and gives no aggregate a name. What
+a query asks beyond that becomes queries inside of each other, by `from`:
+
+    columns computed for a filter or an aggregate  ->  aggregates  ->  names, order and limit
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from storekit.qcache.query.expressions import Aliased, Column, Condition, Constant, Expression
+from storekit.qcache.query.functions import Aggregate
+
+__all__ = ["Parts", "plan"]
+
+Made = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """What a query was told. `distinct` is None for no, and empty for whole rows of the result."""
+
+    source: Made | None = None
+    source_names: tuple[str, ...] | None = None
+    condition: Condition | None = None
+    groups: tuple[Column | Aliased, ...] = ()
+    distinct: tuple[str, ...] | None = None
+    selected: tuple[Column | Aliased | Aggregate, ...] = ()
+    order: tuple[str, ...] = ()
+    offset: int | None = None
+    limit: int | None = None
+
+
+@dataclass(slots=True)
+class _Stage:
+    """One query that is being made."""
+
+    source: Made | None
+    condition: Condition | None = None
+    groups: list[str] = field(default_factory=list)
+    distinct: list[str] | None = None
+    selected: list[object] = field(default_factory=list)
+
+    def make(self) -> Made:
+        made: Made = {}
+        if self.source is not None:
+            made["from"] = self.source
+        if self.condition is not None:
+            made["where"] = self.condition.to_where()
+        if self.groups:
+            made["group_by"] = self.groups
+        if self.distinct is not None:
+            made["distinct"] = self.distinct
+        if self.selected:
+            made["select"] = self.selected
+        return made
+
+
+def plan(parts: Parts) -> Made:
+    """Return the query as QCache takes it. Raises `ValueError` for what it could not mean."""
+    _check_known(parts)
+    _check_order(parts)
+    aggregates = [each for each in parts.selected if isinstance(each, Aggregate)]
+    grouped = bool(aggregates or parts.groups)
+    made = _plan_aggregates(parts, aggregates) if grouped else _plan_rows(parts)
+    if parts.order:
+        made["order_by"] = list(parts.order)
+    if parts.offset:
+        made["offset"] = parts.offset
+    if parts.limit is not None:
+        made["limit"] = parts.limit
+    return made
+
+
+def _plan_rows(parts: Parts) -> Made:
+    stage = _Stage(parts.source, parts.condition)
+    if parts.condition is not None and parts.selected:
+        needed = [*_columns(parts.selected), *(parts.distinct or ())]
+        _compute_for_filter(stage, needed, _Fresh(parts))
+    stage.selected = [_select(each) for each in parts.selected]
+    if parts.distinct is None:
+        return stage.make()
+    if parts.distinct or all(isinstance(each, Column) for each in parts.selected):
+        # QCache leaves out rows before it selects.
+        stage.distinct = list(parts.distinct or (each.name for each in parts.selected))
+        return stage.make()
+    return {"from": stage.make(), "distinct": []}
+
+
+def _plan_aggregates(parts: Parts, aggregates: list[Aggregate]) -> Made:
+    keys = {each.name for each in parts.groups}
+    _check_aggregates(parts, aggregates, keys)
+    if not keys and len(aggregates) == 1 and _counts_rows(aggregates[0]):
+        stage = _Stage(parts.source, parts.condition, selected=[["count"]])
+        if parts.condition is not None:
+            _compute_for_filter(stage, [], _Fresh(parts))
+        return stage.make()
+
+    fresh = _Fresh(parts)
+    computed: list[object] = [_select(each) for each in parts.groups if isinstance(each, Aliased)]
+    places = _place_aggregates(aggregates, keys, fresh, computed)
+    stage = _Stage(parts.source, parts.condition)
+    if computed:
+        plain = [each.name for each in parts.groups if isinstance(each, Column)]
+        plain += [place for each, place in zip(aggregates, places, strict=True)
+                  if isinstance(each.argument, Column) and each.argument.name == place]  # fmt: skip
+        if parts.condition is not None:
+            needed = [*_columns(parts.groups), *_columns(aggregates)]
+            _compute_for_filter(stage, needed, fresh)
+        stage.selected = [*dict.fromkeys(plain), *computed]
+        stage = _Stage(stage.make())
+    elif parts.condition is not None:
+        _compute_for_filter(stage, [*keys, *places], fresh)
+
+    place_of = {id(each): place for each, place in zip(aggregates, places, strict=True)}
+    stage.groups = [each.name for each in parts.groups]
+    stage.selected = [
+        [each.function, place_of[id(each)]] if isinstance(each, Aggregate) else _key_of(each)
+        for each in parts.selected
+    ]
+    made = stage.make()
+    if all(
+        each.name == place_of[id(each)] if isinstance(each, Aggregate) else isinstance(each, Column)
+        for each in parts.selected
+    ):
+        return made
+    names: list[object] = []
+    for each in parts.selected:
+        place = place_of[id(each)] if isinstance(each, Aggregate) else _key_of(each)
+        renamed = ["=", each.name, Column(place).to_select()]
+        names.append(place if place == each.name else renamed)
+    return {"from": made, "select": names}
+
+
+def _counts_rows(aggregate: Aggregate) -> bool:
+    """Tell whether it is the one aggregate that QCache has without a column."""
+    return aggregate.argument is None and aggregate.name == "count"
+
+
+def _place_aggregates(
+    aggregates: list[Aggregate], keys: set[str], fresh: _Fresh, computed: list[object]
+) -> list[str]:
+    """Return the column that each is of, and add those to `computed` that must be made first.
+
+    QCache takes one aggregate of a column, none of a column that rows are grouped by, and of no
+    expression. A name that is given must not be that of another one's column.
+    """
+    own = [each.argument.name if isinstance(each.argument, Column) else "" for each in aggregates]
+    clash = any(
+        each.name != name and each.name in {*own, *keys}
+        for each, name in zip(aggregates, own, strict=True)
+    )
+    places: list[str] = []
+    for each, name in zip(aggregates, own, strict=True):
+        if name and name not in keys and name not in places and not clash:
+            places.append(name)
+            continue
+        place = fresh.name()
+        argument = Constant(1) if each.argument is None else each.argument  # rows are counted
+        computed.append(["=", place, argument.to_select()])
+        places.append(place)
+    return places
+
+
+def _compute_for_filter(stage: _Stage, needed: Iterable[str], fresh: _Fresh) -> None:
+    """Have an inner query compute what the filter compares, beside the columns that are needed."""
+    condition = stage.condition
+    if condition is None:
+        return
+    computed = list(condition.computed())
+    if not computed:
+        return
+    names = {id(each): (fresh.name(), each) for each in computed}
+    columns = dict.fromkeys([*needed, *condition.columns()])
+    inner = _Stage(stage.source)
+    inner.selected = [
+        *columns,
+        *(["=", name, expression.to_select()] for name, expression in names.values()),
+    ]
+    stage.source = inner.make()
+    stage.condition = condition.with_columns({key: name for key, (name, _) in names.items()})
+
+
+class _Fresh:
+    """Makes names that nothing in a query has."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._taken: set[str] | None = None
+        self._count = 0
+
+    def name(self) -> str:
+        if self._taken is None:
+            self._taken = self._find_taken()
+        while True:
+            self._count += 1
+            if (name := f"q_{self._count}") not in self._taken:
+                return name
+
+    def _find_taken(self) -> set[str]:
+        parts = self._parts
+        taken = {each.name for each in parts.selected} | set(parts.source_names or ())
+        taken.update(_columns(parts.selected), _columns(parts.groups))
+        if parts.condition is not None:
+            taken.update(parts.condition.columns())
+        return taken
+
+
+def _columns(items: Iterable[Column | Aliased | Aggregate]) -> Iterator[str]:
+    """Yield the columns that these need, but for names that an earlier one makes."""
+    made: set[str] = set()
+    for each in items:
+        expression = _expression(each)
+        if expression is not None:
+            yield from (name for name in expression.columns() if name not in made)
+        if isinstance(each, Aliased):
+            made.add(each.name)
+
+
+def _expression(item: Column | Aliased | Aggregate) -> Expression | None:
+    if isinstance(item, Aggregate):
+        return item.argument
+    return item.expression if isinstance(item, Aliased) else item
+
+
+def _select(item: Column | Aliased | Aggregate) -> object:
+    if isinstance(item, Aliased):
+        return ["=", item.name, item.expression.to_select()]
+    return item.name
+
+
+def _key_of(item: Column | Aliased) -> str:
+    """Return the column of a group that is selected, perhaps under another name."""
+    return item.expression.name if isinstance(item, Aliased) else item.name  # type: ignore[attr-defined]
+
+
+def _check_aggregates(parts: Parts, aggregates: list[Aggregate], keys: set[str]) -> None:
+    if not aggregates:
+        raise ValueError(
+            "group_by makes one row of many, so select(...) must have an aggregate such as "
+            "count(); distinct(...) gives the groups alone"
+        )
+    if parts.distinct is not None:
+        raise ValueError(
+            "distinct leaves out rows before an aggregate sees them: ask a distinct query with "
+            "from_(...)"
+        )
+    for each in aggregates:
+        if not keys and each.function in ("first", "last"):
+            raise ValueError(f"{each!r} is of a group: it needs group_by(...)")
+    for item in parts.selected:
+        if isinstance(item, Aggregate):
+            continue
+        column = item.expression if isinstance(item, Aliased) else item
+        if not isinstance(column, Column) or column.name not in keys:
+            raise ValueError(
+                f"{column!r} has many values for a group: put it in group_by(...), or in an "
+                "aggregate"
+            )
+
+
+def _check_known(parts: Parts) -> None:
+    """Refuse columns that the query that is asked does not have."""
+    if parts.source_names is None:
+        return
+    used = [*_columns(parts.selected), *_columns(parts.groups), *(parts.distinct or ())]
+    if parts.condition is not None:
+        used += parts.condition.columns()
+    for name in used:
+        if name not in parts.source_names:
+            known = ", ".join(parts.source_names)
+            raise ValueError(f"the query that is asked has no column {name!r}; it has {known}")
+
+
+def _check_order(parts: Parts) -> None:
+    names = tuple(each.name for each in parts.selected) or parts.source_names
+    if names is None:
+        return
+    for each in parts.order:
+        if each.removeprefix("-") not in names:
+            raise ValueError(
+                f"order_by sorts the result, which has no column {each.removeprefix('-')!r}; "
+                f"it has {', '.join(names)}"
+            )

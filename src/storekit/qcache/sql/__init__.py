@@ -1,0 +1,5 @@
+"""SQL for QCache: a SELECT becomes the query that means the same. Needs `storekit[sql]`."""
+
+from storekit.qcache.sql.parse import Statement, UnsupportedSql, parse
+
+__all__ = ["Statement", "UnsupportedSql", "parse"]

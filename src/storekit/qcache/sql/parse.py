@@ -1,0 +1,102 @@
+"""From the text of a SELECT to a key and a query."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from storekit.qcache.query import Query
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+__all__ = ["Statement", "UnsupportedSql", "parse"]
+
+_REMEMBERED = 512
+"""Texts whose queries are kept: programs ask a few again and again."""
+
+
+class UnsupportedSql(ValueError):
+    """The text is no SELECT that QCache has an equal for. The message has the place."""
+
+
+class Statement(NamedTuple):
+    """What a SELECT means: a query on the table of a key."""
+
+    key: str
+    query: Query
+
+
+class Refused(Exception):
+    """A part of a statement that QCache has no equal for."""
+
+    def __init__(self, node: exp.Expr, reason: str) -> None:
+        super().__init__(reason)
+        self.node = node
+        self.reason = reason
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def parse(text: str) -> Statement:
+    """Return what a SELECT means to QCache; the table in it is the key.
+
+    Numbers, text and null behave as in SQL, also where QCache's own filters differ: a comparison
+    with null is never true, nor is its opposite. What QCache can't be made to mean is refused.
+
+    Raises:
+        TypeError: It is no text.
+        UnsupportedSql: It is no SELECT, or has no equal in QCache.
+        ModuleNotFoundError: `storekit[sql]` is not installed.
+
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"SQL must be text, not {type(text).__name__}")
+    try:
+        import sqlglot  # noqa: PLC0415 - an extra, loaded when asked for
+        from sqlglot import errors, exp  # noqa: PLC0415 - the same
+    except ImportError as error:
+        raise ModuleNotFoundError("SQL needs sqlglot: pip install 'storekit[sql]'") from error
+    from storekit.qcache.sql.select import translate  # noqa: PLC0415 - needs sqlglot
+
+    try:
+        tree = sqlglot.parse_one(text, read="duckdb")
+    except errors.SqlglotError as error:
+        raise UnsupportedSql(f"{_first_line(error)}: {text[:200]!r}") from error
+    except RecursionError:
+        raise UnsupportedSql(f"it is nested too deeply: {text[:200]!r}") from None
+    try:
+        if not isinstance(tree, exp.Select):
+            _refuse(tree, "only SELECT has an equal in QCache")
+        key, query = translate(tree)
+        query.to_dict()
+    except Refused as error:
+        raise UnsupportedSql(f"{_place(text, error.node)}: {error.reason}") from error
+    except RecursionError:
+        raise UnsupportedSql(f"it is nested too deeply: {text[:200]!r}") from None
+    except (TypeError, ValueError) as error:
+        raise UnsupportedSql(f"{error}: {text[:200]!r}") from error
+    return Statement(key, query)
+
+
+def _refuse(node: exp.Expr, reason: str) -> NoReturn:
+    raise Refused(node, reason)
+
+
+def _first_line(error: Exception) -> str:
+    found = getattr(error, "errors", None)
+    if found:
+        first = found[0]
+        return f"line {first['line']}, column {first['col']}: this can't be read as SQL"
+    return "this can't be read as SQL"
+
+
+def _place(text: str, node: exp.Expr) -> str:
+    """Say where in a text a part of it begins, and show it."""
+    starts = [each.meta["start"] for each in node.walk() if "start" in each.meta]
+    shown = node.sql(dialect="duckdb")
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    if not starts:
+        return f"{shown!r}"
+    start = min(starts)
+    line, column = text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
+    return f"line {line}, column {column}, {shown!r}"

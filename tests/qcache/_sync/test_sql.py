@@ -1,0 +1,47 @@
+# Generated from tests/qcache/_async/test_sql.py by tools/generate_sync.py; do not edit.
+
+"""SQL and queries in Python, by the client."""
+
+import pytest
+
+from storekit.qcache import DatasetMissing, QClient
+from storekit.qcache.query import Query, col, sum_
+from storekit.qcache.sql import UnsupportedSql
+
+CITIES = "country,people\nSE,3\nSE,4\nNO,5\n"
+
+
+@pytest.fixture
+def client():
+    with QClient(["embedded:"]) as client:
+        client.post("cities", CITIES)
+        yield client
+
+
+def test_a_select_is_answered(client):
+    text = "select country, sum(people) as total from cities group by country order by total"
+    result = client.sql(text)
+    assert result.json() == [{"country": "NO", "total": 5}, {"country": "SE", "total": 7}]
+    frame = client.sql(text, codec="polars")
+    assert frame["total"].to_list() == [5, 7]
+
+
+def test_a_select_from_a_dataset_that_is_not_there_says_so(client):
+    with pytest.raises(DatasetMissing, match="'towns'"):
+        client.sql("select a from towns")
+
+
+def test_a_statement_without_an_equal_is_refused(client):
+    with pytest.raises(UnsupportedSql, match=r"line 1, column 33, 'JOIN b"):
+        client.sql("select country from cities join b on a = b")
+
+
+def test_every_method_that_takes_a_query_takes_one_in_python(client):
+    query = Query().select("country", sum_("people").as_("total")).group_by("country")
+    total = (client.get("cities", query.where(col("people") > 3))).json()
+    assert sorted(row["total"] for row in total) == [4, 5]
+    assert len(client.get("cities", query, post_query=True).json()) == 2
+    pages = [page.json() for page in client.pages("cities", query, page_size=1)]
+    assert [len(page) for page in pages] == [1, 1]
+    loaded = client.query("towns", query, lambda: CITIES)
+    assert len(loaded.json()) == 2
