@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import random
+import resource
 import signal
 import sqlite3
 import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 
 from storekit.qdb.embedded import EmbeddedEngine, EmbeddedSession, large_contents
 from storekit.qdb.engine import Kind, Operation
+from storekit.qdb.errors import QuasardbException
 
 
 def add(path: str, count: str) -> None:
@@ -42,6 +48,59 @@ def hold(path: str) -> None:
     sys.stdin.read()
     db.execute("ROLLBACK")
     db.close()
+
+
+def descriptors(path: str) -> None:
+    """Open what needs files while there are none to be had, and again later."""
+    large_contents.LARGE_CONTENT = 100
+    engine = EmbeddedEngine(f"embedded:{path}")
+    session = engine.connect()
+    session.blob_put("large", bytes(200), 0)
+    attempts: list[Callable[[], object]] = [
+        lambda: engine.connect().close(),
+        lambda: EmbeddedEngine(f"embedded:{path}-new").connect().close(),
+        lambda: session.blob_get("large"),
+        lambda: session.blob_get_into("large", memoryview(bytearray(200))),
+        lambda: session.blob_update("large", bytes(300), 0),
+        lambda: session.blob_put(f"other {len(taken)}", bytes(300), 0),
+        lambda: session.blob_get_and_update("large", bytes(200), 0),
+    ]
+    taken: list[int] = []
+    with suppress(Exception):
+        EmbeddedEngine("embedded:/no/such/directory/store").connect()  # loads what errors need
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    told = 0
+    try:
+        while True:
+            taken.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        pass
+    for attempt in attempts:
+        try:
+            attempt()
+        except QuasardbException as error:
+            told += "too many open files" in str(error)
+    for file in taken:
+        os.close(file)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for attempt in attempts:
+        attempt()
+    session.close()
+    sys.stdout.write(f"{told} told of, {len(attempts)} done later")
+
+
+def at_exit(place: str) -> None:
+    """Use a store in a handler that was registered before there was one."""
+    stores: list[EmbeddedSession] = []
+
+    def save() -> None:
+        sys.stdout.write("content " + stores[0].blob_get("a").decode())
+        EmbeddedEngine(place).connect().close()
+
+    atexit.register(save)
+    stores.append(EmbeddedEngine(place).connect())
+    stores[0].blob_put("a", b"1", 0)
 
 
 def fork(path: str) -> None:
@@ -82,20 +141,27 @@ def fork(path: str) -> None:
     again.close()
 
 
-def kill(path: str, rounds: str) -> None:
+def kill(path: str, rounds: str, threads: str = "1", durable: str = "") -> None:
     """Kill writers at random, again and again: whatever they acknowledged must be there."""
     chance = random.Random(20260101)
     large_contents.LARGE_CONTENT = 1000  # bytes: half of the contents are kept apart
-    engine = EmbeddedEngine(f"embedded:{path}")
+    engine = EmbeddedEngine(f"embedded:{path}", durable=bool(durable))
     acknowledged: dict[str, bytes] = {}
     fresh: dict[str, bytes] = {}
     for number in range(int(rounds)):
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
-            _write(engine, number, writer)
+            others = [
+                threading.Thread(target=_write, args=(engine, f"{number}.{thread}", writer))
+                for thread in range(1, int(threads))
+            ]
+            for other in others:
+                other.start()
+            _write(engine, f"{number}.0", writer)
         os.close(writer)
         wanted, lines = chance.randrange(1, 25), b""
+        wanted *= int(threads)
         while lines.count(b"\n") < wanted:
             lines += os.read(reader, chance.randrange(1, 200))
         for _ in range(chance.randrange(3000)):
@@ -127,10 +193,10 @@ def kill(path: str, rounds: str) -> None:
     db.close()
 
 
-def _write(engine: EmbeddedEngine, number: int, writer: int) -> None:
+def _write(engine: EmbeddedEngine, name: str, writer: int) -> None:
     session = engine.connect()
     for count in range(10_000):
-        alias, size = f"{number}.{count}", (count * 977) % 2000
+        alias, size = f"{name}.{count}", (count * 977) % 2000
         value = b"." * size
         if count % 3 == 2:
             pair = [Operation(Kind.BLOB_PUT, f"{side}{alias}", value) for side in "<>"]
@@ -155,6 +221,5 @@ def _check(session: EmbeddedSession, expected: dict[str, bytes]) -> None:
 
 
 if __name__ == "__main__":
-    {"add": add, "create": create, "fork": fork, "hold": hold, "kill": kill}[sys.argv[1]](
-        *sys.argv[2:]
-    )
+    commands = (add, at_exit, create, descriptors, fork, hold, kill)
+    {command.__name__: command for command in commands}[sys.argv[1]](*sys.argv[2:])

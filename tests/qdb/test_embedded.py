@@ -96,6 +96,43 @@ class TestPlaces:
     def test_what_is_no_location(self, text: str) -> None:
         assert code_of(parse_location, text) == ErrorCode.INVALID_ARGUMENT
 
+    @pytest.mark.parametrize(
+        ("text", "name"),
+        [
+            ("what?.db", "what?.db"),
+            ("what?", "what"),
+            ("what??", "what?"),
+            ("a&b=c.db", "a&b=c.db"),
+            ("a?b=c.db?", "a?b=c.db"),
+            ("a?durable=true?", "a?durable=true"),
+            ("a?b&c", "a?b&c"),
+            ("a?b?durable=false", "a?b"),
+        ],
+    )
+    def test_a_path_may_have_question_marks(self, tmp_path: Path, text: str, name: str) -> None:
+        location = parse_location(f"embedded:{tmp_path / text}")
+        assert location == Location(path=str(tmp_path / name))
+        assert parse_location(str(location)) == location
+
+    @pytest.mark.parametrize("text", ["a?b=c.db", "a?durable", "a?durable=maybe", "a?mode"])
+    def test_what_looks_like_options_and_is_none_is_told_how_to_be_a_path(self, text: str) -> None:
+        with pytest.raises(InvalidArgument, match=r"write one more at the end: 'embedded:PATH\?'"):
+            parse_location(f"embedded:{text}")
+
+    @pytest.mark.parametrize("place", ["embedded:", "embedded:name?mode=memory"])
+    def test_a_store_in_memory_cannot_be_durable(self, place: str) -> None:
+        mark = "&" if "?" in place else "?"
+        assert code_of(EmbeddedEngine, f"{place}{mark}durable=true") == ErrorCode.INVALID_ARGUMENT
+        with pytest.raises(InvalidArgument, match="can't be durable"):
+            EmbeddedEngine(place, durable=True)
+        with pytest.raises(InvalidArgument, match="can't be durable"):
+            EmbeddedEngine(Location(durable=True))
+
+    def test_only_a_store_in_memory_never_blocks(self, tmp_path: Path) -> None:
+        assert EmbeddedEngine("embedded:").immediate
+        assert EmbeddedEngine("embedded:name?mode=memory").immediate
+        assert not EmbeddedEngine(f"embedded:{tmp_path / 'store'}").immediate
+
     def test_a_private_store_belongs_to_its_engine(self) -> None:
         engine, other = EmbeddedEngine("embedded:"), EmbeddedEngine("embedded:")
         one, two, three = engine.connect(), engine.connect(), other.connect()

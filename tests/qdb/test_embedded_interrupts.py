@@ -13,7 +13,7 @@ from types import FrameType
 
 import pytest
 
-from storekit.qdb.embedded import EmbeddedEngine, EmbeddedSession
+from storekit.qdb.embedded import EmbeddedEngine, EmbeddedSession, large_contents
 from storekit.qdb.embedded.groups import QueuedWrite
 from storekit.qdb.engine import NEVER, Kind, Operation
 from storekit.qdb.errors import ErrorCode, QuasardbException
@@ -90,7 +90,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def engine(place: str) -> EmbeddedEngine:
+def engine(place: str, monkeypatch: pytest.MonkeyPatch) -> EmbeddedEngine:
+    monkeypatch.setattr(large_contents, "LARGE_CONTENT", len(LARGE))
     return EmbeddedEngine(place, timeout=5, clock=lambda: NOW)
 
 
@@ -101,6 +102,7 @@ def session(engine: EmbeddedEngine) -> Iterator[EmbeddedSession]:
         session.int_put("number", 1, NEVER)
         session.attach_tag("there", "tag")
         session.blob_put("gone", b"x", NOW + 1)
+        session.blob_put("large", LARGE, NEVER)
         yield session
 
 
@@ -119,6 +121,7 @@ def state(session: EmbeddedSession) -> object:
     )
 
 
+LARGE = bytes(5000)
 WRITE = Operation(Kind.BLOB_UPDATE, "there", b"3")
 OPERATIONS: dict[str, Callable[[EmbeddedSession], object]] = {
     "get": lambda s: s.blob_get("there"),
@@ -131,6 +134,10 @@ OPERATIONS: dict[str, Callable[[EmbeddedSession], object]] = {
     "swap": lambda s: s.blob_compare_and_swap("there", b"2", b"1", NEVER),
     "take": lambda s: s.blob_get_and_remove("there"),
     "remove": lambda s: s.remove("there"),
+    "large get": lambda s: s.blob_get("large"),
+    "large put": lambda s: s.blob_put("new", LARGE + b"1", NEVER),
+    "large update": lambda s: s.blob_update("large", LARGE + b"2", NEVER),
+    "large take": lambda s: s.blob_get_and_remove("large"),
     "remove if": lambda s: s.blob_remove_if("there", b"2"),
     "add": lambda s: s.int_add("number", 1),
     "expire": lambda s: s.expires_from_now("there", 10_000),
@@ -149,8 +156,18 @@ OPERATIONS: dict[str, Callable[[EmbeddedSession], object]] = {
 }
 
 
+QUICK = ("get and update", "failing transaction", "joined", "update", "large put")
+
+
 def _quick(name: str) -> object:
-    quick = ("put what is there", "get and update", "failing transaction", "joined", "update")
+    quick = (
+        "put what is there",
+        "get and update",
+        "failing transaction",
+        "joined",
+        "update",
+        "large put",
+    )
     return name if name in quick else pytest.param(name, marks=pytest.mark.slow)
 
 
@@ -173,6 +190,7 @@ def restore(session: EmbeddedSession) -> None:
     session.blob_put("there", b"1", NEVER)
     session.int_put("number", 1, NEVER)
     session.attach_tag("there", "tag")
+    session.blob_put("large", LARGE, NEVER)
 
 
 def interrupt_everywhere(

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from storekit.qdb import RawClient
 from storekit.qdb.embedded import EmbeddedEngine
-from storekit.qdb.engine import Kind, Operation
+from storekit.qdb.engine import Kind, Operation, SessionOptions
 from storekit.qdb.errors import ErrorCode, QuasardbException, ResourceLocked
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +31,7 @@ def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     return out
 
@@ -96,13 +103,21 @@ def test_processes_may_make_the_store_at_the_same_time(tmp_path: Path) -> None:
     session.close()
 
 
-def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
+@pytest.mark.parametrize("durable", ["", "durable"], ids=["plain", "durable"])
+@pytest.mark.parametrize(
+    ("threads", "kills"),
+    [(4, 15), *(pytest.param(each, 150, marks=pytest.mark.slow) for each in (1, 4))],
+)
+def test_what_was_acknowledged_survives_kill_9(
+    tmp_path: Path, threads: int, kills: int, durable: str
+) -> None:
     # the death of a process leaves the cache of the system alone: no need to wait for a disk
     fast = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=fast if fast.is_dir() else tmp_path) as directory:
-        acknowledged, *verdict = finish(start("kill", f"{directory}/store", 250)).split()
+        child = start("kill", f"{directory}/store", kills, threads, durable)
+        acknowledged, *verdict = finish(child).split()
     assert verdict == ["ok"]
-    assert int(acknowledged) > 200
+    assert int(acknowledged) > kills * threads // 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
@@ -134,6 +149,93 @@ def test_a_lock_held_by_another_process_is_an_error_and_nothing_is_lost(tmp_path
     session.blob_put("b", b"2", 0)
     assert session.blob_get("b") == b"2"
     session.close()
+
+
+@pytest.mark.parametrize("timeout", [0.2, 0.6])
+def test_wait_for_another_process_ends_when_the_timeout_says(
+    tmp_path: Path, timeout: float
+) -> None:
+    session = EmbeddedEngine(f"embedded:{tmp_path / 'store'}", timeout=timeout).connect()
+    session.blob_put("a", b"1", 0)
+    writes: list[Callable[[], object]] = [
+        lambda: session.blob_update("a", b"2", 0),
+        lambda: session.blob_get_and_update("a", b"2", 0),
+        lambda: session.attach_tag("a", "b"),
+        lambda: session.run_joined([Operation(Kind.BLOB_UPDATE, "a", b"2")] * 2),
+        lambda: session.purge_all(60),
+    ]
+    with locked(tmp_path / "store"):
+        for write in writes:
+            begun = time.monotonic()
+            with pytest.raises(ResourceLocked):
+                write()
+            assert timeout <= time.monotonic() - begun < timeout + 1
+    assert session.blob_get("a") == b"1"
+    session.close()
+
+
+def test_lock_that_is_let_go_of_in_time_is_taken(tmp_path: Path) -> None:
+    session = EmbeddedEngine(f"embedded:{tmp_path / 'store'}", timeout=60).connect()
+    with ThreadPoolExecutor(1) as threads:
+        with locked(tmp_path / "store"):
+            future = threads.submit(session.blob_put, "a", b"1", 0)
+            with pytest.raises(TimeoutError):
+                future.result(0.1)
+        future.result(10)
+    assert session.blob_get("a") == b"1"
+    session.close()
+
+
+@pytest.mark.parametrize("options", [{"timeout": 7}, {"options": SessionOptions(timeout=7)}])
+def test_timeout_of_a_client_is_that_of_its_store(tmp_path: Path, options: dict) -> None:
+    with RawClient(f"embedded:{tmp_path / 'store'}", **options) as client:
+        limits = client.node_config("127.0.0.1:2836")["global"]["limiter"]
+        assert limits["busy_timeout"] == 7
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="POSIX only")
+def test_signal_handler_runs_while_another_process_is_waited_for(tmp_path: Path) -> None:
+    class TimeLimit(Exception):
+        pass
+
+    def ring(*_: object) -> None:
+        raise TimeLimit
+
+    session = EmbeddedEngine(f"embedded:{tmp_path / 'store'}", timeout=60).connect()
+    session.blob_put("a", b"1", 0)
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        with locked(tmp_path / "store"):
+            begun = time.monotonic()
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(TimeLimit):
+                session.blob_get_and_update("a", b"2", 0)
+            assert time.monotonic() - begun < 10
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    session.blob_put("b", b"1", 0)
+    with closing(EmbeddedEngine(f"embedded:{tmp_path / 'store'}").connect()) as other:
+        assert other.scan(None, 9)[0] == [("a", b"1"), ("b", b"1")]
+    session.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+def test_lack_of_file_descriptors_is_told_of_and_passes(tmp_path: Path) -> None:
+    assert finish(start("descriptors", tmp_path / "store")) == "7 told of, 7 done later"
+
+
+@pytest.mark.parametrize("place", ["embedded:", "embedded:named?mode=memory"])
+def test_store_in_memory_can_be_used_in_exit_handlers(place: str) -> None:
+    assert finish(start("at_exit", place)) == "content 1"
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Have somebody else hold the lock of a store."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        yield
+        holder.execute("ROLLBACK")
 
 
 def test_closing_in_one_thread_refuses_in_another(tmp_path: Path) -> None:
