@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from storekit.qcache.node.http.bodies import Lines
-from storekit.qcache.node.http.content import Content
+from storekit.qcache.node.http.bodies import Lines, RequestBody
 from storekit.qcache.node.http.requests import Request, Response
 from storekit.qcache.node.node import Node
 
@@ -57,7 +56,7 @@ def error_of(answer: Response) -> str:
     return error
 
 
-async def gathered(content: Content, block: int = 100_000) -> bytes:
+async def gathered(content: RequestBody, block: int = 100_000) -> bytes:
     """All the content of a request, which came in blocks of lines."""
     blocks: list[bytes] = []
     lines = Lines(blocks.append, block)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storekit.qcache.node.http import bodies
-from storekit.qcache.node.http.bodies import Body, Lines, Nowhere
+from storekit.qcache.node.http.bodies import Body, Discarded, Lines
 
 CONTENT = st.text("ab\n", max_size=40).map(str.encode)
 PIECES = st.lists(st.tuples(CONTENT, st.booleans()), max_size=12)
@@ -81,7 +81,7 @@ def test_a_body_is_what_came(pieces):
 
 
 def test_there_is_always_room_for_what_nobody_wants():
-    nowhere = Nowhere()
+    nowhere = Discarded()
     sizes = set()
     for _ in range(3):
         with nowhere.room() as room:

@@ -22,8 +22,7 @@ import pytest
 from storekit.qcache.node.http import asgi as asgi_module
 from storekit.qcache.node.http import connections
 from storekit.qcache.node.http.asgi import Application, application
-from storekit.qcache.node.http.bodies import Lines
-from storekit.qcache.node.http.content import RECEIVE_INTO, Content, GoneError
+from storekit.qcache.node.http.bodies import RECEIVE_INTO, ClientGone, Lines, RequestBody
 from storekit.qcache.node.http.receiving import DirectContent
 from storekit.qcache.node.http.serve import server_tls
 from storekit.qcache.node.node import Node
@@ -165,7 +164,7 @@ def tell(block: int = 100_000) -> App:
     """Answer with what was asked, however large it is."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        content = await gathered(Content(scope, receive, 20.0), block)
+        content = await gathered(RequestBody(scope, receive, 20.0), block)
         told = [scope["method"], scope["path"], *outline(content)]
         await answer(send, json.dumps(told).encode())
 
@@ -211,7 +210,7 @@ def test_what_came_is_told_although_there_is_room_for_more(world, direct):
     counts: list[int] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        content, taken = Content(scope, receive, 20.0), Lines(lambda _: None)
+        content, taken = RequestBody(scope, receive, 20.0), Lines(lambda _: None)
         while content.more:
             counts.append(await content.next(taken))
             came.set()
@@ -267,7 +266,7 @@ def test_what_came_before_it_was_asked_for_comes_first(world, direct, behind):
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        content, blocks = Content(scope, receive, 20.0), list[bytes]()
+        content, blocks = RequestBody(scope, receive, 20.0), list[bytes]()
         lines = Lines(blocks.append, 7)
         if scope["method"] == "POST":
             await content.next(lines)
@@ -475,8 +474,8 @@ def told_of_leaving() -> tuple[asyncio.Event, App]:
     gone = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        with pytest.raises(GoneError):
-            await gathered(Content(scope, receive, 20.0))
+        with pytest.raises(ClientGone):
+            await gathered(RequestBody(scope, receive, 20.0))
         gone.set()
 
     return gone, app
@@ -522,10 +521,10 @@ def test_a_connection_that_ends_before_content_is_asked_for_has_none(world, dire
     gone = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        content, taken = Content(scope, receive, 20.0), Lines(lambda _: None)
+        content, taken = RequestBody(scope, receive, 20.0), Lines(lambda _: None)
         await content.next(taken)
         getattr(scope["state"]["node"].made[0].transport, closing)()
-        with pytest.raises(GoneError):
+        with pytest.raises(ClientGone):
             await content.next(taken)
         gone.set()
 
@@ -591,7 +590,7 @@ def test_an_answer_before_all_content_came_ends_the_connection(world, direct):
 
 def test_a_connection_that_said_it_closes_does(world, direct):
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        content, taken = Content(scope, receive, 20.0), Lines(lambda _: None)
+        content, taken = RequestBody(scope, receive, 20.0), Lines(lambda _: None)
         await content.next(taken)
         await content.next(taken)
         await send({"type": "http.response.start", "status": 200, "headers": [LENGTH_2]})

@@ -12,8 +12,7 @@ from storekit.core.threads._async import Executor
 from storekit.errors import PoolFull
 from storekit.options import PoolLimits
 from storekit.qcache.node.http.access import Access
-from storekit.qcache.node.http.bodies import Body, Lines
-from storekit.qcache.node.http.content import Content, GoneError
+from storekit.qcache.node.http.bodies import Body, ClientGone, Lines, RequestBody
 from storekit.qcache.node.http.requests import Request, Response, fold_headers, refused
 from storekit.qcache.node.node import Node
 from storekit.qcache.node.reading.csv_blocks import CsvBlocks
@@ -120,7 +119,7 @@ class Application:
             request = _request_of(scope)
             try:
                 response = await self._answer(request, scope, receive)
-            except GoneError:
+            except ClientGone:
                 _log.debug("a client left before its request was complete")
             else:
                 await self._send(send, self._access.shared(request, response))
@@ -149,7 +148,7 @@ class Application:
             return refusal
         if not _may_have_body(request):
             return await self._work(request)
-        content = Content(scope, receive, self._body_timeout)
+        content = RequestBody(scope, receive, self._body_timeout)
         try:
             return await self._work(await self._read(request, content))
         except _BadBodyError as error:
@@ -183,7 +182,7 @@ class Application:
 
     # Bodies
 
-    async def _read(self, request: Request, content: Content) -> Request:
+    async def _read(self, request: Request, content: RequestBody) -> Request:
         """Return the request with its content, or with the table that it is."""
         transfer_coding = request.headers.get("transfer-encoding", "chunked")
         if transfer_coding.strip().lower() != "chunked":
@@ -211,7 +210,7 @@ class Application:
         if table.add(block):
             self._threads().run_later(table.read)
 
-    async def _gather(self, content: Content, target: Body | Lines, most: int) -> None:
+    async def _gather(self, content: RequestBody, target: Body | Lines, most: int) -> None:
         started = monotonic()
         while content.more:
             try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from storekit.qcache.node.http.content import RECEIVE_INTO
+from storekit.qcache.node.http.bodies import RECEIVE_INTO
 from storekit.qcache.node.http.receiving import DirectContent
 from storekit.qcache.node.http.requests import refused
 

@@ -8,9 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
-from storekit.qcache.node.http import content as content_module
-from storekit.qcache.node.http.bodies import Body
-from storekit.qcache.node.http.content import RECEIVE_INTO, Content, GoneError
+from storekit.qcache.node.http import bodies
+from storekit.qcache.node.http.bodies import RECEIVE_INTO, Body, ClientGone, RequestBody
 from tests.node.asking import gathered
 
 WAIT = 20.0
@@ -47,9 +46,9 @@ class Server:
         room[: len(piece)] = piece
         return len(piece)
 
-    def content(self, timeout: float = WAIT) -> Content:
+    def content(self, timeout: float = WAIT) -> RequestBody:
         scope = {"extensions": {RECEIVE_INTO: self.receive_into}}
-        return Content(scope, self.receive, timeout)
+        return RequestBody(scope, self.receive, timeout)
 
 
 async def test_content_is_put_into_memory_once_the_server_was_asked_for_it():
@@ -84,7 +83,7 @@ async def test_content_that_is_wanted_as_a_whole_comes_as_ever():
 @pytest.mark.parametrize("scope", [{}, {"extensions": None}, {"extensions": {}}])
 async def test_servers_need_not_know_the_extension(scope):
     server = Server([body(b"first"), {"type": "http.request"}])
-    content = Content(scope, server.receive, WAIT)
+    content = RequestBody(scope, server.receive, WAIT)
     assert await gathered(content, BLOCK) == b"first"
     assert server.calls == "rr"
 
@@ -100,7 +99,7 @@ async def test_silence_is_told(messages):
 @pytest.mark.parametrize("pieces", [[b""], [b"abc", b""]])
 async def test_a_client_that_left_is_told(pieces):
     content = Server([body(b"first"), GONE], pieces).content()
-    with pytest.raises(GoneError):
+    with pytest.raises(ClientGone):
         await gathered(content, BLOCK)
     assert content.wanted == 5 + sum(map(len, pieces))
 
@@ -128,7 +127,7 @@ async def test_discarding_ends_when_nothing_comes_any_more(messages):
 
 async def test_discarding_ends_after_the_time_of_silence(monkeypatch):
     now = iter(range(0, 1000, 10))
-    monkeypatch.setattr(content_module, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(bodies, "monotonic", lambda: float(next(now)))
     server = Server([body(b"first")], [b"abc"] * 10)
     await server.content(25.0).discard(1000)
     assert server.calls == "ri"
