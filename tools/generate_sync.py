@@ -75,7 +75,7 @@ ASYNC_PREFIX = re.compile(r"^(_?)Async(?=[A-Z])")
 
 # Names that are never renamed, and what their author should do instead.
 REFUSED = {
-    "AsyncGenerator": "it takes other parameters than Generator; annotate with AsyncIterator",
+    "AsyncGenerator": "only ever write AsyncGenerator[X, None], which becomes Generator",
     "Awaitable": "import it by name from collections.abc, and only ever write Awaitable[X]",
     "Coroutine": "annotate with Awaitable[X], which becomes X",
     "await": "in prose say it in other words; in an example await a call or an attribute",
@@ -104,6 +104,8 @@ AWAIT_GROUP = re.compile(
     r"(?=[.\[(])"
 )
 AWAITABLE = re.compile(r"(?<![\w.])Awaitable\[")
+# A generator has a third parameter in its sync form, the type of what it returns.
+GENERATOR = re.compile(r"(?<![\w.])AsyncGenerator\[((?:[^][]|\[[^][]*\])+),\s*None\]")
 TYPES_IMPORT = re.compile(r"\bfrom (?:collections\.abc|typing) import (?:\([^)]*\)|[\w, \t]+)")
 AWAITABLE_IMPORTED = re.compile(r"(?:,\s*Awaitable\b|\bAwaitable\b,?)(?!\s+as\b)")
 TEXT_ARTICLE = re.compile(r"\b([Aa])n(\s+[`*\"']*)(async[ \t]+(?:def|for|with)|\w+)\b")
@@ -343,6 +345,8 @@ def translate_text(text: str) -> str:
     """Translate the text of a string or comment: prose, examples and annotations."""
     text = TEXT_ARTICLE.sub(translate_article, text)
     text = TYPES_IMPORT.sub(drop_awaitable, text)
+    text = TYPES_IMPORT.sub(lambda match: match[0].replace("AsyncGenerator", "Generator"), text)
+    text = GENERATOR.sub(r"Generator[\1, None, None]", text)
     text = AWAIT_GROUP.sub(r"\g<inner>", text)
     text = TEXT_AWAIT.sub(r"\1", text)
     text = TEXT_ASYNC.sub("", text)
@@ -428,6 +432,12 @@ def match_brackets(tokens: list[Token]) -> dict[int, int]:
     return pairs
 
 
+def ends_with_none(tokens: list[Token], pairs: dict[int, int], index: int) -> bool:
+    """Whether the name at `index` has parameters, of which the last is None."""
+    closing = pairs.get(index + 1, 0)
+    return [token.text for token in tokens[max(0, closing - 2) : closing]] == [",", "None"]
+
+
 def end_of_blanks(source: str, start: int) -> int:
     """Return where the blanks end, if there are any, on this line."""
     while source.startswith((" ", "\t"), start):
@@ -459,6 +469,10 @@ def translate_source(source: str) -> str:
         elif token.text == "from" and (statement := TYPES_IMPORT.match(source, token.start)):
             done = statement.end()
             edits[token.start] = done, translate_text(statement[0])
+        elif token.text == "AsyncGenerator" and ends_with_none(tokens, pairs, index):
+            closing = tokens[pairs[index + 1]]
+            edits[token.start] = token.end, "Generator"
+            edits[closing.start] = closing.end, ", None]"
         elif AWAITABLE.match(source, token.start) and tokens[pairs[index + 1] - 1].text != ",":
             opening, closing = tokens[index + 1], tokens[pairs[index + 1]]
             # What spans lines stays in brackets, or it would no longer be one expression.

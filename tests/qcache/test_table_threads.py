@@ -45,11 +45,25 @@ def node_with(size: int) -> httpx.MockTransport:
     return httpx.MockTransport(answer)
 
 
-@pytest.mark.parametrize(("rows", "elsewhere"), [(1, False), (100_000, True)])
-async def test_large_frames_are_encoded_beside_the_event_loop(rows: int, elsewhere: bool) -> None:
+@pytest.mark.parametrize(
+    ("table", "elsewhere"),
+    [
+        (Cells(1), True),  # frames are, whatever their size: that may be in one of their cells
+        ([{"a": 1}], False),
+        ([{"a": 1}] * 100_000, True),
+        ([{"a": ["x"] * 100_000}], True),
+        ([{"a": "x" * 1_000_000}], True),
+        ("a", False),
+        ("a" * 1_000_000, True),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_tables_that_take_long_are_encoded_beside_the_event_loop(
+    table: object, elsewhere: bool
+) -> None:
     codec = Threads()
     async with AsyncQClient(["http://node"], transport=node_with(0)) as client:
-        await client.post("key", Cells(rows), codec=codec)
+        await client.post("key", table, codec=codec)
     assert [thread is not threading.current_thread() for thread in codec.seen] == [elsewhere]
 
 

@@ -491,8 +491,9 @@ def test_every_problem_of_every_file_is_listed(repo):
         "x = aclose_all",
         "x = 'ACLOSE'",
         "x = __aenter__x",
-        "x: AsyncGenerator[int, None]",
-        "x: 'AsyncGenerator[int, None]'",
+        "x: AsyncGenerator[int, str]",
+        "x: 'AsyncGenerator[int, str]'",
+        "x: AsyncGenerator",
         "x: Coroutine[None, None, int]",
         "x: typing.Awaitable[int]",
         "x: Awaitable[int,]",
@@ -512,7 +513,7 @@ def test_leftovers(repo, line):
 @pytest.mark.parametrize(
     ("line", "advice"),
     [
-        ("x: AsyncGenerator[int, None]", "AsyncIterator"),
+        ("x: AsyncGenerator[int, str]", "only ever write AsyncGenerator[X, None]"),
         ("x: Coroutine[None, None, int]", "annotate with Awaitable[X]"),
         ("x: Awaitable", "only ever write Awaitable[X]"),
         ("# please await it", "say it in other words"),
@@ -521,6 +522,25 @@ def test_leftovers(repo, line):
 def test_advice(repo, line, advice):
     repo.put(f"{CORE}/a.py", line)
     assert advice in repo.fails()
+
+
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [
+        ("x: AsyncGenerator[int, None]", "x: Generator[int, None, None]"),
+        ("x: AsyncGenerator[dict[str, int], None]", "x: Generator[dict[str, int], None, None]"),
+        ("x: 'AsyncGenerator[list[int], None]'", 'x: "Generator[list[int], None, None]"'),
+        ("x: AsyncGenerator[Awaitable[int], None]", "x: Generator[int, None, None]"),
+        (
+            "from collections.abc import AsyncGenerator, Mapping",
+            "from collections.abc import Generator, Mapping",
+        ),
+    ],
+)
+def test_generators(repo, source, output):
+    repo.put(f"{CORE}/a.py", f"{source}\n")
+    assert repo.run()[0] == 0
+    assert output in (repo.root / CORE_SYNC / "a.py").read_text()
 
 
 def test_words_that_only_look_like_leftovers(repo):

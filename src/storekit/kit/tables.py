@@ -110,7 +110,7 @@ def check_table(table: TableContent) -> TableContent:
     from storekit.qcache.tables import check_upload  # noqa: PLC0415
     from storekit.qcache.wire import merge_headers  # noqa: PLC0415
 
-    check_upload(table, None)
+    check_upload(table)
     headers: dict[str, object] = {"Content-Type": table.content_type}
     if table.types:
         headers["X-QCache-types"] = table.types

@@ -11,6 +11,7 @@ from storekit.core.tls import Cert, Verify
 from storekit.qcache.compression import Compression
 from storekit.qcache.errors import (
     AuthenticationFailed,
+    CircularLoad,
     ClientBusy,
     ConnectionLost,
     DatasetChanged,
@@ -46,6 +47,7 @@ __all__ = [
     "AsyncQClient",
     "AuthenticationFailed",
     "Cert",
+    "CircularLoad",
     "ClientBusy",
     "Compression",
     "ConnectionLost",

@@ -4,7 +4,16 @@ from collections.abc import Mapping
 
 from storekit.core.arguments import check_type
 
-__all__ = ["check_count", "check_type", "window"]
+__all__ = ["check_count", "check_load_function", "check_type", "window"]
+
+
+def check_load_function(load_fn: object) -> None:
+    """Refuse what is no function."""
+    if not callable(load_fn):
+        raise TypeError(
+            "load_fn must be a function that returns the content, e.g. lambda: 'a,b\\n1,2\\n', "
+            f"not {type(load_fn).__name__}"
+        )
 
 
 def window(q: Mapping[str, object], page_size: int) -> tuple[int, int | None]:

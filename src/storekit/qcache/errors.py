@@ -4,6 +4,7 @@ from storekit.errors import StoreKitError
 
 __all__ = [
     "AuthenticationFailed",
+    "CircularLoad",
     "ClientBusy",
     "ConnectionLost",
     "DatasetChanged",
@@ -129,6 +130,10 @@ class MalformedQueryException(QClientException):
 
 class UnsupportedAcceptType(QClientException):
     """The server cannot produce a response of the requested type (406)."""
+
+
+class CircularLoad(QClientException):
+    """Load functions of queries wait for each other, or one for itself."""
 
 
 class DatasetMissing(QClientException):

@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from storekit.codecs import tables
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-__all__ = ["QueryResult", "Row"]
+__all__ = ["QueryResult", "Row", "codec_errors", "request_statistics"]
 
 T = TypeVar("T")
 
@@ -97,16 +98,8 @@ class QueryResult:
         """
         if isinstance(codec, str | type) or not hasattr(codec, "accept"):
             raise TypeError(f"a codec of tables is needed, e.g. PolarsTable(), not {codec!r}")
-        try:
+        with codec_errors(codec, self.key):
             return codec.decode(self.content, self.content_type)
-        except CodecError as error:
-            error.codec = error.codec or codec.name
-            error.key = self.key
-            raise
-        except Exception as error:
-            raise CodecError(
-                f"the codec failed ({type(error).__name__})", codec=codec.name, key=self.key
-            ) from error
 
     def to_polars(self) -> "pl.DataFrame":
         """Return the result as a data frame of polars. Raises `CodecError`."""
@@ -141,6 +134,21 @@ class QueryResult:
             f"QueryResult(content={shown!r}, size={len(self.content)}, "
             f"unsliced_result_len={self.unsliced_result_len}, encoding={self.encoding!r})"
         )
+
+
+@contextmanager
+def codec_errors(codec: TableCodec[Any], key: str | None) -> Iterator[None]:
+    """Have what goes wrong in a codec raise `CodecError` that names codec and key."""
+    try:
+        yield
+    except CodecError as error:
+        error.codec = error.codec or codec.name
+        error.key = key
+        raise
+    except Exception as error:
+        raise CodecError(
+            f"the codec failed ({type(error).__name__})", codec=codec.name, key=key
+        ) from error
 
 
 def _length(text: str) -> int:

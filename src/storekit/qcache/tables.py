@@ -1,14 +1,31 @@
 """Tables on their way into uploads, without I/O, and the types of those that come back."""
 
+import io
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Final
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from storekit.codecs.tables.base import CSV, TableCodec, TableContent, media_type
+from storekit._extras import require
+from storekit.codecs.tables.base import (
+    CSV,
+    JSON,
+    TableCodec,
+    TableContent,
+    encode_text,
+    media_type,
+)
 from storekit.codecs.tables.registry import TableRegistry
 from storekit.qcache.arguments import check_type
+from storekit.qcache.formats import (
+    PEEK,
+    Format,
+    JsonLines,
+    check_content,
+    format_of,
+    format_of_name,
+)
 from storekit.qcache.result import QueryResult
-from storekit.qcache.wire import encode_content
 
 if TYPE_CHECKING:  # type checkers have this package with them; here it may be missing
     from typing_extensions import TypeVar
@@ -26,15 +43,19 @@ __all__ = [
     "F",
     "Own",
     "R",
-    "as_it_is",
+    "check_text_content",
     "check_upload",
     "codec_of",
     "is_large",
-    "merge_types",
+    "is_large_query",
+    "read_frame",
 ]
 
-_LARGE = 2000
-"""Cells. With pandas, 400 took 1.6 ms to encode and 4000 took 3.6; with others less than one."""
+_LARGE_TEXT = 256 * 1024
+"""Characters or bytes. To encode so many takes less than a millisecond."""
+
+_LARGE_VALUE = 1000
+"""Parts of a value, or texts of 64 characters in it: as JSON they take a millisecond or less."""
 
 
 class Own(Enum):
@@ -47,14 +68,81 @@ OWN: Final = Own.CODEC
 """By this name, for Python 3.11 takes its time over members of enums."""
 
 
-def as_it_is(content: object, content_type: str | None) -> TableContent | None:
-    """Return content that needs no codec; None for what may be a frame."""
-    if isinstance(content, TableContent):
-        return check_upload(content, content_type)
-    if isinstance(content, bytes | bytearray | memoryview | str | list | tuple):
-        kind = CSV if content_type is None else content_type
-        return TableContent(encode_content(content, kind), kind)
-    return None
+def check_text_content(
+    content: bytes | bytearray | memoryview | str, content_type: str, *, is_packed: bool = False
+) -> "TableContent | tuple[bytes, Format | Literal['gzip']]":
+    """Return bytes or text as what is uploaded, or, with their format, as what has to be read.
+
+    What is evidently JSON is JSON, whatever `content_type` says.
+    """
+    check_type("content_type", content_type, str)
+    if isinstance(content, str):
+        _check_no_path(content)
+        data = encode_text(content)
+    else:
+        data = content if isinstance(content, bytes) else bytes(content)
+    if is_packed or media_type(content_type) == JSON:  # the caller says what it is
+        return TableContent(data, content_type)
+    if format_of(data[:PEEK])[1]:
+        return data, "gzip"
+    kind = check_content(data)
+    if kind == "json lines":
+        lines = JsonLines()
+        return TableContent(lines.feed(data) + lines.end(), JSON)
+    if kind == "json":
+        return TableContent(data, JSON)
+    if kind == "csv":
+        return TableContent(data, content_type)
+    return data, kind
+
+
+def _check_no_path(text: str) -> None:
+    if len(text) < 1000 and "\n" not in text and format_of_name(text.strip()) is not None:
+        raise ValueError(
+            f"content {text!r} looks like the name of a file; to post what is in it, give "
+            f"pathlib.Path({text!r})"
+        )
+
+
+def read_frame(data: bytes | str, kind: "Format") -> object:
+    """Return the frame in a file of Parquet or Arrow, given its path or its bytes.
+
+    Raises `ModuleNotFoundError` where neither polars nor pyarrow is there, and `ValueError`
+    for what is damaged.
+    """
+    source: Any = io.BytesIO(data) if isinstance(data, bytes) else data
+    try:
+        if find_spec("polars") is not None:
+            import polars as pl  # noqa: PLC0415 - an extra, loaded when it is needed
+
+            read = pl.read_parquet if kind == "parquet" else _read_ipc
+            return read(source)
+        require(f"a post of {kind}", "arrow", "pyarrow")
+        return _read_with_pyarrow(source, kind)
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:
+        raise ValueError(f"the content is no readable {kind}: {error}") from error
+
+
+def _read_ipc(source: Any) -> object:  # noqa: ANN401 - a path or a file
+    import polars as pl  # noqa: PLC0415 - loaded already
+
+    with open(source, "rb") if isinstance(source, str) else source as file:
+        is_file = file.read(6) == b"ARROW1"
+        file.seek(0)
+        return pl.read_ipc(file) if is_file else pl.read_ipc_stream(file)
+
+
+def _read_with_pyarrow(source: Any, kind: "Format") -> object:  # noqa: ANN401 - a path or a file
+    from pyarrow import ipc, parquet  # noqa: PLC0415 - an extra, loaded when it is needed
+
+    if kind == "parquet":
+        return parquet.read_table(source)
+    with open(source, "rb") if isinstance(source, str) else source as file:
+        is_file = file.read(6) == b"ARROW1"
+        file.seek(0)
+        return (ipc.open_file(file) if is_file else ipc.open_stream(file)).read_all()
 
 
 def codec_of(table: object, registry: TableRegistry) -> TableCodec[Any]:
@@ -62,40 +150,70 @@ def codec_of(table: object, registry: TableRegistry) -> TableCodec[Any]:
     try:
         return registry.of(table)
     except TypeError:
+        hint = "; give codec= for other tables"
+        if isinstance(table, Mapping):
+            hint = ": one row is [row]; of columns, make a frame, e.g. polars.DataFrame(columns)"
+        elif type(table).__name__ == "Series":
+            hint = ": for one column, post its frame, e.g. series.to_frame()"
         raise TypeError(
-            "content must be bytes or str, for JSON also a list of dicts, or a frame of polars, "
-            f"pandas or pyarrow, not {type(table).__name__}; give codec= for other tables"
+            "content must be bytes or str, a list of dicts, a path, an open file, an iterator of "
+            "bytes, or a frame of polars, pandas or pyarrow, not "
+            f"{type(table).__name__}{hint}"
         ) from None
 
 
 def is_large(table: object) -> bool:
-    """Return whether encoding a table takes a millisecond or more, as far as can be told."""
-    sized: Any = table  # or not: most codecs have tables of their own kind
-    shape = getattr(table, "shape", None)
-    if isinstance(shape, tuple) and len(shape) == 2:
-        rows, columns = shape
-        return bool(rows * columns >= _LARGE)
-    try:
-        return len(sized) >= _LARGE
-    except TypeError:
-        return True
+    """Return whether encoding a table may take long, as far as can be told in no time."""
+    if isinstance(table, bytes | bytearray | str):
+        return len(table) >= _LARGE_TEXT
+    if isinstance(table, list | tuple):
+        return _is_large_value(table, _LARGE_VALUE)
+    return True  # a frame takes a millisecond at least, and a table of another kind may, too
 
 
-def check_upload(encoded: object, content_type: str | None) -> TableContent:
-    """Return what a codec made of a table, if it is what the caller says it is."""
+def is_large_query(q: Mapping[str, object]) -> bool:
+    """Return whether a query has so many parts that writing it as JSON may take long."""
+    for value in q.values():
+        kind = type(value)
+        if (kind is list or kind is tuple or kind is dict) and _is_large_value(value, _LARGE_VALUE):
+            return True
+        if kind is str and len(value) > _LARGE_TEXT:  # type: ignore[arg-type]  # it is one
+            return True
+    return False
+
+
+def _is_large_value(value: Any, most: int) -> bool:  # noqa: ANN401 - of JSON, or near it
+    """Whether a value has more than so many parts, or texts as large. Looks at no more of it."""
+    stack = [value]
+    seen = 0
+    while stack:
+        part = stack.pop()
+        if isinstance(part, str | bytes):
+            seen += 1 + len(part) // 64
+        elif isinstance(part, dict | list | tuple):
+            seen += len(part)
+            if seen <= most:
+                stack.extend(part.values() if isinstance(part, dict) else part)
+        else:
+            seen += 1
+        if seen > most:
+            return True
+    return False
+
+
+def check_upload(encoded: object, content_type: str = CSV) -> TableContent:
+    """Return what a codec made of a table, if it is what the caller says it is.
+
+    The default of `content_type` leaves the format to the codec.
+    """
     if not isinstance(encoded, TableContent):
         raise TypeError(f"a codec of tables makes TableContent, not {type(encoded).__name__}")
     if not isinstance(encoded.content, bytes):
         raise TypeError(f"TableContent has bytes, not {type(encoded.content).__name__}")
     check_type("content_type", content_type, str)
-    if content_type is not None and media_type(content_type) != media_type(encoded.content_type):
+    if content_type != CSV and media_type(content_type) != media_type(encoded.content_type):
         raise ValueError(
             f"content_type is {content_type!r}, but the table was encoded as "
             f"{encoded.content_type!r}: leave it out, or give another codec="
         )
     return encoded
-
-
-def merge_types(encoded: TableContent, types: Mapping[str, str] | None) -> Mapping[str, str]:
-    """Return the types of columns: what the caller says goes before what the table says."""
-    return {**encoded.types, **types} if types else encoded.types

@@ -13,8 +13,7 @@ from typing import NamedTuple, Protocol
 
 import httpx
 
-from storekit.codecs.tables.base import JSON, TableContent, encode_text, media_type
-from storekit.codecs.tables.rows import Rows
+from storekit.codecs.tables.base import TableContent
 from storekit.qcache.errors import UnexpectedServerResponse
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "Table",
     "check_key",
     "check_query",
-    "encode_content",
     "encode_query",
     "encode_stand_ins",
     "encode_types",
@@ -89,6 +87,7 @@ class Call(NamedTuple):
     target: str  # below the URL of the node
     headers: httpx.Headers
     content: bytes = b""
+    stream: httpx.AsyncByteStream | httpx.SyncByteStream | None = None  # in place of content
     writes: bool = False
     aftermath: str = ""  # what a write that failed may have left behind
     read_timeout: float | None = None  # seconds; None for the client's own
@@ -129,29 +128,6 @@ def encode_query(query: Mapping[str, object]) -> str:
         return _JSON.encode(query if isinstance(query, dict) else dict(query))
     except (TypeError, ValueError) as error:
         raise type(error)(f"the query cannot be written as JSON: {error}") from error
-
-
-def encode_content(content: object, content_type: str) -> bytes:
-    """Return table data as bytes.
-
-    Bytes-like content is sent as it is and text as UTF-8. Other content is written as
-    JSON if that is the content type, and must then be a list of mappings.
-    """
-    if isinstance(content, bytes):
-        return content
-    if isinstance(content, bytearray | memoryview):
-        return bytes(content)
-    if isinstance(content, str):
-        return encode_text(content)
-    if media_type(content_type) != JSON:
-        raise TypeError(
-            f"content must be bytes or str for {content_type!r}, not {type(content).__name__}"
-        )
-    if not isinstance(content, list | tuple) or not all(
-        isinstance(row, Mapping) for row in content
-    ):
-        raise TypeError("JSON content must be bytes, str, or a list of dicts, one for each row")
-    return Rows().encode(content).content
 
 
 def encode_types(types: Mapping[str, object]) -> str:

@@ -85,6 +85,10 @@ class ArrowTable:
             ) from error
         raise CodecError(f"the result is {kind[:60]!r}, neither JSON nor CSV", codec=self.name)
 
+    def skip(self, table: pa.Table, rows: int, /) -> pa.Table:
+        """Return a table without its first rows."""
+        return table.slice(rows)
+
 
 def _prepare(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str | None]:
     """Return a column as it is to be written, and its type for QCache."""

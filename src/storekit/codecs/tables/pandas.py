@@ -106,6 +106,10 @@ class PandasTable:
             ) from error
         raise CodecError(f"the result is {kind[:60]!r}, neither JSON nor CSV", codec=self.name)
 
+    def skip(self, table: pd.DataFrame, rows: int, /) -> pd.DataFrame:
+        """Return a frame without its first rows, with an index that begins at 0."""
+        return table.iloc[rows:].reset_index(drop=True)
+
 
 def _prepare(column: pd.Series) -> tuple[pd.Series, str | None]:
     """Return a column as it is to be written, and its type for QCache."""

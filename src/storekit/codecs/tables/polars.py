@@ -90,6 +90,10 @@ class PolarsTable:
             ) from error
         raise CodecError(f"the result is {kind[:60]!r}, neither JSON nor CSV", codec=self.name)
 
+    def skip(self, table: pl.DataFrame, rows: int, /) -> pl.DataFrame:
+        """Return a frame without its first rows."""
+        return table.slice(rows)
+
 
 def _prepare(column: pl.Series) -> tuple[pl.Series, str | None]:
     """Return a column as it is to be written, and its type for QCache."""

@@ -24,10 +24,14 @@ class Rows:
 
     def encode(self, table: Sequence[Mapping[str, Any]], /) -> TableContent:
         """Return the rows as JSON. `TypeError`, `ValueError` for what JSON can't express."""
-        if not isinstance(table, list | tuple) or not all(
-            isinstance(row, Mapping) for row in table
-        ):
-            raise TypeError("the codec rows takes a list of dicts, one for each row")
+        if not isinstance(table, list | tuple):
+            raise TypeError(f"the codec rows takes a list of dicts, not {type(table).__name__}")
+        for row in table:
+            if not isinstance(row, Mapping):
+                raise TypeError(
+                    "the codec rows takes a list of dicts as content, one for each row, and this "
+                    f"has {type(row).__name__}; e.g. [dict(zip(names, row)) for row in rows]"
+                )
         try:
             content = json.dumps(table, separators=(",", ":"), default=_plain)
         except (TypeError, ValueError) as error:

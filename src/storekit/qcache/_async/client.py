@@ -1,7 +1,8 @@
 """The qcache client."""
 
 from collections.abc import Iterable
-from typing import Any, overload
+from types import TracebackType
+from typing import Any, Self, Unpack, overload
 
 import httpx
 
@@ -12,12 +13,13 @@ from storekit.core._async.transport import AsyncHTTPTransport
 from storekit.core.tls import Cert, Verify, create_tls_context
 from storekit.observers import Observer, check_observers
 from storekit.options import PoolLimits, RetryPolicy, Timeouts
-from storekit.qcache._async.loading import AsyncLoading
+from storekit.qcache._async.client_options import AsyncQClientOptions
 from storekit.qcache._async.node_pool import AsyncNodePool
-from storekit.qcache._async.nodes import AsyncNodes
+from storekit.qcache._async.operations import AsyncOperations
 from storekit.qcache.addresses import authorization, check_node
 from storekit.qcache.arguments import check_count, check_type
 from storekit.qcache.compression import Compression, require
+from storekit.qcache.requests import RequestBuilder
 from storekit.qcache.result import QueryResult
 from storekit.qcache.ring import HashRing
 from storekit.qcache.tables import R
@@ -32,7 +34,7 @@ def _embedded(address: str) -> httpx.AsyncBaseTransport:
     return AsyncEmbeddedTransport(node_at(address))
 
 
-class AsyncQClient(AsyncLoading[R], AsyncNodes[R]):
+class AsyncQClient(AsyncOperations[R]):
     """Client for a ring of QCache nodes.
 
     ```python
@@ -59,17 +61,8 @@ class AsyncQClient(AsyncLoading[R], AsyncNodes[R]):
         auth: tuple[str, str] | None = None,
         consecutive_error_count_limit: int = 10,
         *,
-        write_timeout: float | None = 2.0,
-        pool_timeout: float | None = 5.0,
-        total_timeout: float | None = 300.0,
-        limits: PoolLimits | None = None,
-        retry: RetryPolicy | None = None,
-        compression: Compression | None = None,
-        max_content_size: int = 2**30,
-        transport: httpx.AsyncBaseTransport | None = None,
         codec: None = None,
-        tables: TableRegistry | None = None,
-        observers: Iterable[Observer] = (),
+        **options: Unpack[AsyncQClientOptions],
     ) -> None: ...
     @overload
     def __init__(
@@ -82,17 +75,8 @@ class AsyncQClient(AsyncLoading[R], AsyncNodes[R]):
         auth: tuple[str, str] | None = None,
         consecutive_error_count_limit: int = 10,
         *,
-        write_timeout: float | None = 2.0,
-        pool_timeout: float | None = 5.0,
-        total_timeout: float | None = 300.0,
-        limits: PoolLimits | None = None,
-        retry: RetryPolicy | None = None,
-        compression: Compression | None = None,
-        max_content_size: int = 2**30,
-        transport: httpx.AsyncBaseTransport | None = None,
         codec: TableCodec[R],
-        tables: TableRegistry | None = None,
-        observers: Iterable[Observer] = (),
+        **options: Unpack[AsyncQClientOptions],
     ) -> None: ...
     @overload
     def __init__(
@@ -105,17 +89,8 @@ class AsyncQClient(AsyncLoading[R], AsyncNodes[R]):
         auth: tuple[str, str] | None = None,
         consecutive_error_count_limit: int = 10,
         *,
-        write_timeout: float | None = 2.0,
-        pool_timeout: float | None = 5.0,
-        total_timeout: float | None = 300.0,
-        limits: PoolLimits | None = None,
-        retry: RetryPolicy | None = None,
-        compression: Compression | None = None,
-        max_content_size: int = 2**30,
-        transport: httpx.AsyncBaseTransport | None = None,
         codec: str,
-        tables: TableRegistry | None = None,
-        observers: Iterable[Observer] = (),
+        **options: Unpack[AsyncQClientOptions],
     ) -> None: ...
     def __init__(
         self,
@@ -158,9 +133,10 @@ class AsyncQClient(AsyncLoading[R], AsyncNodes[R]):
                 `retry` policy brings its own `attempts`.
             write_timeout: Seconds until the next piece of a request must be on its way.
             pool_timeout: Seconds to wait for a free connection.
-            total_timeout: Seconds for a whole operation, with all attempts and pauses.
-                Load functions and codecs do not count. Of another transport it is
-                asked, but not enforced while that waits.
+            total_timeout: Seconds for a whole operation, with all its requests, attempts and
+                pauses: also for a `query` that loads, for all pages, for all nodes. Load
+                functions, codecs, and what the caller does between two pages do not count.
+                Of another transport it is asked, but not enforced while that waits.
             limits: How many connections to one node, and for how long.
             retry: When and how operations are repeated.
             compression: Ask for compressed answers and compress uploads: "gzip" or "lz4"
@@ -206,17 +182,14 @@ class AsyncQClient(AsyncLoading[R], AsyncNodes[R]):
             total=total_timeout,
         )
         self._compression = compression
-        self._headers = {
-            "accept-encoding": compression or "identity",
-            "user-agent": "storekit",
-        }
+        headers = {"accept-encoding": compression or "identity", "user-agent": "storekit"}
         if auth is not None:
-            self._headers["authorization"] = authorization(auth)
-        self._query_headers = {}
+            headers["authorization"] = authorization(auth)
+        self._requests = RequestBuilder(headers, self._timeouts, compression)
         self._retry = (
             retry if retry is not None else RetryPolicy(attempts=consecutive_error_count_limit)
         )
-        self._owned_transports = []
+        self._owned_transports: list[httpx.AsyncBaseTransport] = []
         if transport is None:
             if any(url.scheme == "https" for url in nodes.values()):
                 verify = create_tls_context(verify, cert)  # here, where a bad path is noticed
@@ -232,8 +205,30 @@ class AsyncQClient(AsyncLoading[R], AsyncNodes[R]):
             transport,
             timeouts=self._timeouts,
             retry=self._retry,
-            probe=self._plain_call("status", "GET", "qcache/status"),
+            probe=self._requests.plain("status", "GET", "qcache/status"),
             max_content_size=max_content_size,
             embedded=embedded,
         )
-        self._loads = AsyncSingleFlight[str, dict[str, float]]()
+        self._loads = AsyncSingleFlight[str, None]()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the client and its connections. Calls that wait for one get `ClientClosed`."""
+        try:
+            await self._nodes.aclose()
+        finally:  # also when this is cancelled: closing connections does not wait
+            for transport in self._owned_transports:
+                await transport.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._nodes!r})"

@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import NoReturn
 
@@ -47,6 +47,14 @@ _PROBE_WAIT = 5.0
 
 _EARLY = 0.01
 """Seconds before a deadline that count as after it: event loops end a wait up to 1 ms early."""
+
+
+_MOST_SILENT = 2
+"""How often a call is sent to nodes that are well and yet do not answer it in time."""
+
+
+class _TooHeavy(Exception):
+    """The call was not answered in time as often as it may be, though a node is well."""
 
 
 class _AllOut(Exception):
@@ -95,6 +103,12 @@ class AsyncNodePool(AsyncNodeRequests):
         self._background = BackgroundTasks()
         self._closed = False
 
+    def __repr__(self) -> str:
+        """Tell the nodes and their state: nothing in it is secret."""
+        with self._guard:
+            states = [f"{name} (out)" if name in self._outages else name for name in self.nodes]
+        return f"{'closed, ' if self._closed else ''}nodes: {', '.join(states)}"
+
     async def aclose(self) -> None:
         """End the probes. The transport is its owner's to close."""
         self._closed = True
@@ -102,12 +116,21 @@ class AsyncNodePool(AsyncNodeRequests):
 
     # Calls
 
-    async def send(self, key: str, call: Call, watch: Watch | None = None) -> Reply:
-        """Send a call to the node that holds `key`, or to the next in line that lives."""
-        until = self._deadline(call)
+    async def send(
+        self, key: str, call: Call, watch: Watch | None = None, until: float | None = None
+    ) -> Reply:
+        """Send a call to the node that holds `key`, or to the next in line that lives.
+
+        `until` is the time of the clock by which all must be done, by default that of an
+        operation that starts now.
+        """
+        self._check_open(call)
+        if until is None:
+            until = self.deadline()
+        silent: list[NodeTimeout] = []
         try:
             return await self._retrier.call(
-                partial(self._attempt, key, call, until, watch),
+                partial(self._attempt, key, call, until, watch, silent),
                 partial(self._judge, call),
                 until=until,
                 on_repeat=None if watch is None else watch.retry,
@@ -116,23 +139,38 @@ class AsyncNodePool(AsyncNodeRequests):
             self._raise_gave_up(call, gave_up)
         except _AllOut as out:
             self._raise_unavailable(call, out)
+        except _TooHeavy:
+            raise silent[-1] from _grouped([*silent[:-1]])
 
-    async def send_to(self, name: str, call: Call) -> Reply:
+    async def send_to(self, name: str, call: Call, until: float | None = None) -> Reply:
         """Send a call once, to this node and no other."""
-        return await self._ask(self.nodes[name], call, self._deadline(call))
+        self._check_open(call)
+        return await self._ask(self.nodes[name], call, self.deadline() if until is None else until)
+
+    def now(self) -> float:
+        """Return the time of the clock."""
+        return self._clock()
+
+    def deadline(self) -> float | None:
+        """Return when an operation that starts now must be over, None for no limit."""
+        total = self._timeouts.total
+        return None if total is None else self._clock() + total
 
     def _check_open(self, call: Call) -> None:
         if self._closed:
             raise ClientClosed(f"{call.operation}: the client is closed; make a new one")
 
-    def _deadline(self, call: Call) -> float | None:
-        self._check_open(call)
-        total = self._timeouts.total
-        return None if total is None else self._clock() + total
-
     async def _attempt(
-        self, key: str, call: Call, until: float | None, watch: Watch | None
+        self,
+        key: str,
+        call: Call,
+        until: float | None,
+        watch: Watch | None,
+        silent: list[NodeTimeout],
     ) -> Reply:
+        """Make one attempt. `silent` has the errors of those that no node answered in time."""
+        if len(silent) >= _MOST_SILENT and await self._any_is_well(silent, until):
+            raise _TooHeavy
         if self._outages:
             self._start_probes(due=True)
         name = self._ring.node_for(key)
@@ -146,13 +184,20 @@ class AsyncNodePool(AsyncNodeRequests):
                 raise _AllOut
         if watch is not None:
             watch.node = name
-        reply = await self._ask(self.nodes[name], call, until)
+        try:
+            reply = await self._ask(self.nodes[name], call, until)
+        except NodeTimeout as error:
+            if error.reached:
+                silent.append(error)
+            raise
         if is_busy(reply):
             raise error_of(call, reply)
         return reply
 
     def _judge(self, call: Call, error: Exception) -> Repeat | None:
-        if call.writes and not self._policy.retry_writes and getattr(error, "reached", True):
+        may_have_happened = call.writes and getattr(error, "reached", True)
+        repeatable = self._policy.retry_writes and getattr(call.stream, "repeatable", True)
+        if may_have_happened and not repeatable:
             return None
         if isinstance(error, ServerBusy):
             return Repeat(after=error.retry_after)
@@ -196,18 +241,20 @@ class AsyncNodePool(AsyncNodeRequests):
                 self._ring.put_back(name)
                 self._counts[name]["resurrections"] += 1
 
-    def _start_probes(self, *, due: bool) -> None:
-        """Ask nodes that are out, or only those that are `due`, whether they are back."""
+    def _start_probes(self, *, due: bool, names: Collection[str | None] | None = None) -> None:
+        """Ask nodes that are out, only those that are `due` or of these names, if they are back."""
         now = self._clock()
         with self._guard:
-            names = [
+            chosen = [
                 name
                 for name, outage in self._outages.items()
-                if name not in self._probing and (now >= outage.next_probe or not due)
+                if name not in self._probing
+                and (now >= outage.next_probe or not due)
+                and (names is None or name in names)
             ]
-            for name in names:
+            for name in chosen:
                 self._probing[name] = now >= self._outages[name].next_probe
-        for name in names:
+        for name in chosen:
             try:
                 self._background.start(
                     partial(self._probe_node, name), partial(self._end_probe, name)
@@ -222,10 +269,30 @@ class AsyncNodePool(AsyncNodeRequests):
         Returns False if there is no time to wait.
         """
         self._start_probes(due=False)
+        return await self._probed(lambda: self._ring.has_live_node() or not self._probing, until)
+
+    async def _any_is_well(self, silent: Iterable[NodeTimeout], until: float | None) -> bool:
+        """Whether one of the nodes that did not answer in time answers when asked for its status.
+
+        Then it is the call that takes longer than it may.
+        """
+        names = {error.node for error in silent}
+        self._start_probes(due=False, names=names)
+        await self._probed(
+            lambda: (
+                any(name not in self._outages for name in names)
+                or self._probing.keys().isdisjoint(names)
+            ),
+            until,
+        )
+        return any(name not in self._outages for name in names)
+
+    async def _probed(self, condition: Callable[[], bool], until: float | None) -> bool:
+        """Wait for the probes that bring a condition about. False if there is no time for it."""
         while True:
             news = Event()
             with self._guard:
-                if self._ring.has_live_node() or not self._probing:
+                if condition():
                     return True
                 self._watchers.add(news)
             try:

@@ -111,7 +111,7 @@ class AsyncNodeRequests:
             call.method,
             url,
             headers=headers,
-            stream=httpx.ByteStream(call.content) if call.content else _EMPTY,
+            stream=_stream(call),
             extensions=extensions,
         )
 
@@ -124,7 +124,7 @@ class AsyncNodeRequests:
             self._check_size(node, call, response, len(content))
             return content
         if not isinstance(stream, httpx.AsyncByteStream):
-            raise TypeError("the transport answered with a stream of the other world's kind")
+            raise TypeError("the transport answered with a stream that is no AsyncByteStream")
         # BytesIO grows in place and hands its buffer out without a copy: a reply of 50 MB
         # costs about 50 MB, where joining pieces costs twice that.
         buffer = BytesIO()
@@ -170,3 +170,11 @@ class AsyncNodeRequests:
                 node=node.name,
                 status=status,
             ) from error
+
+
+def _stream(call: Call) -> httpx.AsyncByteStream:
+    if call.stream is not None:
+        if not isinstance(call.stream, httpx.AsyncByteStream):
+            raise TypeError("the content of a request must be an AsyncByteStream")
+        return call.stream
+    return httpx.ByteStream(call.content) if call.content else _EMPTY

@@ -1,234 +1,325 @@
-"""Operations that change what the nodes hold."""
+"""What can be posted, on its way to bytes: tables, text, files, and pieces as they come."""
 
-from collections.abc import Mapping
+# ruff: noqa: ANN401 - tables and files are of any type until they are looked at
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, overload
+from typing import Any, Protocol
 
-from storekit.codecs.tables.base import TableCodec, TableContent
-from storekit.core.seam._async import call_blocking
-from storekit.observers import Watch
-from storekit.qcache._async.base import AsyncBaseClient
-from storekit.qcache.compression import compress
-from storekit.qcache.error_mapping import error_of
-from storekit.qcache.result import request_statistics
+import httpx
+
+from storekit.codecs.tables.base import JSON, TableCodec, TableContent
+from storekit.codecs.tables.registry import TableRegistry
+from storekit.core.seam._async import call_blocking, call_user_function
+from storekit.qcache.formats import PEEK, Format, JsonLines, format_of
 from storekit.qcache.tables import (
-    F,
-    R,
-    as_it_is,
+    check_text_content,
     check_upload,
     codec_of,
     is_large,
-    merge_types,
+    read_frame,
 )
-from storekit.qcache.wire import Call, Headers, Table, check_key, merge_headers
 
-__all__ = ["AsyncUploads"]
+__all__ = ["AsyncReadable", "AsyncStreamed", "AsyncUpload", "is_used_up", "prepare_upload"]
 
-_UPLOADS_TAKE_LONGER = 10
-"""Timeouts of an upload, in those of a query: the server parses the table before it answers,
-and takes nothing while it works on a query. qcache-client has the same factor for reading."""
-
-_COMPRESS_FROM = 1024
-_IN_A_THREAD = 256 * 1024
-"""Content of this size and up is packed in a thread, for it takes a millisecond or more."""
+_PIECE = 256 * 1024
+"""Bytes of a file that are read at once."""
 
 
-class AsyncUploads(AsyncBaseClient[R]):
-    """Storing and deleting tables."""
+class AsyncReadable(Protocol):
+    """An open file."""
 
-    @overload
-    async def post(
-        self,
-        key: str,
-        content: Table,
-        content_type: str | None = None,
-        post_headers: Headers | None = None,
-        *,
-        types: Mapping[str, str] | None = None,
-        stand_in_columns: Mapping[str, object] | None = None,
-        codec: None = None,
-    ) -> None: ...
-    @overload
-    async def post(
-        self,
-        key: str,
-        content: F,
-        content_type: str | None = None,
-        post_headers: Headers | None = None,
-        *,
-        types: Mapping[str, str] | None = None,
-        stand_in_columns: Mapping[str, object] | None = None,
-        codec: TableCodec[F],
-    ) -> None: ...
-    @overload
-    async def post(
-        self,
-        key: str,
-        content: object,
-        content_type: str | None = None,
-        post_headers: Headers | None = None,
-        *,
-        types: Mapping[str, str] | None = None,
-        stand_in_columns: Mapping[str, object] | None = None,
-        codec: str,
-    ) -> None: ...
-    async def post(
-        self,
-        key: str,
-        content: object,
-        content_type: str | None = None,
-        post_headers: Headers | None = None,
-        *,
-        types: Mapping[str, str] | None = None,
-        stand_in_columns: Mapping[str, object] | None = None,
-        codec: TableCodec[Any] | str | None = None,
-    ) -> None:
-        """Store a table under `key`, replacing the one that is there.
+    def read(self, size: int, /) -> bytes | str | Awaitable[bytes | str]:
+        """Return the next bytes or characters, at most `size` of them, and none at the end."""
 
-        QCache drops the old table before it looks at the new one: **when a post is
-        refused, or its fate is unknown, the node may hold no table**. The message says
-        so. A post is not repeated once the request may have reached a node, unless the
-        client's `RetryPolicy` has `retry_writes`.
 
-        Args:
-            key: Key to store the table under: `[A-Za-z0-9_-]+`.
-            content: The table as bytes or text in the given format; for JSON also a list
-                of dicts, one for each row. Or a frame of polars, pandas or pyarrow, which
-                brings its format and column types along.
-            content_type: `text/csv`, which is the default, or `application/json`.
-            post_headers: More headers, by name. They go before all that this client would
-                set: an `X-QCache-types` here leaves nothing of the types of a frame.
-            types: Types of columns, where they are not to be guessed: `string`, `enum` or
-                `float` (the Go port also takes `int` and `bool`). CSV only. They go before
-                those of a frame, column by column.
-            stand_in_columns: Values for columns that the table may lack, as for `get`.
-            codec: What encodes the table, or its name: for tables of other types, or in
-                another format. By default that is seen from the type of `content`.
+AsyncStreamed = (
+    os.PathLike[str] | AsyncReadable | Iterable[bytes | str] | AsyncIterable[bytes | str]
+)
+"""Content that is streamed: a path, an open file, or an iterator of bytes or text."""
 
-        Raises:
-            UnsupportedContentType: The server does not take this format (415).
-            UnexpectedServerResponse: Any other refusal; see its subclasses.
-            NoCacheAvailable: No node could be reached; see its subclasses.
-            TooManyConsecutiveErrors: Nodes are reachable, but the upload kept failing.
-            ClientBusy: All connections stayed in use.
-            TypeError, ValueError: An argument is wrong, or QCache could not keep a column
-                of the frame as it is; nothing was sent.
 
-        """
-        check_key(key)
-        encoded = await self._encode(content, content_type, codec)
-        call = await self._upload_call(key, encoded, post_headers, types, stand_in_columns)
-        if self._observers:
-            await self._watched("post", key, partial(self._upload, key, call))
+@dataclass(frozen=True, slots=True)
+class AsyncUpload:
+    """What is uploaded: content, or a stream of it, with what the headers say of it."""
+
+    content_type: str
+    content: bytes = b""
+    stream: "_Stream | None" = None
+    types: dict[str, str] = field(default_factory=dict)
+    encoding: str | None = None  # in which it is already
+    length: int | None = None  # of the stream, where it is known
+
+
+async def prepare_upload(
+    content: object,
+    content_type: str,
+    codec: TableCodec[Any] | str | None,
+    tables: TableRegistry,
+    *,
+    is_packed: bool = False,
+) -> AsyncUpload:
+    """Return what to upload of what a caller posts.
+
+    `content_type` counts for bytes and text, unless these are evidently JSON; `is_packed`
+    says that the caller has packed them. Raises `TypeError`, `ValueError`.
+    """
+    if codec is None and not isinstance(content, TableContent):
+        if isinstance(content, bytes | bytearray | memoryview | str):
+            return await _of_text(content, content_type, tables, is_packed=is_packed)
+        if (source := _source_of(content)) is not None:
+            return await _of_source(source, content_type, tables, is_packed=is_packed)
+        codec = codec_of(content, tables)
+    if codec is None:
+        encoded = content
+    else:
+        encoded = await _in_thread_if(is_large(content), tables.get(codec).encode, content)
+    encoded = check_upload(encoded, content_type)
+    return AsyncUpload(encoded.content_type, encoded.content, types=dict(encoded.types))
+
+
+async def _of_text(
+    content: bytes | bytearray | memoryview | str,
+    content_type: str,
+    tables: TableRegistry,
+    *,
+    is_packed: bool,
+) -> AsyncUpload:
+    size = content.nbytes if isinstance(content, memoryview) else len(content)
+    ready = await _in_thread_if(
+        size >= _PIECE, check_text_content, content, content_type, is_packed=is_packed
+    )
+    if isinstance(ready, TableContent):
+        return AsyncUpload(ready.content_type, ready.content)
+    data, kind = ready
+    if kind == "gzip":
+        return AsyncUpload(content_type, data, encoding="gzip")
+    return await _of_frame(data, kind, tables)
+
+
+async def _of_frame(data: bytes | str, kind: Format, tables: TableRegistry) -> AsyncUpload:
+    """Return the table in a file of Parquet or Arrow, or in its bytes."""
+
+    def encode() -> TableContent:
+        frame = read_frame(data, kind)
+        return codec_of(frame, tables).encode(frame)
+
+    encoded = await call_blocking(encode)
+    return AsyncUpload(encoded.content_type, encoded.content, types=dict(encoded.types))
+
+
+async def _of_source(
+    source: "_Source", content_type: str, tables: TableRegistry, *, is_packed: bool
+) -> AsyncUpload:
+    start = await source.peek()
+    if is_packed:
+        return AsyncUpload(content_type, stream=_Stream(source), length=source.length)
+    kind, is_gzip = format_of(start, source.name)
+    if kind in ("parquet", "arrow"):
+        if source.path is not None:
+            return await _of_frame(source.path, kind, tables)
+        return await _of_frame(await source.read_all(), kind, tables)
+    if kind == "json lines":
+        return AsyncUpload(JSON, stream=_Stream(source, as_list=True))
+    if kind == "json":
+        content_type = JSON
+    return AsyncUpload(
+        content_type,
+        stream=_Stream(source),
+        encoding="gzip" if is_gzip else None,
+        length=source.length,
+    )
+
+
+async def _in_thread_if(large: bool, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return await call_blocking(call, *args, **kwargs) if large else call(*args, **kwargs)
+
+
+def _source_of(content: object) -> "_Source | None":
+    """Return content that is streamed; None for what may be a table."""
+    if isinstance(content, os.PathLike):
+        return _PathSource(os.fspath(content))
+    if callable(getattr(content, "read", None)):
+        return _FileSource(content)
+    if hasattr(content, "__next__") or hasattr(content, "__anext__"):
+        return _IteratorSource(content)
+    if isinstance(content, AsyncIterable) and not hasattr(content, "__len__"):
+        return _IteratorSource(content)
+    return None
+
+
+def is_used_up(content: object) -> bool:
+    """Whether content that was posted can't be posted again: a file, or an iterator."""
+    return any(hasattr(content, name) for name in ("read", "__next__", "__anext__"))
+
+
+class _Source:
+    """Where content comes from. `pieces` may be asked for again if it is `repeatable`."""
+
+    path: str | None = None
+    name: str = ""
+    length: int | None = None
+    repeatable: bool = True
+
+    async def peek(self) -> bytes:
+        """Return the first bytes, which `pieces` gives all the same."""
+        raise NotImplementedError
+
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Return the content piece by piece."""
+        raise NotImplementedError
+
+    async def read_all(self) -> bytes:
+        """Return all of the content."""
+        whole = bytearray()
+        async for piece in self.pieces():
+            whole += piece
+        return bytes(whole)
+
+
+class _PathSource(_Source):
+    def __init__(self, path: str | bytes) -> None:
+        self.path = self.name = os.fsdecode(path)
+
+    async def peek(self) -> bytes:
+        def peek() -> bytes:
+            with open(self.name, "rb") as file:
+                self.length = os.fstat(file.fileno()).st_size or None
+                return file.read(PEEK)
+
+        return await call_blocking(peek)
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        file = await call_blocking(open, self.name, "rb")
+        try:
+            left = self.length
+            while left is None or left > 0:
+                # No more than was announced, if somebody writes to the file meanwhile.
+                piece = await call_blocking(
+                    file.read, _PIECE if left is None else min(left, _PIECE)
+                )
+                if not piece:
+                    return
+                if left is not None:
+                    left -= len(piece)
+                yield piece
+        finally:
+            file.close()
+
+
+class _FileSource(_Source):
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        name = getattr(file, "name", "")
+        self.name = name if isinstance(name, str) else ""
+        self._start: int | None = None
+        self.repeatable = False
+        self._head = b""
+
+    async def peek(self) -> bytes:
+        self._start = await self._tell()
+        self.repeatable = self._start is not None
+        self._head = await self._read(PEEK)
+        return self._head
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        if self._head or not self.repeatable:
+            head, self._head = self._head, b""
+            if head:
+                yield head
         else:
-            await self._upload(key, call)
+            await self._call(self._file.seek, self._start)
+        while piece := await self._read(_PIECE):
+            yield piece
 
-    async def delete(self, key: str) -> None:
-        """Delete the table stored under `key`; nothing happens if there is none.
+    async def _tell(self) -> int | None:
+        try:
+            position = await self._call(self._file.tell)
+        except (AttributeError, OSError, ValueError):
+            return None
+        seekable = getattr(self._file, "seekable", None)
+        if seekable is None or not await self._call(seekable):
+            return None
+        return position if isinstance(position, int) else None
 
-        Only the node that holds the key now is asked. Where nodes were out for a while,
-        another may hold an older copy, which shows when that node takes over again.
+    async def _read(self, size: int) -> bytes:
+        return _as_bytes(await self._call(self._file.read, size), "read() of the file")
 
-        A delete is not repeated once the request may have reached a node, unless the
-        client's `RetryPolicy` has `retry_writes`.
+    @staticmethod
+    async def _call(method: Callable[..., Any], *args: Any) -> Any:
+        return await call_user_function(partial(method, *args), {})
 
-        Raises:
-            UnexpectedServerResponse: The server refused; see the subclasses.
-            NoCacheAvailable: No node could be reached; see its subclasses.
-            TooManyConsecutiveErrors: Nodes are reachable, but the delete kept failing.
-            ClientBusy: All connections stayed in use.
-            TypeError, ValueError: The key is wrong; nothing was sent.
 
-        """
-        call = Call(
-            f"delete {key!r}",
-            "DELETE",
-            f"qcache/dataset/{check_key(key)}",
-            self._as_sent(merge_headers(self._headers, {"Accept": "application/json"})),
-            writes=True,
-            aftermath="the dataset may or may not have been deleted",
-        )
-        if self._observers:
-            await self._watched("delete", key, partial(self._delete, key, call))
+class _IteratorSource(_Source):
+    repeatable = False
+
+    def __init__(self, pieces: Any) -> None:
+        self._pieces = _iterate(pieces)
+        self._first: list[bytes] = []
+
+    async def peek(self) -> bytes:
+        while sum(map(len, self._first)) < 64 and (piece := await self._next()) is not None:
+            self._first.append(piece)
+        return b"".join(self._first)[:PEEK]
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        first, self._first = self._first, []
+        for piece in first:
+            yield piece
+        while (more := await self._next()) is not None:
+            yield more
+
+    async def _next(self) -> bytes | None:
+        if hasattr(self._pieces, "__anext__"):
+            try:
+                piece = await anext(self._pieces)
+            except StopAsyncIteration:
+                return None
         else:
-            await self._delete(key, call)
-
-    async def _encode(
-        self,
-        content: object,
-        content_type: str | None,
-        codec: TableCodec[Any] | str | None = None,
-    ) -> TableContent:
-        """Return content as it is to be sent, before headers and compression."""
-        if codec is None:
-            ready = as_it_is(content, content_type)
-            if ready is not None:
-                return ready
-            codec = codec_of(content, self._tables)
-        else:
-            codec = self._tables.get(codec)
-        if is_large(content):
-            encoded = await call_blocking(codec.encode, content)
-        else:
-            encoded = codec.encode(content)
-        return check_upload(encoded, content_type)
-
-    async def _upload_call(
-        self,
-        key: str,
-        encoded: TableContent,
-        post_headers: Headers | None,
-        types: Mapping[str, str] | None,
-        stand_in_columns: Mapping[str, object] | None,
-    ) -> Call:
-        own: dict[str, object] = {
-            "Accept": "application/json",
-            "Content-Type": encoded.content_type,
-        }
-        if types := merge_types(encoded, types):
-            own["X-QCache-types"] = types
-        if stand_in_columns:
-            own["X-QCache-stand-in-columns"] = stand_in_columns
-        headers = merge_headers(self._headers, own, post_headers)
-        body = encoded.content
-        if (
-            self._compression is not None
-            and len(body) >= _COMPRESS_FROM
-            and "content-encoding" not in headers  # else the caller has packed it
-        ):
-            headers["content-encoding"] = self._compression.encode()
-            if len(body) < _IN_A_THREAD:
-                body = compress(body, self._compression)
-            else:
-                body = await call_blocking(compress, body, self._compression)
-        headers["content-length"] = str(len(body)).encode()
-        return Call(
-            f"post {key!r}",
-            "POST",
-            f"qcache/dataset/{key}",
-            self._as_sent(headers),
-            body,
-            writes=True,
-            aftermath=f"the node may hold no dataset {key!r} now: QCache drops the old one "
-            "before it looks at the new one",
-            read_timeout=_longer(self._timeouts.read),
-            write_timeout=_longer(self._timeouts.write),
-        )
-
-    async def _upload(self, key: str, call: Call, watch: Watch | None = None) -> dict[str, float]:
-        """Upload a table; returns what the server says of its work."""
-        reply = await self._nodes.send(key, call, watch)
-        if reply.status != 201:
-            raise error_of(call, reply)
-        return request_statistics(reply.headers, "insert_")
-
-    async def _delete(self, key: str, call: Call, watch: Watch | None = None) -> None:
-        reply = await self._nodes.send(key, call, watch)
-        if reply.status == 405:
-            raise error_of(call, reply, hint="the Go port of QCache has no delete")
-        if reply.status != 200:
-            raise error_of(call, reply)
+            piece = await call_user_function(partial(next, self._pieces, None), {})
+            if piece is None:
+                return None
+        return _as_bytes(piece, "an iterator that is posted")
 
 
-def _longer(timeout: float | None) -> float | None:
-    return None if timeout is None else _UPLOADS_TAKE_LONGER * timeout
+def _iterate(pieces: Any) -> Any:
+    if hasattr(pieces, "__aiter__"):
+        return aiter(pieces)
+    return iter(pieces)
+
+
+def _as_bytes(piece: object, whose: str) -> bytes:
+    if isinstance(piece, str):
+        return piece.encode()
+    if isinstance(piece, bytes):
+        return piece
+    if isinstance(piece, bytearray | memoryview):
+        return bytes(piece)
+    hint = "; post a list of the rows" if isinstance(piece, dict) else ""
+    raise TypeError(f"content: {whose} must give bytes or str, not {type(piece).__name__}{hint}")
+
+
+class _Stream(httpx.AsyncByteStream):
+    """The content of an upload, read while it is sent."""
+
+    def __init__(self, source: _Source, *, as_list: bool = False) -> None:
+        self._source = source
+        self._as_list = as_list  # JSON lines, sent as a list
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the content can be sent once more after some of it was."""
+        return self._source.repeatable
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        lines = JsonLines() if self._as_list else None
+        pieces = self._source.pieces()
+        try:
+            async for piece in pieces:
+                yield piece if lines is None else lines.feed(piece)
+        finally:
+            await pieces.aclose()
+        if lines is not None:
+            yield lines.end()

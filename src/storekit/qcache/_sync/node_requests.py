@@ -113,7 +113,7 @@ class NodeRequests:
             call.method,
             url,
             headers=headers,
-            stream=httpx.ByteStream(call.content) if call.content else _EMPTY,
+            stream=_stream(call),
             extensions=extensions,
         )
 
@@ -124,7 +124,7 @@ class NodeRequests:
             self._check_size(node, call, response, len(content))
             return content
         if not isinstance(stream, httpx.SyncByteStream):
-            raise TypeError("the transport answered with a stream of the other world's kind")
+            raise TypeError("the transport answered with a stream that is no SyncByteStream")
         # BytesIO grows in place and hands its buffer out without a copy: a reply of 50 MB
         # costs about 50 MB, where joining pieces costs twice that.
         buffer = BytesIO()
@@ -168,3 +168,11 @@ class NodeRequests:
                 node=node.name,
                 status=status,
             ) from error
+
+
+def _stream(call: Call) -> httpx.SyncByteStream:
+    if call.stream is not None:
+        if not isinstance(call.stream, httpx.SyncByteStream):
+            raise TypeError("the content of a request must be a SyncByteStream")
+        return call.stream
+    return httpx.ByteStream(call.content) if call.content else _EMPTY

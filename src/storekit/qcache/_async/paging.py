@@ -1,0 +1,63 @@
+"""Pages of one result as tables whose columns have the same types."""
+
+# ruff: noqa: ANN401 - tables are of any type
+
+import tempfile
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from storekit.codecs.tables.base import TableCodec
+from storekit.core.seam._async import call_blocking
+from storekit.qcache.result import QueryResult, codec_errors
+from storekit.qcache.sampling import TableSample, TypedTableCodec
+
+__all__ = ["decode", "uniform_pages"]
+
+_DECODED_AT_ONCE = 32 * 1024
+"""Bytes of a result. Larger ones are decoded in a thread: that takes a millisecond or more."""
+
+
+async def decode(result: QueryResult, codec: TableCodec[Any]) -> Any:
+    """Return the table of a result. Raises `CodecError`."""
+    if len(result.content) < _DECODED_AT_ONCE:
+        return result.decode(codec)
+    return await call_blocking(result.decode, codec)
+
+
+async def uniform_pages(
+    pages: AsyncGenerator[tuple[bool, QueryResult], None], codec: TableCodec[Any]
+) -> AsyncGenerator[Any, None]:
+    """Decode pages, each with whether it is the last. The first one is waited for in any case.
+
+    Only codecs with a method `skip` have types for columns; of the others, each page is decoded
+    as it comes.
+    """
+    if not isinstance(codec, TypedTableCodec):
+        async for _, page in pages:
+            yield await decode(page, codec)
+        return
+    is_last, first = await anext(pages)
+    if is_last:
+        yield await decode(first, codec)
+        return
+    sample = TableSample()
+    sizes: list[int] = []
+    with tempfile.TemporaryFile() as file:
+
+        def keep(page: QueryResult) -> None:
+            sample.add(page.content, page.content_type)
+            file.write(page.content)
+            sizes.append(len(page.content))
+
+        await call_blocking(keep, first)
+        async for _, page in pages:
+            await call_blocking(keep, page)
+        file.seek(0)
+
+        def next_table(size: int) -> Any:
+            content = file.read(size)
+            with codec_errors(codec, first.key):
+                return sample.decode(codec, content, first.content_type)
+
+        for size in sizes:
+            yield await call_blocking(next_table, size)

@@ -1,0 +1,65 @@
+# Generated from src/storekit/qcache/_async/paging.py by tools/generate_sync.py; do not edit.
+
+"""Pages of one result as tables whose columns have the same types."""
+
+# ruff: noqa: ANN401 - tables are of any type
+
+import tempfile
+from collections.abc import Generator
+from typing import Any
+
+from storekit.codecs.tables.base import TableCodec
+from storekit.core.seam._sync import call_blocking
+from storekit.qcache.result import QueryResult, codec_errors
+from storekit.qcache.sampling import TableSample, TypedTableCodec
+
+__all__ = ["decode", "uniform_pages"]
+
+_DECODED_AT_ONCE = 32 * 1024
+"""Bytes of a result. Larger ones are decoded in a thread: that takes a millisecond or more."""
+
+
+def decode(result: QueryResult, codec: TableCodec[Any]) -> Any:
+    """Return the table of a result. Raises `CodecError`."""
+    if len(result.content) < _DECODED_AT_ONCE:
+        return result.decode(codec)
+    return call_blocking(result.decode, codec)
+
+
+def uniform_pages(
+    pages: Generator[tuple[bool, QueryResult], None, None], codec: TableCodec[Any]
+) -> Generator[Any, None, None]:
+    """Decode pages, each with whether it is the last. The first one is waited for in any case.
+
+    Only codecs with a method `skip` have types for columns; of the others, each page is decoded
+    as it comes.
+    """
+    if not isinstance(codec, TypedTableCodec):
+        for _, page in pages:
+            yield decode(page, codec)
+        return
+    is_last, first = next(pages)
+    if is_last:
+        yield decode(first, codec)
+        return
+    sample = TableSample()
+    sizes: list[int] = []
+    with tempfile.TemporaryFile() as file:
+
+        def keep(page: QueryResult) -> None:
+            sample.add(page.content, page.content_type)
+            file.write(page.content)
+            sizes.append(len(page.content))
+
+        call_blocking(keep, first)
+        for _, page in pages:
+            call_blocking(keep, page)
+        file.seek(0)
+
+        def next_table(size: int) -> Any:
+            content = file.read(size)
+            with codec_errors(codec, first.key):
+                return sample.decode(codec, content, first.content_type)
+
+        for size in sizes:
+            yield call_blocking(next_table, size)
