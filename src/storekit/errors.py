@@ -1,5 +1,7 @@
 """The errors that both stores share; each store adds its own tree below `StoreKitError`."""
 
+from typing import Any
+
 __all__ = [
     "ClientClosed",
     "CodecError",
@@ -17,7 +19,35 @@ class StoreKitError(Exception):
 
     Arguments of the wrong type or value are the exception: they raise `TypeError` or
     `ValueError` before anything is sent.
+
+    Errors are plain exceptions: they can be made without arguments, subclassed with any
+    constructor, copied and pickled.
     """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        slots = {
+            name: getattr(self, name)
+            for kind in type(self).__mro__
+            for name in _slots_of(kind)
+            if hasattr(self, name)
+        }
+        return _restored, (type(self), self.args), ({**self.__dict__}, slots)
+
+    def __setstate__(self, state: Any) -> None:  # noqa: ANN401 - as pickles have it
+        for part in state if isinstance(state, tuple) else (state,):
+            for name, value in (part or {}).items():
+                setattr(self, name, value)
+
+
+def _slots_of(kind: type) -> tuple[str, ...]:
+    slots = kind.__dict__.get("__slots__", ())
+    names = (slots,) if isinstance(slots, str) else tuple(slots)
+    return tuple(name for name in names if not name.startswith("__"))
+
+
+def _restored(kind: type[StoreKitError], args: tuple[object, ...]) -> StoreKitError:
+    """Return an error without calling its constructor, which may take other arguments."""
+    return kind.__new__(kind, *args)
 
 
 class ClientClosed(StoreKitError):

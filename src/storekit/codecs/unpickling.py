@@ -48,25 +48,21 @@ _NAME = re.compile(r"[\w.]{1,250}")
 class UnreadableValue(CodecError):
     """Content that is not a pickle, or a damaged one."""
 
-    def __init__(self, reason: str, *, codec: str = "pickle", key: str | None = None) -> None:
-        super().__init__(reason, codec=codec, key=key)
+    def __init__(self, *args: object, codec: str = "pickle", key: str | None = None) -> None:
+        super().__init__(*args, codec=codec, key=key)
 
 
 class ClassNotAllowed(UnreadableValue):
     """A pickle that names what the client was not told to let in. `name` is what to allow."""
 
-    def __init__(self, module: str, name: str) -> None:
+    def __init__(self, module: str = "", name: str = "") -> None:
         self.name: str = f"{module}.{name}"
-        self._named = (module, name)
         super().__init__(
             f"the value holds {self.name}, which decoding does not let in. If you trust it, "
             f'add it where the client is made: allow=["{self.name}"]'
             if _NAME.fullmatch(self.name)
             else "the value names what can be no class or function"
         )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self._named, self.__dict__
 
 
 class _NeedsCare(Exception):

@@ -7,7 +7,7 @@ that the 1.x API had for the same error, with one exception (see `QuasardbExcept
 from enum import IntEnum
 from typing import Self
 
-from storekit.errors import StoreKitError
+from storekit.errors import ClientClosed, StoreKitError
 
 __all__ = [
     "NEVER_REACHED",
@@ -33,6 +33,7 @@ __all__ = [
     "ReservedAlias",
     "ResourceLocked",
     "Skipped",
+    "StoreClosed",
     "StoreTimeout",
     "TagAlreadySet",
     "TagNotSet",
@@ -168,7 +169,8 @@ class QuasardbException(StoreKitError):
     """The quasardb exception, based on the API error codes.
 
     `error_code` is the code of the C API (unsigned 32 bits), `number` what the 1.x API had
-    for it. `operation`, `alias` and `node` say what was asked of whom, as far as known.
+    for it. `operation`, `alias` and `node` say what was asked of whom, as far as known. A
+    subclass that is made without a code has its own.
     """
 
     def __init__(
@@ -180,7 +182,8 @@ class QuasardbException(StoreKitError):
         alias: str | None = None,
         node: str | None = None,
     ) -> None:
-        self.error_code: int = error_code & 0xFFFFFFFF
+        code = error_code or _own_code(type(self))
+        self.error_code: int = code & 0xFFFFFFFF
         self.detail = detail
         self.operation = operation
         self.alias = alias
@@ -200,14 +203,30 @@ class QuasardbException(StoreKitError):
             for part in (
                 self.operation,
                 None if self.alias is None else repr(self.alias[:100]),
-                None if self.node is None else f"at {self.node}",
+                None if self.node is None else f"at {_shown(self.node)}",
             )
             if part
         )
-        message = make_error_string(self.error_code)
-        if self.detail:
-            message = f"{message.removesuffix('.')}. {self.detail}"
-        return f"{asked}: {message}" if asked else message
+        said = self._said()
+        return f"{asked}: {said}" if asked else said
+
+    def _said(self) -> str:
+        message = make_error_string(self.error_code) if self.error_code else _UNKNOWN
+        detail = self.detail or _WAYS_OUT.get(self.error_code)
+        return f"{message.removesuffix('.')}. {detail}" if detail else message
+
+
+def _shown(node: str) -> str:
+    """Return a node for a message, where a colon at its end would look like a mistake."""
+    return repr(node) if node.endswith(":") else node
+
+
+def _own_code(kind: type) -> int:
+    """Return the code that a class of errors stands for; 0 if it stands for many."""
+    for base in kind.__mro__:
+        if code := _CODES.get(base):
+            return code
+    return 0
 
 
 class AliasNotFound(QuasardbException):
@@ -300,6 +319,13 @@ class ConnectionFailed(QuasardbException):
     """The cluster cannot be reached, or the connection broke."""
 
 
+class StoreClosed(ClientClosed, QuasardbException):
+    """The client was closed before or during the call."""
+
+    def _said(self) -> str:
+        return self.detail or "the client is closed; make a new one"
+
+
 class StoreTimeout(ConnectionFailed):
     """There was no answer in time. A write may have happened."""
 
@@ -334,6 +360,17 @@ _CLASSES: dict[int, type[QuasardbException]] = {
     ErrorCode.QUOTA_EXCEEDED: NoSpaceLeft,
     ErrorCode.TIMEOUT: StoreTimeout,
 }
+_CODES: dict[type, int] = {kind: int(code) for code, kind in reversed(_CLASSES.items())}
+_CODES |= {ConnectionFailed: ErrorCode.NETWORK_ERROR, StoreClosed: ErrorCode.INVALID_HANDLE}
+_WAYS_OUT: dict[int, str] = {
+    ErrorCode.ALIAS_ALREADY_EXISTS: "To store it all the same, use update instead of put.",
+    ErrorCode.INCOMPATIBLE_TYPE: "get_metadata tells of what type it is.",
+    ErrorCode.CONNECTION_REFUSED: "Is the cluster running, and are host and port right?",
+    ErrorCode.HOST_NOT_FOUND: "Is the name of the host right?",
+    ErrorCode.OPERATION_DISABLED: "The configuration of the cluster has to permit it.",
+    ErrorCode.INVALID_PROTOCOL: "Is it a QuasarDB node that listens at this port?",
+}
+"""What to do about an error of which nothing more is known."""
 _BY_CODE = {int(known): known for known in ErrorCode}
 _CONNECTION = 0xD  # the origin, in the uppermost 4 bits
 

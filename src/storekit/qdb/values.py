@@ -287,7 +287,9 @@ def parse_nodes(uri: str) -> tuple[RemoteNode, ...]:
     """Return the nodes of `qdb://host:port[,host:port...]`. Raises `ValueError`."""
     scheme, separator, rest = uri.partition("://")
     if scheme != "qdb" or not separator:
-        raise ValueError(f"{_shown(uri)} is not a URI of the form qdb://host:port[,host:port...]")
+        raise ValueError(
+            f"{_shown(uri)} is not a URI of the form qdb://host:port[,host:port...]{_meant(uri)}"
+        )
     nodes = []
     for part in rest.removesuffix("/").split(","):
         matched = _AUTHORITY.fullmatch(part)
@@ -298,6 +300,17 @@ def parse_nodes(uri: str) -> tuple[RemoteNode, ...]:
             )
         nodes.append(RemoteNode(matched["host"].strip("[]"), int(matched["port"] or DEFAULT_PORT)))
     return tuple(nodes)
+
+
+def _meant(text: str) -> str:
+    """Return what somebody may have meant who gave this as an address."""
+    if "qcache" in text.lower():
+        return "; for QCache, use storekit.qcache.QClient, for URLs of both storekit.connect"
+    if "@" not in text and "://" not in text and _AUTHORITY.fullmatch(text):
+        if "." in text or ":" in text or text == "localhost":
+            return f"; for a cluster, write qdb://{text}"
+        return f"; for a cluster, write qdb://{text}, for a store in a file embedded:{text}"
+    return "; embedded: is a store in memory, embedded:PATH one in a file"
 
 
 def _shown(text: str) -> str:
@@ -356,6 +369,8 @@ _KINDS = {
 class BatchRequest:
     """A request within a batch run.
 
+    `type` is another name of `op_type`.
+
     `content` is what is stored, or the number that is added, `comparand` what cas and
     remove_if compare with, `tag` what has_tag asks for, `expiry` (see `Expiry`) is for whatever
     stores; of blobs, None is empty content.
@@ -367,6 +382,15 @@ class BatchRequest:
     comparand: Any = None
     expiry: Expiry = None
     tag: Any = None
+
+    @property
+    def type(self) -> Operations | int:
+        """The operation, as results call it."""
+        return self.op_type
+
+    @type.setter  # noqa: A003
+    def type(self, operation: Operations | int) -> None:
+        self.op_type = operation
 
     @property
     def kind(self) -> Kind:
@@ -491,6 +515,8 @@ _FIELDS = tuple(field.name for field in dataclasses.fields(BatchRequest))
 
 def copies(requests: Iterable[BatchRequest]) -> list[BatchRequest]:
     """Return the requests of a batch, each checked to be one; `TypeError`, `ValueError`."""
+    if isinstance(requests, BatchRequest):
+        raise TypeError("requests are an iterable of BatchRequests; for one, write [request]")
     checked = []
     for number, request in enumerate(requests):
         if not isinstance(request, BatchRequest):

@@ -103,7 +103,7 @@ class AsyncClient(_Base[T]):
     def __init__(
         self: "AsyncClient[Any]",
         remote_node: Address,
-        *,
+        *arguments: object,
         codec: None = None,
         allow: Allowed = (),
         trust_pickle: bool = False,
@@ -114,7 +114,7 @@ class AsyncClient(_Base[T]):
     def __init__(
         self,
         remote_node: Address,
-        *,
+        *arguments: object,
         codec: Codec[T],
         pickle_aliases: bool = False,
         **options: Unpack[ClientOptions],
@@ -123,7 +123,7 @@ class AsyncClient(_Base[T]):
     def __init__(
         self: "AsyncClient[Any]",
         remote_node: Address,
-        *,
+        *arguments: object,
         codec: str,
         pickle_aliases: bool = False,
         **options: Unpack[ClientOptions],
@@ -131,7 +131,7 @@ class AsyncClient(_Base[T]):
     def __init__(
         self,
         remote_node: Address,
-        *,
+        *arguments: object,
         codec: Codec[Any] | str | None = None,
         allow: Allowed = (),
         trust_pickle: bool = False,
@@ -142,6 +142,7 @@ class AsyncClient(_Base[T]):
 
         Args:
             remote_node: As for the raw client.
+            arguments: As for the raw client.
             codec: How values are stored, instead of as pickles of protocol 2: a codec, or
                 the name of one in the registry.
             allow: Classes and functions that pickles may name, themselves or as text
@@ -168,7 +169,7 @@ class AsyncClient(_Base[T]):
             )
         else:
             chosen = registry.get(codec)
-        super().__init__(remote_node, **options)
+        super().__init__(remote_node, *arguments, **options)
         self._conversion = AsyncConversion(
             chosen,
             registry,

@@ -93,21 +93,21 @@ class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
     @overload
     async def get(self, alias: Alias) -> Value: ...
     @overload
-    async def get(self, alias: Alias, *, default: Default) -> Value | Default: ...
+    async def get(self, alias: Alias, default: Default) -> Value | Default: ...
     @overload
     async def get(self, alias: Alias, *, codec: Codec[Other]) -> Other: ...
     @overload
     async def get(
-        self, alias: Alias, *, codec: Codec[Other], default: Default
+        self, alias: Alias, default: Default, *, codec: Codec[Other]
     ) -> Other | Default: ...
     @overload
-    async def get(self, alias: Alias, *, codec: str, default: object = MISSING) -> Any: ...
+    async def get(self, alias: Alias, default: object = MISSING, *, codec: str) -> Any: ...
     async def get(
         self,
         alias: Alias,
+        default: object = MISSING,
         *,
         codec: Codec[Any] | str | None = None,
-        default: object = MISSING,
     ) -> Any:
         """Return the content of an entry, or `default` if there is no such entry.
 

@@ -13,6 +13,7 @@ from storekit.core._sync.retry import Repeat, Retrier
 from storekit.core.seam._sync import monotonic
 from storekit.core.threads._sync import Executor
 from storekit.core.threads.call import CallStatistics, CallTimeout
+from storekit.errors import ClientClosed
 from storekit.observers import Observer, Watch
 from storekit.options import PoolLimits, RetryPolicy
 from storekit.qdb.cursor import Cursor
@@ -22,6 +23,7 @@ from storekit.qdb.errors import (
     PASSING,
     ErrorCode,
     QuasardbException,
+    StoreClosed,
     StoreTimeout,
     breaks_session,
 )
@@ -55,6 +57,7 @@ class Caller:
         self.timeout = timeout
         self.observers = observers
         self.engine = engine
+        self._name = f"qdb ({address})"
         self._connect_timeout = connect_timeout
         self._retry = retry
         self._retrier = Retrier(retry)
@@ -67,7 +70,7 @@ class Caller:
             is_broken=breaks_session,
             batching=JOINED,
             is_free=_is_free if getattr(engine, "immediate", False) else None,
-            name=f"qdb {address}",
+            name=self._name,
         )
         self._joins = self._executor.joins
         with self._explained("connect"):
@@ -265,6 +268,9 @@ class Caller:
                 else "The call had not begun, and will not."
             )
             error = StoreTimeout(ErrorCode.TIMEOUT, detail)
+        elif isinstance(error, ClientClosed):
+            detail = str(error).removeprefix(f"{self._name}: ")
+            error = StoreClosed(ErrorCode.INVALID_HANDLE, detail)
         if isinstance(error, QuasardbException):
             error.operation = operation
             error.alias = alias if alias is not None else error.alias

@@ -3,13 +3,14 @@
 """Making a client, opening and closing it."""
 
 import copy
+import difflib
 import math
 import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Never, Self
 
 from storekit.codecs.registry import CodecRegistry
 from storekit.core._sync.single_flight import SingleFlight
@@ -20,6 +21,7 @@ from storekit.observers import Observer, check_observers
 from storekit.options import PoolLimits, RetryPolicy
 from storekit.qdb._sync.calls import Caller
 from storekit.qdb._sync.conversion import Conversion
+from storekit.qdb._typing import ClientOptions
 from storekit.qdb.codec import STORED
 from storekit.qdb.engine import LONGEST_TIMEOUT, Engine, SessionOptions
 from storekit.qdb.location import Address, open_engine
@@ -35,7 +37,7 @@ class Lifecycle:
     def __init__(
         self,
         remote_node: Address,
-        *,
+        *arguments: object,  # noqa: ARG002 - documented, and of no use
         timeout: float | None = 60.0,
         connect_timeout: float | None = 10.0,
         limits: PoolLimits | None = None,
@@ -46,6 +48,7 @@ class Lifecycle:
         registry: CodecRegistry | None = None,
         engine: Engine | None = None,
         clock: Callable[[], float] = time.time,
+        **unknown: Never,
     ) -> None:
         """Make a client.
 
@@ -53,6 +56,7 @@ class Lifecycle:
             remote_node: A `RemoteNode`, several of them, `qdb://host:port[,host:port...]`,
                 or an embedded store: `embedded:` (in memory, of this client alone),
                 `embedded:NAME?mode=memory` (of this process), `embedded:PATH`.
+            arguments: More of them are taken, and left alone, as in the 1.x API.
             timeout: Seconds for a whole operation, with all attempts and pauses; None
                 for no limit. It is also the timeout that the C library has for each of its
                 own steps, in whole seconds, at least 1, unless `options` say otherwise.
@@ -68,6 +72,7 @@ class Lifecycle:
             observers: Who is told of calls; see `storekit.observers`.
             registry: The codecs that may be named; those of storekit by default.
             engine: What to use instead of what `remote_node` says.
+            unknown: What is none of these is refused by its name.
             clock: The time of day in seconds since the epoch, for times of expiry.
 
         Raises:
@@ -76,6 +81,8 @@ class Lifecycle:
             StoreKitError: There is no C library to reach a cluster with.
 
         """
+        for name in unknown:
+            raise TypeError(_unknown_option(type(self).__name__, name))
         for name, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout)):
             _check_seconds(name, seconds)
         check_type("limits", limits, PoolLimits)
@@ -160,6 +167,12 @@ class Lifecycle:
     def statistics(self) -> CallStatistics:
         """Return how many sessions and calls there are at this moment."""
         return self._calls.statistics()
+
+
+def _unknown_option(kind: str, name: str) -> str:
+    meant = difflib.get_close_matches(name, ["codec", "allow", *ClientOptions.__annotations__], 1)
+    hint = f"; did you mean {meant[0]!r}?" if meant else ""
+    return f"{kind} got an unexpected keyword argument {name!r}{hint}"
 
 
 def _check_seconds(name: str, seconds: object) -> None:
