@@ -321,7 +321,7 @@ def test_json_is_stored_and_types_of_it_are_not_looked_at(node):
         ({"content-encoding": "lz4"}, lz4.block.compress(b"a\n1\n", store_size=False)),
         ({"content-encoding": "lz4"}, lz4.block.compress(b"a\n1\n") + b"rest"),
         ({"content-encoding": "lz4-frame"}, b"a\n1\n"),
-        ({"content-encoding": "gzip, gzip"}, gzip.compress(gzip.compress(b"a\n1\n"))),
+        ({"content-encoding": "gzip, gzip"}, gzip.compress(gzip.compress(TABLE, mtime=0), mtime=0)),
         ({"content-encoding": "gzip, br"}, gzip.compress(b"a\n1\n", mtime=0)),
     ],
 )
@@ -357,10 +357,10 @@ def test_uploads_and_queries_may_be_encoded(node, encoding):
 @pytest.mark.parametrize(
     ("told", "body"),
     [
-        ("GZIP", gzip.compress(TABLE)),
-        ("x-gzip", gzip.compress(TABLE)),
+        ("GZIP", gzip.compress(TABLE, mtime=0)),
+        ("x-gzip", gzip.compress(TABLE, mtime=0)),
         ("identity", TABLE),
-        ("Identity, GZip", gzip.compress(TABLE)),
+        ("Identity, GZip", gzip.compress(TABLE, mtime=0)),
         ("", TABLE),
         ("Lz4", lz4.block.compress(TABLE)),
     ],
