@@ -176,6 +176,23 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def clients(session: nox.Session) -> None:
+    """Run the vendor's clients of earlier versions on the library that is built from here."""
+    _install(session, "test", ".[all]")
+    found = pathlib.Path(session.create_tmp()).resolve()
+    for version in ("3.13.7", "3.14.0", "3.14.1", "3.14.2"):
+        session.run(
+            "python", "-m", "pip", "install", "-q", "--no-deps", "--target",
+            os.fspath(found / version), f"quasardb=={version}",
+            success_codes=[0, 1],  # not every version is there for every Python
+        )  # fmt: skip
+    session.run(
+        "python", "-m", "pytest", "tests/qdb/test_vendor_client.py", *session.posargs,
+        env={"STOREKIT_QDB_CLIENTS": os.fspath(found)},
+    )  # fmt: skip
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the distribution, and run the quick tests on the wheel, without `src`."""
     session.install("-c", LOCKED, "build")

@@ -240,3 +240,67 @@ def test_handle_is_closed_if_an_option_is_refused(counted: Library, monkeypatch)
     monkeypatch.setattr(engine, "_library", counted)
     assert refusal(engine.connect) == ErrorCode.INVALID_CRYPTO_KEY
     assert counted.lib.count("qdb_open") == counted.lib.count("qdb_close") == 1
+
+
+class Lacking:
+    """A library of an earlier version, which does not have some functions."""
+
+    def __init__(self, lib: Any, *names: str) -> None:
+        self._lib = lib
+        self._names = names
+
+    def __dir__(self) -> list[str]:
+        return dir(self._lib)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._names:
+            raise AttributeError(name)
+        return getattr(self._lib, name)
+
+
+def opened_lacking(monkeypatch, vendor: Library, *names: str) -> Library:
+    class Ffi:
+        error = vendor.ffi.error
+
+        def dlopen(self, path: str) -> Lacking:
+            return Lacking(vendor.lib, *names)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(vendor.ffi, name)
+
+    monkeypatch.setattr(loading.importlib, "import_module", lambda _: SimpleNamespace(ffi=Ffi()))
+    return loading._open("earlier.so", "by argument")
+
+
+SETTERS = {
+    "max_batch_load": "qdb_option_set_client_max_batch_load",
+    "connections_per_address": "qdb_option_set_connection_per_address_soft_limit",
+}
+
+
+@pytest.mark.parametrize("option", SETTERS)
+def test_a_library_without_a_setter_loads_and_its_option_is_an_error(
+    monkeypatch, vendor: Library, option: str
+):
+    library = opened_lacking(monkeypatch, vendor, *SETTERS.values())
+    handle = Handle(library)
+    try:
+        apply_options(library, handle, SessionOptions(max_in_buffer=2**24))
+        with pytest.raises(QuasardbException, match=f"does not have the option '{option}'"):
+            apply_options(library, handle, SessionOptions(**{option: 10}))
+    finally:
+        handle.close()
+
+
+def test_a_library_that_lacks_more_is_refused_with_what_it_lacks(monkeypatch, vendor: Library):
+    lacking = ["qdb_double_add", "qdb_double_get", "qdb_remove"]
+    with pytest.raises(LibraryUnavailable) as caught:
+        opened_lacking(monkeypatch, vendor, *lacking)
+    assert ", ".join(lacking) in str(caught.value)
+    assert f"of version {vendor.version}" in str(caught.value)
+    assert "3.13.7 or later" in str(caught.value)
+
+
+def test_what_is_no_such_library_is_called_that(monkeypatch, vendor: Library):
+    with pytest.raises(LibraryUnavailable, match="is no QuasarDB C library"):
+        opened_lacking(monkeypatch, vendor, *dir(vendor.lib))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.qdb.libraries import unavailable
 
@@ -77,11 +80,15 @@ print("done")
 """
 
 
-def test_vendor_client_on_our_library(door_path: Path):
-    if importlib.util.find_spec("quasardb") is None:
-        unavailable("the package quasardb is not installed")
+CLIENTS = os.environ.get("STOREKIT_QDB_CLIENTS", "")
+"""A directory with the vendor's clients of other versions, unpacked: 3.13.7/quasardb/..."""
+
+
+def run_on(door_path: Path, client: Path | None = None) -> None:
     # Its extension looks beside itself, but what this variable says comes before.
     environment = {**os.environ, "LD_LIBRARY_PATH": str(door_path.parent)}
+    if client is not None:
+        environment["PYTHONPATH"] = str(client)
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         env=environment,
@@ -91,3 +98,20 @@ def test_vendor_client_on_our_library(door_path: Path):
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+def test_vendor_client_on_our_library(door_path: Path):
+    if importlib.util.find_spec("quasardb") is None:
+        unavailable("the package quasardb is not installed")
+    run_on(door_path)
+
+
+@pytest.mark.parametrize("version", ["3.13.7", "3.14.0", "3.14.1", "3.14.2"])
+def test_earlier_client_on_our_library(door_path: Path, version: str, tmp_path: Path):
+    """`nox -s clients` gets them."""
+    unpacked = Path(CLIENTS, version)
+    if not CLIENTS or not unpacked.is_dir():
+        pytest.skip(f"STOREKIT_QDB_CLIENTS names no directory with {version}")
+    shutil.copytree(unpacked, tmp_path / version)
+    shutil.copy(door_path, tmp_path / version / "quasardb" / door_path.name)
+    run_on(door_path, tmp_path / version)

@@ -320,6 +320,9 @@ class Session(Protocol):
     def node_topology(self, node: str) -> bytes: ...
     def node_stop(self, node: str, reason: str) -> None: ...
 
+    def is_free(self) -> bool:
+        """Return whether no other thread is in a call that one of this session would wait for."""
+
     def close(self) -> None:
         """Close the session; not while another thread is in a call of it. Closing twice is fine."""
 
@@ -329,7 +332,7 @@ class Engine(Protocol):
 
     @property
     def immediate(self) -> bool:
-        """Whether no call of a session can block: an event loop may make them itself."""
+        """Whether a call waits for nothing but other threads: an event loop may make it itself."""
 
     def connect(self, timeout: float | None = None) -> Session:
         """Open a session. Blocks for as long as the network takes, at most `timeout` seconds.

@@ -12,10 +12,32 @@ from storekit.qdb.alone import UPDATES, call_alone
 from storekit.qdb.engine import Kind, Operation, Outcome, Session
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
-__all__ = ["JOINED", "LARGEST_JOINED", "item_of"]
+__all__ = ["BRIEF", "JOINED", "LARGEST_JOINED", "item_of"]
 
 LARGEST_JOINED = 64 * 1024
 """Bytes of a content that travels with others; one that is larger has a way of its own."""
+
+BRIEF = frozenset(
+    {
+        "attach_tag",
+        "blob_get_and_remove",
+        "blob_remove_if",
+        "detach_tag",
+        "expires_at",
+        "expires_from_now",
+        "get_expiry_time",
+        "get_metadata",
+        "get_type",
+        "has_tag",
+        "string_get_and_remove",
+        "string_remove_if",
+        "timestamp_add",
+        "timestamp_get",
+        "timestamp_put",
+        "timestamp_update",
+    }
+)
+"""Methods of a session that do not travel with others, and look at one entry only."""
 
 Item = str | Operation
 

@@ -44,8 +44,9 @@ class Executor(Generic[S]):
     session. `is_broken` says of an error that its session is of no more use. A call that is
     abandoned for longer than `grace` seconds loses its place to another thread.
 
-    `is_free`, where calls can't block but on other threads, says of a session that none is in
-    the way: then calls of `call_item` are made in the task itself, after a checkpoint.
+    `is_free` is for stores on which a call can wait for nothing but other threads, and says of
+    a session that none is in the way. Then items, and what `call` is told of, are called in the
+    task itself, after a checkpoint.
 
     Threads start on first use and end on close. **Cancelling an await returns at once.** A
     call that had not begun is dropped; one that had runs on in its thread, whose session
@@ -118,15 +119,19 @@ class Executor(Generic[S]):
         *args: object,
         until: float | None = None,
         discard: Callable[[T], object] | None = None,
+        brief: bool = False,
     ) -> Awaitable[T]:
         """Return the result of `function(session, *args)`, made in a thread.
 
+        If it is `brief`, it takes an event loop no longer than a small item does.
+
         Raises what `function` or connecting raises, `CallTimeout` at the time `until`,
-        `ClientClosed`, `OwnerMismatch`, `PoolFull` if too many wait, and `StoreKitError` if
+        `ClientClosed`, `OwnerMismatch`, `PoolFull` if too many wait, and `OutOfResources` if
         there is no thread to be had. `discard` is called, in some thread, with a value that
         came too late for its caller.
         """
-        return self._make(Call(function, args, until, discard))
+        call = Call(function, args, until, discard)
+        return self._make(call) if self._is_free is None or not brief else self._make_here(call)
 
     def call_item(
         self, item: object, *, size: int = 0, until: float | None = None
@@ -135,9 +140,8 @@ class Executor(Generic[S]):
 
         `size` is in bytes. Raises as `call` does.
         """
-        if self._is_free is not None:
-            return self._make_here(item, size, until)
-        return self._make(Call(None, item, until, size=size))
+        call = Call(None, item, until, size=size)
+        return self._make(call) if self._is_free is None else self._make_here(call)
 
     def call_bare(
         self,
@@ -187,8 +191,8 @@ class Executor(Generic[S]):
         call.value = call.waiter = None  # its thread may hold it a little longer
         return value
 
-    async def _make_here(self, item: object, size: int, until: float | None) -> Any:
-        """Make the call of an item in this task, unless another thread is in the way."""
+    async def _make_here(self, call: Call) -> Any:
+        """Make a call in this task, unless another thread is in the way."""
         await checkpoint()
         if self._pool.closed or self._forks != fork_count():
             self._check()
@@ -196,8 +200,10 @@ class Executor(Generic[S]):
         if session is None:
             session = self._own = self._connect()
         if self._is_free is not None and self._is_free(session):
-            return self._alone(session, item)
-        return await self._make(Call(None, item, until, size=size))
+            if call.function is None:
+                return self._alone(session, call.args)
+            return call.function(session, *call.args)
+        return await self._make(call)
 
     def _check(self) -> Bridge:
         if self._forks != fork_count():

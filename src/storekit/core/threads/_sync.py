@@ -86,6 +86,7 @@ class Executor(Generic[S]):
         *args: object,
         until: float | None = None,
         discard: Callable[[T], object] | None = None,  # noqa: ARG002 - no caller ever leaves early
+        brief: bool = False,  # noqa: ARG002 - all calls are made in place
     ) -> T:
         """Return the result of `function(session, *args)`.
 

@@ -33,7 +33,7 @@ from typing import Any, Generic, TypeVar
 from storekit.core.seam._async import monotonic
 from storekit.core.threads.bridge import Bridge, Call
 from storekit.core.threads.call import Batching
-from storekit.errors import StoreKitError
+from storekit.errors import OutOfResources
 from storekit.options import PoolLimits
 
 __all__ = ["FEW", "ThreadPool"]
@@ -99,7 +99,7 @@ class ThreadPool(Generic[S]):
         """Queue a call, and see to it that a thread takes it.
 
         Raises:
-            StoreKitError: No thread is there, and none can be started.
+            OutOfResources: No thread is there, and none can be started.
 
         """
         if call.function is None:
@@ -148,9 +148,9 @@ class ThreadPool(Generic[S]):
             if self.threads and first is None:
                 return  # those that are there do the work
             if isinstance(error, (RuntimeError, MemoryError)):
-                raise StoreKitError(
-                    f"{self.name}: the system gives no thread for the call ({error}); nothing "
-                    "was done. Raise the limit of threads or processes, or lower max_size"
+                raise OutOfResources(
+                    f"{self.name}: no thread can be started for the call ({error}), and nothing "
+                    "was done: raise the limit of this process (ulimit -u), or lower max_size"
                 ) from error
             raise
 
@@ -160,7 +160,7 @@ class ThreadPool(Generic[S]):
             call = Call(function, args, bare=True)
             try:
                 self.submit(call)
-            except StoreKitError:
+            except OutOfResources:
                 if not call.take():
                     return
             else:
@@ -247,7 +247,7 @@ class ThreadPool(Generic[S]):
         """Wake a thread from within a thread: nobody is there to be told that none starts."""
         try:
             self.wake_one()
-        except StoreKitError:
+        except OutOfResources:
             _log.warning("%s: calls wait, and no thread can be started", self.name, exc_info=True)
 
 

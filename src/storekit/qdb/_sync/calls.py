@@ -27,7 +27,7 @@ from storekit.qdb.errors import (
     StoreTimeout,
     breaks_session,
 )
-from storekit.qdb.joined import JOINED, item_of
+from storekit.qdb.joined import BRIEF, JOINED, item_of
 from storekit.qdb.methods import bound, operation_of
 
 __all__ = ["Caller"]
@@ -170,7 +170,8 @@ class Caller:
             if item is not None:
                 joined: T = self._executor.call_item(item[0], size=item[1], until=until)
                 return joined
-        return self._executor.call(bound(method, *arguments), until=until)
+        brief = method.__name__ in BRIEF
+        return self._executor.call(bound(method, *arguments), until=until, brief=brief)
 
     def _repeat(
         self,
@@ -292,8 +293,8 @@ def _nothing(session: Session) -> None:
     """Do nothing with a session: it is open by now."""
 
 
-def _is_free(_: Session) -> bool:
-    return True
+def _is_free(session: Session) -> bool:
+    return session.is_free()
 
 
 def _close_session(session: Session) -> None:

@@ -30,8 +30,9 @@ _INSTALL = (
     "install it with `pip install 'storekit[quasardb]'`, or name one by the argument `library` "
     f"or the environment variable {ENVIRONMENT}"
 )
-_LATER = ("qdb_string_", "qdb_timestamp_", "qdb_query_")
-"""Functions that a library may lack: the operations that need them say so."""
+_NEEDED_WHEN_USED = ("qdb_string_", "qdb_timestamp_", "qdb_query_", "qdb_option_set_")
+"""Functions that a library may lack: the operations and options that need them say so."""
+_OLDEST = "3.13.7"
 _OPERATION_SIZE = 88  # bytes of a qdb_operation_t in all known versions 3.x
 _PATTERN = b"\xaa"
 
@@ -50,6 +51,10 @@ class Library:
     origin: str  # where it was found, in words
     version: str
     build: str
+
+    def has(self, name: str) -> bool:
+        """Return whether this version has a function."""
+        return _has(self.ffi, self.lib, name)
 
 
 _loaded: dict[str, Library] = {}
@@ -117,12 +122,14 @@ def _open(path: str, origin: str) -> Library:
         ) from exc
     lib = ffi.dlopen(path)
     missing = [
-        name for name in dir(lib) if not name.startswith(_LATER) and not _has(ffi, lib, name)
+        name
+        for name in dir(lib)
+        if not name.startswith(_NEEDED_WHEN_USED) and not _has(ffi, lib, name)
     ]
     if missing:
         raise LibraryUnavailable(
-            f"{path} is not a QuasarDB C library of version 3.13 or later: "
-            f"it lacks {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
+            f"{path} {_known_as(ffi, lib)}, and storekit needs one of {_OLDEST} or later: it lacks "
+            f"{', '.join(missing[:5])}{f' and {len(missing) - 5} more' if len(missing) > 5 else ''}"
         )
     version = lib.qdb_version()
     if version == ffi.NULL:
@@ -134,6 +141,13 @@ def _open(path: str, origin: str) -> Library:
     _check_layout(ffi, lib, path)
     build = ffi.string(lib.qdb_build()).decode()
     return Library(ffi=ffi, lib=lib, path=path, origin=origin, version=text, build=build)
+
+
+def _known_as(ffi: CData, lib: CData) -> str:
+    version = lib.qdb_version() if _has(ffi, lib, "qdb_version") else ffi.NULL
+    if version == ffi.NULL:
+        return "is no QuasarDB C library"
+    return f"is a QuasarDB C library of version {ffi.string(version).decode(errors='replace')}"
 
 
 def _has(ffi: CData, lib: CData, name: str) -> bool:

@@ -65,12 +65,19 @@ def apply_options(library: Library, handle: Handle, options: SessionOptions) -> 
     """Set all options; the handle must not be connected yet.
 
     Raises:
-        QuasardbException: If this version of the library refuses one.
+        QuasardbException: If this version of the library lacks or refuses one.
 
     """
     with handle as pointer:
-        for name, refusal in _settings(library.lib, pointer, options):
-            if refusal:
+        for name, setter, values in _settings(options):
+            if not library.has(setter):
+                raise error_for(
+                    ErrorCode.NOT_IMPLEMENTED,
+                    f"The C library {library.version} does not have the option {name!r}: leave "
+                    "it out, or use a later version of the library.",
+                    operation="connect",
+                )
+            if refusal := _refusal(getattr(library.lib, setter), pointer, values):
                 # What the library says of it is left out: it may repeat a key.
                 raise error_for(
                     refusal,
@@ -79,37 +86,42 @@ def apply_options(library: Library, handle: Handle, options: SessionOptions) -> 
                 )
 
 
-def _settings(lib: CData, pointer: CData, options: SessionOptions) -> Iterator[tuple[str, int]]:
-    """Set one option after the other, and yield its name and what the library answered."""
-    yield "timeout", lib.qdb_option_set_timeout(pointer, 1000 * library_timeout(options))
+def _settings(options: SessionOptions) -> Iterator[tuple[str, str, list[tuple[object, ...]]]]:
+    """Return the name of each option, its setter, and what to set, the best first."""
+    yield "timeout", "qdb_option_set_timeout", [(1000 * library_timeout(options),)]
     numbers = {
-        "max_parallelism": lib.qdb_option_set_client_max_parallelism,
-        "max_in_buffer": lib.qdb_option_set_client_max_in_buf_size,
-        "max_batch_load": lib.qdb_option_set_client_max_batch_load,
-        "connections_per_address": lib.qdb_option_set_connection_per_address_soft_limit,
+        "max_parallelism": "qdb_option_set_client_max_parallelism",
+        "max_in_buffer": "qdb_option_set_client_max_in_buf_size",
+        "max_batch_load": "qdb_option_set_client_max_batch_load",
+        "connections_per_address": "qdb_option_set_connection_per_address_soft_limit",
     }
     for name, setter in numbers.items():
         value = getattr(options, name)
         if value is not None:
-            yield name, setter(pointer, value)
-    for name, wanted, levels, setter in (
-        ("compression", options.compression, _COMPRESSIONS, lib.qdb_option_set_compression),
-        ("encryption", options.encryption, _ENCRYPTIONS, lib.qdb_option_set_encryption),
+            yield name, setter, [(value,)]
+    for name, wanted, levels in (
+        ("compression", options.compression, _COMPRESSIONS),
+        ("encryption", options.encryption, _ENCRYPTIONS),
     ):
         if wanted is not None:
-            yield name, _first_accepted(setter, pointer, levels if wanted else (0,))
+            yield (
+                name,
+                f"qdb_option_set_{name}",
+                [(level,) for level in (levels if wanted else (0,))],
+            )
     if options.cluster_public_key is not None:
         key = options.cluster_public_key.encode()
-        yield "cluster_public_key", lib.qdb_option_set_cluster_public_key(pointer, key)
+        yield "cluster_public_key", "qdb_option_set_cluster_public_key", [(key,)]
     if options.user is not None and options.secret_key is not None:
         user, secret = options.user.encode(), options.secret_key.encode()
-        yield "secret_key", lib.qdb_option_set_user_credentials(pointer, user, secret)
+        yield "secret_key", "qdb_option_set_user_credentials", [(user, secret)]
 
 
-def _first_accepted(setter: CData, pointer: CData, levels: tuple[int, ...]) -> int:
+def _refusal(setter: CData, pointer: CData, values: list[tuple[object, ...]]) -> int:
+    """Set the first that this version of the library has; return its last answer."""
     code = 0
-    for level in levels:
-        code = setter(pointer, level) & 0xFFFFFFFF
+    for value in values:
+        code = setter(pointer, *value) & 0xFFFFFFFF
         if code not in _NOT_HERE:
             break
     return code

@@ -58,6 +58,10 @@ class CapiSession(
     library's own buffer, which goes back to the library when the last view of it dies.
     """
 
+    def is_free(self) -> bool:
+        """Yes: no thread but the one that it belongs to calls a session."""
+        return True
+
     @property
     def closed(self) -> bool:
         """Whether nothing is left of the session: it was closed, and all views are gone."""

@@ -167,6 +167,15 @@ class CallLock:
             raise
         return result
 
+    def is_free(self) -> bool:
+        """Return whether no other thread has it, at this moment."""
+        if self.is_held():
+            return True
+        try:
+            return self.acquire(False, -1)
+        finally:
+            self.release_if_held()
+
     def release_if_held(self) -> None:
         """Release the lock if this thread has it."""
         if self.is_held():
@@ -208,6 +217,10 @@ class Connection:
         _connections.add(self)
 
     # Calls
+
+    def is_free(self) -> bool:
+        """Return whether a call would not have to wait for another thread, at this moment."""
+        return self._lock.is_free()
 
     def call(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Return what `function(*args)` does with the lock held.

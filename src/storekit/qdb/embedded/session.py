@@ -57,6 +57,10 @@ class EmbeddedSession(EmbeddedOperations):
         self._closed = False
         node.opened(self)
 
+    def is_free(self) -> bool:
+        """Return whether no other thread is in a call that one of this session would wait for."""
+        return self.connection.is_free()
+
     def _read(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         return self.connection.call(function, *args)
 
