@@ -352,6 +352,13 @@ class EagerSocket(socket.socket):
         return 1
 
 
+class EagerSender(EagerSocket):
+    """The same, of a server that has nothing to say."""
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        raise BlockingIOError
+
+
 @contextlib.contextmanager
 def refusing_port() -> Iterator[int]:
     """A port at which nobody listens, and nobody else can start to."""

@@ -106,6 +106,9 @@ class ResponseParser:
         self._overhead += len(data)
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError as error:
+            # No callback raises of its own accord, so this is what a signal handler raised.
+            raise error.__context__ or error from None
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.reusable = False
             if not self.done:  # else the reply was good and garbage followed

@@ -8,17 +8,19 @@ from collections.abc import Callable
 __all__ = ["readable_probe", "wait_ready"]
 
 
-def wait_ready(sock: socket.socket, *, write: bool, timeout: float | None) -> bool:
-    """Wait until `sock` is ready, at most `timeout` seconds (None: for ever, 0: just look).
+def wait_ready(
+    sock: socket.socket, *, read: bool = False, write: bool = False, timeout: float | None
+) -> bool:
+    """Wait until `sock` can be read or written, as asked.
 
-    A closed or broken connection counts as ready: the next call on it tells.
+    That takes at most `timeout` seconds (None: for ever, 0: just look). A closed or broken
+    connection counts as ready: the next call on it tells.
     """
     if not hasattr(select, "poll"):  # Windows, where select() has no limit on descriptors
-        readers, writers = ([], [sock]) if write else ([sock], [])
-        return any(select.select(readers, writers, [], timeout))
+        return any(select.select([sock] * read, [sock] * write, [], timeout))
     # poll() rather than select(): a process with many files has descriptors above 1023.
     poll = select.poll()
-    poll.register(sock, select.POLLOUT if write else select.POLLIN)
+    poll.register(sock, select.POLLIN * read | select.POLLOUT * write)
     # Rounded up, lest a wait of 0.4 ms become a busy loop.
     return bool(poll.poll(None if timeout is None else max(0, math.ceil(timeout * 1000))))
 
@@ -26,7 +28,7 @@ def wait_ready(sock: socket.socket, *, write: bool, timeout: float | None) -> bo
 def readable_probe(sock: socket.socket) -> Callable[[], bool]:
     """Return a function that tells whether `sock` is readable now; 0.4 µs a call."""
     if not hasattr(select, "poll"):
-        return lambda: wait_ready(sock, write=False, timeout=0)
+        return lambda: wait_ready(sock, read=True, timeout=0)
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return lambda: bool(poll.poll(0))

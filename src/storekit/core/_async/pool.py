@@ -229,21 +229,24 @@ class AsyncPool(Generic[T]):
     async def fill(self, *, connect_timeout: float | None = None) -> None:
         """Connect until `min_size` connections exist, and keep as many from now on.
 
-        `connect_timeout` (seconds) is for each of them. Raises what `connect` raises.
+        `connect_timeout` (seconds) is for each of them. Raises what `connect` raises; what is
+        missing then is made beside later calls.
         """
         self._check_use()
-        self._keeping = -1.0 if connect_timeout is None else connect_timeout
-        while len(self._places) < self._limits.min_size:
-            self._check_use()
-            place = self._reserve()
-            if place is None:
-                return
-            try:
-                connection = await self._connect_in(place, connect_timeout, None)
-            except BaseException:
-                await self._drop([place])
-                raise
-            await self.release(Lease(place, connection), reuse=True)
+        try:
+            while len(self._places) < self._limits.min_size:
+                self._check_use()
+                place = self._reserve()
+                if place is None:
+                    return
+                try:
+                    connection = await self._connect_in(place, connect_timeout, None)
+                except BaseException:
+                    await self._drop([place])
+                    raise
+                await self.release(Lease(place, connection), reuse=True)
+        finally:
+            self._keeping = -1.0 if connect_timeout is None else connect_timeout
 
     async def aclose(self) -> None:
         """Close all idle connections now and each leased one when it is given back.

@@ -33,6 +33,10 @@ class _SendFailed(Exception):  # caused by the OSError; one of the caller's is n
     pass
 
 
+class _AnsweredEarly(Exception):  # the head of the reply is there, and not all was sent
+    pass
+
+
 class HTTPConnection:
     """Speaks HTTP/1.1 over one stream. Any error leaves it fit only for closing."""
 
@@ -51,7 +55,8 @@ class HTTPConnection:
         """Send a request and read the reply until its head is complete.
 
         Raises `httpx.LocalProtocolError` before anything is sent when the request is
-        malformed, else the `httpx.TransportError` that fits.
+        malformed, else the `httpx.TransportError` that fits. A reply that comes before all
+        of the body is sent ends the sending, as RFC 9112 (9.5) advises.
         """
         target = request.extensions.get("target") or request.url.raw_path
         headers = request.headers.raw
@@ -69,6 +74,11 @@ class HTTPConnection:
                 self._send_chunked(head, request, limits)
             else:
                 self._write(head, limits)
+        except _AnsweredEarly:
+            self._sent_all = False
+        except httpx.RemoteProtocolError as garbled:
+            garbled.request = request
+            raise
         except _SendFailed as failed:
             self._sent_all = False
             # A server that refuses a large upload answers and closes. The answer says
@@ -81,9 +91,31 @@ class HTTPConnection:
 
     def _write(self, data: bytes, limits: ExchangeLimits) -> None:
         try:
-            self._stream.send(data, limits.write, limits.deadline)
+            sent = self._stream.send(data, limits.write, limits.deadline)
+            while sent < len(data):
+                self._hear(limits)
+                rest = memoryview(data)[sent:]
+                sent += self._stream.send(rest, limits.write, limits.deadline)
         except OSError as error:
             raise _SendFailed from error
+
+    def _write_more(self, data: bytes, limits: ExchangeLimits) -> None:
+        """Send a piece of the body that may have been long in coming."""
+        while self._stream.was_spoken_to():
+            try:
+                self._hear(limits)
+            except OSError as error:
+                raise _SendFailed from error
+        self._write(data, limits)
+
+    def _hear(self, limits: ExchangeLimits) -> None:
+        """Read what the server says before all was sent; `_AnsweredEarly` if it is its reply."""
+        data = self._stream.receive(limits.read, limits.deadline)
+        if not data:
+            raise ConnectionResetError("the server closed the connection")
+        self.parser.feed(data)
+        if self.parser.head_done:
+            raise _AnsweredEarly
 
     def _send_announced(
         self, head: bytes, left: int, request: httpx.Request, limits: ExchangeLimits
@@ -95,11 +127,12 @@ class HTTPConnection:
                 left -= len(piece)
                 if left < 0:
                     break
-                if head and len(piece) <= 16384:  # one packet rather than two
+                if not head:
+                    self._write_more(piece, limits)
+                elif len(piece) <= 16384:  # one packet rather than two
                     self._write(head + piece, limits)
                 else:
-                    if head:
-                        self._write(head, limits)
+                    self._write(head, limits)
                     self._write(piece, limits)
                 head = b""
         if left:
@@ -116,8 +149,8 @@ class HTTPConnection:
                 if not piece:  # an empty chunk would end the body
                     continue
                 chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
-                self._write(chunk, limits)
-        self._write(b"0\r\n\r\n", limits)
+                self._write_more(chunk, limits)
+        self._write_more(b"0\r\n\r\n", limits)
 
     def _was_answered(self, limits: ExchangeLimits) -> bool:
         """Read what the server sent while a request was still on its way."""

@@ -21,6 +21,7 @@ from storekit.core.seam._sync import (
     checkpoint,
     look_up,
     monotonic,
+    wait_either,
     wait_readable,
     wait_writable,
 )
@@ -55,7 +56,7 @@ class SocketStream:
     Whatever interrupts a call, the stream is then in an unknown state: close it.
     """
 
-    __slots__ = ("_calls", "_is_readable", "_just_sent", "_reader", "_sock", "_tls")
+    __slots__ = ("_calls", "_early", "_is_readable", "_just_sent", "_reader", "_sock", "_tls")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -63,6 +64,7 @@ class SocketStream:
         self._reader = SocketReader(sock)
         self._is_readable = readable_probe(sock)
         self._just_sent = False
+        self._early = b""  # what came while something was sent
         self._calls = 0
 
     @classmethod
@@ -104,8 +106,12 @@ class SocketStream:
             else:
                 return
 
-    def send(self, data: bytes, timeout: float | None, deadline: float | None) -> None:
-        """Hand all of `data` to the kernel. Raises `TimeoutError` or `OSError`."""
+    def send(self, data: bytes | memoryview, timeout: float | None, deadline: float | None) -> int:
+        """Hand `data` to the kernel; return how many bytes of it were taken.
+
+        That is all of it unless the other side speaks meanwhile: then the next `receive`
+        returns what it said. Raises `TimeoutError` or `OSError`.
+        """
         self._just_sent = True
         try:
             # No more than is tried again below: TLS refuses to go on with less.
@@ -113,23 +119,42 @@ class SocketStream:
         except _WOULD_BLOCK:
             sent = 0
         if sent < len(data):
-            self._send_rest(memoryview(data)[sent:], timeout, deadline)
+            sent += self._send_rest(memoryview(data)[sent:], timeout, deadline)
+        return sent
 
-    def _send_rest(self, rest: memoryview, timeout: float | None, deadline: float | None) -> None:
-        while rest:
+    def _send_rest(self, rest: memoryview, timeout: float | None, deadline: float | None) -> int:
+        size = len(rest)
+        while rest and not self.was_spoken_to():
             self._take_turns(deadline)
             try:
-                sent = self._sock.send(rest[:_PIECE])
+                rest = rest[self._sock.send(rest[:_PIECE]) :]
             except ssl.SSLWantReadError:
                 self._reader.stop()  # a loop takes one watcher of a socket
                 wait_readable(self._sock, earlier(timeout, deadline))
             except (BlockingIOError, ssl.SSLWantWriteError):
-                wait_writable(self._sock, earlier(timeout, deadline))
-            else:
-                rest = rest[sent:]
+                self._reader.stop()
+                wait_either(self._sock, earlier(timeout, deadline))
+        return size - len(rest)
+
+    def was_spoken_to(self) -> bool:
+        """Whether something came, or an error, that nobody has received yet."""
+        if self._early:
+            return True
+        if not self._is_readable():
+            return False
+        try:
+            self._early = self._sock.recv(_RECEIVED)
+        except _WOULD_BLOCK:  # TLS had something to say to TLS
+            return False
+        except OSError:
+            return True  # the next call on the socket raises it again
+        return True
 
     def receive(self, timeout: float | None, deadline: float | None) -> bytes:
         """Return the next bytes, empty at the end. Raises `TimeoutError` or `OSError`."""
+        if self._early:
+            early, self._early = self._early, b""
+            return early
         # No answer can be there just after a request: save the call that would say so.
         at_once = not self._just_sent or (self._tls is not None and self._tls.pending() > 0)
         self._just_sent = False

@@ -41,6 +41,7 @@ __all__ = [
     "run_all",
     "shielded",
     "sleep",
+    "wait_either",
     "wait_readable",
     "wait_writable",
 ]
@@ -273,6 +274,24 @@ async def wait_readable(sock: socket.socket, until: float | None) -> None:
 async def wait_writable(sock: socket.socket, until: float | None) -> None:
     """Wait until `sock` takes data or is broken; `TimeoutError` at the time `until`."""
     await _wait(anyio.wait_writable, sock, until)
+
+
+async def wait_either(sock: socket.socket, until: float | None) -> None:
+    """Wait until `sock` takes data or has some; `TimeoutError` at the time `until`."""
+    ready = anyio.Event()
+
+    async def wait(wait_for: Callable[[socket.socket], Awaitable[None]]) -> None:
+        await wait_for(sock)
+        ready.set()
+
+    with anyio.move_on_after(None if until is None else until - monotonic()):
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait, anyio.wait_readable)
+            group.start_soon(wait, anyio.wait_writable)
+            await ready.wait()
+            group.cancel_scope.cancel()
+        return
+    raise TimeoutError
 
 
 async def _wait(

@@ -8,8 +8,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from storekit.core.arguments import check_callable
@@ -35,6 +35,7 @@ __all__ = [
     "run_all",
     "shielded",
     "sleep",
+    "wait_either",
     "wait_readable",
     "wait_writable",
 ]
@@ -116,31 +117,21 @@ def run_all(calls: Sequence[Callable[[], T]]) -> list[T]:
     If the caller is interrupted, the threads of the others stop at their next wait for a
     socket and are waited for, at most a second; they do not keep the interpreter from ending.
     """
-    helpers = [_Helper(call) for call in calls[1:]]
+    helpers = [_Helper(call) for call in calls]
     try:
-        left = [helper for helper in helpers if not helper.start()]
-        first = [_outcome(call) for call in calls[:1]]
-        for helper in left:
-            helper.run()
-        outcomes = [*first, *(helper.wait() for helper in helpers)]
+        left = [helper for helper in helpers[1:] if not helper.start()]
+        for helper in [*helpers[:1], *left]:
+            helper.run_here()
+        for helper in helpers:
+            helper.ended.wait()
     except BaseException:
         for helper in helpers:
             helper.stopped = True
         until = monotonic() + 1
-        for helper in helpers:
+        for helper in helpers[1:]:
             helper.ended.wait(max(0.0, until - monotonic()))
         raise
-    return [outcome.result() for outcome in outcomes]
-
-
-def _outcome(call: Callable[[], T]) -> "Future[T]":
-    """Return what a call returns or raises. An interruption of the thread is raised at once."""
-    outcome: Future[T] = Future()
-    try:
-        outcome.set_result(call())
-    except Exception as error:  # noqa: BLE001 - it is raised when the others have ended
-        outcome.set_exception(error)
-    return outcome
+    return [helper.result() for helper in helpers]
 
 
 class _Stopped(BaseException):
@@ -148,38 +139,60 @@ class _Stopped(BaseException):
 
 
 class _Helper(Generic[T]):
-    """A call in a thread beside that of the caller."""
+    """A call in a thread beside that of its caller.
+
+    It stands in for the futures of the standard library, whose locks do not survive exceptions of
+    signal handlers in those who wait.
+    """
 
     def __init__(self, call: Callable[[], T]) -> None:
         self._call = call
-        self._outcome: Future[T] = Future()
+        self._value: tuple[T] | None = None
+        self._error: BaseException | None = None
         self.ended = Event()
         self.stopped = False
 
-    def start(self) -> bool:
+    def start(self, name: str = "storekit") -> bool:
         """Start the thread; False if there is none to be had."""
         try:
-            threading.Thread(target=self.run, name="storekit", daemon=True).start()
+            threading.Thread(target=self._run, name=name, daemon=True).start()
         except RuntimeError:
             return False
         return True
 
-    def run(self) -> None:
-        outer = getattr(_thread, "helper", None)
+    def start_or_raise(self, name: str) -> None:
+        """Start the thread. Raises `OutOfResources` if there is none to be had."""
+        with shortages_raised("start a thread"):
+            threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def _run(self) -> None:
         _thread.helper = self
         try:
-            self._outcome = _outcome(self._call)
-        except BaseException as error:
-            self._outcome.set_exception(error)
-            if not isinstance(error, _Stopped):
-                raise
+            self._value = (self._call(),)
+        except BaseException as error:  # noqa: BLE001 - it goes to the caller
+            self._error = error
         finally:
-            _thread.helper = outer
             self.ended.set()
 
-    def wait(self) -> "Future[T]":
-        self.ended.wait()
-        return self._outcome
+    def run_here(self) -> None:
+        """Make the call in the thread of its caller. What interrupts that is raised at once."""
+        try:
+            self._value = (self._call(),)
+        except Exception as error:  # noqa: BLE001 - it is raised when the others have ended
+            self._error = error
+        self.ended.set()
+
+    def result(self, timeout: float | None = None) -> T:
+        """Return what the call returns or raises; `TimeoutError` if that takes too long."""
+        self.ended.wait(timeout)
+        if self._value is not None:
+            return self._value[0]
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                self._error = None  # its traceback holds this
+        raise TimeoutError
 
 
 class _OfThread(threading.local):
@@ -229,17 +242,9 @@ def call_within(timeout: float, call: Callable[[], T]) -> T:
     It then goes on in its thread, and nobody sees what comes of it. Raises `OutOfResources`
     if no thread can be started.
     """
-    answer: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            answer.set_result(call())
-        except BaseException as error:  # noqa: BLE001 - it goes to the caller
-            answer.set_exception(error)
-
-    with shortages_raised("start a thread"):
-        threading.Thread(target=run, name="storekit-call", daemon=True).start()
-    return answer.result(timeout)
+    helper = _Helper(call)
+    helper.start_or_raise("storekit-call")
+    return helper.result(timeout)
 
 
 class BackgroundTasks:
@@ -286,26 +291,33 @@ _STOP_CHECK = 0.1  # seconds after which a helper that waits sees that it is to 
 
 def wait_readable(sock: socket.socket, until: float | None) -> None:
     """Wait until `sock` has data or is at its end; `TimeoutError` at the time `until`."""
-    _wait_ready(sock, write=False, until=until)
+    _wait_ready(sock, until, read=True)
 
 
 def wait_writable(sock: socket.socket, until: float | None) -> None:
     """Wait until `sock` takes data or is broken; `TimeoutError` at the time `until`."""
-    _wait_ready(sock, write=True, until=until)
+    _wait_ready(sock, until, write=True)
 
 
-def _wait_ready(sock: socket.socket, *, write: bool, until: float | None) -> None:
+def wait_either(sock: socket.socket, until: float | None) -> None:
+    """Wait until `sock` takes data or has some; `TimeoutError` at the time `until`."""
+    _wait_ready(sock, until, read=True, write=True)
+
+
+def _wait_ready(
+    sock: socket.socket, until: float | None, *, read: bool = False, write: bool = False
+) -> None:
     helper = _thread.helper
     while True:
         timeout = _remaining(until)
         if helper is None:
-            if not wait_ready(sock, write=write, timeout=timeout):
+            if not wait_ready(sock, read=read, write=write, timeout=timeout):
                 raise TimeoutError
             return
         if helper.stopped:
             raise _Stopped
         some = _STOP_CHECK if timeout is None else min(timeout, _STOP_CHECK)
-        if wait_ready(sock, write=write, timeout=some):
+        if wait_ready(sock, read=read, write=write, timeout=some):
             return
         if timeout is not None and timeout <= _STOP_CHECK:
             raise TimeoutError
@@ -317,17 +329,9 @@ def look_up(host: str, port: int, until: float | None) -> Sequence[AddressInfo]:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     # The resolver has no time limit that a caller could set: ask it from a thread that
     # can be left behind. Only new connections to host names come here.
-    answer: Future[Sequence[AddressInfo]] = Future()
-
-    def resolve() -> None:
-        try:
-            answer.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except BaseException as error:  # noqa: BLE001 - it goes to the caller
-            answer.set_exception(error)
-
-    with shortages_raised("start a thread"):
-        threading.Thread(target=resolve, name="storekit-look-up", daemon=True).start()
-    return answer.result(_remaining(until))
+    helper = _Helper(partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
+    helper.start_or_raise("storekit-look-up")
+    return helper.result(_remaining(until))
 
 
 def _remaining(until: float | None) -> float | None:
