@@ -204,7 +204,18 @@ def _requests(stream) -> Iterator[Request]:
         while (line := stream.readline()) not in (b"\r\n", b""):
             name, _, value = line.decode("latin-1").partition(":")
             headers[name.strip().lower()] = value.strip()
-        yield Request(method, target, headers, stream.read(int(headers.get("content-length", 0))))
+        if headers.get("transfer-encoding") == "chunked":
+            body = b"".join(_chunks(stream))
+        else:
+            body = stream.read(int(headers.get("content-length", 0)))
+        yield Request(method, target, headers, body)
+
+
+def _chunks(stream) -> Iterator[bytes]:
+    while size := int(stream.readline() or b"0", 16):
+        yield stream.read(size)
+        stream.readline()
+    stream.readline()
 
 
 @contextlib.contextmanager
