@@ -32,10 +32,12 @@ TREES = (
     ("src/storekit/qdb/_async", "src/storekit/qdb/_sync"),
     ("src/storekit/qdb/documents/_async", "src/storekit/qdb/documents/_sync"),
     ("src/storekit/kit/_async", "src/storekit/kit/_sync"),
+    ("src/storekit/recipes/_async", "src/storekit/recipes/_sync"),
     ("tests/core/_async", "tests/core/_sync"),
     ("tests/qcache/_async", "tests/qcache/_sync"),
     ("tests/qdb/_async", "tests/qdb/_sync"),
     ("tests/kit/_async", "tests/kit/_sync"),
+    ("tests/recipes/_async", "tests/recipes/_sync"),
 )
 HEADER = "# Generated from {} by tools/generate_sync.py; do not edit."
 GENERATED = re.compile(re.escape(HEADER).replace(r"\{\}", "[^\n]+").encode() + rb"(?:\n|$)")

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, NoReturn, overload
 from storekit.codecs.base import Codec
 from storekit.core.arguments import check_callable
 from storekit.core.seam._async import answer_in
+from storekit.observers import Observer
 from storekit.qdb._async.operations import AsyncOperations
 from storekit.qdb._typing import Alias, Data, Found, Other, Value
 from storekit.qdb.batches import ManyResult, Tally, in_chunks
@@ -32,6 +33,16 @@ _ABSENT = object()
 
 class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
     """What is made of several calls."""
+
+    @property
+    def codec(self) -> Codec[Any]:
+        """The codec of the values of this client."""
+        return self._conversion.codec
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """Who is told of the calls of this client."""
+        return self._calls.observers
 
     # Whether an entry is there
 

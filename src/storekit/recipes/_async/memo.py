@@ -1,0 +1,146 @@
+"""Functions whose results are kept in the store."""
+
+# ruff: noqa: ANN401 - the arguments of a function are of any type
+
+import functools
+import hashlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from storekit.core._async.single_flight import AsyncSingleFlight
+from storekit.core.arguments import check_callable
+from storekit.core.seam._async import monotonic
+from storekit.errors import StoreKitError
+from storekit.observers import Watch
+from storekit.qdb._async.store import AsyncStore
+from storekit.qdb.errors import AliasNotFound
+from storekit.recipes.checks import check_client, check_seconds
+from storekit.recipes.stamped import Stamped, StampedCodec, canonical
+
+__all__ = ["AsyncMemo", "AsyncMemoize"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_log = logging.getLogger("storekit")
+
+
+class AsyncMemoize:
+    """Makes decorators that keep what functions return in the store.
+
+    ```python
+    from storekit.qdb import AsyncClient
+    from storekit.recipes import memoize
+
+    client = AsyncClient("embedded:")
+
+    @memoize(client, ttl=300)
+    async def people_of(country: str) -> int:
+        return len(country) * 1_000_000
+    ```
+
+    **What is guaranteed.** A value is given for at most `ttl` seconds after it was computed.
+    Callers in this process that miss the same value at the same time share one computation. Before
+    a value is over, a caller computes it anew by chance, the more likely the nearer the end and the
+    longer it takes, so that a herd of processes never finds it gone at once. Exceptions are not
+    stored. If the store is away, or a value has no form in the client's codec, the function's value
+    is returned all the same; observers of the client are told of the failure, as `memoize`. Clocks
+    of several machines that differ shift the early computations.
+    """
+
+    def __init__(
+        self,
+        client: AsyncStore[Any, Any, Any, Any],
+        *,
+        ttl: float,
+        key: Callable[..., str] | None = None,
+        beta: float = 1.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        check_client(client, type(self), AsyncMemo.__call__)
+        check_callable("clock", clock)
+        if key is not None:
+            check_callable("key", key)
+        if isinstance(beta, bool) or not isinstance(beta, int | float) or not 0 <= beta < 1000:
+            raise ValueError(f"beta must be a number from 0 to 1000, not {beta!r}")
+        self.client = client
+        self.ttl: float = check_seconds("ttl", ttl)
+        self.key = key
+        self.beta: float = beta
+        self.clock = clock
+
+    def __call__(self, function: Callable[P, Awaitable[T]]) -> "AsyncMemo[P, T]":
+        """Return the function with a memo."""
+        check_callable("function", function)
+        return AsyncMemo(self, function)
+
+
+class AsyncMemo(Generic[P, T]):
+    """A function with a memo. Made by `memoize`."""
+
+    def __init__(self, options: AsyncMemoize, function: Callable[P, Awaitable[T]]) -> None:
+        functools.update_wrapper(self, function)
+        self._options = options
+        self._function = function
+        self._codec: StampedCodec[Any] = StampedCodec(options.client.codec)
+        self._computing = AsyncSingleFlight[str, T]()
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what the function returns, or has returned within the last `ttl` seconds."""
+        alias = self.alias(*args, **kwargs)
+        found = await self._find(alias)
+        if found is not None and not found.is_due(self._options.clock(), self._options.beta):
+            return found.value
+        return await self._computing.run(alias, partial(self._compute, alias, args, kwargs))
+
+    def alias(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Return the alias under which the value for these arguments is kept."""
+        if self._options.key is not None:
+            made = self._options.key(*args, **kwargs)
+            if not isinstance(made, str):
+                raise TypeError(f"key must return the alias as text, not {made!r}")
+            return made
+        name = f"{self._function.__module__}.{self._function.__qualname__}"
+        arguments = f"{canonical(args)}{canonical(kwargs)}"
+        return f"memo/{name}/{hashlib.sha256(arguments.encode()).hexdigest()[:32]}"
+
+    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Forget the value for these arguments; return whether there was one."""
+        try:
+            await self._options.client.remove(self.alias(*args, **kwargs))
+        except AliasNotFound:
+            return False
+        return True
+
+    async def _find(self, alias: str) -> Stamped[T] | None:
+        try:
+            return await self._options.client.get(alias, codec=self._codec, default=None)
+        except StoreKitError as error:
+            self._tell(alias, error)
+            return None
+
+    async def _compute(self, alias: str, args: Any, kwargs: Any) -> T:
+        options = self._options
+        began = monotonic()
+        value = await self._function(*args, **kwargs)
+        took = monotonic() - began
+        stamped = Stamped(value, options.clock() + options.ttl, took)
+        lifetime = timedelta(seconds=options.ttl)
+        try:
+            await options.client.update(alias, stamped, lifetime, codec=self._codec)
+        except (StoreKitError, TypeError, ValueError) as error:
+            self._tell(alias, error)
+        return value
+
+    def _tell(self, alias: str, error: Exception) -> None:
+        """Tell observers of the client, and the log, of a failure that the caller does not see."""
+        _log.warning("the memo %s was not kept or not read: %s", alias, error)
+        try:
+            with Watch(self._options.client.observers, "qdb", "memoize", None, alias):
+                raise error
+        except type(error):
+            return

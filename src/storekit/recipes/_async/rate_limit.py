@@ -1,0 +1,75 @@
+"""A limit of how often something is done, in all processes together."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from storekit.qdb._async.store import AsyncStore
+from storekit.qdb.errors import AliasAlreadyExists, AliasNotFound
+from storekit.recipes.checks import check_client, check_name, check_seconds
+
+__all__ = ["AsyncRateLimit"]
+
+
+class AsyncRateLimit:
+    """A limit of how often something is done, in all processes together.
+
+    ```python
+    from storekit.qdb import AsyncClient
+    from storekit.recipes import AsyncRateLimit
+
+    async with AsyncClient("embedded:") as client:
+        limit = AsyncRateLimit(client, "mails", limit=100, per=60.0)
+        if await limit.allow():
+            ...  # send it
+    ```
+
+    **What is guaranteed.** Time is cut into windows of `per` seconds, and in each at most `limit`
+    calls of `allow` return True: one step in the store each, so that no process can count past
+    another. Around the border of two windows, up to twice as many may pass within `per` seconds. A
+    process that dies after `allow` has used its turn. If the store is away, `allow` raises; whether
+    to go on then is the caller's choice. Clocks that differ shift the windows of a machine.
+    """
+
+    def __init__(
+        self,
+        client: AsyncStore[Any, Any, Any, Any],
+        name: str,
+        *,
+        limit: int,
+        per: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        check_client(client, type(self), self.allow)
+        if isinstance(limit, bool) or not isinstance(limit, int):
+            raise TypeError(f"limit must be a whole number, not {limit!r}")
+        if limit < 1:
+            raise ValueError(f"limit must be 1 or more, not {limit}")
+        self._client = client
+        self._name = check_name(name)
+        self._limit = limit
+        self._per = check_seconds("per", per)
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name!r}, {self._limit} per {self._per} s>"
+
+    async def allow(self) -> bool:
+        """Take one turn; return whether there was one left. Raises what the client raises."""
+        window = int(self._clock() // self._per)
+        alias = f"rate/{self._name}/{window}"
+        while True:
+            try:
+                return await self._client.int_add(alias, 1) <= self._limit
+            except AliasNotFound:
+                # It stays for one window more: clocks of other machines may be behind.
+                lifetime = timedelta(seconds=2 * self._per)
+                try:
+                    await self._client.int_put(alias, 0, lifetime)
+                except AliasAlreadyExists:
+                    continue
+
+    def remaining_time(self) -> float:
+        """Return the seconds until the next window begins."""
+        return self._per - self._clock() % self._per

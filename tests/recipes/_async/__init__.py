@@ -1,0 +1,1 @@
+"""Tests of both worlds; the other tree of the same layout is generated from this one."""
