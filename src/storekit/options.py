@@ -60,8 +60,10 @@ class Timeouts:
 class PoolLimits:
     """How many connections to one node a client keeps, and for how long (seconds).
 
-    `max_idle` applies to what exceeds `min_size`; connections are closed by the calls that
-    follow, so a client that makes none keeps its connections. `max_lifetime` is shortened by
+    `min_size` of them are opened when the client is entered (`async with`), and kept: those that
+    break or become too old are replaced soon after the calls that follow. `max_idle` applies to
+    what exceeds it; connections are closed by the calls that follow, so a client that makes
+    none keeps its connections. `max_lifetime` is shortened by
     up to a tenth at random, so that connections made together do not end together.
     `max_waiting` None lets any number of callers wait.
     """

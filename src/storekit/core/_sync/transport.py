@@ -63,6 +63,13 @@ class HTTPTransport(httpx.BaseTransport):
         self._pools: dict[tuple[str, str, int], Pool[HTTPConnection]] = {}
         self._closed = False
 
+    def __repr__(self) -> str:
+        servers = ", ".join(
+            f"{server} ({pool.idle} idle, {pool.leased} leased)"
+            for server, pool in self.statistics().items()
+        )
+        return f"<{type(self).__name__}: {servers or 'no connections'}>"
+
     def statistics(self) -> dict[str, PoolStatistics]:
         """Return the state of each pool by its server, e.g. `http://host:9401`."""
         return {

@@ -1,6 +1,8 @@
 """The qcache client."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack, overload
 
@@ -10,7 +12,9 @@ from storekit.codecs.tables.base import TableCodec
 from storekit.codecs.tables.registry import TableRegistry
 from storekit.core._async.single_flight import AsyncSingleFlight
 from storekit.core._async.transport import AsyncHTTPTransport
+from storekit.core.seam._async import run_all
 from storekit.core.tls import Cert, Verify, create_tls_context
+from storekit.errors import OutOfResources
 from storekit.observers import Observer, check_observers
 from storekit.options import PoolLimits, RetryPolicy, Timeouts
 from storekit.qcache._async.client_options import AsyncQClientOptions
@@ -26,12 +30,24 @@ from storekit.qcache.tables import R
 
 __all__ = ["AsyncQClient"]
 
+_log = logging.getLogger("storekit")
+
 
 def _embedded(address: str) -> httpx.AsyncBaseTransport:
     # The only way from a client to the node, which is an extra.
     from storekit.qcache.node import AsyncEmbeddedTransport, node_at  # noqa: PLC0415
 
     return AsyncEmbeddedTransport(node_at(address))
+
+
+async def _open_kept(
+    transport: AsyncHTTPTransport, url: httpx.URL, connect_timeout: float | None
+) -> None:
+    """Open the connections to a node that `min_size` asks for. A node may be out meanwhile."""
+    try:
+        await transport.warm_up(url, connect_timeout)
+    except (httpx.TransportError, OutOfResources) as error:
+        _log.info("connections to %s could not be made ahead: %s", url.host, error)
 
 
 class AsyncQClient(AsyncOperations[R]):
@@ -137,7 +153,8 @@ class AsyncQClient(AsyncOperations[R]):
                 pauses: also for a `query` that loads, for all pages, for all nodes. Load
                 functions, codecs, and what the caller does between two pages do not count.
                 Of another transport it is asked, but not enforced while that waits.
-            limits: How many connections to one node, and for how long.
+            limits: How many connections to one node, and for how long. `min_size` of them are
+                opened when the client is entered, and kept.
             retry: When and how operations are repeated.
             compression: Ask for compressed answers and compress uploads: "gzip" or "lz4"
                 (needs `storekit[lz4]`). On a fast network both cost more than they save.
@@ -190,11 +207,18 @@ class AsyncQClient(AsyncOperations[R]):
             retry if retry is not None else RetryPolicy(attempts=consecutive_error_count_limit)
         )
         self._owned_transports: list[httpx.AsyncBaseTransport] = []
+        self._kept: list[Callable[[], Awaitable[None]]] = []  # what opens `min_size` connections
         if transport is None:
             if any(url.scheme == "https" for url in nodes.values()):
                 verify = create_tls_context(verify, cert)  # here, where a bad path is noticed
             transport = AsyncHTTPTransport(verify=verify, limits=limits)
             self._owned_transports.append(transport)
+            if limits is not None and limits.min_size:
+                self._kept = [
+                    partial(_open_kept, transport, url, connect_timeout)
+                    for url in nodes.values()
+                    if url.scheme != "embedded"
+                ]
         embedded = {
             name: _embedded(name) for name, url in nodes.items() if url.scheme == "embedded"
         }
@@ -212,6 +236,11 @@ class AsyncQClient(AsyncOperations[R]):
         self._loads = AsyncSingleFlight[str, None]()
 
     async def __aenter__(self) -> Self:
+        try:
+            await run_all(self._kept)
+        except BaseException:
+            await self.aclose()
+            raise
         return self
 
     async def __aexit__(

@@ -2,7 +2,9 @@
 
 """The qcache client."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack, overload
 
@@ -12,7 +14,9 @@ from storekit.codecs.tables.base import TableCodec
 from storekit.codecs.tables.registry import TableRegistry
 from storekit.core._sync.single_flight import SingleFlight
 from storekit.core._sync.transport import HTTPTransport
+from storekit.core.seam._sync import run_all
 from storekit.core.tls import Cert, Verify, create_tls_context
+from storekit.errors import OutOfResources
 from storekit.observers import Observer, check_observers
 from storekit.options import PoolLimits, RetryPolicy, Timeouts
 from storekit.qcache._sync.client_options import QClientOptions
@@ -28,12 +32,22 @@ from storekit.qcache.tables import R
 
 __all__ = ["QClient"]
 
+_log = logging.getLogger("storekit")
+
 
 def _embedded(address: str) -> httpx.BaseTransport:
     # The only way from a client to the node, which is an extra.
     from storekit.qcache.node import EmbeddedTransport, node_at  # noqa: PLC0415
 
     return EmbeddedTransport(node_at(address))
+
+
+def _open_kept(transport: HTTPTransport, url: httpx.URL, connect_timeout: float | None) -> None:
+    """Open the connections to a node that `min_size` asks for. A node may be out meanwhile."""
+    try:
+        transport.warm_up(url, connect_timeout)
+    except (httpx.TransportError, OutOfResources) as error:
+        _log.info("connections to %s could not be made ahead: %s", url.host, error)
 
 
 class QClient(Operations[R]):
@@ -139,7 +153,8 @@ class QClient(Operations[R]):
                 pauses: also for a `query` that loads, for all pages, for all nodes. Load
                 functions, codecs, and what the caller does between two pages do not count.
                 Of another transport it is asked, but not enforced while that waits.
-            limits: How many connections to one node, and for how long.
+            limits: How many connections to one node, and for how long. `min_size` of them are
+                opened when the client is entered, and kept.
             retry: When and how operations are repeated.
             compression: Ask for compressed answers and compress uploads: "gzip" or "lz4"
                 (needs `storekit[lz4]`). On a fast network both cost more than they save.
@@ -192,11 +207,18 @@ class QClient(Operations[R]):
             retry if retry is not None else RetryPolicy(attempts=consecutive_error_count_limit)
         )
         self._owned_transports: list[httpx.BaseTransport] = []
+        self._kept: list[Callable[[], None]] = []  # what opens `min_size` connections
         if transport is None:
             if any(url.scheme == "https" for url in nodes.values()):
                 verify = create_tls_context(verify, cert)  # here, where a bad path is noticed
             transport = HTTPTransport(verify=verify, limits=limits)
             self._owned_transports.append(transport)
+            if limits is not None and limits.min_size:
+                self._kept = [
+                    partial(_open_kept, transport, url, connect_timeout)
+                    for url in nodes.values()
+                    if url.scheme != "embedded"
+                ]
         embedded = {
             name: _embedded(name) for name, url in nodes.items() if url.scheme == "embedded"
         }
@@ -214,6 +236,11 @@ class QClient(Operations[R]):
         self._loads = SingleFlight[str, None]()
 
     def __enter__(self) -> Self:
+        try:
+            run_all(self._kept)
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(
