@@ -13,8 +13,9 @@ from polars.testing import assert_frame_equal
 
 from storekit.qcache.node.answer import Answer
 from storekit.qcache.node.errors import BadQuery
-from storekit.qcache.node.query import grouping, parse_query, run_query
+from storekit.qcache.node.query import grouping
 from storekit.qcache.node.tables import TEXT, decode_mixed, enum_of, is_mixed
+from tests.node.roomy import parse_query, run_query
 
 TABLE = pl.DataFrame(
     {

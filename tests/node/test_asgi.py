@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from storekit.qcache.node import node as node_module
+from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.http import asgi as asgi_module
 from storekit.qcache.node.http.asgi import Application, application
 from storekit.qcache.node.http.bodies import Lines
@@ -332,9 +333,9 @@ def slow(monkeypatch):
     go_on = threading.Event()
     real = node_module.run_query
 
-    def run(frame, query):
+    def run(*args):
         assert go_on.wait(WAIT)
-        return real(frame, query)
+        return real(*args)
 
     monkeypatch.setattr(node_module, "run_query", run)
     yield go_on
@@ -418,8 +419,8 @@ def early(monkeypatch: pytest.MonkeyPatch) -> list[CsvBlocks]:
     made: list[CsvBlocks] = []
 
     class Noted(CsvBlocks):
-        def __init__(self, types: Mapping[str, str]) -> None:
-            super().__init__(types)
+        def __init__(self, types: Mapping[str, str], budget: Budget) -> None:
+            super().__init__(types, budget)
             self.is_closed = False
             made.append(self)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from storekit.qcache.node.cache import Cache, charge_for
-from storekit.qcache.node.http.requests import TooLarge
+from storekit.qcache.node.errors import TooLarge
 from storekit.qcache.node.node import Node
 from tests.node.asking import ask, ask_query, statistics, store
 

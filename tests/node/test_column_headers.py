@@ -11,12 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storekit.qcache.node.errors import BadTable
-from storekit.qcache.node.reading.headers import (
-    StandIn,
-    add_stand_ins,
-    parse_stand_ins,
-    parse_types,
-)
+from storekit.qcache.node.reading.headers import StandIn, parse_stand_ins, parse_types
+from tests.node.roomy import add_stand_ins
 
 TABLE = pl.DataFrame({"a": [1, 2], "b": ["x", "y"]})
 

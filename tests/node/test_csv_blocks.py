@@ -23,11 +23,10 @@ from storekit.qcache.node import categories as coding
 from storekit.qcache.node.categories import is_coded, with_text
 from storekit.qcache.node.errors import BadQuery, BadTable
 from storekit.qcache.node.http.bodies import Lines
-from storekit.qcache.node.query import parse_query, run_query
 from storekit.qcache.node.reading import csv as csv_reading
-from storekit.qcache.node.reading import csv_blocks, limits, read_csv
-from storekit.qcache.node.reading.csv_blocks import CsvBlocks
+from storekit.qcache.node.reading import csv_blocks, limits
 from tests.node.queries import ask_as_large, assert_equal
+from tests.node.roomy import CsvBlocks, parse_query, read_csv, run_query
 from tests.node.test_query_properties import QUERIES, tables
 
 TIMEOUT = 30

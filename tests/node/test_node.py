@@ -552,10 +552,10 @@ def test_a_query_goes_on_with_the_table_that_it_found(node, monkeypatch):
     found, go_on = threading.Event(), threading.Event()
     real = node_module.run_query
 
-    def slow(frame, query):
+    def slow(frame, query, budget):
         found.set()
         assert go_on.wait(20)
-        return real(frame, query)
+        return real(frame, query, budget)
 
     monkeypatch.setattr(node_module, "run_query", slow)
     answers: list[Response] = []

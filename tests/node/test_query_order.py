@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storekit.qcache.node.query import run_query
 from storekit.qcache.node.tables import BOOL, FLOAT, INT, TEXT, encode_mixed
 from tests.node.queries import TABLE, ask, refusal
+from tests.node.roomy import run_query
 
 
 def order(*columns: str, table: pl.DataFrame = TABLE) -> list[object]:

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storekit.qcache.node.errors import BadQuery
-from storekit.qcache.node.query import parse_query, run_query
 from storekit.qcache.node.query.aggregates import GROUP_FUNCTIONS, TABLE_FUNCTIONS
 from storekit.qcache.node.tables import (
     BOOL,
@@ -26,6 +25,7 @@ from storekit.qcache.node.tables import (
     is_integer,
 )
 from tests.node.queries import ask_as_large, assert_equal
+from tests.node.roomy import parse_query, run_query
 
 _VALUES = {
     INT: st.sampled_from([0, 1, -1, 7, 2**62, -(2**63)]),

@@ -14,9 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storekit.qcache.node.errors import BadQuery
-from storekit.qcache.node.query import parse_query, run_query
-from storekit.qcache.node.reading import read_csv
-from storekit.qcache.node.writing import to_json
+from tests.node.roomy import parse_query, read_csv, run_query, to_json
 from tools.qcache_server import QCacheServer
 
 _CELLS = {

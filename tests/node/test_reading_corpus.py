@@ -18,9 +18,8 @@ import pytest
 
 from storekit.qcache.node.answer import Answer
 from storekit.qcache.node.errors import BadTable
-from storekit.qcache.node.reading import read_csv, read_json
-from storekit.qcache.node.reading.headers import add_stand_ins, parse_stand_ins, parse_types
-from storekit.qcache.node.writing import to_csv, to_json
+from storekit.qcache.node.reading.headers import parse_stand_ins, parse_types
+from tests.node.roomy import add_stand_ins, read_csv, read_json, to_csv, to_json
 
 Case = dict[str, Any]
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from storekit.qcache.node.errors import BadTable
 from storekit.qcache.node.reading import csv as csv_reading
-from storekit.qcache.node.reading import read_csv
 from storekit.qcache.node.reading.limits import MAX_COLUMNS
+from tests.node.roomy import read_csv
 
 INT, FLOAT, UINT, BOOL, TEXT = pl.Int64, pl.Float64, pl.UInt64, pl.Boolean, pl.String
 

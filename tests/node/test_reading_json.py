@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storekit.qcache.node.errors import BadTable
-from storekit.qcache.node.reading import json as json_reading
-from storekit.qcache.node.reading import read_json
+from storekit.qcache.node.reading import json_text
 from storekit.qcache.node.reading.limits import MAX_DEPTH
 from storekit.qcache.node.tables import decode_mixed
+from tests.node.roomy import read_json
 
 INT, FLOAT, UINT, BOOL, TEXT, MIXED = (
     pl.Int64,
@@ -32,7 +32,7 @@ INT, FLOAT, UINT, BOOL, TEXT, MIXED = (
 def _in_batches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are packed batch by batch; what a column is shows only when all have come."""
     if request.param == "row by row":
-        monkeypatch.setattr(json_reading, "_ROWS_AT_ONCE", 1)
+        monkeypatch.setattr(json_text, "_ROWS_AT_ONCE", 1)
 
 
 def column(*rows: str) -> pl.Series:

@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from storekit.qcache.node import writing
 from storekit.qcache.node.answer import Answer
 from storekit.qcache.node.errors import BadQuery
-from storekit.qcache.node.reading import read_csv, read_json
 from storekit.qcache.node.tables import encode_mixed
-from storekit.qcache.node.writing import to_csv, to_json
+from tests.node.roomy import read_csv, read_json, to_csv, to_json
 
 INF = float("inf")
 

@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             age=options.age,
             statistics_buffer_size=options.statistics_buffer_size,
             auth=auth,
+            query_timeout=options.query_timeout,
         )
         tls = (
             server.server_tls(options.cert_file, options.key_file, options.ca_file)
@@ -82,6 +83,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--size", type=int, default=1_000_000_000, metavar="BYTES", help="what tables may take")
     add("--age", type=float, default=0, metavar="SECONDS", help="when tables expire; 0: never")
     add("--statistics-buffer-size", type=int, default=1000, metavar="N", help="durations to keep")
+    add(
+        "--query-timeout",
+        type=float,
+        default=30,
+        metavar="SECONDS",
+        help="how long a query may take; 0: any time (default: %(default)s)",
+    )
     add("--cert-file", metavar="PEM", help="certificate, for TLS; with its key, or see --key-file")
     add("--key-file", metavar="PEM", help="the key of the certificate")
     add("--ca-file", metavar="PEM", help="authority whose certificates clients must have")

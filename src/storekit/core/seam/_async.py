@@ -29,6 +29,7 @@ __all__ = [
     "Lazy",
     "SocketReader",
     "answer_in",
+    "call_beside",
     "call_blocking",
     "call_here",
     "call_user_function",
@@ -201,6 +202,28 @@ async def call_within(timeout: float, call: Callable[[], Awaitable[T]]) -> T:
     """Return what `call` returns; `TimeoutError` if that takes more than `timeout` seconds."""
     with anyio.fail_after(timeout):
         return await call()
+
+
+async def call_beside(
+    call: Callable[[], Awaitable[T]], watch: Callable[[], Awaitable[object]]
+) -> T:
+    """Return what `call` returns. `watch` runs meanwhile, and is cancelled then."""
+    results: list[T] = []
+    errors: list[Exception] = []
+
+    async def run_watch() -> None:
+        await watch()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run_watch)
+        try:
+            results.append(await call())
+        except Exception as error:  # noqa: BLE001 - raised below, and not in a group
+            errors.append(error)
+        group.cancel_scope.cancel()
+    if errors:
+        raise errors[0]
+    return results[0]
 
 
 class BackgroundTasks:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from storekit.qcache.node.categories import is_coded, values_of
-from storekit.qcache.node.http.requests import TooLarge
+from storekit.qcache.node.errors import TooLarge
 
 __all__ = ["Cache", "Dataset", "Stored", "charge_for"]
 
@@ -16,6 +16,12 @@ _TABLE = 500
 
 _COLUMN = 600
 """Bytes that a column costs beside its values."""
+
+_MOST_CHARGE = 8
+"""Times the size of the cache that one table may take: with more, it would be none."""
+
+_SMALL = 2**20
+"""Bytes that a table may take in a cache of any size."""
 
 _VIEW = 16
 """Bytes of each value of a text column beside the text itself."""
@@ -83,6 +89,11 @@ class Cache:
         self._datasets.move_to_end(key)
         return dataset.frame
 
+    def charge_of(self, key: str) -> int:
+        """Return the bytes that a table is charged; 0 if there is none."""
+        dataset = self._datasets.get(key)
+        return 0 if dataset is None else dataset.charge
+
     def remove_expired(self, key: str) -> bool:
         """Remove a table that is too old; whether there was one. Its use does not renew it."""
         dataset = self._datasets.get(key)
@@ -102,10 +113,15 @@ class Cache:
         """Store a table, or raise `TooLarge` and change nothing.
 
         The least recently used tables go until `need` bytes are free. The table then takes
-        `charge` bytes, which may be more.
+        `charge` bytes, which may be more, but not any number of them.
         """
         if need > self.size:
             raise TooLarge(f"The content needs {need} bytes; the cache has {self.size}")
+        most = max(_MOST_CHARGE * self.size, _SMALL)
+        if charge > most:
+            raise TooLarge(
+                f"The table takes {charge} bytes; {most} is the most ({_MOST_CHARGE} times --size)"
+            )
         replaced = self.remove(key)
         now = self._clock()
         evicted_after = []

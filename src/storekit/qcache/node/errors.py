@@ -1,6 +1,6 @@
 """What a node refuses. The node answers with the status, and the message as JSON."""
 
-__all__ = ["BadQuery", "BadTable", "Refusal"]
+__all__ = ["BadQuery", "BadTable", "Refusal", "TooLarge"]
 
 
 class Refusal(Exception):
@@ -15,3 +15,9 @@ class BadTable(Refusal):
 
 class BadQuery(Refusal):
     """A query that the language does not have, or that does not fit the table."""
+
+
+class TooLarge(Refusal):
+    """More content than the node takes, or what unfolds to more."""
+
+    status = 413

@@ -17,10 +17,11 @@ import polars as pl
 
 from storekit.qcache.addresses import authorization
 from storekit.qcache.compression import compress
+from storekit.qcache.node.budget import Budget, Limits, NotQuick
 from storekit.qcache.node.cache import Cache, charge_for
 from storekit.qcache.node.categories import compact
 from storekit.qcache.node.encodings import decode_body
-from storekit.qcache.node.errors import BadQuery, Refusal
+from storekit.qcache.node.errors import BadQuery, Refusal, TooLarge
 from storekit.qcache.node.http.negotiation import (
     accepted_format,
     check_table_format,
@@ -31,11 +32,10 @@ from storekit.qcache.node.http.requests import (
     JSON_TYPE,
     Request,
     Response,
-    TooLarge,
     query_argument,
     refused,
 )
-from storekit.qcache.node.query import parse_query, run_query
+from storekit.qcache.node.query import check_object, parse_query, run_query
 from storekit.qcache.node.reading import read_csv, read_json
 from storekit.qcache.node.reading.csv_blocks import CsvBlocks
 from storekit.qcache.node.reading.headers import add_stand_ins, parse_stand_ins, parse_types
@@ -46,6 +46,12 @@ __all__ = ["Node"]
 
 MOST_QUERY_BYTES = 16 * 2**20
 """A query may be large, since `in` takes lists; parsed, it takes some ten times its size."""
+
+_SMALL_UPLOAD = 2**16
+"""Bytes of a table up to which it is thought to be stored quickly."""
+
+_SMALL_WORK = 2**24
+"""Bytes of a table times those of a query up to which that is thought to be answered quickly."""
 
 _PATH = re.compile(rb"/qcache/(?:(status|statistics)|dataset/([A-Za-z0-9_-]+)(?:(/q)|/?))")
 _PLAIN = (("content-type", "text/html; charset=UTF-8"),)
@@ -68,6 +74,7 @@ class Node:
         age: float = 0,
         statistics_buffer_size: int = 1000,
         auth: tuple[str, str] | None = None,
+        query_timeout: float = 30,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make a node that is empty.
@@ -78,6 +85,8 @@ class Node:
             age: Seconds after which a table is gone, however much it is used; 0 for never.
             statistics_buffer_size: How many of the newest durations the statistics keep.
             auth: User name and password that every request must have.
+            query_timeout: Seconds that a query may take; 0 for any time. It then ends with 400,
+                at the next step of its work.
             clock: Seconds that only ever grow.
 
         Raises:
@@ -86,11 +95,11 @@ class Node:
         """
         _check_whole("size", size, 1)
         _check_whole("statistics_buffer_size", statistics_buffer_size, 0)
-        if not isinstance(age, int | float) or isinstance(age, bool):
-            raise TypeError(f"age must be a number of seconds, not {age!r}")
-        if not age >= 0:
-            raise ValueError(f"age must be 0 or more seconds, not {age!r}")
+        _check_seconds("age", age)
+        _check_seconds("query_timeout", query_timeout)
         self._clock = clock
+        self._upload_limits = Limits.of_upload(size)
+        self._query_limits = Limits.of_query(size, query_timeout or None)
         self._credentials = None if auth is None else _credentials(authorization(auth))
         self._lock = threading.Lock()
         self._cache = Cache(size, age, clock)
@@ -111,9 +120,13 @@ class Node:
         """Serve a request. Whatever comes in, an answer comes out.
 
         A query may take as long as its table is large: call this where that may be.
+
+        Raises `NotQuick` if its budget is to be quick, and it is not.
         """
         try:
             return _completed(request, self._refuse_head(request) or self._serve(request))
+        except NotQuick:
+            raise
         except Refusal as refusal:
             response = refused(refusal.status, str(refusal))
         except RecursionError:
@@ -122,6 +135,22 @@ class Node:
             _log.exception("the node failed at %s %r", request.method, request.path)
             response = refused(500, "The node failed at this; its log says why")
         return _completed(request, response)
+
+    def budget_for(self, request: Request) -> Budget:
+        """Return what a request may take, by its head; made once for each."""
+        limits = self._upload_limits if _stores(request) else self._query_limits
+        return Budget(limits, self._clock)
+
+    def is_small(self, request: Request) -> bool:
+        """Whether serving this should take some milliseconds: little is asked of a small table."""
+        path = _PATH.fullmatch(request.path)
+        if path is None or path[2] is None:
+            return True
+        if _stores(request):
+            return request.size <= _SMALL_UPLOAD and "content-encoding" not in request.headers
+        with self._lock:
+            charge = self._cache.charge_of(path[2].decode())
+        return charge * (len(request.query) + request.size) <= _SMALL_WORK
 
     def refuse_head(self, request: Request) -> Response | None:
         """Return the answer if there is one without the body: no access, or no such path."""
@@ -142,15 +171,13 @@ class Node:
 
     def table_to_come(self, request: Request) -> CsvBlocks | None:
         """Return what reads the table of an upload while it comes; None if that can't be."""
-        path = _PATH.fullmatch(request.path)
         headers = request.headers
-        stores = path is not None and path[2] and not path[3] and request.method == "POST"
-        if not stores or "content-encoding" in headers:
+        if not _stores(request) or "content-encoding" in headers:
             return None
         try:
             if check_table_format(headers.get("content-type")) == JSON_TYPE:
                 return None
-            return CsvBlocks(_types(headers))
+            return CsvBlocks(_types(headers), request.budget or self.budget_for(request))
         except Refusal:  # for which the answer waits until the content is there
             return None
 
@@ -192,15 +219,16 @@ class Node:
                 self._cache.remove(key)
             return Response(200, _PLAIN)
         started = self._clock()
-        stores = request.method == "POST" and not path[3]
+        budget = request.budget or self.budget_for(request)
+        budget.start()
+        serve = self._store if _stores(request) else self._query
         try:
-            return self._store(key, request) if stores else self._query(key, request, started)
+            return serve(key, request, budget)
         finally:
             duration = self._clock() - started
+            figure = "store_request_durations" if _stores(request) else "query_request_durations"
             with self._lock:
-                self._statistics.note(
-                    "store_request_durations" if stores else "query_request_durations", duration
-                )
+                self._statistics.note(figure, duration)
 
     def _tell_statistics(self) -> Response:
         with self._lock:
@@ -208,7 +236,7 @@ class Node:
         kind = ("content-type", f"{JSON_TYPE}; charset=utf-8")
         return Response(200, (kind,), json.dumps(taken).encode())
 
-    def _store(self, key: str, request: Request) -> Response:
+    def _store(self, key: str, request: Request, budget: Budget) -> Response:
         started = self._clock()
         headers = request.headers
         is_json = check_table_format(headers.get("content-type")) == JSON_TYPE
@@ -218,10 +246,11 @@ class Node:
         if request.table is not None:
             frame, size = request.table.table(), request.size
         else:
-            content = decode_body(request.body, headers.get("content-encoding"), limit)
-            frame = read_json(content) if is_json else read_csv(content, types)
+            content = decode_body(request.body, headers.get("content-encoding"), limit, budget)
+            frame = read_json(content, budget) if is_json else read_csv(content, types, budget)
             size = len(content)
-        frame = compact(_with_stand_ins(frame, request))
+        frame = compact(_with_stand_ins(frame, request, budget))
+        budget.check()
         need = size // 2 if is_json else size
         charge = charge_for(frame)
         with self._lock:
@@ -236,14 +265,16 @@ class Node:
             statistics.note("store_durations", self._clock() - started)
         return Response(201, _PLAIN)
 
-    def _query(self, key: str, request: Request, started: float) -> Response:
+    def _query(self, key: str, request: Request, budget: Budget) -> Response:
+        started = self._clock()
         headers = request.headers
-        query = parse_query(_query_text(request))
+        query = parse_query(_query_text(request, budget), budget)
         kind = accepted_format(headers.get("accept"))
+        frame = self._find(key)
         # Of this query alone: QCache writes them into the stored table, for all to see.
-        frame = _with_stand_ins(self._find(key), request)
-        answer = run_query(frame, query)
-        body = to_json(answer) if kind == JSON_TYPE else to_csv(answer)
+        frame = _with_stand_ins(frame, request, budget)
+        answer = run_query(frame, check_object(query), budget)
+        body = to_json(answer, budget) if kind == JSON_TYPE else to_csv(answer, budget)
         with self._lock:
             self._statistics.count("hit_count")
             self._statistics.note("query_durations", self._clock() - started)
@@ -270,19 +301,26 @@ def _types(headers: Mapping[str, str]) -> dict[str, str]:
     return {} if types is None else parse_types(types)
 
 
-def _query_text(request: Request) -> str:
+def _stores(request: Request) -> bool:
+    """Whether a request brings a table."""
+    path = _PATH.fullmatch(request.path)
+    return request.method == "POST" and path is not None and bool(path[2]) and not path[3]
+
+
+def _query_text(request: Request, budget: Budget) -> str:
     if request.method == "GET":
         return query_argument(request.query)
-    content = decode_body(request.body, request.headers.get("content-encoding"), MOST_QUERY_BYTES)
+    encoding = request.headers.get("content-encoding")
+    content = decode_body(request.body, encoding, MOST_QUERY_BYTES, budget)
     try:
         return content.decode()
     except UnicodeDecodeError as error:
         raise BadQuery(f"Could not load JSON: it is not UTF-8: {error}") from error
 
 
-def _with_stand_ins(frame: pl.DataFrame, request: Request) -> pl.DataFrame:
+def _with_stand_ins(frame: pl.DataFrame, request: Request, budget: Budget) -> pl.DataFrame:
     header = request.headers.get("x-qcache-stand-in-columns")
-    return frame if header is None else add_stand_ins(frame, parse_stand_ins(header))
+    return frame if header is None else add_stand_ins(frame, parse_stand_ins(header), budget)
 
 
 def _credentials(header: str) -> bytes | None:
@@ -310,6 +348,13 @@ def _completed(request: Request, response: Response) -> Response:
             headers.append(("content-encoding", encoding))
     headers.append(("content-length", str(len(body))))
     return replace(response, headers=tuple(headers), body=b"" if request.method == "HEAD" else body)
+
+
+def _check_seconds(option: str, value: object) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"{option} must be a number of seconds, not {value!r}")
+    if not value >= 0:
+        raise ValueError(f"{option} must be 0 or more seconds, not {value!r}")
 
 
 def _check_whole(option: str, value: object, least: int) -> None:

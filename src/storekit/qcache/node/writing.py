@@ -9,11 +9,12 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import polars as pl
 
 from storekit.qcache.node.answer import Answer
+from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.errors import BadQuery
 from storekit.qcache.node.tables import (
     FLOAT,
@@ -29,41 +30,79 @@ __all__ = ["to_csv", "to_json"]
 _SHORT = 500
 """Cells up to which Python is faster."""
 
+_STEP = 4 * 2**20
+"""Bytes that are written in one step: more of them, and others would wait for their turn."""
+
+_MIXED_STEP = 2**20
+"""The same where there are values of several types: as objects, they take many times as much."""
+
+_VALUE = 16
+"""Bytes of a number in an answer, about, and of what stands around each value."""
+
+_WHAT = "the answer"
+
 # Decimals that a float has in JSON. Larger floats have no more than that anyway; in smaller
 # ones those decimals would be all there is.
 _DECIMALS = 10
 _SMALLEST_ROUNDED = 1e-10
 _LARGEST_ROUNDED = 9e5
 
-_ROWS = json.JSONEncoder(separators=(",", ":"))
+_TEXT = json.JSONEncoder(separators=(",", ":"))
 
 
-def to_json(answer: Answer) -> bytes:
+def to_json(answer: Answer, budget: Budget) -> bytes:
     """Return the rows as a list of objects, in ASCII.
 
     Floats have 10 decimals at most; infinities are null. `BadQuery` if two columns have the
-    same name.
+    same name, or if that is more than the budget has.
     """
     frame, header = answer.frame, answer.header
     if len(set(header)) < len(header):
         twice, _ = Counter(header).most_common(1)[0]
         raise BadQuery(f"column {twice!r} is selected more than once: JSON cannot hold that")
-    if _is_short(frame) or any(map(is_mixed, frame.dtypes)):
-        return _json_of_few(frame, header)
-    return _json_of_many(frame, header)
+    if not frame.height:
+        return b"[]"
+    by_python = _is_short(frame) or any(map(is_mixed, frame.dtypes))
+    write = _json_by_python if by_python else _json_by_polars
+    names = sum(len(_TEXT.encode(name)) + 4 for name in header)
+    parts = (write(rows, header) for rows in _steps(frame, names, budget))
+    return _gathered(parts, b"[", b",", b"]", budget)
 
 
-def to_csv(answer: Answer) -> bytes:
+def to_csv(answer: Answer, budget: Budget) -> bytes:
     """Return the rows with a header, lines ended by LF, null as nothing, floats in full."""
     frame, header = answer.frame, answer.header
     if _is_short(frame):
         columns = [_decoded(c) if is_mixed(c.dtype) else c.to_list() for c in frame]
-        return _csv_of_few([header, *zip(*columns, strict=True)])
-    rows = pl.DataFrame({c.name: _as_written(c, alone=frame.width == 1) for c in frame})
-    text = io.BytesIO()
-    text.write(_csv_of_few([header]))
-    rows.write_csv(text, include_header=False)
-    return text.getvalue()
+        return _csv_by_python([header, *zip(*columns, strict=True)])
+    parts = (_csv_by_polars(rows) for rows in _steps(frame, frame.width, budget))
+    return _gathered(parts, _csv_by_python([header]), b"", b"", budget)
+
+
+def _steps(frame: pl.DataFrame, names: int, budget: Budget) -> Iterator[pl.DataFrame]:
+    """Return some rows after the other: as many as take some MB, with so many bytes of names."""
+    values = int(frame.estimated_size()) + _VALUE * frame.width * frame.height
+    budget.expect(names * frame.height + frame.estimated_size(), _WHAT)
+    step = _MIXED_STEP if any(map(is_mixed, frame.dtypes)) else _STEP
+    at_once = step * frame.height // (values + names * frame.height + 1)
+    for rows in budget.steps(frame.height, at_once):
+        # Of text, each character may be six in JSON, but hardly is.
+        budget.expect(2 * min(_STEP, values + names * frame.height), _WHAT)
+        yield frame[rows]
+
+
+def _gathered(
+    parts: Iterable[bytes], start: bytes, between: bytes, end: bytes, budget: Budget
+) -> bytes:
+    whole = io.BytesIO()
+    whole.write(start)
+    for number, part in enumerate(parts):
+        budget.take(len(part), _WHAT)
+        if number:
+            whole.write(between)
+        whole.write(part)
+    whole.write(end)
+    return whole.getvalue()  # no copy
 
 
 def _is_short(frame: pl.DataFrame) -> bool:
@@ -73,10 +112,11 @@ def _is_short(frame: pl.DataFrame) -> bool:
 # -- JSON -----------------------------------------------------------------------------------
 
 
-def _json_of_few(frame: pl.DataFrame, header: tuple[str, ...]) -> bytes:
+def _json_by_python(frame: pl.DataFrame, header: tuple[str, ...]) -> bytes:
+    """Return rows with commas between them."""
     columns = [_json_values(column) for column in frame]
     rows = [dict(zip(header, row, strict=True)) for row in zip(*columns, strict=True)]
-    return _ROWS.encode(rows).replace("/", "\\/").encode()
+    return _TEXT.encode(rows)[1:-1].replace("/", "\\/").encode()
 
 
 def _json_values(column: pl.Series) -> list[object]:
@@ -98,20 +138,16 @@ def _rounded(value: object) -> object:
     return value
 
 
-def _json_of_many(frame: pl.DataFrame, header: tuple[str, ...]) -> bytes:
-    if not frame.height:
-        return b"[]"
+def _json_by_polars(frame: pl.DataFrame, header: tuple[str, ...]) -> bytes:
+    """Return rows with commas between them."""
     value = pl.col(FLOAT)
     is_rounded = value.abs().is_between(_SMALLEST_ROUNDED, _LARGEST_ROUNDED)
     rounded = frame.with_columns(pl.when(is_rounded).then(value.round(_DECIMALS)).otherwise(value))
     rounded.columns = list(header)
-    lines = io.BytesIO()  # as few copies as can be: each takes new memory, and so time
-    lines.write(b"[")
+    lines = io.BytesIO()
     rounded.write_ndjson(lines)
-    lines.seek(-1, io.SEEK_END)
-    lines.write(b"]")
     # A line feed inside a text is escaped, and a slash can only be inside a text.
-    body = lines.getvalue().replace(b"\n", b",")
+    body = lines.getvalue()[:-1].replace(b"\n", b",")
     if b"/" in body:
         body = body.replace(b"/", b"\\/")
     return body if body.isascii() else _ascii(body)
@@ -125,20 +161,27 @@ def _ascii(body: bytes) -> bytes:
         if b"\\U" not in escaped:  # what JSON has only as two surrogates
             return escaped.replace(b"\\x", b"\\u00")
     # JSON escaped once more; taken back is all of that but what is outside ASCII.
-    twice = _ROWS.encode(text)[1:-1]
+    twice = _TEXT.encode(text)[1:-1]
     return twice.replace('\\"', '"').replace("\\\\", "\\").encode()
 
 
 # -- CSV ------------------------------------------------------------------------------------
 
 
-def _csv_of_few(rows: Sequence[Sequence[object]]) -> bytes:
+def _csv_by_python(rows: Sequence[Sequence[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     if "\r" in text.getvalue():  # which not every version puts in quotes, if it stands alone
         text = io.StringIO()
         csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
     return text.getvalue().encode()
+
+
+def _csv_by_polars(frame: pl.DataFrame) -> bytes:
+    rows = pl.DataFrame({c.name: _as_written(c, alone=frame.width == 1) for c in frame})
+    text = io.BytesIO()
+    rows.write_csv(text, include_header=False)
+    return text.getvalue()
 
 
 def _as_written(column: pl.Series, *, alone: bool) -> pl.Series:

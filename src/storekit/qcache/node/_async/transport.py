@@ -1,5 +1,7 @@
 """The door to a node in this process: an httpx transport without a socket."""
 
+from dataclasses import replace
+
 import httpx
 
 from storekit.core.forks import fork_count
@@ -23,7 +25,7 @@ class AsyncEmbeddedTransport(httpx.AsyncBaseTransport):
     ```
 
     Where there is an event loop, threads do the work, and the loop goes on. Cancelling
-    returns at once, while the thread works on to its end: a cancelled upload may have
+    returns at once, and the thread ends its work at the next step: a cancelled upload may have
     happened. Timeouts have no meaning here. Closing lets go of the node, which others may
     go on using.
 
@@ -50,8 +52,14 @@ class AsyncEmbeddedTransport(httpx.AsyncBaseTransport):
         target: bytes = request.extensions.get("target", request.url.raw_path)
         path, _, query = target.partition(b"?")
         asked = Request(request.method, path, query, fold_headers(request.headers.raw), body)
-        quick = node.is_quick(asked)
-        answer = node.handle(asked) if quick else await call_blocking(node.handle, asked)
+        budget = node.budget_for(asked)
+        asked = replace(asked, budget=budget)
+        try:
+            quick = node.is_quick(asked)
+            answer = node.handle(asked) if quick else await call_blocking(node.handle, asked)
+        except BaseException:
+            budget.cancel()
+            raise
         return httpx.Response(
             answer.status,
             headers=[*answer.headers],

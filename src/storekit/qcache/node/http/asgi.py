@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from storekit.core.seam._async import call_within, monotonic
+from storekit.core.seam._async import call_beside, call_within, monotonic
 from storekit.core.threads._async import Executor
 from storekit.errors import PoolFull
 from storekit.options import PoolLimits
+from storekit.qcache.node.budget import Budget, NotQuick
 from storekit.qcache.node.http.access import Access
 from storekit.qcache.node.http.bodies import Body, ClientGone, Lines, RequestBody
 from storekit.qcache.node.http.requests import Request, Response, fold_headers, refused
@@ -34,6 +35,12 @@ _MOST_DISCARDED = 64 * 2**20
 
 _READ_EARLY = 16 * 2**20
 """Bytes from which on a table is read while it comes: both cores have something to do then."""
+
+_SMALL_THREADS = 2
+"""Threads for requests that ask little, so that they need not wait for large ones."""
+
+_QUICK = 0.1
+"""Seconds after which a request that was thought to be small is done among the large ones."""
 
 _LEAST_RATE = 100_000
 """Bytes a second that a body must come with, or be taken with, once it takes long."""
@@ -108,7 +115,8 @@ class Application:
         self._limits = limits
         self._body_timeout = body_timeout
         self._send_timeout = send_timeout
-        self._workers: Executor[None] | None = None
+        self._large = _Lane(limits)
+        self._small = _Lane(replace(limits, max_size=_SMALL_THREADS))
         self._most = max(node.size, _LEAST_ROOM)  # bytes on their way, in each direction
         self._room = self._most  # what requests leave of it
         self._sending = 0  # bytes of large answers on their way
@@ -132,9 +140,8 @@ class Application:
     async def _live(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "lifespan.shutdown":
             await send({"type": "lifespan.startup.complete"})
-        workers, self._workers = self._workers, None
-        if workers is not None:
-            await workers.aclose()
+        await self._small.aclose()
+        await self._large.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(
@@ -146,11 +153,12 @@ class Application:
                 close = ("connection", "close")
                 return replace(refusal, headers=(*refusal.headers, close))
             return refusal
+        request = replace(request, budget=self._node.budget_for(request))
         if not _may_have_body(request):
-            return await self._work(request)
+            return await self._work(request, receive)
         content = RequestBody(scope, receive, self._body_timeout)
         try:
-            return await self._work(await self._read(request, content))
+            return await self._work(await self._read(request, content), receive)
         except _BadBodyError as error:
             awaits_go_ahead = "expect" in request.headers
             if error.more and not awaits_go_ahead:
@@ -165,20 +173,27 @@ class Application:
         response = self._access.refuse(request, listens_on) or self._access.preflight(request)
         return self._node.refuse_head(request) if response is None else _with_length(response)
 
-    async def _work(self, request: Request) -> Response:
-        if self._node.is_quick(request):
-            return self._node.handle(request)
+    async def _work(self, request: Request, receive: Receive) -> Response:
+        node, budget = self._node, request.budget
+        if budget is None or node.is_quick(request):
+            return node.handle(request)
         try:
-            return await self._threads().call_bare(self._node.handle, request)
+            if node.is_small(request):
+                budget.be_quick(_QUICK)
+                try:
+                    return await self._small.get().call_bare(node.handle, request)
+                except NotQuick:
+                    budget.be_quick(None)
+                    budget.start_anew()
+            work = partial(self._large.get().call_bare, node.handle, request)
+            return await call_beside(work, partial(_cancel_when_gone, budget, receive))
         except PoolFull:
             if request.table is not None:
                 request.table.close()
             return _refused(503, "Too many requests wait for this node")
-
-    def _threads(self) -> Executor[None]:
-        if self._workers is None:
-            self._workers = Executor(_nothing, _ignore, limits=self._limits, name="qcache-node")
-        return self._workers
+        except BaseException:
+            budget.cancel()
+            raise
 
     # Bodies
 
@@ -208,7 +223,7 @@ class Application:
 
     def _read_early(self, table: CsvBlocks, block: bytes) -> None:
         if table.add(block):
-            self._threads().run_later(table.read)
+            self._large.get().run_later(table.read)
 
     async def _gather(self, content: RequestBody, target: Body | Lines, most: int) -> None:
         started = monotonic()
@@ -261,6 +276,33 @@ class Application:
                 "more_body": start + _PIECE < len(body),
             }
             await call_within(self._send_timeout, partial(send, piece))
+
+
+class _Lane:
+    """Threads for one kind of requests, which start with the first of them."""
+
+    def __init__(self, limits: PoolLimits) -> None:
+        self._limits = limits
+        self._threads: Executor[None] | None = None
+
+    def get(self) -> Executor[None]:
+        """Return the threads."""
+        if self._threads is None:
+            self._threads = Executor(_nothing, _ignore, limits=self._limits, name="qcache-node")
+        return self._threads
+
+    async def aclose(self) -> None:
+        """End the threads."""
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            await threads.aclose()
+
+
+async def _cancel_when_gone(budget: Budget, receive: Receive) -> None:
+    """End the work on a request when its client leaves."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    budget.cancel()
 
 
 def _start_of(response: Response) -> Message:

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
-from storekit.qcache.node.errors import BadQuery, Refusal
+from storekit.qcache.node.budget import Budget
+from storekit.qcache.node.errors import BadQuery
 from storekit.qcache.node.reading.csv_blocks import CsvBlocks
 
 __all__ = [
     "Request",
     "Response",
-    "TooLarge",
     "fold_headers",
     "query_argument",
     "refused",
@@ -21,17 +21,12 @@ JSON_TYPE = "application/json"
 _CONTROL_TO_BLANK = dict.fromkeys((*range(9), *range(14, 32)), " ")
 
 
-class TooLarge(Refusal):
-    """More content than the node takes."""
-
-    status = 413
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request. `path` and `query` are as sent; names of headers are in lower case.
 
-    `table` is in the place of `body` if it was read while it came.
+    `table` is in the place of `body` if it was read while it came. `budget` is what it may take;
+    without one, the node gives it one.
     """
 
     method: str
@@ -40,6 +35,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a password
     body: bytes = field(default=b"", repr=False)
     table: CsvBlocks | None = field(default=None, repr=False)
+    budget: Budget | None = field(default=None, repr=False)
 
     @property
     def size(self) -> int:

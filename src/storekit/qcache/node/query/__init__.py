@@ -5,7 +5,7 @@ text of a query is ever evaluated as code, and no query takes time or memory tha
 follow from its own length and the size of the table.
 """
 
-from storekit.qcache.node.query.parse import parse_query
+from storekit.qcache.node.query.parse import check_object, parse_query
 from storekit.qcache.node.query.run import run_query
 
-__all__ = ["parse_query", "run_query"]
+__all__ = ["check_object", "parse_query", "run_query"]

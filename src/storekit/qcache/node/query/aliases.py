@@ -1,32 +1,34 @@
 """`["=", alias, expression]`: columns that a query computes."""
 
 import re
+from collections.abc import Sequence
 
 import polars as pl
 
-from storekit.qcache.node.categories import as_text
+from storekit.qcache.node.budget import Budget
+from storekit.qcache.node.categories import as_text, is_coded
 from storekit.qcache.node.errors import BadQuery
-from storekit.qcache.node.query.arithmetic import Operand, apply, constant
+from storekit.qcache.node.query.arithmetic import Operand, apply, constant, size_of_result
 from storekit.qcache.node.query.expressions import (
     KEYWORDS,
+    Call,
     Column,
     Constant,
     Expression,
     parse_expression,
 )
-from storekit.qcache.node.query.refusing import Allowance, bad_query
+from storekit.qcache.node.query.refusing import bad_query
 
 __all__ = ["with_aliases"]
 
-# What aliases may take: text that is added to itself doubles with each of them.
-_BYTES = 2**28
-_TABLES = 8  # or so many times the size of the table, if that is more
+_WHAT = "the columns of aliases"
+_VIEW = 16  # bytes of a row of text beside the text itself
 _ALIAS = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 def with_aliases(
-    frame: pl.DataFrame, aliases: list[list[object]], operations: Allowance
+    frame: pl.DataFrame, aliases: Sequence[list[object]], budget: Budget
 ) -> pl.DataFrame:
     """Return a table with more columns, or other ones of those names.
 
@@ -34,41 +36,51 @@ def with_aliases(
     """
     if not aliases:
         return frame
-    run = _Run(frame, operations)
+    run = _Run(frame, budget)
     for alias in aliases:
         run.add(alias)
     return frame.with_columns(run.columns.values())
 
 
 class _Run:
-    def __init__(self, frame: pl.DataFrame, operations: Allowance) -> None:
+    def __init__(self, frame: pl.DataFrame, budget: Budget) -> None:
         self.columns: dict[str, pl.Series] = {}
         self._frame = frame
-        self._operations = operations
-        self._left = max(_BYTES, _TABLES * int(frame.estimated_size()))
+        self._budget = budget
 
     def add(self, alias: list[object]) -> None:
         name, expression = _parsed(alias)
         operand, height = self._evaluate(expression), self._frame.height
-        size = int(operand.column.estimated_size()) * (height if operand.constant else 1)
-        self._check(size)
-        self._left -= size
+        # What it was made of is given back; the column itself is held until the answer is there.
+        if operand.constant:
+            self._budget.take(operand.size * height, _WHAT)
+        elif isinstance(expression, Call):
+            self._budget.take(operand.size, _WHAT)
         self.columns[name] = operand.at_height(height).alias(name)
-
-    def _check(self, size: float) -> None:
-        if size > self._left:
-            raise BadQuery("The columns of the aliases take too much memory")
 
     def _evaluate(self, expression: Expression) -> Operand:
         if isinstance(expression, Constant):
             return constant(expression.value)
         if isinstance(expression, Column):
-            return Operand(as_text(self._column(expression.name)))
-        self._operations.spend()
-        operands = [self._evaluate(each) for each in expression.operands]
-        # no result is larger than these: text that is added to text is as long as both
-        self._check(sum(operand.column.estimated_size() for operand in operands))
-        return apply(expression.name, operands)
+            return Operand(self._text(self._column(expression.name)))
+        self._budget.spend_operation()
+        operands: list[Operand] = []
+        held = 0
+        for part in expression.operands:
+            operand = self._evaluate(part)
+            operands.append(operand)
+            if isinstance(part, Call):
+                self._budget.take(operand.size, _WHAT)
+                held += operand.size
+        with self._budget.lend(size_of_result(operands), _WHAT):
+            result = apply(expression.name, operands, self._budget)
+        self._budget.give_back(held)
+        return result
+
+    def _text(self, column: pl.Series) -> pl.Series:
+        if is_coded(column.dtype):
+            self._budget.take(_VIEW * len(column), _WHAT)
+        return as_text(column)
 
     def _column(self, name: str) -> pl.Series:
         made = self.columns.get(name)

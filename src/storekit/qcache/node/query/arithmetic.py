@@ -1,15 +1,17 @@
 """What operators and functions of aliases do with columns, as pandas and numpy do it.
 
-Whole numbers stay whole numbers of 64 bits and wrap around; where that cannot be (division, or
-a zero to divide by), the result is floats. What is not a number comes out as null.
+Whole numbers stay whole numbers of 64 bits; where that cannot be (division, or a zero to divide
+by), the result is floats. What is not a number comes out as null.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import add, and_, floordiv, mod, mul, or_, sub, truediv, xor
 
 import polars as pl
 
+from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.errors import BadQuery
 from storekit.qcache.node.query.comparing import (
     COMPARISONS,
@@ -20,6 +22,18 @@ from storekit.qcache.node.query.comparing import (
 )
 from storekit.qcache.node.query.floats import without_nan
 from storekit.qcache.node.query.masks import everywhere, settled
+from storekit.qcache.node.query.refusing import shown
+from storekit.qcache.node.query.whole_numbers import (
+    absolute,
+    broadcast,
+    floor_divide,
+    minus,
+    modulo,
+    negative,
+    plus,
+    power,
+    times,
+)
 from storekit.qcache.node.tables import (
     BOOL,
     FLOAT,
@@ -32,9 +46,10 @@ from storekit.qcache.node.tables import (
     is_text,
 )
 
-__all__ = ["Operand", "apply", "constant"]
+__all__ = ["OPERATORS", "Operand", "apply", "constant", "size_of_result"]
 
-_EXPONENT = 2**32  # Polars has no larger ones for whole numbers
+_NUMBERS = 4 * 8  # bytes of a row for a result, and what it takes on the way there
+_PYTHON_ROWS = 50_000  # that are looked at one by one before others have their turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,100 +59,145 @@ class Operand:
     column: pl.Series
     constant: bool = False
 
+    @property
+    def size(self) -> int:
+        """Bytes of the column."""
+        return int(self.column.estimated_size())
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether it can be calculated with: bools can."""
+        return is_number(self.column.dtype) or is_bool(self.column.dtype)
+
     def at_height(self, height: int) -> pl.Series:
         """Return a column of as many rows as the table has."""
         return self.column.new_from_index(0, height) if self.constant else self.column
 
 
+Operator = Callable[[Sequence[Operand], Budget], pl.Series]
+"""What makes a column of operands. `_Unfit` if it does not take such ones."""
+
+
+class _Unfit(Exception):
+    """The operands are of types that an operator does not take."""
+
+
 def constant(value: float | str) -> Operand:
-    """Return a number, bool or text as an operand."""
+    """Return a number, bool or text as an operand. `BadQuery` for more than 64 bits."""
     if isinstance(value, bool):
         dtype: pl.DataType = BOOL
     elif isinstance(value, int):
+        if not -(2**63) <= value < 2**64:
+            raise BadQuery(f"A number has more than 64 bits: {shown(str(value))}")
         dtype = INT if value < 2**63 else UINT
     else:
         dtype = FLOAT if isinstance(value, float) else TEXT
     return Operand(pl.Series([value], dtype=dtype), constant=True)
 
 
-def apply(name: str, operands: list[Operand]) -> Operand:
-    """Return the result of an operator or function. `BadQuery` if the operands do not fit."""
-    is_constant = all(operand.constant for operand in operands)
-    if len(operands) == 1:
-        return Operand(_unary(name, operands[0]), is_constant)
+def size_of_result(operands: Sequence[Operand]) -> int:
+    """Return how many bytes a result takes at most: numbers, or texts one after the other."""
+    rows = max(len(operand.column) for operand in operands)
+    texts = sum(operand.size for operand in operands if is_text(operand.column.dtype))
+    return _NUMBERS * rows + 2 * texts
+
+
+def apply(name: str, operands: Sequence[Operand], budget: Budget) -> Operand:
+    """Return the result of one of `OPERATORS`. `BadQuery` if the operands do not fit."""
+    try:
+        column = OPERATORS[name, len(operands)](operands, budget)
+    except _Unfit:
+        raise BadQuery(f"Invalid type in alias: {name} does not take such operands") from None
+    return Operand(column, all(operand.constant for operand in operands))
+
+
+# Comparisons and logic
+
+
+def _compare(op: str, operands: Sequence[Operand], budget: Budget) -> pl.Series:
     left, right = operands
-    if name in COMPARISONS:
-        return Operand(_compare(name, left, right), is_constant)
-    if name in ("and", "or"):
-        return Operand(_logical(name, left, right), is_constant)
-    if name == "arctan2":
-        return Operand(_arctan2(left.column, right.column), is_constant)
-    if name == "+" and is_text(left.column.dtype) and left.column.dtype == right.column.dtype:
-        if left.constant != right.constant:
-            raise _unfit(name)  # the reference has this only for two columns
-        return Operand(left.column + right.column, is_constant)
-    return Operand(_arithmetic(name, left, right), is_constant)
-
-
-def _unfit(name: str) -> BadQuery:
-    return BadQuery(f"Invalid type in alias: {name} does not take such operands")
-
-
-def _compare(name: str, left: Operand, right: Operand) -> pl.Series:
     try:
         if right.constant and not left.constant:
-            mask = compare(name, left.column, right.column.item())
+            mask = compare(op, left.column, right.column.item(), budget)
         elif left.constant and not right.constant:
-            mask = compare(mirrored(name), right.column, left.column.item())
+            mask = compare(mirrored(op), right.column, left.column.item(), budget)
         else:
-            mask = compare_columns(name, left.column, right.column)
+            mask = compare_columns(op, left.column, right.column, budget)
     except Incomparable:
-        if name not in ("==", "!="):
-            raise _unfit(name) from None
+        if op not in ("==", "!="):
+            raise _Unfit from None
         length = len(right.column if left.constant else left.column)
-        mask = everywhere(name == "!=", length)
+        mask = everywhere(op == "!=", length)
     return settled(mask)
 
 
-def _logical(name: str, left: Operand, right: Operand) -> pl.Series:
+def _logical(
+    join: Callable[[pl.Series, pl.Series], pl.Series], operands: Sequence[Operand], _: Budget
+) -> pl.Series:
+    left, right = operands
     a, b = left.column, right.column
     if a.dtype != b.dtype or left.constant != right.constant:
-        raise _unfit(name)
+        raise _Unfit
     if is_bool(a.dtype):
-        a, b = settled(a), settled(b)
-    elif not is_integer(a.dtype) or left.constant:
-        raise _unfit(name)
-    return a & b if name == "and" else a | b
+        return join(settled(a), settled(b))
+    if not is_integer(a.dtype) or left.constant:
+        raise _Unfit
+    return join(a, b)
 
 
-def _unary(name: str, operand: Operand) -> pl.Series:
+# One operand
+
+
+def _not(operands: Sequence[Operand], _: Budget) -> pl.Series:
+    column = _python_number(operands[0])
+    if is_integer(column.dtype) or (is_bool(column.dtype) and not column.null_count()):
+        return ~column
+    raise _Unfit
+
+
+def _positive(operands: Sequence[Operand], _: Budget) -> pl.Series:
+    operand = operands[0]
+    if not operand.constant or not is_number(operand.column.dtype):
+        raise _Unfit
+    return operand.column
+
+
+def _negative(operands: Sequence[Operand], _: Budget) -> pl.Series:
+    column = _python_number(operands[0])
+    if is_bool(column.dtype) and not column.null_count():
+        return ~column
+    column = _number(column)
+    return negative(column) if is_integer(column.dtype) else -column
+
+
+def _absolute(operands: Sequence[Operand], _: Budget) -> pl.Series:
+    column = operands[0].column
+    if is_bool(column.dtype) and not column.null_count():
+        return column
+    column = _number(column)
+    return absolute(column) if is_integer(column.dtype) else column.abs()
+
+
+def _python_number(operand: Operand) -> pl.Series:
+    """Return the column; of a constant bool a number, which it is to Python."""
     column = operand.column
-    if operand.constant and is_bool(column.dtype) and name in ("-", "not"):
-        column = column.cast(INT)  # to Python, True is a number
-    if name == "not":
-        if is_integer(column.dtype) or (is_bool(column.dtype) and not column.null_count()):
-            return ~column
-    elif name == "+":
-        if operand.constant and is_number(column.dtype):
-            return column
-    elif name in ("-", "abs"):
-        return _signed(name, column)
-    elif is_number(column.dtype) or is_bool(column.dtype):
-        return without_nan(_FUNCTIONS[name](column.cast(FLOAT)))
-    raise _unfit(name)
+    return column.cast(INT) if operand.constant and is_bool(column.dtype) else column
 
 
-def _signed(name: str, column: pl.Series) -> pl.Series:
+def _number(column: pl.Series) -> pl.Series:
     if is_bool(column.dtype):
-        if column.null_count():
-            column = column.cast(FLOAT)
-        else:
-            return ~column if name == "-" else column
+        return column.cast(FLOAT)
     if not is_number(column.dtype):
-        raise _unfit(name)
-    if column.dtype == UINT:
-        return 0 - column if name == "-" else column
-    return -column if name == "-" else column.abs()
+        raise _Unfit
+    return column
+
+
+def _function(
+    function: Callable[[pl.Series], pl.Series], operands: Sequence[Operand], _: Budget
+) -> pl.Series:
+    if not operands[0].is_numeric:
+        raise _Unfit
+    return without_nan(function(operands[0].column.cast(FLOAT)))
 
 
 def _expm1(column: pl.Series) -> pl.Series:
@@ -146,56 +206,52 @@ def _expm1(column: pl.Series) -> pl.Series:
     return small.zip_with(column.abs() < 1, column.exp() - 1)
 
 
-_FUNCTIONS: dict[str, Callable[[pl.Series], pl.Series]] = {
-    "sin": pl.Series.sin,
-    "cos": pl.Series.cos,
-    "exp": pl.Series.exp,
-    "log": pl.Series.log,
-    "expm1": _expm1,
-    "log1p": pl.Series.log1p,
-    "sqrt": pl.Series.sqrt,
-    "sinh": pl.Series.sinh,
-    "cosh": pl.Series.cosh,
-    "tanh": pl.Series.tanh,
-    "arcsin": pl.Series.arcsin,
-    "arccos": pl.Series.arccos,
-    "arctan": pl.Series.arctan,
-    "arccosh": pl.Series.arccosh,
-    "arcsinh": pl.Series.arcsinh,
-    "arctanh": pl.Series.arctanh,
-}
+# Two operands
 
 
-def _arctan2(left: pl.Series, right: pl.Series) -> pl.Series:
-    sides = [left, right]
-    if not all(is_number(side.dtype) or is_bool(side.dtype) for side in sides):
-        raise _unfit("arctan2")
-    y, x = _broadcast(left.cast(FLOAT), right.cast(FLOAT))
+def _arctan2(operands: Sequence[Operand], _: Budget) -> pl.Series:
+    if not all(operand.is_numeric for operand in operands):
+        raise _Unfit
+    y, x = broadcast(*(operand.column.cast(FLOAT) for operand in operands))
     return without_nan(pl.select(pl.arctan2(pl.lit(y), pl.lit(x))).to_series())
 
 
-def _arithmetic(name: str, left: Operand, right: Operand) -> pl.Series:
-    sides = [left.column, right.column]
-    if not all(is_number(side.dtype) or is_bool(side.dtype) for side in sides):
-        raise _unfit(name)
-    bools = [is_bool(side.dtype) for side in sides]
-    if any(bools) and name == "/":
-        raise _unfit(name)
-    if all(bools) and not any(side.null_count() for side in sides):
-        if name in _BOOLEAN:
-            return _BOOLEAN[name](*sides)
-        if name in ("//", "**"):
-            raise _unfit(name)
-    a, b = _same_type(left, right)
-    if a.dtype == FLOAT or name == "/":
-        return without_nan(_FLOATS[name](a.cast(FLOAT), b.cast(FLOAT)))
-    return _WHOLE[name](a, b)
+@dataclass(frozen=True, slots=True)
+class _Arithmetic:
+    """An operator on numbers: what it does with floats, whole numbers, and bools without nulls.
+
+    `whole` is None where the result is floats; `bools` is None where bools are refused.
+    """
+
+    floats: Callable[[pl.Series, pl.Series, Budget], pl.Series]
+    whole: Callable[[pl.Series, pl.Series], pl.Series] | None
+    bools: Callable[[pl.Series, pl.Series], pl.Series] | None = None
+
+    def __call__(self, operands: Sequence[Operand], budget: Budget) -> pl.Series:
+        left, right = operands
+        if not (left.is_numeric and right.is_numeric):
+            raise _Unfit
+        columns = [left.column, right.column]
+        bools = [is_bool(column.dtype) for column in columns]
+        if self.whole is None and any(bools):
+            raise _Unfit
+        if all(bools) and not any(column.null_count() for column in columns):
+            if self.bools is None:
+                raise _Unfit
+            return self.bools(*columns)
+        a, b = _same_type(left, right)
+        if self.whole is None or a.dtype == FLOAT:
+            return without_nan(self.floats(a.cast(FLOAT), b.cast(FLOAT), budget))
+        return self.whole(a, b)
 
 
-def _broadcast(a: pl.Series, b: pl.Series) -> tuple[pl.Series, pl.Series]:
-    if len(a) == len(b):
-        return a, b
-    return (a.new_from_index(0, len(b)), b) if len(a) == 1 else (a, b.new_from_index(0, len(a)))
+def _plus(operands: Sequence[Operand], budget: Budget) -> pl.Series:
+    left, right = operands
+    if not is_text(left.column.dtype) or left.column.dtype != right.column.dtype:
+        return _ADDITION(operands, budget)
+    if left.constant != right.constant:
+        raise _Unfit  # the reference has this only for two columns
+    return left.column + right.column
 
 
 def _same_type(left: Operand, right: Operand) -> tuple[pl.Series, pl.Series]:
@@ -217,30 +273,12 @@ def _as_number(column: pl.Series) -> pl.Series:
     return column.cast(FLOAT if column.null_count() else INT)
 
 
-def _floor_divide(a: pl.Series, b: pl.Series) -> pl.Series:
-    quotient = a // b
-    if not quotient.null_count():
-        return quotient
-    a, b = _broadcast(a.cast(FLOAT), b.cast(FLOAT))
-    return without_nan((a / b).zip_with(b == 0, quotient.cast(FLOAT)))
+def _modulo_of_bools(a: pl.Series, b: pl.Series) -> pl.Series:
+    return modulo(a.cast(INT), b.cast(INT))
 
 
-def _modulo(a: pl.Series, b: pl.Series) -> pl.Series:
-    rest = a % b
-    return rest.cast(FLOAT) if rest.null_count() else rest  # by zero it is null
-
-
-def _power(a: pl.Series, b: pl.Series) -> pl.Series:
-    least, most = b.min(), b.max()
-    if isinstance(least, int) and least < 0:
-        raise BadQuery("Unknown function in alias: a whole number to the power of a negative one")
-    if isinstance(most, int) and most >= _EXPONENT:
-        raise BadQuery("An exponent of a whole number is too large")
-    return a**b
-
-
-def _float_power(a: pl.Series, b: pl.Series) -> pl.Series:
-    a, b = _broadcast(a, b)
+def _float_power(a: pl.Series, b: pl.Series, _: Budget) -> pl.Series:
+    a, b = broadcast(a, b)
     power = a**b
     if not power.null_count():
         return power
@@ -249,39 +287,67 @@ def _float_power(a: pl.Series, b: pl.Series) -> pl.Series:
     return pl.Series([1.0]).new_from_index(0, len(power)).zip_with(one, power)
 
 
-def _python_floats(
-    function: Callable[[float, float], float], a: pl.Series, b: pl.Series
+def _by_polars(
+    function: Callable[[pl.Series, pl.Series], pl.Series], a: pl.Series, b: pl.Series, _: Budget
+) -> pl.Series:
+    return function(a, b)
+
+
+def _by_python(
+    function: Callable[[float, float], float], a: pl.Series, b: pl.Series, budget: Budget
 ) -> pl.Series:
     """Apply an operator of Python: its floats are exact where those of Polars are not."""
-    a, b = _broadcast(a, b)
-    values = [
-        None if left is None or not right else function(left, right)
-        for left, right in zip(a.to_list(), b.to_list(), strict=True)
+    a, b = broadcast(a, b)
+    parts = [
+        pl.Series(
+            [
+                None if left is None or not right else function(left, right)
+                for left, right in zip(a[rows].to_list(), b[rows].to_list(), strict=True)
+            ],
+            dtype=FLOAT,
+        )
+        for rows in budget.steps(len(a), _PYTHON_ROWS)
     ]
-    return pl.Series(values, dtype=FLOAT)
+    return pl.concat(parts) if parts else a
 
 
-_Binary = Callable[[pl.Series, pl.Series], pl.Series]
+_ADDITION = _Arithmetic(partial(_by_polars, add), plus, or_)
 
-_BOOLEAN: dict[str, _Binary] = {
-    "+": lambda a, b: a | b,
-    "-": lambda a, b: a ^ b,
-    "*": lambda a, b: a & b,
+_FUNCTIONS: dict[str, Callable[[pl.Series], pl.Series]] = {
+    "sin": pl.Series.sin,
+    "cos": pl.Series.cos,
+    "exp": pl.Series.exp,
+    "log": pl.Series.log,
+    "expm1": _expm1,
+    "log1p": pl.Series.log1p,
+    "sqrt": pl.Series.sqrt,
+    "sinh": pl.Series.sinh,
+    "cosh": pl.Series.cosh,
+    "tanh": pl.Series.tanh,
+    "arcsin": pl.Series.arcsin,
+    "arccos": pl.Series.arccos,
+    "arctan": pl.Series.arctan,
+    "arccosh": pl.Series.arccosh,
+    "arcsinh": pl.Series.arcsinh,
+    "arctanh": pl.Series.arctanh,
 }
-_WHOLE: dict[str, _Binary] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "//": _floor_divide,
-    "%": _modulo,
-    "**": _power,
+
+OPERATORS: dict[tuple[str, int], Operator] = {
+    ("not", 1): _not,
+    ("+", 1): _positive,
+    ("-", 1): _negative,
+    ("abs", 1): _absolute,
+    **{(name, 1): partial(_function, function) for name, function in _FUNCTIONS.items()},
+    **{(name, 2): partial(_compare, name) for name in COMPARISONS},
+    ("and", 2): partial(_logical, and_),
+    ("or", 2): partial(_logical, or_),
+    ("arctan2", 2): _arctan2,
+    ("+", 2): _plus,
+    ("-", 2): _Arithmetic(partial(_by_polars, sub), minus, xor),
+    ("*", 2): _Arithmetic(partial(_by_polars, mul), times, and_),
+    ("/", 2): _Arithmetic(partial(_by_polars, truediv), whole=None),
+    ("//", 2): _Arithmetic(partial(_by_python, floordiv), floor_divide),
+    ("%", 2): _Arithmetic(partial(_by_python, mod), modulo, _modulo_of_bools),
+    ("**", 2): _Arithmetic(_float_power, power),
 }
-_FLOATS: dict[str, _Binary] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "//": partial(_python_floats, lambda a, b: a // b),
-    "%": partial(_python_floats, lambda a, b: a % b),
-    "**": _float_power,
-}
+"""The operators and functions of aliases, by name and number of operands."""

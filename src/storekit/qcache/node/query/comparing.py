@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.query.masks import everywhere, where_both, where_known
 from storekit.qcache.node.query.mixed import compare_mixed
 from storekit.qcache.node.tables import (
@@ -26,7 +27,14 @@ from storekit.qcache.node.tables import (
     is_text,
 )
 
-__all__ = ["COMPARISONS", "Incomparable", "compare", "compare_columns", "mirrored"]
+__all__ = [
+    "COMPARISONS",
+    "Incomparable",
+    "compare",
+    "compare_columns",
+    "compare_plain",
+    "mirrored",
+]
 
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
@@ -50,15 +58,20 @@ def mirrored(op: str) -> str:
     return _MIRRORED.get(op, op)
 
 
-def compare(op: str, column: pl.Series, value: object) -> pl.Series:
+def compare(op: str, column: pl.Series, value: object, budget: Budget) -> pl.Series:
     """Return where a column compares with a value of JSON; a str is text, not a column."""
+    if is_mixed(column.dtype) and value is not None and value == value:
+        return compare_mixed(op, column, value, budget)
+    return compare_plain(op, column, value)
+
+
+def compare_plain(op: str, column: pl.Series, value: object) -> pl.Series:
+    """Return where a column that is not mixed compares with a value of JSON."""
     dtype = column.dtype
     if is_enum(dtype):
         _check_enum(op)
     if value is None or value != value:
         return everywhere(op == "!=", len(column))
-    if is_mixed(dtype):
-        return compare_mixed(op, column, value)
     if isinstance(value, str):
         if is_text(dtype) or is_enum(dtype):
             return _unequal_to_null(op, column, _apply(op, column, value))
@@ -71,13 +84,13 @@ def compare(op: str, column: pl.Series, value: object) -> pl.Series:
     return _apart(op, column, _rank(dtype) < (_NUMBER if number else _OBJECT))
 
 
-def compare_columns(op: str, left: pl.Series, right: pl.Series) -> pl.Series:
+def compare_columns(op: str, left: pl.Series, right: pl.Series, budget: Budget) -> pl.Series:
     """Return where two columns compare. One of them may be a single value."""
     if is_enum(left.dtype) or is_enum(right.dtype):
         _check_enum(op)
         left, right = _enums_as_text(left, right)
     if is_mixed(left.dtype) or is_mixed(right.dtype):
-        return compare_mixed(op, left, right)
+        return compare_mixed(op, left, right, budget)
     ranks = _rank(left.dtype), _rank(right.dtype)
     if ranks[0] != ranks[1]:
         if op in ("==", "!="):

@@ -6,17 +6,18 @@ attributes, methods or subscripts.
 """
 
 import keyword
+import operator
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.query.arithmetic import OPERATORS
+from storekit.qcache.node.query.comparing import COMPARISONS
 from storekit.qcache.node.query.refusing import bad_query
 
 __all__ = [
-    "BINARY",
-    "FUNCTIONS",
     "KEYWORDS",
-    "UNARY",
     "Call",
     "Column",
     "Constant",
@@ -27,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A number, bool or text."""
+    """A number, bool or text. Whole numbers may have more than 64 bits, on the way to fewer."""
 
     value: float | str
 
@@ -41,7 +42,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An operator or function of `BINARY`, `UNARY` or `FUNCTIONS`, and its operands."""
+    """An operator or function of `OPERATORS`, and its operands."""
 
     name: str
     operands: tuple["Expression", ...]
@@ -49,49 +50,21 @@ class Call:
 
 Expression = Constant | Column | Call
 
-_COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
-
-BINARY = _COMPARISONS | {"+", "-", "*", "/", "//", "%", "**", "and", "or"}
-"""Operators of two operands."""
-
-UNARY = frozenset({"+", "-", "not"})
-"""Operators of one."""
-
-FUNCTIONS = {
-    "abs": 1,
-    "arccos": 1,
-    "arccosh": 1,
-    "arcsin": 1,
-    "arcsinh": 1,
-    "arctan": 1,
-    "arctan2": 2,
-    "arctanh": 1,
-    "cos": 1,
-    "cosh": 1,
-    "exp": 1,
-    "expm1": 1,
-    "log": 1,
-    "log1p": 1,
-    "sin": 1,
-    "sinh": 1,
-    "sqrt": 1,
-    "tanh": 1,
-}
-"""Functions and how many operands they have."""
-
 KEYWORDS = frozenset(keyword.kwlist) - {"True", "False", "async", "await", "nonlocal"} | {
     "exec",
     "print",
 }
 """Words of Python 2: the reference cannot assign to them, nor read columns of such names."""
 
+_WORDS = frozenset({"and", "or", "not"})  # which are no functions
+_ONLY_IN_TEXT = frozenset({"arctan2"})  # a list has it not, in the reference
 _NO_NAMES = KEYWORDS - {"None"}  # which is a name to the reference, but of nothing
 _SYNONYMS = {"&": "and", "|": "or", "~": "not", "<>": "!="}
 _NAMED = {"True": True, "False": False, "inf": float("inf"), "Inf": float("inf")}
 _LENGTH = 1000  # characters of an expression in text
 _TOKENS = 200  # of it: as deep can its tree be
 _DEPTH = 50  # of parentheses and signs in it
-_MOST = 2**64 - 1
+_MOST_BITS = 10_000  # of a whole number on the way to one of 64 bits
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -117,7 +90,7 @@ def parse_expression(source: object) -> Expression:
     if source is None or source != source:
         raise BadQuery(f"name '{source}' is not defined")
     if isinstance(source, int | float):
-        return _constant(source, source)
+        return Constant(source)
     if not isinstance(source, list):
         raise bad_query("Unknown function in alias", source)
     if len(source) not in (2, 3):
@@ -126,17 +99,51 @@ def parse_expression(source: object) -> Expression:
     if isinstance(name, str):
         operands = tuple(parse_expression(part) for part in source[1:])
         name = _SYNONYMS.get(name, name)
-        if name in BINARY and len(operands) == 2:
-            return Call(name, operands)
-        if (name in UNARY or FUNCTIONS.get(name) == 1) and len(operands) == 1:
-            return Call(name, operands)
+        if (name, len(operands)) in OPERATORS and name not in _ONLY_IN_TEXT:
+            return _call(name, operands)
     raise bad_query("Unknown function in alias", source)
 
 
-def _constant(value: float, source: object) -> Constant:
-    if isinstance(value, int) and not -(2**63) <= value <= _MOST:
-        raise bad_query("A number has more than 64 bits", source)
-    return Constant(value)
+def _call(name: str, operands: tuple[Expression, ...]) -> Expression:
+    """Return a call; of whole numbers alone, what it is of them, as Python has it.
+
+    So the least number of 64 bits, which is the negative of one that they do not hold, is itself.
+    """
+    numbers = [part.value for part in operands if isinstance(part, Constant)]
+    whole = [number for number in numbers if type(number) is int]  # and no bool
+    function = _OF_WHOLE.get((name, len(operands)))
+    result = None if function is None or len(whole) < len(operands) else function(*whole)
+    return Call(name, operands) if result is None else Constant(result)
+
+
+def _quotient(number: int, by: int) -> int | None:
+    return number // by if by else None
+
+
+def _rest(number: int, by: int) -> int | None:
+    return number % by if by else None
+
+
+def _power(number: int, exponent: int) -> int | None:
+    if number.bit_length() * exponent > _MOST_BITS:
+        raise BadQuery("A number has more than 64 bits")
+    return number**exponent if exponent >= 0 else None
+
+
+_OF_WHOLE: dict[tuple[str, int], Callable[..., int | None]] = {
+    ("+", 1): operator.pos,
+    ("-", 1): operator.neg,
+    ("not", 1): operator.invert,
+    ("abs", 1): abs,
+    ("+", 2): operator.add,
+    ("-", 2): operator.sub,
+    ("*", 2): operator.mul,
+    ("//", 2): _quotient,
+    ("%", 2): _rest,
+    ("**", 2): _power,
+    **{(name, 2): function for name, function in COMPARISONS.items()},
+}
+"""What operators do with whole numbers that stand in a query; None: as with columns."""
 
 
 class _Parser:
@@ -193,13 +200,13 @@ class _Parser:
     def _or(self) -> Expression:
         left = self._and()
         while name := self._skip("or", "|"):
-            left = Call(name, (left, self._and()))
+            left = _call(name, (left, self._and()))
         return left
 
     def _and(self) -> Expression:
         left = self._not()
         while name := self._skip("and", "&"):
-            left = Call(name, (left, self._not()))
+            left = _call(name, (left, self._not()))
         return left
 
     def _not(self) -> Expression:
@@ -208,28 +215,28 @@ class _Parser:
         self._deeper()
         operand = self._not()
         self._depth -= 1
-        return Call("not", (operand,))
+        return _call("not", (operand,))
 
     def _comparison(self) -> Expression:
         left = self._sum()
         result: Expression | None = None
-        while name := self._skip(*_COMPARISONS, "<>"):
+        while name := self._skip(*COMPARISONS, "<>"):
             right = self._sum()
-            link = Call(name, (left, right))
-            result = Call("and", (result, link)) if result else link
+            link = _call(name, (left, right))
+            result = _call("and", (result, link)) if result else link
             left = right
         return result or left
 
     def _sum(self) -> Expression:
         left = self._product()
         while name := self._skip("+", "-"):
-            left = Call(name, (left, self._product()))
+            left = _call(name, (left, self._product()))
         return left
 
     def _product(self) -> Expression:
         left = self._signed()
         while name := self._skip("*", "/", "//", "%"):
-            left = Call(name, (left, self._signed()))
+            left = _call(name, (left, self._signed()))
         return left
 
     def _signed(self) -> Expression:
@@ -239,7 +246,7 @@ class _Parser:
         self._deeper()
         operand = self._signed()
         self._depth -= 1
-        return Call(name, (operand,))
+        return _call(name, (operand,))
 
     def _power(self) -> Expression:
         base = self._atom()
@@ -248,11 +255,14 @@ class _Parser:
         self._deeper()
         exponent = self._signed()
         self._depth -= 1
-        return Call("**", (base, exponent))
+        return _call("**", (base, exponent))
 
     def _atom(self) -> Expression:
         if self._skip("("):
-            return self._group(1)[0]
+            group = self._group()
+            if len(group) != 1:
+                raise self._error()
+            return group[0]
         kind = self._kind()
         if kind in ("", "sign"):
             raise self._error()
@@ -265,21 +275,22 @@ class _Parser:
         if kind == "text":
             return Constant(_ESCAPE.sub(_unescaped, token[1:-1]))
         if self._skip("("):
-            if token not in FUNCTIONS:
+            operands = self._group()
+            if (token, len(operands)) not in OPERATORS or token in _WORDS:
                 raise self._error()
-            return Call(token, self._group(FUNCTIONS[token]))
+            return _call(token, operands)
         if token in _NO_NAMES:
             raise self._error()
         return Constant(_NAMED[token]) if token in _NAMED else Column(token)
 
-    def _group(self, size: int) -> tuple[Expression, ...]:
+    def _group(self) -> tuple[Expression, ...]:
         """Read expressions with commas between them, up to the closing parenthesis."""
         self._deeper()
         parts = [self._or()]
         while self._skip(","):
             parts.append(self._or())
         self._depth -= 1
-        if not self._skip(")") or len(parts) != size:
+        if not self._skip(")"):
             raise self._error()
         return tuple(parts)
 
@@ -288,7 +299,7 @@ class _Parser:
             return Constant(float(text))
         if len(text) > 1 and text.startswith("0") and text.strip("0"):
             raise self._error()  # an octal number in Python 2, none in Python 3
-        return _constant(int(text), self._source)
+        return Constant(int(text))
 
 
 def _unescaped(escape: re.Match[str]) -> str:

@@ -4,13 +4,16 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.categories import is_coded, with_text
-from storekit.qcache.node.query.aggregates import in_groups
-from storekit.qcache.node.query.few_groups import few_groups
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.query.aggregates import in_groups, memory_for
 from storekit.qcache.node.query.floats import without_nan
 from storekit.qcache.node.query.mixed import sort_key
 from storekit.qcache.node.query.refusing import bad_query
-from storekit.qcache.node.tables import FLOAT, is_mixed, unused_name
+from storekit.qcache.node.query.rows import Rows
+from storekit.qcache.node.query.whole_numbers import WIDE, within_64_bits
+from storekit.qcache.node.tables import FLOAT, INT, UINT, is_mixed, unused_name
 
 __all__ = ["check_keys", "count_groups", "distinct", "group"]
 
@@ -18,27 +21,25 @@ _LONG = 10_000
 """Rows from which on the optimizer of Polars is worth its time: it halves that of sums."""
 
 
-def distinct(frame: pl.DataFrame, names: object, labels: str) -> pl.DataFrame:
-    """Return the first row of each kind. Nulls are equal.
-
-    If none is named, all columns count, but for `labels`.
-    """
+def distinct(rows: Rows, names: object) -> Rows:
+    """Return the first row of each kind. Nulls are equal. If none is named, all columns count."""
+    frame = rows.frame
     if isinstance(names, str) and names:
         names = [names]
-    keys = names or [name for name in frame.columns if name != labels]
+    keys = names or frame.columns
     stored = set(frame.columns)
     if not isinstance(keys, list) or not all(isinstance(k, str) and k in stored for k in keys):
         raise bad_query("Distinct column not in table", names)
     if not keys:
-        return frame
+        return rows
     keys = list(dict.fromkeys(keys))
     if len(keys) == 1 and (frame.height < _LONG or is_coded(frame.schema[keys[0]])):
-        return frame.filter(frame.get_column(keys[0]).is_first_distinct())
+        return rows.choose(frame.get_column(keys[0]).is_first_distinct())
     if frame.height < _LONG:
-        return frame.filter(frame.select(keys).to_struct().is_first_distinct())
+        return rows.choose(frame.select(keys).to_struct().is_first_distinct())
     row = unused_name(keys, "row")
     kinds = frame.lazy().select(keys).with_row_index(row).group_by(keys).agg(pl.col(row).min())
-    return frame[kinds.collect().get_column(row).sort()]
+    return rows.choose(kinds.collect().get_column(row).sort())
 
 
 def check_keys(frame: pl.DataFrame, keys: object) -> list[str]:
@@ -68,25 +69,24 @@ def count_groups(frame: pl.DataFrame, keys: list[str]) -> int:
 
 
 def group(
-    frame: pl.DataFrame, keys: list[str], functions: Mapping[str, str], labels: str
+    rows: Rows, keys: list[str], functions: Mapping[str, str], budget: Budget
 ) -> pl.DataFrame:
     """Return one row for each group, in the order of the keys: them, and what functions yield.
 
     `functions` has a function of `GROUP_FUNCTIONS` for each column that is to be aggregated.
     Rows with a null in a key are in no group.
     """
-    frame = with_text(frame, functions)
-    groups = None
-    if len(keys) == 1 and frame.height >= _LONG:
-        groups = few_groups(frame, keys[0], functions)
-    if groups is None:
-        groups = _groups(frame, keys, functions, labels)
-    groups = _sorted(groups, keys)
+    with budget.lend(memory_for(rows.frame, [*keys, *functions]), "groups"):
+        frame, labels = rows.with_labels()
+        groups = _groups(with_text(frame, functions), keys, functions, labels)
+        budget.check()
+        groups = _sorted(groups, keys, budget)
     for name in functions:
         column = groups.get_column(name)
         plain = _plain(column)
         if plain is not column:
             groups = groups.with_columns(plain)
+    budget.take(groups.estimated_size(), "groups")
     return groups
 
 
@@ -105,13 +105,13 @@ def _groups(
     return with_text(groups.drop_nulls(nullable) if nullable else groups)
 
 
-def _sorted(groups: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+def _sorted(groups: pl.DataFrame, keys: list[str], budget: Budget) -> pl.DataFrame:
     mixed = [key for key in keys if is_mixed(groups.schema[key])]
     if not mixed:
         return groups.sort(keys)
     places = {key: unused_name(groups.columns, f"place of {key}") for key in mixed}
     ordered = groups.with_columns(
-        sort_key(groups.get_column(key)).alias(place) for key, place in places.items()
+        sort_key(groups.get_column(key), budget).alias(place) for key, place in places.items()
     )
     return ordered.sort([places.get(key, key) for key in keys]).drop(places.values())
 
@@ -120,6 +120,16 @@ def _plain(column: pl.Series) -> pl.Series:
     """Return a result in a type that a table can have."""
     if column.dtype == FLOAT:
         return without_nan(column)
+    if column.dtype == WIDE:
+        return _narrow(column)
     if column.dtype.is_integer() and column.null_count():
         return column.cast(FLOAT)
     return column
+
+
+def _narrow(sums: pl.Series) -> pl.Series:
+    """Return sums as whole numbers of 64 bits, or as floats if one of them has more."""
+    try:
+        return within_64_bits(sums, INT, UINT)
+    except BadQuery:
+        return sums.cast(FLOAT)

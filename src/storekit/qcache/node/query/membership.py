@@ -12,16 +12,16 @@ from operator import or_
 
 import polars as pl
 
+from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.errors import BadQuery
-from storekit.qcache.node.query.comparing import Incomparable, compare
+from storekit.qcache.node.query.comparing import Incomparable, compare_plain
 from storekit.qcache.node.query.masks import everywhere
-from storekit.qcache.node.query.mixed import is_in_mixed
+from storekit.qcache.node.query.mixed import is_in_mixed, values_of_mixed
 from storekit.qcache.node.tables import (
     INT,
     LIMITS,
     TEXT,
     UINT,
-    decode_mixed,
     is_bool,
     is_enum,
     is_integer,
@@ -35,6 +35,7 @@ __all__ = ["is_in_column", "is_in_values"]
 # So many values are compared one by one faster than looked up: always, and with few rows.
 _FEW, _SOME = 3, 16
 _SMALL = 1000
+_MEMBER = 100  # bytes of a value to look for, and of its place in a hash table
 _WHOLE = re.compile(r"[+-]?[0-9]{1,40}", re.ASCII)
 
 
@@ -42,17 +43,18 @@ class _NoCast(Exception):
     """A value cannot be cast to the type of the column."""
 
 
-def is_in_values(column: pl.Series, values: Sequence[object]) -> pl.Series:
+def is_in_values(column: pl.Series, values: Sequence[object], budget: Budget) -> pl.Series:
     """Return where a column has one of the values of a list of JSON.
 
     Lists or objects among the values are `Incomparable`. `BadQuery` if a number is too large for
     a column of whole numbers.
     """
+    budget.expect(_MEMBER * len(values), "the values of in")
     if any(isinstance(value, list | dict) for value in values):
         raise Incomparable
     dtype = column.dtype
     if is_mixed(dtype):
-        return _or_null(is_in_mixed(column, values), column, None in values)
+        return _or_null(is_in_mixed(column, values, budget), column, None in values)
     if is_text(dtype) or is_enum(dtype):
         return _found(column, [value for value in values if isinstance(value, str)])
     if is_bool(dtype):
@@ -70,13 +72,15 @@ def is_in_values(column: pl.Series, values: Sequence[object]) -> pl.Series:
     return _or_null(mask, column, any(value != value for value in floats))
 
 
-def is_in_column(column: pl.Series, found: pl.Series) -> pl.Series:
+def is_in_column(column: pl.Series, found: pl.Series, budget: Budget) -> pl.Series:
     """Return where a column has one of the values of another one; null is in it as null.
 
     A column of numbers is `Incomparable` with text.
     """
+    budget.expect(_MEMBER * len(found) + found.estimated_size(), "the values of in")
+    budget.check()
     if is_mixed(column.dtype) or is_mixed(found.dtype):
-        return _is_in_objects(column, found)
+        return _is_in_objects(column, found, budget)
     if is_bool(column.dtype) and is_bool(found.dtype):
         return _look_up(column, found)
     if is_number(column.dtype) or (is_bool(column.dtype) and not column.null_count()):
@@ -90,14 +94,14 @@ def is_in_column(column: pl.Series, found: pl.Series) -> pl.Series:
     return _look_up(column, found)
 
 
-def _is_in_objects(column: pl.Series, found: pl.Series) -> pl.Series:
-    values = decode_mixed(found) if is_mixed(found.dtype) else found.to_list()
+def _is_in_objects(column: pl.Series, found: pl.Series, budget: Budget) -> pl.Series:
+    values = values_of_mixed(found, budget) if is_mixed(found.dtype) else found.to_list()
     if any(isinstance(value, list | dict) for value in values):
         raise Incomparable
     if is_mixed(column.dtype):
-        mask = is_in_mixed(column, values)
+        mask = is_in_mixed(column, values, budget)
     else:
-        mask = is_in_values(column, [value for value in values if value is not None])
+        mask = is_in_values(column, [value for value in values if value is not None], budget)
     return _or_null(mask, column, None in values)
 
 
@@ -124,7 +128,7 @@ def _found(column: pl.Series, values: Sequence[float | str]) -> pl.Series:
     if not values:
         return everywhere(False, len(column))
     if len(values) <= (_SOME if len(column) < _SMALL else _FEW):
-        return reduce(or_, [compare("==", column, value) for value in values])
+        return reduce(or_, [compare_plain("==", column, value) for value in values])
     dtype = TEXT if isinstance(values[0], str) else column.dtype
     return column.is_in(pl.Series(values, dtype=dtype, strict=False).implode())
 

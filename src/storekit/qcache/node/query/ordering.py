@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.categories import is_coded, rank
 from storekit.qcache.node.query.mixed import sort_key
 from storekit.qcache.node.query.refusing import bad_query
@@ -54,7 +55,9 @@ def _number(name: str, value: object) -> int | None:
     return value
 
 
-def ordered(frame: pl.DataFrame, order: list[tuple[int, bool]], wanted: Slice) -> pl.DataFrame:
+def ordered(
+    frame: pl.DataFrame, order: list[tuple[int, bool]], wanted: Slice, budget: Budget
+) -> pl.DataFrame:
     """Return the wanted rows of a sorted table.
 
     Nulls come last, whatever the direction. Rows that are equal stay in the order they had.
@@ -66,13 +69,14 @@ def ordered(frame: pl.DataFrame, order: list[tuple[int, bool]], wanted: Slice) -
         name = frame.columns[place]
         column = frame.to_series(place)
         if is_mixed(column.dtype) or is_coded(column.dtype):
-            key = rank(column) if is_coded(column.dtype) else sort_key(column)
+            key = rank(column) if is_coded(column.dtype) else sort_key(column, budget)
             key = key.alias(unused_name(frame.columns, name))
             frame, name = frame.with_columns(key), key.name
         descending[name] = descends
     if stop * _WORTH_IT < frame.height:
         name = next(iter(descending))
         frame = _candidates(frame, name, descending[name], stop)
+    budget.expect(frame.estimated_size() + 8 * frame.height, "sorted rows")
     rows = frame.sort(
         [*descending],
         descending=[*descending.values()],

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.errors import BadQuery
 from storekit.qcache.node.query.refusing import bad_query, shown
 
@@ -12,19 +13,30 @@ __all__ = ["MOST_NESTED", "check_object", "parse_query"]
 MOST_NESTED = 200
 """Lists and objects within each other. What runs a query goes down as deep as that."""
 
+_MOST_LISTS = 100_000  # more than there may be conditions, operators, and parts of a select
+_LIST = 150  # bytes of a list or object, with its place in another one
+_ITEM = 50  # bytes of a value beside its text
 
-def parse_query(text: str) -> Mapping[str, object]:
-    """Return the object that a query is. `BadQuery` if it is none."""
+
+def parse_query(text: str, budget: Budget) -> object:
+    """Return what the JSON of a query has. `BadQuery` if it is none, or too large for the budget.
+
+    Whether that is a query is for `check_object`.
+    """
+    lists = text.count("[") + text.count("{")
+    if lists > _MOST_LISTS:
+        raise BadQuery(f"A query has at most {_MOST_LISTS} lists and objects")
+    budget.take(2 * len(text) + _LIST * lists + _ITEM * text.count(","), "the query")
     try:
         query = json.loads(text)
     except (ValueError, RecursionError) as error:
         # ValueError: also for a number of more digits than Python converts
         raise BadQuery(f"Could not load JSON: {error}") from error
-    if text.count("[") + text.count("{") > MOST_NESTED and isinstance(query, list | dict):
+    if lists > MOST_NESTED and isinstance(query, list | dict):
         _check_depth(query)
     if "\\u" in text:
         _check_characters(query)
-    return check_object(query)
+    return query
 
 
 def check_object(query: object) -> Mapping[str, object]:

@@ -10,9 +10,17 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NoReturn
 
-from storekit.qcache.node.errors import BadQuery
+import polars as pl
 
-__all__ = ["Kind", "Pattern", "parse_pattern"]
+from storekit.qcache.node.budget import Budget
+from storekit.qcache.node.errors import BadQuery
+from storekit.qcache.node.tables import BOOL
+
+__all__ = ["Kind", "Pattern", "matches", "parse_pattern"]
+
+_STEP = 20_000_000
+"""Characters times weight of a pattern to be looked at in one step: a fifth of a second, where
+the pattern is of the worst kind."""
 
 _LENGTH = 1000  # characters
 _WEIGHT = 1000  # single characters to be matched, with all repetitions
@@ -38,10 +46,14 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What to look for: a plain text, or a regular expression for Polars."""
+    """What to look for: a plain text, or a regular expression for Polars.
+
+    `weight` is by how much more time each character may take than with a plain text.
+    """
 
     kind: Kind
     text: str
+    weight: int = 1
 
 
 def parse_pattern(pattern: str, *, ignore_case: bool) -> Pattern:
@@ -60,7 +72,34 @@ def parse_pattern(pattern: str, *, ignore_case: bool) -> Pattern:
     if len(pattern) > _LENGTH:
         raise BadQuery(f"like: a regular expression has at most {_LENGTH} characters")
     whole = f"{'' if open_start else '^'}{pattern}{'' if open_end else '$'}"
-    return Pattern(Kind.REGEX, _Translator(whole, ignore_case).all())
+    return Pattern(Kind.REGEX, *_Translator(whole, ignore_case).all())
+
+
+def matches(column: pl.Series, pattern: Pattern, budget: Budget) -> pl.Series:
+    """Return where a column of text matches, step by step: nothing can end one of them."""
+    if not len(column):
+        return pl.Series([], dtype=BOOL)
+    work = (column.estimated_size() / len(column) + 1) * pattern.weight
+    masks = [
+        _matches(column[rows], pattern) for rows in budget.steps(len(column), int(_STEP / work))
+    ]
+    return masks[0] if len(masks) == 1 else pl.concat(masks)
+
+
+def _matches(column: pl.Series, pattern: Pattern) -> pl.Series:
+    wanted = pattern.text
+    if pattern.kind is Kind.WHOLE:
+        return (column == wanted) | (column == wanted + "\n")
+    if pattern.kind is Kind.START:
+        return column.str.starts_with(wanted)
+    if pattern.kind is Kind.END:
+        return column.str.ends_with(wanted) | column.str.ends_with(wanted + "\n")
+    if pattern.kind is Kind.INSIDE:
+        return column.str.contains(wanted, literal=True)
+    try:
+        return column.str.contains(wanted)
+    except pl.exceptions.ComputeError as error:
+        raise BadQuery(f"like: no regular expression that can be used: {error}") from error
 
 
 _PLAIN_KINDS = {
@@ -84,12 +123,13 @@ class _Translator:
         self._at = 0
         self._depth = 0
 
-    def all(self) -> str:
-        text, _ = self._choice()
+    def all(self) -> tuple[str, int]:
+        """Return the expression and its weight."""
+        text, weight = self._choice()
         if self._at < len(self._text):
             self._fail("there is no group to close")
         flags = "".join(sorted(self._flags & {"i", "m", "s"}))
-        return f"(?{flags}){text}" if flags else text
+        return f"(?{flags}){text}" if flags else text, max(weight, 1)
 
     def _fail(self, reason: str) -> NoReturn:
         raise BadQuery(f"like: no regular expression that can be used: {reason}")

@@ -4,7 +4,7 @@ import json
 
 from storekit.qcache.node.errors import BadQuery
 
-__all__ = ["Allowance", "bad_query", "shown"]
+__all__ = ["bad_query", "shown"]
 
 _LENGTH = 200  # of a part: enough to find it
 
@@ -18,17 +18,3 @@ def shown(part: object) -> str:
 def bad_query(message: str, part: object) -> BadQuery:
     """Return the error that says what is wrong, and with which part."""
     return BadQuery(f"{message}: {shown(part)}")
-
-
-class Allowance:
-    """How many things that look at all rows a query may ask for."""
-
-    def __init__(self, most: int, what: str) -> None:
-        self._most = self._left = most
-        self._what = what
-
-    def spend(self, count: int = 1) -> None:
-        """Take some of it. `BadQuery` if no more is left."""
-        self._left -= count
-        if self._left < 0:
-            raise BadQuery(f"A query has at most {self._most} {self._what}")

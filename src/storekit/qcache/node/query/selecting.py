@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from storekit.qcache.node.categories import with_text
+from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.errors import BadQuery
 from storekit.qcache.node.query.aggregates import (
     GROUP_FUNCTIONS,
@@ -15,7 +15,8 @@ from storekit.qcache.node.query.aggregates import (
 )
 from storekit.qcache.node.query.aliases import with_aliases
 from storekit.qcache.node.query.grouping import count_groups, group
-from storekit.qcache.node.query.refusing import Allowance, bad_query
+from storekit.qcache.node.query.refusing import bad_query
+from storekit.qcache.node.query.rows import Rows
 from storekit.qcache.node.tables import INT, unused_name
 
 __all__ = ["Projection", "needed_columns", "project", "wants_labels"]
@@ -70,17 +71,9 @@ def wants_labels(select: object) -> bool:
     )
 
 
-def project(
-    frame: pl.DataFrame,
-    select: object,
-    keys: list[str] | None,
-    labels: str,
-    operations: Allowance,
-) -> Projection:
-    """Return the selected columns, of groups if there are keys.
-
-    `labels` is the column of row numbers, if `wants_labels`; `operations` is for aliases.
-    """
+def project(rows: Rows, select: object, keys: list[str] | None, budget: Budget) -> Projection:
+    """Return the selected columns, of groups if there are keys."""
+    frame = rows.frame
     if not select:
         if keys is not None:
             raise bad_query("Aggregate function required when group_by is specified", select)
@@ -96,10 +89,10 @@ def project(
     if aggregates and aliases:
         raise bad_query("Cannot mix aliasing and aggregation functions", select)
     if keys is not None:
-        frame = _grouped(frame, select, keys, aggregates, labels)
+        frame = _grouped(rows, select, keys, aggregates, budget)
     elif aggregates:
-        return _aggregated(frame, select, aggregates, labels)
-    frame = with_aliases(frame, aliases, operations)
+        return _aggregated(rows, select, aggregates, budget)
+    frame = with_aliases(frame, aliases, budget)
     return _chosen(frame, [part[1] if isinstance(part, list) else part for part in select])
 
 
@@ -118,16 +111,16 @@ def _parts(select: list[object]) -> tuple[list[list[object]], list[list[object]]
 
 
 def _grouped(
-    frame: pl.DataFrame,
+    rows: Rows,
     select: list[object],
     keys: list[str],
     aggregates: list[list[object]],
-    labels: str,
+    budget: Budget,
 ) -> pl.DataFrame:
     if not aggregates:
         raise bad_query("Aggregate function required when group_by is specified", select)
     functions: dict[str, str] = {}
-    stored = set(frame.columns)
+    stored = set(rows.frame.columns)
     for function, column in aggregates:
         if not isinstance(function, str) or function not in GROUP_FUNCTIONS:
             raise bad_query(f"Unknown aggregation function '{function}'", select)
@@ -137,11 +130,11 @@ def _grouped(
         if name in functions:
             raise BadQuery(f"Only one aggregation for each column: {name}")
         functions[name] = function
-    return group(frame, keys, functions, labels)
+    return group(rows, keys, functions, budget)
 
 
 def _aggregated(
-    frame: pl.DataFrame, select: list[object], aggregates: list[list[object]], labels: str
+    rows: Rows, select: list[object], aggregates: list[list[object]], budget: Budget
 ) -> Projection:
     names = {str(name) for _, name in aggregates}
     if len(names) < len(select):
@@ -149,14 +142,13 @@ def _aggregated(
             "Cannot mix aggregation functions and columns without group_by clause", select
         )
     functions: dict[str, str] = {}
-    stored = set(frame.columns)
+    stored = set(rows.frame.columns)
     for function, name in aggregates:
         if not isinstance(function, str) or function not in TABLE_FUNCTIONS:
             raise bad_query("Unknown aggregation function", select)
         functions[_aggregated_column(stored, name)] = function
     header = tuple(sorted(functions))
-    frame = with_text(frame, functions)
-    return Projection(in_table(frame, {name: functions[name] for name in header}, labels), header)
+    return Projection(in_table(rows, {name: functions[name] for name in header}, budget), header)
 
 
 def _aggregated_column(stored: set[str], name: object) -> str:

@@ -1,19 +1,21 @@
 """CSV to a table: the structure of the text is for `csv_text`, the types of columns `inference`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import polars as pl
 
+from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.errors import BadTable
 from storekit.qcache.node.reading.csv_text import (
     Rows,
     header_of,
+    rows_in,
     rows_of,
     unmarked,
     without_blank_lines,
 )
-from storekit.qcache.node.reading.limits import check_shape
+from storekit.qcache.node.reading.limits import check_shape, take_cells
 from storekit.qcache.node.reading.types import declared, guess, infer, is_finite
 from storekit.qcache.node.tables import FLOAT, INT, TEXT
 
@@ -27,18 +29,23 @@ _WIDE = 16
 """Columns up to which rows that are too short cannot blow up a table."""
 
 
-def read_csv(body: bytes, types: Mapping[str, str]) -> pl.DataFrame:
+def read_csv(body: bytes, types: Mapping[str, str], budget: Budget) -> pl.DataFrame:
     """Return the table that `body` has. `types`: what columns are declared to be.
 
     `BadTable` if it has none: no header, rows longer than it, an open quote, text that is not
-    UTF-8, a declared float that is none.
+    UTF-8, a declared float that is none. `TooLarge` if the budget has not what it takes.
     """
     names, start = header_of(body)
-    check_shape(0, len(names), len(body))
+    budget.check()
     rows = rows_of(body, start)
-    check_rows([rows.text], len(names), len(body))
+    budget.check()
+    count = rows_in(rows)
+    check_rows(count, len(names), len(body))
+    take_cells(count * len(names), budget)
     cells = _split(rows, names, types)
+    budget.check()
     if may_have_blank_lines(cells.frame):
+        del cells  # before there are others
         cells = _split(without_blank_lines(rows), names, types)
     columns = cells.frame.get_columns()
     if rows.quoted and b'""' in rows.text:
@@ -48,11 +55,9 @@ def read_csv(body: bytes, types: Mapping[str, str]) -> pl.DataFrame:
     )
 
 
-def check_rows(texts: Sequence[bytes], columns: int, size: int) -> None:
+def check_rows(count: int, columns: int, size: int) -> None:
     """Raise `BadTable` if short rows make far more cells than `size` bytes can have."""
-    if columns > _WIDE:
-        rows = sum(text.count(b"\n") for text in texts) + (not texts[-1].endswith(b"\n"))
-        check_shape(rows, columns, size)
+    check_shape(count if columns > _WIDE else 0, columns, size)
 
 
 class _Cells(NamedTuple):
@@ -90,6 +95,7 @@ def typed_cells(rows: Rows, dtypes: Mapping[str, pl.DataType]) -> pl.DataFrame:
         return cells_of(rows, dict.fromkeys(dtypes, TEXT))
     doubtful = [column.name for column in frame if not _is_certain(column)]
     if doubtful:
+        del frame
         return cells_of(rows, {**dtypes, **dict.fromkeys(doubtful, TEXT)})
     return frame
 

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import polars as pl
 
+from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.categories import as_text, fitting
-from storekit.qcache.node.errors import BadTable
+from storekit.qcache.node.errors import BadTable, TooLarge
 from storekit.qcache.node.reading.csv import (
     cells_of,
     check_rows,
@@ -21,8 +22,8 @@ from storekit.qcache.node.reading.csv import (
     typed,
     typed_cells,
 )
-from storekit.qcache.node.reading.csv_text import Rows, header_of, plain_rows
-from storekit.qcache.node.reading.limits import check_shape
+from storekit.qcache.node.reading.csv_text import Rows, header_of, plain_rows, rows_in
+from storekit.qcache.node.reading.limits import take_cells
 from storekit.qcache.node.reading.types import begins_with_text, guess, infer
 from storekit.qcache.node.tables import BOOL, FLOAT, INT, TEXT
 
@@ -51,8 +52,10 @@ class CsvBlocks:
     Safe for threads: one adds blocks, any may read. `types`: what columns are declared to be.
     """
 
-    def __init__(self, types: Mapping[str, str]) -> None:
+    def __init__(self, types: Mapping[str, str], budget: Budget) -> None:
         self._types = types
+        self._budget = budget
+        self._height = 0  # of the blocks that were read, or are being
         self._blocks: list[bytes] = []
         self._parts: dict[int, pl.DataFrame] = {}
         self._plan: _Plan | None = None
@@ -92,7 +95,7 @@ class CsvBlocks:
                     break
                 self._changed.wait_for(lambda: self._may_read() or not self._readers)
         if self._is_over or not self._blocks:
-            return read_csv(self._text(), self._types)
+            return read_csv(self._text(), self._types, self._budget)
         return self._joined()
 
     def close(self) -> None:
@@ -136,7 +139,7 @@ class CsvBlocks:
             plan = self._plan
             assert plan is not None  # noqa: S101 - the first block has made it
             frame = typed_cells(rows, plan.dtypes)
-        except BadTable:  # which may have another reason in the whole text
+        except (BadTable, TooLarge):  # which may have another reason in the whole text
             return None
         if may_have_blank_lines(frame):
             return None
@@ -158,8 +161,11 @@ class CsvBlocks:
             return None
         plan = self._plan
         columns = len(names if plan is None else plan.dtypes)
-        check_shape(0, columns, len(block))
-        check_rows([block], columns, len(block))
+        count = rows_in(rows)
+        check_rows(count, columns, len(block))
+        with self._changed:
+            take_cells(count * columns, self._budget)
+            self._height += count
         if plan is None:
             self._plan = self._planned(rows, names)
         return rows
@@ -189,12 +195,14 @@ class CsvBlocks:
         with self._changed:
             self._is_over = True
             self._blocks, self._parts = [b"".join(self._blocks)], {}
+            self._budget.start_anew()
             return self._blocks[0]
 
     def _joined(self) -> pl.DataFrame:
         plan = self._plan
         assert plan is not None  # noqa: S101 - as above
-        check_rows(self._blocks, len(plan.dtypes), self.size)
+        check_rows(self._height, len(plan.dtypes), self.size)
+        self._budget.check()
         parts = [self._parts[number] for number in range(len(self._parts))]
         again = [name for name in plan.dtypes if not self._is_known(name, plan)]
         texts = self._as_text(again) if again else []

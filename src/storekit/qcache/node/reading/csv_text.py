@@ -9,26 +9,36 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from storekit.qcache.node.errors import BadTable
+from storekit.qcache.node.reading.limits import check_columns
 
-__all__ = ["Rows", "header_of", "plain_rows", "rows_of", "unmarked", "without_blank_lines"]
+__all__ = [
+    "Rows",
+    "header_of",
+    "plain_rows",
+    "rows_in",
+    "rows_of",
+    "unmarked",
+    "without_blank_lines",
+]
+
+# Others have their turn between two calls of `re` and `bytes` only. So no call looks at more than
+# some 100 kB, but for those that just look for one byte, or copy.
+_STEP = 2**18
 
 _BOM = b"\xef\xbb\xbf"
 _COMPRESSED = (b"\x1f\x8b", b"x\x01", b"x^", b"x\x9c", b"x\xda", b"(\xb5/\xfd")
 """How text begins that Polars would unpack, to whatever size: gzip, zlib, zstd."""
 
-_BLANK_LINES = re.compile(rb"(?:[ \t]*(?:\r\n|\r|\n)|[ \t]+\Z)*+")
-_FIELD = re.compile(rb'(?:"((?:[^"]++|"")*+)"([^,\r\n]*+)|(?!")([^,\r\n]*+))(,|\r\n|\r|\n|\Z)')
-
-# As many well-formed quoted fields as are checked in one go, to give other threads their turn.
-_QUOTED_FIELDS = re.compile(
-    rb'(?:[^"]*+(?<![^,\n])"[^"]*+(?:""[^"]*+)*+"(?=[,\n]|\r\n|\Z)){1,10000}+'
-)
-# What is to be rewritten: lone CRs, fields with quotes, and quotes that nothing closes.
-_IRREGULAR = re.compile(
-    rb'(?P<end>\r\n?)|(?<![^,\r\n])(?:"(?P<quoted>(?:[^"]++|"")*+)"(?P<rest>[^,\r\n]*+)'
-    rb'|(?P<plain>[^",\r\n]++"[^,\r\n]*+)|(?P<open>"))'
-)
+_BLANK_LINES = re.compile(rb"(?:[ \t]*+(?:\r\n|\r|\n)|[ \t]++\Z){1,10000}+")
 _BLANK_LINE = re.compile(rb"(?<=\n)[ \t]*(?:\r?\n|\Z)")
+
+# None has groups that are kept: `re` would note their places for each repetition.
+_QUOTED = re.compile(rb'(?:[^"]++|"")++')
+_UNQUOTED = re.compile(rb"[^,\r\n]++")
+_QUOTED_FIELDS = re.compile(
+    rb'(?:[^"]*+(?<![^,\n])"[^"]*+(?:""[^"]*+){0,10}+"(?=[,\n]|\r\n|\Z)){1,1000}+'
+)
+_ENDS = b",\r\n"
 
 
 class Rows(NamedTuple):
@@ -41,11 +51,11 @@ class Rows(NamedTuple):
     @property
     def lines_before(self) -> int:
         """Lines in front of the first row."""
-        return self.text.count(b"\n", 0, self.start)
+        return _count(self.text, b"\n", 0, self.start)
 
 
 def header_of(body: bytes) -> tuple[list[str], int]:
-    """Return the names of the columns, and where the rows start."""
+    """Return the names of the columns, and where the rows start. `BadTable` for too many."""
     position = len(_BOM) if body.startswith(_BOM) else 0
     position = _after_blank_lines(body, position)
     if position == len(body):
@@ -53,21 +63,46 @@ def header_of(body: bytes) -> tuple[list[str], int]:
     fields: list[bytes] = []
     end = b","
     while end == b",":
-        field = _FIELD.match(body, position)
-        if field is None:
-            raise _open_quote()
-        quoted, rest, plain, end = field.groups()
-        fields.append(plain if quoted is None else quoted.replace(b'""', b'"') + rest)
-        position = field.end()
+        field, position = _field(body, position)
+        fields.append(field)
+        check_columns(len(fields))
+        end = body[position : position + 1]
+        position += 2 if body.startswith(b"\r\n", position) else len(end)
     try:
         return list(_distinct([field.decode() for field in fields])), position
     except UnicodeDecodeError as error:
         raise BadTable(f"the header of the CSV is not UTF-8: {error}") from error
 
 
+def _field(text: bytes, start: int) -> tuple[bytes, int]:
+    """Return the field that begins there, and where it ends."""
+    if not text.startswith(b'"', start):
+        end = _end_of_unquoted(text, start)
+        return text[start:end], end
+    quote = _end_of_quoted(text, start + 1)
+    end = _end_of_unquoted(text, quote + 1)
+    return text[start + 1 : quote].replace(b'""', b'"') + text[quote + 1 : end], end
+
+
+def _end_of_quoted(text: bytes, start: int) -> int:
+    """Return where the quote is that closes a field. `BadTable` if there is none."""
+    while part := _QUOTED.match(text, start, start + _STEP):
+        start = part.end()
+    if start == len(text):
+        raise BadTable("the CSV ends inside a quoted field: a quote is not closed")
+    return start
+
+
+def _end_of_unquoted(text: bytes, start: int) -> int:
+    while part := _UNQUOTED.match(text, start, start + _STEP):
+        start = part.end()
+    return start
+
+
 def _after_blank_lines(text: bytes, position: int) -> int:
-    blank = _BLANK_LINES.match(text, position)
-    return blank.end() if blank else position
+    while blank := _BLANK_LINES.match(text, position):
+        position = blank.end()
+    return position
 
 
 def _distinct(fields: list[str]) -> Iterator[str]:
@@ -81,10 +116,6 @@ def _distinct(fields: list[str]) -> Iterator[str]:
         yield name
 
 
-def _open_quote() -> BadTable:
-    return BadTable("the CSV ends inside a quoted field: a quote is not closed")
-
-
 def rows_of(body: bytes, start: int) -> Rows:
     """Return the rows that begin at `start`, rewritten if need be. `BadTable`: an open quote."""
     plain = plain_rows(body, start)
@@ -93,7 +124,9 @@ def rows_of(body: bytes, start: int) -> Rows:
     quoted = body.find(b'"', start) >= 0
     if _has_regular_lines(body) and _is_well_quoted(body, start):
         return Rows(_with_last_field(body, start), start, quoted)
-    return Rows(_IRREGULAR.sub(_rewritten, body[start:]) + b"\n", 0, quoted)
+    if not quoted or not _has_quoted_fields(body, start):  # quotes are text like any other
+        return Rows(_with_last_field(_with_regular_lines(body, start), 0), 0, quoted=False)
+    return Rows(_rewritten(body, start), 0, quoted)
 
 
 def plain_rows(body: bytes, start: int) -> Rows | None:
@@ -103,8 +136,30 @@ def plain_rows(body: bytes, start: int) -> Rows | None:
     return Rows(_with_last_field(body, start), start, quoted=False)
 
 
+def rows_in(rows: Rows) -> int:
+    """Return how many rows there are, or more: line ends in quotes are counted, too."""
+    text = rows.text
+    return _count(text, b"\n", rows.start, len(text)) + (not text.endswith(b"\n"))
+
+
+def _count(text: bytes, what: bytes, start: int, end: int) -> int:
+    more = len(what) - 1
+    return sum(text.count(what, at, min(at + _STEP + more, end)) for at in range(start, end, _STEP))
+
+
 def _has_regular_lines(body: bytes) -> bool:
-    return b"\r" not in body or body.count(b"\r") == body.count(b"\r\n")
+    size = len(body)
+    return b"\r" not in body or _count(body, b"\r", 0, size) == _count(body, b"\r\n", 0, size)
+
+
+def _with_regular_lines(body: bytes, start: int) -> bytes:
+    lines = bytearray()
+    while start < len(body):
+        end = start + _STEP
+        end += body.startswith(b"\n", end)  # perhaps of a CRLF
+        lines += body[start:end].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        start = end
+    return bytes(lines)
 
 
 def _with_last_field(body: bytes, start: int) -> bytes:
@@ -112,32 +167,78 @@ def _with_last_field(body: bytes, start: int) -> bytes:
     return body + b"\n" if start < len(body) and body.endswith(b",") else body
 
 
+def _has_quoted_fields(body: bytes, start: int) -> bool:
+    if body.startswith(b'"', start):
+        return True
+    return any(
+        body.find(end + b'"', at, at + _STEP + 1) >= 0
+        for at in range(max(start - 1, 0), len(body), _STEP)
+        for end in (b",", b"\n", b"\r")
+    )
+
+
 def _is_well_quoted(body: bytes, start: int) -> bool:
-    while fields := _QUOTED_FIELDS.match(body, start):
-        start = fields.end()
-    return body.find(b'"', start) < 0
+    """Whether all quotes open and close whole fields."""
+    while True:
+        while fields := _QUOTED_FIELDS.match(body, start):
+            start = fields.end()
+        quote = body.find(b'"', start)
+        if quote < 0:
+            return True
+        if quote > start and body[quote - 1] not in _ENDS:
+            return False
+        # A field with many quotes inside, or one that is not as it should be.
+        start = _end_of_quoted(body, quote + 1) + 1
+        if start < len(body) and body[start] not in _ENDS:
+            return False
 
 
-def _rewritten(match: re.Match[bytes]) -> bytes:
-    if match["end"]:
-        return b"\n"
-    if match["open"]:
-        raise _open_quote()
-    if match["plain"]:
-        text = match["plain"]
-    elif match["rest"]:
-        text = match["quoted"].replace(b'""', b'"') + match["rest"]
-    else:
-        return match[0]
-    return b'"' + text.replace(b'"', b'""') + b'"'
+def _rewritten(body: bytes, start: int) -> bytes:
+    """Return rows with LF at line ends, and quotes around all fields that have some."""
+    text = bytearray()
+    done = start
+    quote, cr = body.find(b'"', start), body.find(b"\r", start)
+    while quote >= 0 or cr >= 0:
+        if cr >= 0 and (quote < 0 or cr < quote):
+            text += body[done:cr] + b"\n"
+            done = cr + 1 + body.startswith(b"\n", cr + 1)
+            cr = body.find(b"\r", done)
+            continue
+        # The field that the quote is in. What comes before it has been looked at.
+        first = 1 + max(body.rfind(end, done, quote) for end in (b",", b"\n")) or done
+        if first == quote:
+            closing = _end_of_quoted(body, quote + 1)
+            end = _end_of_unquoted(body, closing + 1)
+            content = body[quote + 1 : closing] + body[closing + 1 : end].replace(b'"', b'""')
+        else:
+            end = _end_of_unquoted(body, quote)
+            content = body[first:end].replace(b'"', b'""')
+        text += body[done:first] + b'"' + content + b'"'
+        done = end
+        quote = body.find(b'"', done)
+        if 0 <= cr < done:
+            cr = body.find(b"\r", done)
+    text += body[done:] + b"\n"
+    return bytes(text)
 
 
 def without_blank_lines(rows: Rows) -> Rows:
     """Return the rows without the lines that have nothing but blanks."""
-    # Every other part is inside quotes; an escaped quote changes sides twice.
-    parts = rows.text[_after_blank_lines(rows.text, rows.start) :].split(b'"')
-    parts[::2] = [_BLANK_LINE.sub(b"", part) if b"\n" in part else part for part in parts[::2]]
-    return Rows(b'"'.join(parts), 0, rows.quoted)
+    text = rows.text
+    kept = bytearray()
+    start = _after_blank_lines(text, rows.start)
+    inside = 0  # of quotes; one that is escaped changes sides twice
+    while start < len(text):
+        end = text.rfind(b"\n", start, start + _STEP) + 1 or start + _STEP
+        before = b"\n" if kept and text.startswith(b"\n", start - 1) else b""
+        parts = (before + text[start:end]).split(b'"')
+        parts[inside::2] = [
+            _BLANK_LINE.sub(b"", part) if b"\n" in part else part for part in parts[inside::2]
+        ]
+        kept += b'"'.join(parts)[len(before) :]
+        inside ^= (len(parts) - 1) % 2
+        start = end
+    return Rows(bytes(kept), 0, rows.quoted)
 
 
 def unmarked(rows: Rows) -> bytes:

@@ -1,16 +1,19 @@
 """The two request headers about columns: what they are, and what stands in for missing ones."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.errors import BadTable
 from storekit.qcache.node.tables import FLOAT, INT, TEXT
 
 __all__ = ["StandIn", "add_stand_ins", "parse_stand_ins", "parse_types"]
 
+_WHAT = "stand-in columns"
+_VIEW = 16
 _TYPES = ("string", "enum", "float")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _DECIMAL = re.compile(
@@ -53,28 +56,36 @@ def _pairs(header: str, text: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def add_stand_ins(frame: pl.DataFrame, stand_ins: Sequence[StandIn]) -> pl.DataFrame:
+def add_stand_ins(
+    frame: pl.DataFrame, stand_ins: Sequence[StandIn], budget: Budget
+) -> pl.DataFrame:
     """Return the table with the columns that it lacks; later ones can copy earlier ones.
 
     `BadTable` for a whole number beyond int64.
     """
+    columns = {column.name: column for column in frame}
     for stand_in in stand_ins:
-        if stand_in.name not in frame.columns:
-            frame = frame.with_columns(_column(frame, stand_in))
-    return frame
+        if stand_in.name not in columns:
+            columns[stand_in.name] = _column(columns, frame.height, stand_in, budget)
+    return pl.DataFrame([*columns.values()])
 
 
-def _column(frame: pl.DataFrame, stand_in: StandIn) -> pl.Series:
+def _column(
+    columns: Mapping[str, pl.Series], height: int, stand_in: StandIn, budget: Budget
+) -> pl.Series:
     name, value = stand_in.name, stand_in.value
-    if value in frame.columns:
-        return frame[value].alias(name)
+    if value in columns:
+        budget.take(columns[value].estimated_size(), _WHAT)
+        return columns[value].alias(name)
+    # At least a view of a text is there for each row; and what is done next may repeat the text.
+    budget.take((len(value.encode()) + _VIEW) * height, _WHAT)
     if _WHOLE.fullmatch(value):
         one = pl.Series(name, [_int64(stand_in)], dtype=INT)
     elif _DECIMAL.fullmatch(value):
         one = pl.Series(name, [float(value)], dtype=FLOAT).fill_nan(None)
     else:
         one = pl.Series(name, [_unquoted(value)], dtype=TEXT)
-    return one.new_from_index(0, frame.height)
+    return one.new_from_index(0, height)
 
 
 def _int64(stand_in: StandIn) -> int:

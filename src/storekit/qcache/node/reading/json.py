@@ -1,24 +1,26 @@
 """JSON to a table: a list of objects, each of them a row."""
 
-import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import polars as pl
 
+from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.errors import BadTable
-from storekit.qcache.node.reading.limits import MAX_DEPTH, check_shape
-from storekit.qcache.node.tables import BOOL, FLOAT, INT, TEXT, UINT, encode_mixed
+from storekit.qcache.node.reading.json_text import rows_of_json, too_deep
+from storekit.qcache.node.reading.limits import MAX_DEPTH, check_shape, take_cells
+from storekit.qcache.node.tables import BOOL, FLOAT, INT, MIXED, TEXT, UINT, encode_mixed
 
 __all__ = ["read_json"]
 
-_SCANNER = json.JSONDecoder()
-_SPACE = re.compile(r"[ \t\n\r]*")
-_ROWS_AT_ONCE = 2000
-"""Rows that are held as objects; they take several times the room that columns do."""
+_OBJECT = 64
+"""Bytes of a value that is held as an object, with its place in a list."""
+
+_AT_ONCE = 50_000
+"""Objects that become a column in one step."""
 
 _DTYPES: dict[type, pl.DataType] = {int: INT, float: FLOAT, bool: BOOL, str: TEXT}
+_NESTED = frozenset({list, dict})
 _MIN_INT = -(2**63)
 _MAX_UINT = 2**64 - 1
 
@@ -32,94 +34,48 @@ def _single(kinds: set[type]) -> pl.DataType | None:
     return _DTYPES.get(next(iter(kinds))) if len(kinds) == 1 else None
 
 
-def read_json(body: bytes) -> pl.DataFrame:
+def read_json(body: bytes, budget: Budget) -> pl.DataFrame:
     """Return the table that `body` has, its columns in the order of their names.
 
     `BadTable` if it is no list of objects, is not UTF-8, has whole numbers beyond 64 bits,
-    lone surrogates as text, or nests too deep.
+    lone surrogates as text, or nests too deep. `TooLarge` if the budget has not what it takes.
     """
     columns: dict[str, _Column] = {}
-    height = 0
-    for rows in _batches(_text(body)):
+    height = cells = 0
+    for rows in rows_of_json(_text(body, budget), budget):
         names = set(columns).union(*set(map(tuple, rows)))
-        check_shape(height + len(rows), len(names), len(body))
+        height += len(rows)
+        check_shape(height, len(names), len(body))
+        take_cells(height * len(names) - cells, budget)
+        cells = height * len(names)
         for name in names:
             if name not in columns:
-                columns[name] = _Column(name)
-                columns[name].skip(height)
+                columns[name] = _Column(name, budget)
+                columns[name].skip(height - len(rows))
             columns[name].add(rows)
-        height += len(rows)
+    budget.check()
     return pl.DataFrame({name: columns[name].finish() for name in sorted(columns)}).rechunk()
 
 
-def _text(body: bytes) -> str:
+def _text(body: bytes, budget: Budget) -> str:
+    # A character takes up to four bytes, if only one of them all needs them.
+    budget.take(len(body) * (1 if body.isascii() else 4), "the text of the JSON")
     try:
         return body.decode()
     except UnicodeDecodeError as error:
         raise BadTable(f"the JSON is not UTF-8: {error}") from error
 
 
-def _batches(text: str) -> Iterator[list[dict[str, object]]]:
-    position = _after_space(text, 0)
-    if text[position : position + 1] != "[":
-        raise BadTable("the JSON must be a list of objects, one for each row")
-    position = _after_space(text, position + 1)
-    end = text[position : position + 1]
-    rows: list[dict[str, object]] = []
-    if end != "]":
-        end = ","
-    while end == ",":
-        row, position = _value(text, position)
-        if not isinstance(row, dict):
-            raise BadTable(f"the JSON must be a list of objects, but has {_named(row)} in it")
-        rows.append(row)
-        if len(rows) == _ROWS_AT_ONCE:
-            yield rows
-            rows = []
-        position = _after_space(text, position)
-        end = text[position : position + 1]
-        if end == ",":
-            position = _after_space(text, position + 1)
-    if end != "]" or _after_space(text, position + 1) != len(text):
-        raise BadTable(f"the JSON is not well-formed at character {position}")
-    if rows:
-        yield rows
-
-
-def _after_space(text: str, position: int) -> int:
-    # A search costs more than this look, and there mostly is no space.
-    if position < len(text) and text[position] > " ":
-        return position
-    match = _SPACE.match(text, position)
-    return match.end() if match else position
-
-
-def _value(text: str, position: int) -> tuple[object, int]:
-    try:
-        return _SCANNER.raw_decode(text, position)
-    except RecursionError as error:
-        raise _too_deep() from error
-    except ValueError as error:  # also a number of thousands of digits
-        raise BadTable(f"the JSON is not well-formed: {error}") from error
-
-
-def _named(value: object) -> str:
-    return "null" if value is None else f"a value of type {type(value).__name__}"
-
-
-def _too_deep() -> BadTable:
-    return BadTable(f"the JSON nests deeper than {MAX_DEPTH} levels")
-
-
 class _Column:
     """One column, while rows come in. What is of one type is packed at once."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, budget: Budget) -> None:
         try:
             name.encode()
         except UnicodeEncodeError as error:
             raise BadTable(f"the column name {name!a} has lone surrogates") from error
         self._name = name
+        self._budget = budget
         self._kinds: set[type] = set()
         self._pieces: list[pl.Series | list[object]] = []
 
@@ -139,7 +95,7 @@ class _Column:
             return
         kinds.discard(type(None))
         self._kinds |= kinds
-        self._pieces.append(self._packed(values, _single(kinds)))
+        self._pieces.append(self._packed(values, kinds))
 
     def finish(self) -> pl.Series:
         """Return the whole column. `BadTable` if it has a number beyond 64 bits, or the like."""
@@ -152,27 +108,49 @@ class _Column:
         if (dtype := _single(kinds)) is not None:
             column = self._concatenated(dtype)
             return column.fill_nan(None) if dtype == FLOAT else column
-        values = list(self._values())
         if kinds == {int, float}:
-            return self._floats(values)
-        _check_values(values, MAX_DEPTH)
-        values = [None if value != value else value for value in values]  # NaN is null
-        if (dtype := _single(set(map(type, values)) - {type(None)})) is not None:
-            return pl.Series(self._name, values, dtype=dtype)
-        return encode_mixed(self._name, values)
+            return self._floats(self._values())
+        if kinds.isdisjoint(_NESTED):
+            values = [None if value != value else value for value in self._values()]  # NaN is null
+            _check_values(values, MAX_DEPTH)
+            if (dtype := _single(set(map(type, values)) - {type(None)})) is not None:
+                return pl.concat([self._series(part, dtype) for part in self._parts(values)])
+        return pl.concat([self._mixed(piece) for piece in self._pieces])
+
+    def _mixed(self, piece: pl.Series | list[object]) -> pl.Series:
+        if isinstance(piece, pl.Series) and piece.dtype in (MIXED, pl.Null):
+            return piece.cast(MIXED)
+        self._budget.check()
+        if isinstance(piece, list):
+            _check_values(piece, MAX_DEPTH)
+        return encode_mixed(self._name, piece)
+
+    def _series(self, values: Sequence[object], dtype: pl.DataType) -> pl.Series:
+        return pl.Series(self._name, values, dtype=dtype)
+
+    def _parts(self, values: Sequence[object]) -> Iterator[Sequence[object]]:
+        for rows in self._budget.steps(len(values), _AT_ONCE):
+            yield values[rows]
 
     def _nulls(self, height: int) -> pl.Series:
         return pl.Series(self._name, [None], dtype=pl.Null).new_from_index(0, height)
 
-    def _packed(self, values: list[object], dtype: pl.DataType | None) -> pl.Series | list[object]:
-        if dtype is None:
-            return values
+    def _packed(self, values: list[object], kinds: set[type]) -> pl.Series | list[object]:
+        dtype = _single(kinds)
         try:
-            return pl.Series(self._name, values, dtype=dtype)
+            if dtype is not None:
+                return self._series(values, dtype)
         except UnicodeEncodeError as error:
             raise BadTable(f"column {self._name!r} has text with lone surrogates") from error
         except (OverflowError, TypeError):  # beyond int64
-            return values
+            pass
+        if not kinds.isdisjoint(_NESTED):  # then it is known what the column is
+            _check_values(values, MAX_DEPTH)
+            column = encode_mixed(self._name, values)
+            self._budget.take(column.estimated_size(), "lists and objects")
+            return column
+        self._budget.take(_OBJECT * len(values), "values of several types")
+        return values
 
     def _concatenated(self, dtype: pl.DataType) -> pl.Series:
         pieces = [piece for piece in self._pieces if isinstance(piece, pl.Series)]
@@ -191,12 +169,14 @@ class _Column:
         _check_values(values, MAX_DEPTH)
         if any(isinstance(value, int) and value < 0 for value in values):
             return encode_mixed(self._name, values)  # no type has them all
-        return pl.Series(self._name, values, dtype=UINT)
+        return pl.concat([self._series(part, UINT) for part in self._parts(values)])
 
-    def _floats(self, values: list[object]) -> pl.Series:
-        _check_values(values, MAX_DEPTH)
-        floats = [float(value) if isinstance(value, int | float) else None for value in values]
-        return pl.Series(self._name, floats, dtype=FLOAT).fill_nan(None)
+    def _floats(self, values: Iterable[object]) -> pl.Series:
+        numbers = [*values]
+        _check_values(numbers, MAX_DEPTH)
+        floats = [float(value) if isinstance(value, int | float) else None for value in numbers]
+        columns = [self._series(part, FLOAT) for part in self._parts(floats)]
+        return pl.concat(columns).fill_nan(None)
 
 
 def _check_values(values: Iterable[object], levels: int) -> None:
@@ -207,5 +187,5 @@ def _check_values(values: Iterable[object], levels: int) -> None:
                 raise BadTable(f"the number {str(value)[:30]} in the JSON is beyond 64 bits")
         elif isinstance(value, list | dict):
             if not levels:
-                raise _too_deep()
+                raise too_deep()
             _check_values(value.values() if isinstance(value, dict) else value, levels - 1)

@@ -51,13 +51,17 @@ def infer(column: pl.Series, *, decimal: bool = False) -> pl.Series:
     if _NUMBER.fullmatch(first):
         number = _numbers(column)
         return column if number is None else number
-    return _bools(column) if first.lower() in _BOOLS else column
+    return _bools(column) if _is_bool(first) else column
 
 
 def begins_with_text(column: pl.Series) -> bool:
     """Whether the first value of a column is neither number nor bool, so that it is all text."""
     first = _first(column)
-    return first is not None and not _NUMBER.fullmatch(first) and first.lower() not in _BOOLS
+    return first is not None and not _NUMBER.fullmatch(first) and not _is_bool(first)
+
+
+def _is_bool(text: str) -> bool:
+    return len(text) <= len("false") and text.lower() in _BOOLS
 
 
 def guess(column: pl.Series) -> Guess:

@@ -1,0 +1,192 @@
+"""What one request may take: memory, time, and the number of things that look at all rows.
+
+A request gets one `Budget` when its head is read, and all that unfolds draws on it before it
+takes memory: unpacking, reading, stand-in columns, aliases, groups, answers. So no bound can be
+multiplied by another one. Work that may be long is done in steps, and each step begins with
+`check`, which ends the work if its time is over or nobody waits for it any more.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
+
+from storekit.qcache.node.errors import BadQuery, Refusal, TooLarge
+
+__all__ = ["Budget", "ClientLeft", "Limits", "NotQuick"]
+
+_UPLOAD_SIZES, _UPLOAD_BYTES = 8, 32 * 2**20
+_QUERY_SIZES, _QUERY_BYTES = 2, 192 * 2**20
+_CONDITIONS = 5000
+_OPERATIONS = 2000
+
+
+class ClientLeft(Refusal):
+    """Nobody waits for the answer any more."""
+
+
+class NotQuick(Exception):
+    """A request was thought to be quick, and is not: it is to be served among the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may take."""
+
+    memory: int
+    """Bytes that it may hold at a time, beside the stored table."""
+
+    refusal: type[Refusal]
+    """What is raised beyond that."""
+
+    bound: str
+    """How the bound is called in messages."""
+
+    seconds: float | None = None
+    """How long the work may take; None for any time."""
+
+    conditions: int = _CONDITIONS
+    """Conditions of a query, with those of its sub-queries."""
+
+    operations: int = _OPERATIONS
+    """Operators and functions in the aliases of a query and its sub-queries."""
+
+    @classmethod
+    def of_upload(cls, size: int) -> Self:
+        """Return the limits of an upload to a node whose tables may take `size` bytes."""
+        bound = "8 times --size, and 32 MiB, for an upload"
+        return cls(_UPLOAD_SIZES * size + _UPLOAD_BYTES, TooLarge, bound)
+
+    @classmethod
+    def of_query(cls, size: int, seconds: float | None = None) -> Self:
+        """Return the limits of a query to such a node."""
+        bound = "2 times --size, and 192 MiB, for a query"
+        return cls(_QUERY_SIZES * size + _QUERY_BYTES, BadQuery, bound, seconds)
+
+
+class Budget:
+    """What a request has left.
+
+    One thread at a time works and draws on it; any thread may `cancel`.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_conditions",
+        "_deadline",
+        "_left",
+        "_operations",
+        "_quick_until",
+        "_wanted",
+        "limits",
+    )
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limits = limits
+        self._clock = clock
+        self._left = limits.memory
+        self._conditions = limits.conditions
+        self._operations = limits.operations
+        self._wanted = True
+        self._quick_until: float | None = None
+        self._deadline: float | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Let the time that there is begin now: the content of the request has come."""
+        seconds = self.limits.seconds
+        self._deadline = None if seconds is None else self._clock() + seconds
+
+    @property
+    def left(self) -> int:
+        """Bytes that may still be taken."""
+        return self._left
+
+    # Memory
+
+    def take(self, count: float, what: str) -> None:
+        """Draw bytes, before the memory for `what` is taken. Raises the refusal of the limits."""
+        self.expect(count, what)
+        self._left -= int(count)
+
+    def expect(self, count: float, what: str) -> None:
+        """Raise the refusal of the limits if so many bytes are not there; draw nothing."""
+        if count > self._left:
+            limits = self.limits
+            raise limits.refusal(
+                f"Too much memory for {what}: a request may take {limits.memory} bytes "
+                f"({limits.bound})"
+            )
+
+    def give_back(self, count: float) -> None:
+        """Return bytes that were drawn, once their memory is free again."""
+        self._left += int(count)
+
+    @contextmanager
+    def lend(self, count: float, what: str) -> Iterator[None]:
+        """Draw bytes for as long as the block runs."""
+        self.take(count, what)
+        try:
+            yield
+        finally:
+            self.give_back(count)
+
+    # Counts
+
+    def spend_condition(self) -> None:
+        """Count one condition, and check."""
+        self._conditions -= 1
+        if self._conditions < 0:
+            raise BadQuery(f"A query has at most {self.limits.conditions} conditions")
+        self.check()
+
+    def spend_operation(self) -> None:
+        """Count one operator or function in an alias, and check."""
+        self._operations -= 1
+        if self._operations < 0:
+            raise BadQuery(
+                f"A query has at most {self.limits.operations} operators and functions in aliases"
+            )
+        self.check()
+
+    # Time
+
+    def check(self) -> None:
+        """End the work, at the beginning of a step, if it has no sense any more.
+
+        Raises `ClientLeft`; `BadQuery` if the time is over; `NotQuick`.
+        """
+        if not self._wanted:
+            raise ClientLeft("The client has left")
+        if self._deadline is None and self._quick_until is None:
+            return
+        now = self._clock()
+        if self._deadline is not None and now >= self._deadline:
+            raise BadQuery(
+                f"The query took longer than the {self.limits.seconds:g} s that it may take "
+                "(--query-timeout)"
+            )
+        if self._quick_until is not None and now >= self._quick_until:
+            raise NotQuick
+
+    def steps(self, rows: int, at_once: int) -> Iterator[slice]:
+        """Return slices of at most `at_once` rows; each time, check."""
+        at_once = max(at_once, 1)
+        for start in range(0, rows, at_once):
+            self.check()
+            yield slice(start, min(start + at_once, rows))
+
+    def cancel(self) -> None:
+        """End the work at its next step: nobody waits for it."""
+        self._wanted = False
+
+    def be_quick(self, seconds: float | None) -> None:
+        """Have `check` raise `NotQuick` after so many seconds; None for never again."""
+        self._quick_until = None if seconds is None else self._clock() + seconds
+
+    def start_anew(self) -> None:
+        """Give back what was drawn: the work begins once more, and lets go of what it had."""
+        self._left = self.limits.memory
+        self._conditions = self.limits.conditions
+        self._operations = self.limits.operations
