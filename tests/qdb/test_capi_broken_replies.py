@@ -72,6 +72,11 @@ def batch(session):
     return session.run_batch([Operation(Kind.BLOB_GET, "a"), Operation(Kind.BLOB_GET, "b")])
 
 
+def joined(session):
+    update = Operation(Kind.BLOB_UPDATE, "b", b"b")
+    return session.run_joined([Operation(Kind.BLOB_GET, "a"), update])
+
+
 def cut_off(done, operations):
     operations[1].error = signed(ErrorCode.UNINITIALIZED)
     return 0
@@ -94,7 +99,7 @@ def too_many(done, operations):
     return done + 1
 
 
-@pytest.mark.parametrize("ask", [gets, batch])
+@pytest.mark.parametrize("ask", [gets, batch, joined])
 @pytest.mark.parametrize("spoil", [cut_off, half, too_few, none, too_many])
 def test_a_batch_with_incomplete_outcomes_has_failed_as_a_whole(session, lib, ask, spoil):
     lib.after_batch = spoil
@@ -103,14 +108,14 @@ def test_a_batch_with_incomplete_outcomes_has_failed_as_a_whole(session, lib, as
     assert caught.value.error_code == ErrorCode.INTERNAL_LOCAL
 
 
-@pytest.mark.parametrize("ask", [gets, batch])
+@pytest.mark.parametrize("ask", [gets, batch, joined])
 def test_the_cause_of_incomplete_outcomes_is_the_last_error(session, lib, ask):
     lib.after_batch, lib.last_error = cut_off, ErrorCode.TIMEOUT
     with pytest.raises(StoreTimeout):
         ask(session)
 
 
-@pytest.mark.parametrize("ask", [gets, batch])
+@pytest.mark.parametrize("ask", [gets, batch, joined])
 def test_incomplete_outcomes_never_look_as_if_nothing_was_sent(session, lib, ask):
     """For then the client would do it all once more."""
     lib.after_batch, lib.last_error = cut_off, ErrorCode.CONNECTION_REFUSED

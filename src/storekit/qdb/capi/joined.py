@@ -148,13 +148,16 @@ class JoinedCalls(Calls):
             room = self._free or _Room(self._ffi, self._lib)
             self._free = None
             joined, kept = room.fill(operations, self._apart)
+            if len(joined) < 2:
+                self._free = room
+                return [None] * len(operations)
             try:
                 done = self._lib.qdb_run_batch(pointer, room.operations, len(joined))
                 codes = room.codes(len(joined))
                 if failure := self._batch_failure(done, codes):
-                    if done or failure.error_code in _OF_THE_WAY:
-                        raise failure
-                    return [None] * len(operations)  # skipped: nothing was done
+                    if set(codes) == {_SKIPPED} and failure.error_code not in _OF_THE_WAY:
+                        return [None] * len(operations)  # nothing was done, because of one of them
+                    raise failure
                 made = room.outcomes(joined, codes)
             finally:
                 del kept
