@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from storekit.qdb import PRESERVE_EXPIRY, BatchRequest, ErrorCode, Operations, QuasardbException
-from storekit.qdb.values import Expiry
+from storekit.qdb.times import Expiry
 from tests.qdb.semantics import Comparison, content, plain, sequences
 
 __all__ = ["ClientComparison", "documented", "error_name", "missing", "recorded"]

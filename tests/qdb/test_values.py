@@ -14,13 +14,8 @@ from storekit import qdb
 from storekit.qdb.engine import Kind, Outcome
 from storekit.qdb.errors import error_for
 from storekit.qdb.location import open_engine, redirected
-from storekit.qdb.values import (
-    from_milliseconds,
-    milliseconds_from_now,
-    parse_node,
-    parse_nodes,
-    to_milliseconds,
-)
+from storekit.qdb.times import from_milliseconds, milliseconds_from_now, to_milliseconds
+from storekit.qdb.values import parse_node, parse_nodes
 
 UTC = datetime.UTC
 

@@ -47,17 +47,8 @@ from storekit.qdb.errors import (
     UnmatchedContent,
     make_error_string,
 )
-from storekit.qdb.values import (
-    PRESERVE_EXPIRY,
-    BatchRequest,
-    BatchResult,
-    EntryMetadata,
-    ExpiryRule,
-    Operations,
-    RemoteNode,
-    TimeZone,
-    tz,
-)
+from storekit.qdb.times import PRESERVE_EXPIRY, ExpiryRule, TimeZone, tz
+from storekit.qdb.values import BatchRequest, BatchResult, EntryMetadata, Operations, RemoteNode
 
 if TYPE_CHECKING:
     from storekit.qdb._async.client import AsyncClient, AsyncRawClient

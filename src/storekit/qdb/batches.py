@@ -7,11 +7,13 @@ from typing import Any, Generic, TypeVar
 
 from storekit.codecs.base import Codec, decode_value, encode_value
 from storekit.errors import CodecError
+from storekit.qdb._show import table
 from storekit.qdb.arguments import check_double, check_integer, check_string
 from storekit.qdb.codec import STORED, check_comparable
 from storekit.qdb.engine import NEVER, EntryType, Kind, Operation, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException
-from storekit.qdb.values import BatchRequest, BatchResult, Expiry, copies, to_milliseconds
+from storekit.qdb.times import Expiry, to_milliseconds
+from storekit.qdb.values import BatchRequest, BatchResult, copies
 
 __all__ = ["ManyResult", "Tally", "Translation", "explain_transaction", "in_chunks", "size_of"]
 
@@ -183,6 +185,11 @@ class ManyResult(Generic[T]):
                 [error for _, error in self.failed],
             )
 
+    def _repr_html_(self) -> str:
+        rows: dict[str, object] = {"done": self.done, "failed": self.failures}
+        rows |= {f"{alias!r}": error for alias, error in self.failed[:_MOST_SHOWN]}
+        return table(rows)
+
     def __repr__(self) -> str:
         aliases = ", ".join(repr(alias)[:100] for alias, _ in self.failed[:3])
         if self.failures > 3:
@@ -192,6 +199,7 @@ class ManyResult(Generic[T]):
 
 
 _MOST_FAILURES = 1000
+_MOST_SHOWN = 20
 
 
 class Tally(Generic[T]):

@@ -1,4 +1,4 @@
-"""The values of the documented interface: nodes, batches, times."""
+"""The values of the documented interface: nodes, batches, metadata."""
 
 import copy
 import ctypes
@@ -6,224 +6,33 @@ import dataclasses
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from enum import Enum, IntEnum
-from typing import Any, ClassVar, Final, Generic, Literal, Self
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any, ClassVar, Generic, Self
 
-from storekit.errors import CodecError
+from storekit.qdb._show import moment, shorten, table
 from storekit.qdb._typing import T
 from storekit.qdb.codec import DEFAULT_PICKLER
-from storekit.qdb.engine import NEVER, PRESERVE, EntryType, Kind, Metadata, Operation, Outcome
-from storekit.qdb.errors import ErrorCode, error_for, make_error_string
+from storekit.qdb.engine import EntryType, Kind, Metadata, Operation, Outcome
+from storekit.qdb.errors import ErrorCode, make_error_string
+from storekit.qdb.times import Expiry, from_milliseconds, to_milliseconds, tz
 
 __all__ = [
     "DEFAULT_PORT",
-    "PRESERVE_EXPIRY",
     "BatchRequest",
     "BatchResult",
     "EntryMetadata",
-    "Expiry",
-    "ExpiryRule",
     "Operations",
     "RemoteNode",
-    "TimeZone",
     "copies",
-    "from_milliseconds",
-    "from_nanoseconds",
-    "milliseconds_from_now",
     "parse_node",
     "parse_nodes",
-    "to_milliseconds",
-    "to_nanoseconds",
-    "tz",
 ]
 
 DEFAULT_PORT = 2836
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-_MICROSECOND = timedelta(microseconds=1)
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s\[\]:,/@?#]+)(?::(?P<port>[0-9]{1,5}))?")
-_FROM_NOW = "expires_from_now"
-_TAKEN_FOR_SECONDS_FROM_NOW = 10 * 366 * 86_400
-_CLOCKS_DIFFER = 5 * 60 * 1000
-"""How far back an expiry may lie, in milliseconds: as far as clusters accept."""
-
-
-class TimeZone(tzinfo):
-    """The quasardb time zone is UTC."""
-
-    def utcoffset(self, dt: datetime | None) -> timedelta:  # noqa: ARG002 - given by the base class
-        """Return no offset."""
-        return timedelta(0)
-
-    def dst(self, dt: datetime | None) -> timedelta:  # noqa: ARG002
-        """Return no offset."""
-        return timedelta(0)
-
-    def tzname(self, dt: datetime | None) -> str:  # noqa: ARG002
-        """Return "UTC"."""
-        return "UTC"
-
-    def __repr__(self) -> str:
-        return "qdb.tz"
-
-    def __reduce__(self) -> tuple[type[timezone], tuple[timedelta]]:
-        # As the time zone of the standard library, which every client reads.
-        return timezone, (timedelta(0),)
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
-
-
-tz: TimeZone = TimeZone()
-"""The time zone of every datetime that the clients return."""
-
-
-class ExpiryRule(Enum):
-    """What an expiry can be besides a time."""
-
-    PRESERVE = "preserve"
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}.{self.name}"
-
-
-PRESERVE_EXPIRY: Final = ExpiryRule.PRESERVE
-"""An expiry for updates: an entry that is there keeps its own, a new one never expires."""
-
-Expiry = datetime | timedelta | int | float | Literal[ExpiryRule.PRESERVE] | None
-"""When an entry expires: a datetime (a naive one means UTC), a timedelta from now, a number of
-seconds since the epoch (of `time.time()`, not from now), `PRESERVE_EXPIRY`, or None for never.
-Milliseconds count, what is finer does not."""
-
-
-def to_milliseconds(expiry: Expiry, now: float, operation: str | None = None) -> int:
-    """Return an expiry as engines take it. `now` is in seconds since the epoch.
-
-    Errors name the `operation`.
-
-    Raises:
-        TypeError: It is of another type.
-        InvalidArgument: It is more than five minutes ago, or is not a time at all.
-
-    """
-    if expiry is None:
-        return NEVER
-    if expiry is PRESERVE_EXPIRY:
-        return PRESERVE
-    if isinstance(expiry, datetime):
-        # By offset, for an aware datetime of another time zone is a point in time as well.
-        aware = expiry if expiry.utcoffset() is not None else expiry.replace(tzinfo=UTC)
-        milliseconds = (aware - _EPOCH) // _MILLISECOND
-    elif isinstance(expiry, timedelta):
-        milliseconds = round(now * 1000) + expiry // _MILLISECOND
-    elif isinstance(expiry, int | float) and not isinstance(expiry, bool):
-        try:
-            milliseconds = round(expiry * 1000)  # 1.001 * 1000 is less than 1001
-        except (OverflowError, ValueError):
-            raise _invalid(f"{expiry!r} is not a time.", operation) from None
-    else:
-        asked = "" if operation is None else f"{operation}: "
-        raise TypeError(
-            f"{asked}an expiry must be a datetime, a timedelta, seconds since the epoch, or None, "
-            f"not {type(expiry).__name__}"
-        )
-    if milliseconds < now * 1000 - _CLOCKS_DIFFER:
-        detail = f"The expiry {expiry!r} is in the past."
-        if isinstance(expiry, int | float) and abs(expiry) <= _TAKEN_FOR_SECONDS_FROM_NOW:
-            detail += (
-                " A number is seconds since the epoch; for so many seconds from now, give "
-                f"datetime.timedelta(seconds={expiry!r})."
-            )
-        raise _invalid(detail, operation)
-    if milliseconds >= 2**63:
-        raise _invalid(f"The expiry {expiry!r} is too far away; None is never.", operation)
-    return max(1, milliseconds)
-
-
-def milliseconds_from_now(delta: timedelta | float) -> int:
-    """Return the milliseconds in a timedelta or in a number of seconds.
-
-    Raises:
-        TypeError: It is of another type.
-        InvalidArgument: It is negative, or not a number.
-
-    """
-    if isinstance(delta, timedelta):
-        milliseconds = delta // _MILLISECOND
-    elif isinstance(delta, int | float) and not isinstance(delta, bool):
-        try:
-            milliseconds = round(delta * 1000)
-        except (OverflowError, ValueError):
-            raise _invalid(f"{delta!r} is not a number of seconds.", _FROM_NOW) from None
-    else:
-        raise TypeError(f"{_FROM_NOW} takes seconds or a timedelta, not {type(delta).__name__}")
-    if milliseconds < 0:
-        raise _invalid(f"The expiry {delta!r} is in the past.", _FROM_NOW)
-    if milliseconds >= 2**62:
-        raise _invalid(
-            f"The expiry {delta!r} is too far away; use expires_at with None.", _FROM_NOW
-        )
-    return milliseconds
-
-
-def from_milliseconds(milliseconds: int) -> datetime | None:
-    """Return a time of expiry as a datetime in `tz`; None for never.
-
-    What lies beyond the year 9999 is the last moment of that year.
-    """
-    if milliseconds == NEVER:
-        return None
-    try:
-        return (_EPOCH + timedelta(milliseconds=milliseconds)).astimezone(tz)
-    except OverflowError:
-        return datetime.max.replace(tzinfo=tz)
-
-
-def to_nanoseconds(value: datetime | timedelta | int, kind: type) -> int:
-    """Return a point in time (of `kind` datetime) or a span (timedelta) in nanoseconds.
-
-    An int is nanoseconds already. Raises `TypeError`, and `ValueError` for a datetime without
-    time zone.
-    """
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if not isinstance(value, kind):
-        raise TypeError(
-            f"a timestamp is given as a {kind.__name__} or as nanoseconds in an int, "
-            f"not {type(value).__name__}"
-        )
-    if isinstance(value, datetime):
-        if value.utcoffset() is None:
-            raise ValueError(
-                "a timestamp needs a datetime with a time zone, such as tzinfo=datetime.UTC"
-            )
-        value = value - _EPOCH
-    assert isinstance(value, timedelta)  # noqa: S101 - `kind` is one of these two
-    return value // _MICROSECOND * 1000
-
-
-def from_nanoseconds(nanoseconds: int, alias: str) -> datetime:
-    """Return a timestamp as a datetime in `tz`, to the microsecond below.
-
-    Raises `CodecError` for one beyond the years 1 to 9999.
-    """
-    try:
-        return (_EPOCH + timedelta(microseconds=nanoseconds // 1000)).astimezone(tz)
-    except OverflowError:
-        raise CodecError(
-            "the timestamp is beyond the years of a datetime; timestamp_get_ns gives it as an int",
-            codec="timestamp",
-            key=alias,
-        ) from None
-
-
-def _invalid(detail: str, operation: str | None) -> Exception:
-    return error_for(ErrorCode.INVALID_ARGUMENT, detail, operation=operation)
 
 
 @dataclass(frozen=True)
@@ -482,12 +291,27 @@ class BatchResult(Generic[T]):
 
     __hash__: ClassVar[None]  # type: ignore[assignment]
 
-    def __repr__(self) -> str:
+    def _shown(self) -> dict[str, object]:
+        """Return what there is to show, without the content, which may be secret or large."""
         outcome = "ok" if self.ok else make_error_string(self.error)
-        return f"<BatchResult {self.type!r} of {self.alias!r}: {outcome}>"
+        if self.failure is not None:
+            outcome = f"can't be read: {type(self.failure).__name__}"
+        return {"operation": self.type, "alias": self.alias, "outcome": outcome}
+
+    def __repr__(self) -> str:
+        shown = self._shown()
+        alias = shorten(repr(self.alias))
+        return f"<{type(self).__name__} {_name_of(self.type)} {alias}: {shown['outcome']}>"
+
+    def _repr_html_(self) -> str:
+        return table(self._shown() | {"operation": _name_of(self.type)})
 
 
-@dataclass(frozen=True, slots=True)
+def _name_of(operation: Operations | int) -> str:
+    return operation.name if isinstance(operation, Operations) else f"{operation}"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class EntryMetadata:
     """What the store knows about an entry. `size` is in bytes, `expiry` None for never."""
 
@@ -508,6 +332,25 @@ class EntryMetadata:
             from_milliseconds(metadata.expiry // 1_000_000),
             metadata.reference,
         )
+
+    def _shown(self) -> dict[str, object]:
+        expiry = "never" if self.expiry is None else moment(self.expiry)
+        return {
+            "type": self.type.name.lower(),
+            "size": f"{self.size:,} bytes",
+            "modified": moment(self.modified),
+            "expires": expiry,
+        }
+
+    def __repr__(self) -> str:
+        shown = self._shown()
+        return (
+            f"<{type(self).__name__} {shown['type']}, {shown['size']}, modified "
+            f"{shown['modified']}, expires {shown['expires']}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return table(self._shown())
 
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(BatchRequest))

@@ -101,6 +101,11 @@ class Executor(Generic[S]):
             abandoned=abandoned,
         )
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._pool.closed
+
     def open(self) -> None:
         """Do nothing: sessions are opened by threads on first use. The sync twin connects."""
 

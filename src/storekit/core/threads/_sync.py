@@ -72,6 +72,11 @@ class Executor(Generic[S]):
             abandoned=0,
         )
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
     def open(self) -> None:
         """Open a session now, if there is none; raises what connecting raises."""
         self.call(lambda _: None)

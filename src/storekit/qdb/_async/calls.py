@@ -95,6 +95,13 @@ class AsyncCaller:
         """Return how many sessions and calls there are at this moment."""
         return self._executor.statistics()
 
+    def describe(self) -> str:
+        """Return the store, its nodes, and how things stand at this moment."""
+        now = self._executor.statistics()
+        if self._executor.closed:
+            return f"{self.address}, closed"
+        return f"{self.address}, sessions: {now.sessions}, calls: {now.calls}"
+
     async def connect(self) -> None:
         """Open a session, without retries, if none is open."""
         with self.watch("connect"), self._explained("connect"):

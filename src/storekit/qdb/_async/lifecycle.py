@@ -124,7 +124,7 @@ class AsyncLifecycle:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._calls.address}>"
+        return f"<{type(self).__name__} of {self._calls.describe()}>"
 
     async def connect(self) -> None:
         """Open a session now, rather than with the first operation, and without retries.

@@ -126,7 +126,7 @@ class Lifecycle:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._calls.address}>"
+        return f"<{type(self).__name__} of {self._calls.describe()}>"
 
     def connect(self) -> None:
         """Open a session now, rather than with the first operation, and without retries.

@@ -29,10 +29,7 @@ from storekit.qdb.codec import LARGE, takes_long
 from storekit.qdb.engine import NEVER, Operation, Outcome, Session
 from storekit.qdb.errors import AliasNotFound, BufferTooSmall, ErrorCode, error_for
 from storekit.qdb.methods import Method, bound, operation_of
-from storekit.qdb.values import (
-    BatchRequest,
-    BatchResult,
-    EntryMetadata,
+from storekit.qdb.times import (
     Expiry,
     from_milliseconds,
     from_nanoseconds,
@@ -40,6 +37,7 @@ from storekit.qdb.values import (
     to_milliseconds,
     to_nanoseconds,
 )
+from storekit.qdb.values import BatchRequest, BatchResult, EntryMetadata
 
 __all__ = ["Operations"]
 

@@ -24,7 +24,8 @@ from storekit.qdb.documents.progress import Progress
 from storekit.qdb.engine import Kind, Operation, Session
 from storekit.qdb.errors import AliasNotFound, ErrorCode, QuasardbException, error_for
 from storekit.qdb.methods import bound, operation_of
-from storekit.qdb.values import Expiry, RemoteNode, parse_node
+from storekit.qdb.times import Expiry
+from storekit.qdb.values import RemoteNode, parse_node
 
 __all__ = ["Store"]
 

@@ -7,7 +7,6 @@ the store is checked before it is trusted.
 """
 
 import hashlib
-import html
 import json
 import re
 import uuid
@@ -17,8 +16,9 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 from storekit.errors import StoreKitError
+from storekit.qdb._show import moment, shorten, table
 from storekit.qdb.documents.keys import DocumentKey, as_key
-from storekit.qdb.values import from_milliseconds
+from storekit.qdb.times import from_milliseconds
 
 __all__ = [
     "SLICE_SIZE",
@@ -79,22 +79,19 @@ class DocumentInfo:
         return str(self.key)
 
     def __repr__(self) -> str:
-        shown = self.name if len(self.name) <= 60 else f"{self.name[:60]}..."
-        when = "" if self.uploaded is None else f", {self.uploaded:%Y-%m-%d %H:%M:%S} UTC"
-        return f"<DocumentInfo {shown!r}: {self.size:,} bytes in {self.slices} slices{when}>"
+        when = "" if self.uploaded is None else f", {moment(self.uploaded)}"
+        size = f"{self.size:,} bytes in {self.slices} slices"
+        return f"<DocumentInfo {shorten(self.name)!r}: {size}{when}>"
 
     def _repr_html_(self) -> str:
         rows = {
             "name": self.name,
             "size": f"{self.size:,}",
-            "slices": f"{self.slices}",
-            "uploaded": "" if self.uploaded is None else f"{self.uploaded:%Y-%m-%d %H:%M:%S} UTC",
+            "slices": self.slices,
+            "uploaded": "" if self.uploaded is None else moment(self.uploaded),
             "checksum": self.checksum or "",
         }
-        cells = "".join(
-            f"<tr><th>{title}</th><td>{html.escape(text)}</td></tr>" for title, text in rows.items()
-        )
-        return f"<table>{cells}</table>"
+        return table(rows)
 
     def dump(self) -> bytes:
         """Return what is stored for listings."""

@@ -20,7 +20,8 @@ from storekit.qdb.errors import (
     Conflict,
     UnmatchedContent,
 )
-from storekit.qdb.values import BatchRequest, Expiry, Operations
+from storekit.qdb.times import Expiry
+from storekit.qdb.values import BatchRequest, Operations
 from storekit.recipes.checks import check_client, check_name, check_seconds
 from storekit.recipes.errors import LockLost, LockTimeout
 

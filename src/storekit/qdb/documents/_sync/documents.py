@@ -28,7 +28,7 @@ from storekit.qdb.documents.manifest import (
 from storekit.qdb.documents.progress import Progress
 from storekit.qdb.engine import NEVER
 from storekit.qdb.errors import AliasNotFound, UnmatchedContent
-from storekit.qdb.values import Expiry, to_milliseconds
+from storekit.qdb.times import Expiry, to_milliseconds
 
 __all__ = ["Documents"]
 
