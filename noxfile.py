@@ -119,6 +119,19 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def served(session: nox.Session) -> None:
+    """Test a served node that has what its extra installs, and nothing that tests bring along."""
+    _install(session, "test", ".[all]")
+    alone = pathlib.Path(session.create_tmp(), "alone").resolve()
+    python = alone / ("Scripts" if os.name == "nt" else "bin") / "python"
+    session.run("python", "-m", "venv", "--clear", os.fspath(alone))
+    install = (os.fspath(python), "-m", "pip", "install", "-q", "-c", LOCKED, ".[serve]")
+    session.run(*install, external=True)
+    node = "tests/node/test_serve.py"
+    session.run("python", "-m", "pytest", node, env={"STOREKIT_SERVE_PYTHON": os.fspath(python)})
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, imports between layers, and that the generated trees are up to date."""
     _install(session, "lint", ".")

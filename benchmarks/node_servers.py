@@ -31,6 +31,7 @@ SERVERS = (OURS, THEIRS)
 WITHOUT_UVLOOP = "storekit node without uvloop"
 """As where uvloop does not exist."""
 
+_PYTHON = os.environ.get("STOREKIT_SERVE_PYTHON", sys.executable)
 _SIZE = 4_000_000_000
 _START_TIMEOUT = 30
 _CALM = 11  # looks at a process's memory in a row that find the same
@@ -70,7 +71,7 @@ def running(name: str) -> Iterator[Server]:
     hide = "sys.modules['uvloop'] = None;" if name == WITHOUT_UVLOOP else ""
     code = f"import sys; {hide} from storekit.qcache.__main__ import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "serve", "--port=0", f"--size={_SIZE}"],
+        [_PYTHON, "-c", code, "serve", "--port=0", f"--size={_SIZE}"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,

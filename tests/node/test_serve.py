@@ -26,6 +26,9 @@ from storekit.qcache import AuthenticationFailed, QClient, TLSFailure
 from storekit.qcache.node.http.serve import Address, listen
 from tests.support.certificates import Certificates
 
+PYTHON = os.environ.get("STOREKIT_SERVE_PYTHON", sys.executable)
+"""What runs the server: `nox -s served` has one that has no more than the extra brings."""
+
 PATIENT = {"connect_timeout": 20.0, "read_timeout": 20.0}
 TABLE = b"a,b\n1,x\n2,y\n"
 ROWS = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
@@ -46,7 +49,7 @@ class Serving:
             "sys.exit(main(sys.argv[1:]))"
         )
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, "serve", "--port=0", *options],
+            [PYTHON, "-c", code, "serve", "--port=0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -86,7 +89,7 @@ def serving() -> Iterator[Callable[..., Serving]]:
 def fail(*options: str, **variables: str) -> str:
     """What is said by a server that does not start, with the status 2."""
     done = subprocess.run(
-        [sys.executable, "-m", "storekit.qcache", *options],
+        [PYTHON, "-m", "storekit.qcache", *options],
         capture_output=True,
         text=True,
         check=False,
