@@ -175,6 +175,94 @@ def test_sync_client_refuses_files_that_are_to_be_awaited():
             client.download(key, Lazy())
 
 
+# Progress that is awaited
+
+
+class Seeks:
+    """A file that does not need a thread."""
+
+    def __init__(self, content):
+        self.file = io.BytesIO(content)
+
+    def seekable(self):
+        return True
+
+    async def tell(self):
+        return self.file.tell()
+
+    async def seek(self, offset, whence=0):
+        return self.file.seek(offset, whence)
+
+    async def read(self, size=-1):
+        return self.file.read(size)
+
+
+@pytest.mark.anyio
+async def test_what_a_file_of_that_world_has_left_is_known():
+    seen = []
+    file = Seeks(b"abcde")
+    file.file.seek(2)
+    async with AsyncRawClient("embedded:") as client:
+        await client.upload(file, progress=lambda *so_far: seen.append(so_far))
+    assert seen == [(3, 3)]
+
+
+class Calls:
+    """An object that is called."""
+
+    def __init__(self):
+        self.seen = []
+
+    async def __call__(self, done, total):
+        self.seen.append((done, total))
+
+
+@pytest.mark.anyio
+async def test_what_is_returned_is_awaited():
+    class Awaitable:
+        def __init__(self, *so_far):
+            self.so_far = so_far
+
+        def __await__(self):
+            seen.append(self.so_far)
+            return iter(())
+
+    async def function(*so_far):
+        seen.append(so_far)
+
+    def begins(*so_far):
+        return function(*so_far)
+
+    async with AsyncRawClient("embedded:") as client:
+        called = Calls()
+        seen = called.seen
+        for progress in (function, called, begins, Awaitable):
+            seen.clear()
+            await client.upload(io.BytesIO(b"ab"), KEY, progress=progress)
+            await client.download(KEY, io.BytesIO(), progress=progress)
+            assert seen == [(2, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("first", ["upload", "download"])
+def test_the_sync_client_takes_plain_functions_for_progress(first):
+    async def function(done, total):
+        raise AssertionError("nobody waits for this")
+
+    def begins(done, total):
+        return function(done, total)
+
+    with RawClient("embedded:") as client:
+        client.upload(io.BytesIO(b"ab"), KEY)
+        before = sorted(client)
+        for progress in (function, Calls(), begins):
+            with pytest.raises(TypeError, match="plain functions"):
+                if first == "upload":
+                    client.upload(io.BytesIO(b"ab"), progress=progress)
+                else:
+                    client.download(KEY, io.BytesIO(), progress=progress)
+        assert sorted(client) == before
+
+
 # Any order
 
 

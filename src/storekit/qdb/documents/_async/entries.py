@@ -1,8 +1,9 @@
 """The entries that documents are made of: read, stored and removed, by way of a client's calls."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
+from typing import TypeVar
 
 from storekit.qdb._async.calls import AsyncCaller
 from storekit.qdb.documents.keys import DocumentKey
@@ -11,18 +12,26 @@ from storekit.qdb.engine import Kind, Operation, Session
 from storekit.qdb.errors import AliasNotFound, ErrorCode, QuasardbException, error_for
 from storekit.qdb.methods import bound
 
-__all__ = ["AsyncDocumentEntries", "StoresUnderWay"]
+__all__ = ["AsyncDocumentEntries", "WritesUnderWay"]
+
+T = TypeVar("T")
 
 _AT_ONCE = 256  # entries of one batch
 _ALL = 2**31 - 1
 
 
 class AsyncDocumentEntries:
-    """What uploads, downloads and removals ask of the store, as one operation of the client."""
+    """What uploads, downloads and removals ask of the store, as one operation of the client.
 
-    def __init__(self, calls: AsyncCaller, operation: str) -> None:
+    All writes are noted in `writes`, if there is one.
+    """
+
+    def __init__(
+        self, calls: AsyncCaller, operation: str, writes: "WritesUnderWay | None" = None
+    ) -> None:
         self.calls = calls
         self.operation = operation
+        self._writes = writes
 
     async def get(self, alias: str) -> bytes | memoryview:
         """Return an entry, by a call of its own: a slice is large. Raises `AliasNotFound`."""
@@ -37,9 +46,17 @@ class AsyncDocumentEntries:
         except AliasNotFound:
             return None
 
-    async def find_all(self, aliases: list[str]) -> list[bytes | None]:
-        """Return entries as they are at one moment, as far as the store can, None if not there."""
-        read = partial(_read_together, aliases=aliases)
+    async def find_all(
+        self, aliases: list[str], *, of_any_type: bool = False
+    ) -> list[bytes | None]:
+        """Return entries as they are at one moment, as far as the store can, None if not there.
+
+        With `of_any_type`, those that hold no blob count as not there.
+        """
+        absent = {ErrorCode.ALIAS_NOT_FOUND}
+        if of_any_type:
+            absent.add(ErrorCode.INCOMPATIBLE_TYPE)
+        read = partial(_read_together, aliases=aliases, absent=absent)
         return await self.calls.call(self.operation, aliases[0], read, reads=True)
 
     async def manifest(self, key: DocumentKey) -> Manifest | None:
@@ -73,36 +90,22 @@ class AsyncDocumentEntries:
         read = partial(_size_of, alias=key.slice(number))
         return await self.calls.call(self.operation, key.slice(number), read, reads=True)
 
-    async def store(
-        self,
-        alias: str,
-        content: bytes | memoryview,
-        expiry: int,
-        under_way: "StoresUnderWay | None" = None,
-    ) -> int:
+    async def store(self, alias: str, content: bytes | memoryview, expiry: int) -> int:
         """Put or replace an entry; return how many calls of the store have seen the content."""
         attempts = 0
 
         def store(session: Session) -> None:
             nonlocal attempts
             attempts += 1
-            if under_way is None:
-                session.blob_update(alias, content, expiry)
-            elif under_way.begin():
-                try:
-                    session.blob_update(alias, content, expiry)
-                finally:
-                    under_way.end()
+            session.blob_update(alias, content, expiry)
 
         # As safe to repeat as a read: whoever does it, the same content is there in the end.
-        await self.calls.call(self.operation, alias, store, reads=True)
+        await self._write(alias, store)
         return attempts
 
     async def set_expiry(self, alias: str, expiry: int) -> None:
         """Have an entry expire at another time. Raises `AliasNotFound`."""
-        await self.calls.call(
-            self.operation, alias, lambda session: session.expires_at(alias, expiry), reads=True
-        )
+        await self._write(alias, lambda session: session.expires_at(alias, expiry))
 
     async def swap(self, alias: str, before: bytes | None, after: bytes, expiry: int) -> bool:
         """Put an entry, or one in place of another; return whether it is there."""
@@ -115,7 +118,7 @@ class AsyncDocumentEntries:
             return there is None or there == after  # by an attempt that seemed to have failed
 
         try:
-            return await self.calls.call(self.operation, alias, swap, reads=True)
+            return await self._write(alias, swap)
         except QuasardbException as error:
             if error.error_code in (ErrorCode.ALIAS_ALREADY_EXISTS, ErrorCode.ALIAS_NOT_FOUND):
                 return False
@@ -124,17 +127,12 @@ class AsyncDocumentEntries:
     async def change_all(self, operations: list[Operation]) -> bool:
         """Run a transaction; return False if an entry is not what it was thought to be."""
         run = partial(_run_together, operations=operations)
-        return await self.calls.call(self.operation, operations[0].alias, run, reads=True)
+        return await self._write(operations[0].alias, run)
 
     async def remove_if(self, alias: str, content: bytes) -> None:
         """Remove an entry, if it is there. Raises `UnmatchedContent` if it has other content."""
         try:
-            await self.calls.call(
-                self.operation,
-                alias,
-                lambda session: session.blob_remove_if(alias, content),
-                reads=True,
-            )
+            await self._write(alias, lambda session: session.blob_remove_if(alias, content))
         except AliasNotFound:
             return
 
@@ -143,7 +141,13 @@ class AsyncDocumentEntries:
         left = list(aliases)
         for start in range(0, len(left), _AT_ONCE):
             remove = partial(_remove, aliases=left[start : start + _AT_ONCE])
-            await self.calls.call(self.operation, None, remove, reads=True)
+            await self._write(None, remove)
+
+    async def _write(self, alias: str | None, function: Callable[[Session], T]) -> T:
+        """Make a call that writes, and may be repeated."""
+        if self._writes is not None:
+            function = partial(self._writes.make, function)
+        return await self.calls.call(self.operation, alias, function, reads=True)
 
     def absent(self, key: DocumentKey, detail: str | None = None) -> QuasardbException:
         """Return the error that there is no such document."""
@@ -156,8 +160,8 @@ class AsyncDocumentEntries:
         )
 
 
-class StoresUnderWay:
-    """The calls that store slices of one upload, which its thread may make after it was given up.
+class WritesUnderWay:
+    """Counts the writes of one upload, some of which its threads may make after it was given up.
 
     Any thread may call these.
     """
@@ -167,17 +171,18 @@ class StoresUnderWay:
         self._count = 0
         self._given_up = False
 
-    def begin(self) -> bool:
-        """Return whether to store something; False once the upload is given up."""
+    def make(self, function: Callable[[Session], T], session: Session) -> T:
+        """Return what a function makes of a session, unless the upload was given up."""
         with self._changed:
-            self._count += not self._given_up
-            return not self._given_up
-
-    def end(self) -> None:
-        """Say that something is stored, or has failed to be."""
-        with self._changed:
-            self._count -= 1
-            self._changed.notify_all()
+            if self._given_up:
+                raise RuntimeError("the upload was given up")
+            self._count += 1
+        try:
+            return function(session)
+        finally:
+            with self._changed:
+                self._count -= 1
+                self._changed.notify_all()
 
     def give_up(self, seconds: float) -> bool:
         """Let nothing more begin; return whether all that had begun ended in time."""
@@ -197,13 +202,15 @@ def _remove(session: Session, aliases: list[str]) -> None:
             raise error_for(outcome.error, alias=alias)
 
 
-def _read_together(session: Session, aliases: list[str]) -> list[bytes | None]:
+def _read_together(
+    session: Session, aliases: list[str], absent: Collection[int]
+) -> list[bytes | None]:
     contents: list[bytes | None] = []
     outcomes = session.run_batch([Operation(Kind.BLOB_GET, alias) for alias in aliases])
     for alias, outcome in zip(aliases, outcomes, strict=True):
         if outcome.ok:
             contents.append(outcome.content if isinstance(outcome.content, bytes) else b"")
-        elif outcome.error == ErrorCode.ALIAS_NOT_FOUND:
+        elif outcome.error in absent:
             contents.append(None)
         else:
             raise error_for(outcome.error, alias=alias)

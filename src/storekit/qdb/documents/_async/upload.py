@@ -5,7 +5,8 @@ from contextlib import suppress
 from functools import partial
 
 from storekit.core.seam._async import call_blocking, run_all, shielded
-from storekit.qdb.documents._async.entries import AsyncDocumentEntries, StoresUnderWay
+from storekit.qdb._async.calls import AsyncCaller
+from storekit.qdb.documents._async.entries import AsyncDocumentEntries, WritesUnderWay
 from storekit.qdb.documents._async.files import AsyncSource
 from storekit.qdb.documents._async.lock import AsyncUploadLock
 from storekit.qdb.documents._async.report import AsyncReport
@@ -18,7 +19,7 @@ __all__ = ["AsyncUpload"]
 
 _DIGEST = 32  # bytes of a digest in the list of slices
 _SHARE = 32  # of the content, so much may be written again as lists of slices
-_PATIENCE = 1.5  # seconds to wait for slices that are being stored when an upload is given up
+_PATIENCE = 1.5  # seconds to wait for writes that are being made when an upload is given up
 
 
 class AsyncUpload:
@@ -26,7 +27,7 @@ class AsyncUpload:
 
     def __init__(
         self,
-        entries: AsyncDocumentEntries,
+        calls: AsyncCaller,
         key: DocumentKey,
         source: AsyncSource,
         report: AsyncReport,
@@ -35,15 +36,16 @@ class AsyncUpload:
         expiry: int,
         in_flight: int,
     ) -> None:
-        self._entries = entries
+        self._calls = calls
+        self._writes = WritesUnderWay()
+        self._entries = AsyncDocumentEntries(calls, "upload", self._writes)
         self._key = key
         self._source = source
         self._report = report
         self._slice_size = slice_size
         self._expiry = expiry
         self._in_flight = in_flight
-        self._under_way = StoresUnderWay()
-        self.lock = AsyncUploadLock(entries, key, expiry, slice_size)
+        self.lock = AsyncUploadLock(self._entries, key, expiry, slice_size)
 
     async def run(self, *, resume: bool, now: int) -> None:
         """Store all slices, and then the manifest. `now` is in milliseconds since the epoch."""
@@ -95,7 +97,7 @@ class AsyncUpload:
                 await self._entries.set_expiry(alias, self._expiry)
                 self._source.buffers.give(each.content)
                 return
-        attempts = await self._entries.store(alias, each.content, self._expiry, self._under_way)
+        attempts = await self._entries.store(alias, each.content, self._expiry)
         if attempts <= 1:  # of several, one that was given up may not have ended
             self._source.buffers.give(each.content)
 
@@ -122,7 +124,8 @@ class AsyncUpload:
 
     async def _remove_all(self, when_done: Callable[[], object]) -> None:
         # A call that was given up with its upload may go on in its thread.
-        if await call_blocking(self._under_way.give_up, _PATIENCE):
-            stored = await self._entries.aliases(self._key.hex)
-            await self._entries.remove_all([*stored, self._key.index])
+        if await call_blocking(self._writes.give_up, _PATIENCE):
+            entries = AsyncDocumentEntries(self._calls, "upload")
+            stored = await entries.aliases(self._key.hex)
+            await entries.remove_all([*stored, self._key.index])
             when_done()

@@ -60,33 +60,33 @@ class Documents:
     ) -> uuid.UUID | str:
         """Store a document and return its key."""
         chosen = as_key(uuid.uuid4() if key is None else key)
-        entries = self._entries("upload")
         size, count = check_slice_size(slice_size), self._in_flight(in_flight)
         now = self._clock()
         expiry = to_milliseconds(expiry_time, now, "upload")
         source = Source(file, size)
         report = Report(progress, chosen)
         upload = Upload(
-            entries, chosen, source, report, slice_size=size, expiry=expiry, in_flight=count
+            self._calls, chosen, source, report, slice_size=size, expiry=expiry, in_flight=count
         )
         try:
             try:
                 upload.run(resume=resume, now=round(now * 1000))
             except DocumentConflict:
                 if upload.lock.taken:
-                    self._undo_late_slices(entries, chosen)
+                    self._undo_late_slices(chosen)
                 raise
             finally:
                 report.close()
                 shielded(source.close)
+            return chosen.value  # noqa: TRY300 - this may be interrupted as well
         except BaseException as error:
             if key is None:  # nobody could resume it, or remove it
                 upload.discard(error)
             raise
-        return chosen.value
 
-    def _undo_late_slices(self, entries: DocumentEntries, key: DocumentKey) -> None:
+    def _undo_late_slices(self, key: DocumentKey) -> None:
         """Undo what slices do that have come after another one took over."""
+        entries = self._entries("upload")
         entries.remove_all([key.slice_list])  # it may be wrong now
         # Of a document that was removed, they would look like one.
         with suppress(AliasNotFound, DocumentConflict, DocumentIncomplete, DocumentDamaged):
@@ -139,7 +139,8 @@ class Documents:
         aliases = entries.aliases(index_prefix(prefix))
         for start in range(0, len(aliases), _AT_ONCE):
             chunk = aliases[start : start + _AT_ONCE]
-            for alias, content in zip(chunk, entries.find_all(chunk), strict=True):
+            found = entries.find_all(chunk, of_any_type=True)
+            for alias, content in zip(chunk, found, strict=True):
                 info = None if content is None else DocumentInfo.load(content, alias)
                 if info is not None and info.name.startswith(prefix):
                     yield info

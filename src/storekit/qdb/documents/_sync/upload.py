@@ -7,7 +7,8 @@ from contextlib import suppress
 from functools import partial
 
 from storekit.core.seam._sync import call_blocking, run_all, shielded
-from storekit.qdb.documents._sync.entries import DocumentEntries, StoresUnderWay
+from storekit.qdb._sync.calls import Caller
+from storekit.qdb.documents._sync.entries import DocumentEntries, WritesUnderWay
 from storekit.qdb.documents._sync.files import Source
 from storekit.qdb.documents._sync.lock import UploadLock
 from storekit.qdb.documents._sync.report import Report
@@ -20,7 +21,7 @@ __all__ = ["Upload"]
 
 _DIGEST = 32  # bytes of a digest in the list of slices
 _SHARE = 32  # of the content, so much may be written again as lists of slices
-_PATIENCE = 1.5  # seconds to wait for slices that are being stored when an upload is given up
+_PATIENCE = 1.5  # seconds to wait for writes that are being made when an upload is given up
 
 
 class Upload:
@@ -28,7 +29,7 @@ class Upload:
 
     def __init__(
         self,
-        entries: DocumentEntries,
+        calls: Caller,
         key: DocumentKey,
         source: Source,
         report: Report,
@@ -37,15 +38,16 @@ class Upload:
         expiry: int,
         in_flight: int,
     ) -> None:
-        self._entries = entries
+        self._calls = calls
+        self._writes = WritesUnderWay()
+        self._entries = DocumentEntries(calls, "upload", self._writes)
         self._key = key
         self._source = source
         self._report = report
         self._slice_size = slice_size
         self._expiry = expiry
         self._in_flight = in_flight
-        self._under_way = StoresUnderWay()
-        self.lock = UploadLock(entries, key, expiry, slice_size)
+        self.lock = UploadLock(self._entries, key, expiry, slice_size)
 
     def run(self, *, resume: bool, now: int) -> None:
         """Store all slices, and then the manifest. `now` is in milliseconds since the epoch."""
@@ -97,7 +99,7 @@ class Upload:
                 self._entries.set_expiry(alias, self._expiry)
                 self._source.buffers.give(each.content)
                 return
-        attempts = self._entries.store(alias, each.content, self._expiry, self._under_way)
+        attempts = self._entries.store(alias, each.content, self._expiry)
         if attempts <= 1:  # of several, one that was given up may not have ended
             self._source.buffers.give(each.content)
 
@@ -124,7 +126,8 @@ class Upload:
 
     def _remove_all(self, when_done: Callable[[], object]) -> None:
         # A call that was given up with its upload may go on in its thread.
-        if call_blocking(self._under_way.give_up, _PATIENCE):
-            stored = self._entries.aliases(self._key.hex)
-            self._entries.remove_all([*stored, self._key.index])
+        if call_blocking(self._writes.give_up, _PATIENCE):
+            entries = DocumentEntries(self._calls, "upload")
+            stored = entries.aliases(self._key.hex)
+            entries.remove_all([*stored, self._key.index])
             when_done()
