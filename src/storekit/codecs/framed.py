@@ -4,6 +4,7 @@ import re
 from typing import Generic, Self, TypeVar
 
 from storekit.codecs.base import Codec, is_deterministic
+from storekit.codecs.sizes import unpacks
 from storekit.errors import CodecError
 
 __all__ = ["Framed", "check_name"]
@@ -63,6 +64,7 @@ class Framed(Generic[T]):
             raise ValueError("a frame needs at least one codec")
         self._default = self._known(next(iter(self._codecs)) if default is None else default)
         self.deterministic: bool = is_deterministic(self._default)
+        self.unpacks: bool = any(unpacks(codec) for codec in self._codecs.values())
         self._head = _head(self._default.name)
         self._heads = {_head(name): codec for name, codec in self._codecs.items()}
 

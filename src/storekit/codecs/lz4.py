@@ -23,6 +23,7 @@ class Lz4(Wrapper[T]):
     """
 
     _suffix = "lz4"
+    unpacks: bool = True
 
     def __init__(self, inner: Codec[T], *, level: int = 0, max_size: int = MAX_SIZE) -> None:
         """Make a codec. `level` is 0 (fast) to 16 (small)."""

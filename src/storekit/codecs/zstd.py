@@ -26,6 +26,7 @@ class Zstd(Wrapper[T]):
     """
 
     _suffix = "zstd"
+    unpacks: bool = True
 
     def __init__(self, inner: Codec[T], *, level: int = 3, max_size: int = MAX_SIZE) -> None:
         """Make a codec. `level` is 1 (fast) to 22 (small), or below 0 for faster still."""

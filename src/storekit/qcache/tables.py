@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from storekit._extras import require
+from storekit.codecs.sizes import LARGE
+from storekit.codecs.sizes import is_large as is_large_value
 from storekit.codecs.tables.base import (
     CSV,
     JSON,
@@ -51,11 +53,8 @@ __all__ = [
     "read_frame",
 ]
 
-_LARGE_TEXT = 256 * 1024
-"""Characters or bytes. To encode so many takes less than a millisecond."""
-
-_LARGE_VALUE = 1000
-"""Parts of a value, or texts of 64 characters in it: as JSON they take a millisecond or less."""
+_SHORT = 100_000
+"""Characters of a text in a query."""
 
 
 class Own(Enum):
@@ -165,38 +164,16 @@ def codec_of(table: object, registry: TableRegistry) -> TableCodec[Any]:
 def is_large(table: object) -> bool:
     """Return whether encoding a table may take long, as far as can be told in no time."""
     if isinstance(table, bytes | bytearray | str):
-        return len(table) >= _LARGE_TEXT
+        return len(table) >= LARGE
     if isinstance(table, list | tuple):
-        return _is_large_value(table, _LARGE_VALUE)
+        return is_large_value(table)
     return True  # a frame takes a millisecond at least, and a table of another kind may, too
 
 
 def is_large_query(q: Mapping[str, object]) -> bool:
     """Return whether a query has so many parts that writing it as JSON may take long."""
-    for value in q.values():
-        kind = type(value)
-        if (kind is list or kind is tuple or kind is dict) and _is_large_value(value, _LARGE_VALUE):
-            return True
-        if kind is str and len(value) > _LARGE_TEXT:  # type: ignore[arg-type]  # it is one
-            return True
-    return False
-
-
-def _is_large_value(value: Any, most: int) -> bool:  # noqa: ANN401 - of JSON, or near it
-    """Whether a value has more than so many parts, or texts as large. Looks at no more of it."""
-    stack = [value]
-    seen = 0
-    while stack:
-        part = stack.pop()
-        if isinstance(part, str | bytes):
-            seen += 1 + len(part) // 64
-        elif isinstance(part, dict | list | tuple):
-            seen += len(part)
-            if seen <= most:
-                stack.extend(part.values() if isinstance(part, dict) else part)
-        else:
-            seen += 1
-        if seen > most:
+    for value in q.values():  # most are short lists of texts and numbers
+        if len(value) > _SHORT if isinstance(value, str) else is_large_value(value):
             return True
     return False
 

@@ -2,19 +2,18 @@
 
 # ruff: noqa: ANN401 - pickles hold anything
 
-from collections.abc import Callable
 from typing import Any
 
 from storekit.codecs.base import Codec, is_deterministic
 from storekit.codecs.pickle import Allowed, ClassNotAllowed, Pickle, UnreadableValue
 from storekit.codecs.raw import Raw
+from storekit.codecs.sizes import LARGE, is_large, unpacks
 from storekit.codecs.unpickling import import_named
 from storekit.qdb.arguments import check_content
 
 __all__ = [
     "DEFAULT_PICKLER",
-    "LARGE",
-    "NEVER_LARGE",
+    "MANY",
     "PROTOCOL",
     "STORED",
     "Allowed",
@@ -22,8 +21,8 @@ __all__ = [
     "UnreadableValue",
     "ValuePickler",
     "check_comparable",
-    "is_large",
-    "takes_long",
+    "takes_long_to_decode",
+    "takes_long_to_encode",
 ]
 
 PROTOCOL = 2
@@ -69,11 +68,6 @@ DEFAULT_PICKLER = ValuePickler()
 """Lets in plain data and the standard value types."""
 
 
-LARGE = 256 * 1024
-"""Content of so many bytes and up is turned into values in a thread, and back: that may take
-a millisecond or more."""
-
-
 class _Stored(Raw):
     """Bytes as they are, and text as UTF-8."""
 
@@ -84,39 +78,27 @@ class _Stored(Raw):
 STORED = _Stored()
 
 
-def takes_long(codec: Codec[Any]) -> bool:
-    """Tell whether large content is better left to a thread: a mere copy is not."""
-    return not isinstance(codec, Raw)
+def takes_long_to_encode(codec: Codec[Any], value: object) -> bool:
+    """Tell whether encoding a value is better left to a thread."""
+    # Bytes and text that are stored as they are take a copy, whatever their size.
+    return type(value) not in _SMALL and not isinstance(codec, Raw) and is_large(value)
 
 
-def is_large(value: object) -> bool:
-    """Tell whether a value is text, bytes-like or a table that certainly is large.
-
-    The sizes of other objects are not guessed.
-    """
-    kind = type(value)
-    size = _SIZES.get(kind) or _SIZES_BY_NAME.get((kind.__module__, kind.__name__))
-    return size is not None and bool(size(value) >= LARGE)
+def takes_long_to_decode(codec: Codec[Any], size: int) -> bool:
+    """Tell whether decoding so many bytes is better left to a thread."""
+    if size < _UNPACKED_AT_ONCE or isinstance(codec, Raw):
+        return False
+    return size >= LARGE or unpacks(codec)
 
 
-NEVER_LARGE = frozenset({bool, dict, float, int, list, set, tuple, type(None)})
-"""Types of values whose sizes nobody tells. To ask for one of these takes the least time."""
+_SMALL = frozenset({bool, float, type(None)})
+"""Types of values that need not be looked at."""
 
-_SIZES: dict[type, Callable[[Any], int]] = {
-    bytes: len,
-    str: len,
-    bytearray: len,
-    memoryview: lambda view: view.nbytes,
-}
-_SIZES_BY_NAME: dict[tuple[str, str], Callable[[Any], int]] = {
-    ("numpy", "ndarray"): lambda array: array.nbytes,
-    ("pyarrow.lib", "Table"): lambda table: table.nbytes,
-    ("polars.dataframe.frame", "DataFrame"): lambda frame: frame.estimated_size(),
-    # At least that: to count what its objects take would take long itself.
-    ("pandas.core.frame", "DataFrame"): lambda frame: frame.memory_usage().sum(),
-    ("pandas", "DataFrame"): lambda frame: frame.memory_usage().sum(),  # from pandas 3 on
-}
-"""By name, for none of these packages need be installed."""
+_UNPACKED_AT_ONCE = 1024
+"""Bytes that may become a few hundred thousand when they are unpacked."""
+
+MANY = 500
+"""Requests of a batch. So many, and more, are translated in a thread."""
 
 
 def check_comparable(codec: Codec[Any], operation: str) -> None:

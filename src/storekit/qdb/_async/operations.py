@@ -23,7 +23,7 @@ from storekit.qdb.arguments import (
     check_string,
 )
 from storekit.qdb.batches import Translation, explain_transaction, size_of
-from storekit.qdb.codec import LARGE, takes_long
+from storekit.qdb.codec import MANY, takes_long_to_decode, takes_long_to_encode
 from storekit.qdb.engine import NEVER, Operation, Outcome, Session
 from storekit.qdb.errors import AliasNotFound, BufferTooSmall, ErrorCode, error_for
 from storekit.qdb.methods import Method, bound, operation_of
@@ -578,7 +578,7 @@ class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
         or has no form in the codec.
         """
         translation = Translation(self._conversion.batch_alias, self._conversion.chosen(codec))
-        checked, operations = translation.operations_of(requests, self._clock())
+        checked, operations = await self._translate(translation, requests)
         if not operations:
             return 0, []
         method = Session.run_batch
@@ -608,7 +608,7 @@ class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
         not an error of the transaction: it is done, and the result has the failure.
         """
         translation = Translation(self._conversion.batch_alias, self._conversion.chosen(codec))
-        checked, operations = translation.operations_of(requests, self._clock())
+        checked, operations = await self._translate(translation, requests)
         for operation in operations:
             if operation.kind < 0:
                 raise ValueError(f"{operation.kind.name} can't be part of a transaction")
@@ -625,6 +625,18 @@ class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
         outcomes = await self._calls.call("run_transaction", None, run)
         return (await self._results(translation, checked, operations, outcomes))[1]
 
+    async def _translate(
+        self, translation: Translation, requests: Iterable[BatchRequest]
+    ) -> tuple[list[BatchRequest], list[Operation]]:
+        """Check requests and encode their content; in a thread, if that takes long."""
+        listed = list(requests)
+        if len(listed) >= MANY or any(
+            takes_long_to_encode(translation.codec, getattr(request, "content", None))
+            for request in listed
+        ):
+            return await call_blocking(translation.operations_of, listed, self._clock())
+        return translation.operations_of(listed, self._clock())
+
     async def _results(
         self,
         translation: Translation,
@@ -632,7 +644,9 @@ class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
         operations: list[Operation],
         outcomes: list[Outcome],
     ) -> tuple[int, list[BatchResult[Any]]]:
-        if size_of(operations, outcomes) >= LARGE and takes_long(translation.codec):
+        if len(operations) >= MANY or takes_long_to_decode(
+            translation.codec, size_of(operations, outcomes)
+        ):
             return await call_blocking(translation.results_of, requests, operations, outcomes)
         return translation.results_of(requests, operations, outcomes)
 

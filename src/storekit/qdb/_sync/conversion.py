@@ -14,12 +14,10 @@ from storekit.core.seam._sync import call_blocking
 from storekit.qdb.aliases import ESCAPE, dump_alias, load_alias
 from storekit.qdb.arguments import check_alias, check_content, check_writable
 from storekit.qdb.codec import (
-    LARGE,
-    NEVER_LARGE,
     STORED,
     check_comparable,
-    is_large,
-    takes_long,
+    takes_long_to_decode,
+    takes_long_to_encode,
 )
 from storekit.qdb.engine import MAX_ALIAS
 from storekit.qdb.errors import QuasardbException
@@ -112,7 +110,7 @@ class Conversion:
         """Return a value as content; what is large is left to a thread."""
         if codec is STORED:  # which has nothing to add, and should take no time for it
             return check_content(value)
-        if type(value) not in NEVER_LARGE and is_large(value) and takes_long(codec):
+        if takes_long_to_encode(codec, value):
             return call_blocking(encode_value, codec, value)
         return encode_value(codec, value)
 
@@ -120,6 +118,6 @@ class Conversion:
         """Return the value of content; what is large is left to a thread."""
         if codec is STORED:
             return content if type(content) is bytes else bytes(content)
-        if len(content) >= LARGE and takes_long(codec):
+        if takes_long_to_decode(codec, len(content)):
             return call_blocking(decode_value, codec, content, text)
         return decode_value(codec, content, text)

@@ -25,7 +25,7 @@ from storekit.qdb.arguments import (
     check_string,
 )
 from storekit.qdb.batches import Translation, explain_transaction, size_of
-from storekit.qdb.codec import LARGE, takes_long
+from storekit.qdb.codec import MANY, takes_long_to_decode, takes_long_to_encode
 from storekit.qdb.engine import NEVER, Operation, Outcome, Session
 from storekit.qdb.errors import AliasNotFound, BufferTooSmall, ErrorCode, error_for
 from storekit.qdb.methods import Method, bound, operation_of
@@ -574,7 +574,7 @@ class Operations(Lifecycle, Generic[Alias, Found, Data, Value]):
         or has no form in the codec.
         """
         translation = Translation(self._conversion.batch_alias, self._conversion.chosen(codec))
-        checked, operations = translation.operations_of(requests, self._clock())
+        checked, operations = self._translate(translation, requests)
         if not operations:
             return 0, []
         method = Session.run_batch
@@ -602,7 +602,7 @@ class Operations(Lifecycle, Generic[Alias, Found, Data, Value]):
         not an error of the transaction: it is done, and the result has the failure.
         """
         translation = Translation(self._conversion.batch_alias, self._conversion.chosen(codec))
-        checked, operations = translation.operations_of(requests, self._clock())
+        checked, operations = self._translate(translation, requests)
         for operation in operations:
             if operation.kind < 0:
                 raise ValueError(f"{operation.kind.name} can't be part of a transaction")
@@ -619,6 +619,18 @@ class Operations(Lifecycle, Generic[Alias, Found, Data, Value]):
         outcomes = self._calls.call("run_transaction", None, run)
         return self._results(translation, checked, operations, outcomes)[1]
 
+    def _translate(
+        self, translation: Translation, requests: Iterable[BatchRequest]
+    ) -> tuple[list[BatchRequest], list[Operation]]:
+        """Check requests and encode their content; in a thread, if that takes long."""
+        listed = list(requests)
+        if len(listed) >= MANY or any(
+            takes_long_to_encode(translation.codec, getattr(request, "content", None))
+            for request in listed
+        ):
+            return call_blocking(translation.operations_of, listed, self._clock())
+        return translation.operations_of(listed, self._clock())
+
     def _results(
         self,
         translation: Translation,
@@ -626,7 +638,9 @@ class Operations(Lifecycle, Generic[Alias, Found, Data, Value]):
         operations: list[Operation],
         outcomes: list[Outcome],
     ) -> tuple[int, list[BatchResult[Any]]]:
-        if size_of(operations, outcomes) >= LARGE and takes_long(translation.codec):
+        if len(operations) >= MANY or takes_long_to_decode(
+            translation.codec, size_of(operations, outcomes)
+        ):
             return call_blocking(translation.results_of, requests, operations, outcomes)
         return translation.results_of(requests, operations, outcomes)
 

@@ -1,0 +1,110 @@
+"""How much there is to a value, without looking at all of it.
+
+Clients leave to a thread what would keep an event loop from its other work. How long encoding takes
+goes by the parts of a value and the length of its texts, wherever in it they are.
+"""
+
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from types import BuiltinFunctionType, FunctionType
+from typing import Any
+from uuid import UUID
+
+__all__ = ["LARGE", "is_large", "unpacks"]
+
+LARGE = 256 * 1024
+"""Bytes or characters. To encode so many, or to decode them, takes a millisecond or more."""
+
+_PART = 64
+"""Bytes that count as a part of a value."""
+
+_MOST_PARTS = LARGE // _PART
+"""To encode so many parts takes a millisecond or less."""
+
+_SCALARS = frozenset(
+    {bool, float, complex, type(None), date, datetime, time, timedelta, Decimal, UUID}
+)
+_CONTAINERS = (dict, list, tuple, set, frozenset, deque)
+_BY_NAME = (type, Enum, FunctionType, BuiltinFunctionType)
+"""Of what encoding writes no more than a name."""
+
+_SIZES_BY_NAME: dict[tuple[str, str], Callable[[Any], int]] = {
+    ("numpy", "ndarray"): lambda array: array.nbytes,
+    ("pyarrow.lib", "Table"): lambda table: table.nbytes,
+    ("polars.dataframe.frame", "DataFrame"): lambda frame: frame.estimated_size(),
+    # At least that: to count what its objects take would take long itself.
+    ("pandas.core.frame", "DataFrame"): lambda frame: frame.memory_usage().sum(),
+    ("pandas", "DataFrame"): lambda frame: frame.memory_usage().sum(),  # from pandas 3 on
+}
+"""By name, for none of these packages need be installed."""
+
+
+def is_large(value: object) -> bool:
+    """Tell whether encoding a value may take long. Looks at no more than a few thousand parts."""
+    left = _MOST_PARTS
+    stack: list[Any] = [value]
+    while stack:
+        part = stack.pop()
+        kind = type(part)
+        left -= 1
+        if kind in _SCALARS:
+            pass
+        elif kind is str or kind is bytes or kind is bytearray:
+            left -= len(part) // _PART
+        elif kind is dict:
+            left -= 2 * len(part)
+            if left >= 0:
+                stack.extend(part)
+                stack.extend(part.values())
+        elif kind is list or kind is tuple:
+            left -= len(part)
+            if left >= 0:
+                stack.extend(part)
+        elif kind is int:
+            left -= part.bit_length() // (8 * _PART)
+        else:
+            size, parts = _of_another_kind(part, kind, left)
+            left -= size
+            stack.extend(parts)
+        if left < 0:
+            return True
+    return False
+
+
+def _of_another_kind(part: Any, kind: type, most: int) -> tuple[int, Iterable[Any]]:  # noqa: ANN401
+    """Return how much an object counts for, and what else is in it, if that is not too much."""
+    if isinstance(part, _BY_NAME):
+        return 0, ()
+    try:
+        size_of = _SIZES_BY_NAME.get((kind.__module__, kind.__name__))
+        if size_of is not None:
+            return size_of(part) // _PART, ()
+        size = part.nbytes if kind is memoryview else sys.getsizeof(part)
+        parts: list[Any] = []
+        if isinstance(part, _CONTAINERS):
+            if len(part) > most:
+                return len(part), ()
+            parts.extend(part)
+            parts.extend(part.values() if isinstance(part, dict) else ())
+        if (attributes := getattr(part, "__dict__", None)) is not None:
+            parts.append(attributes)
+        for base in kind.__mro__:
+            slots = base.__dict__.get("__slots__", ())
+            for name in (slots,) if isinstance(slots, str) else slots:
+                parts.append(getattr(part, name, None))  # noqa: PERF401 - a loop in a loop
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, its codec will say
+        return 0, ()
+    return size // _PART, parts
+
+
+def unpacks(codec: object) -> bool:
+    """Tell whether a codec unpacks content, which may then be much larger than it looks."""
+    while codec is not None:
+        if getattr(codec, "unpacks", False):
+            return True
+        codec = getattr(codec, "_inner", None)
+    return False
