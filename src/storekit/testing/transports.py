@@ -1,0 +1,70 @@
+"""Nodes of QCache in this process, with faults on order, behind the transports of httpx."""
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import httpx
+
+from storekit.testing.faults import Faults
+
+if TYPE_CHECKING:
+    from storekit.qcache.node import AsyncEmbeddedTransport, EmbeddedTransport
+
+__all__ = ["AsyncFaultyTransport", "FaultyTransport"]
+
+
+class FaultyTransport(httpx.BaseTransport):
+    """Sends requests to nodes by their host, and fails as `faults` has it."""
+
+    def __init__(self, nodes: "Mapping[str, EmbeddedTransport]", faults: Faults) -> None:
+        self._nodes = nodes
+        self._faults = faults
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Return what the node answers, or fail."""
+        seconds, error = _fault(self._faults, request)
+        if seconds:
+            time.sleep(seconds)
+        return _failed(error, request) or self._nodes[request.url.host].handle_request(request)
+
+
+class AsyncFaultyTransport(httpx.AsyncBaseTransport):
+    """Sends requests to nodes by their host, and fails as `faults` has it."""
+
+    def __init__(self, nodes: "Mapping[str, AsyncEmbeddedTransport]", faults: Faults) -> None:
+        self._nodes = nodes
+        self._faults = faults
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Return what the node answers, or fail."""
+        from storekit.core.seam._async import sleep  # noqa: PLC0415 - loads anyio
+
+        seconds, error = _fault(self._faults, request)
+        if seconds:
+            await sleep(seconds)
+        failed = _failed(error, request)
+        if failed is not None:
+            return failed
+        return await self._nodes[request.url.host].handle_async_request(request)
+
+
+def _fault(faults: Faults, request: httpx.Request) -> tuple[float, Exception | int | None]:
+    target: bytes = request.extensions.get("target", request.url.raw_path)
+    parts = target.decode("latin-1").partition("?")[0].strip("/").split("/")
+    key = parts[2] if len(parts) > 2 and parts[1] == "dataset" else None
+    if key is None:
+        operation = parts[-1]
+    elif request.method == "POST":
+        operation = "get" if parts[-1] == "q" and len(parts) > 3 else "post"
+    else:
+        operation = request.method.lower()
+    return faults.take("qcache", operation, key, request.url.host)
+
+
+def _failed(error: Exception | int | None, request: httpx.Request) -> httpx.Response | None:
+    if isinstance(error, Exception):
+        raise error
+    if error is None:
+        return None
+    return httpx.Response(error, stream=httpx.ByteStream(b""), request=request)

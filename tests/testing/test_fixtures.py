@@ -1,0 +1,164 @@
+"""What programs that use storekit test with."""
+
+import math
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from storekit import qcache as qcache_errors
+from storekit.qdb import AliasNotFound, ConnectionFailed, StoreTimeout
+from storekit.testing import Clock, Faults, Stores
+
+pytest_plugins = ["storekit.testing.plugin"]
+
+
+def test_values_expire_when_the_clock_says_so(qdb, clock):
+    qdb.put("a", 1, timedelta(seconds=60))
+    clock.advance(59)
+    assert qdb.get("a") == 1
+    clock.advance(timedelta(seconds=2))
+    with pytest.raises(AliasNotFound):
+        qdb.get("a")
+
+
+def test_clock_does_not_go_back():
+    clock = Clock(1000.0)
+    with pytest.raises(ValueError, match="not back"):
+        clock.advance(-1)
+    assert (clock(), clock.milliseconds()) == (1000.0, 1_000_000)
+
+
+def test_faults_are_met_as_often_as_was_ordered(qdb, faults, record):
+    qdb.put("a", 1)
+    faults.fail("get", ConnectionFailed, times=2)
+    assert qdb.get("a") == 1
+    faults.fail("get", ConnectionFailed, times=math.inf)
+    with pytest.raises(ConnectionFailed):
+        qdb.get("a")
+    faults.clear()
+    assert qdb.get("a") == 1
+    assert [each.attempts for each in record.of("get")] == [3, 3, 1]
+    assert [each.ok for each in record.of("get")] == [True, False, True]
+
+
+def test_faults_can_be_of_one_alias(qdb, faults):
+    qdb.put("a", 1)
+    qdb.put("b", 2)
+    faults.fail("update", StoreTimeout, key="b")
+    qdb.update("a", 3)
+    with pytest.raises(StoreTimeout):
+        qdb.update("b", 4)
+    assert (qdb.get("a"), qdb.get("b")) == (3, 2)
+
+
+async def test_writes_that_travel_together_fail_each_for_itself(async_qdb, faults):
+    import anyio
+
+    faults.fail("put", StoreTimeout, key="3")
+    failed = []
+
+    async def put(number):
+        try:
+            await async_qdb.put(str(number), number)
+        except StoreTimeout:
+            failed.append(number)
+
+    async with anyio.create_task_group() as group:
+        for number in range(8):
+            group.start_soon(put, number)
+    assert failed == [3]
+    assert len([alias async for alias in async_qdb.aliases()]) == 7
+
+
+def test_store_dies_and_comes_back_with_what_it_held(qdb, faults):
+    qdb.put("a", 1)
+    faults.down("qdb")
+    with pytest.raises(ConnectionFailed, match="down, as the test wants it"):
+        qdb.get("a")
+    faults.up("qdb")
+    assert qdb.get("a") == 1
+
+
+def test_node_dies_and_another_one_answers(qcache, faults):
+    keys = [f"key-{number}" for number in range(30)]
+    for key in keys:
+        qcache.post(key, "a\n1\n")
+    faults.down("node-2")
+    found = [qcache.get(key, {}) for key in keys]
+    assert None in found  # what was there alone
+    assert any(each is not None for each in found)
+
+
+def test_answers_of_nodes_can_be_ordered(qcache, faults):
+    qcache.post("cities", "a\n1\n")
+    faults.fail("get", 500)
+    with pytest.raises(qcache_errors.UnexpectedServerResponse):
+        qcache.get("cities", {})
+    faults.fail("get", httpx.ReadError("cut off"))
+    assert qcache.get("cities", {}) is None or qcache.get("cities", {}).rows() == [{"a": 1}]
+
+
+def test_tables_age_by_the_clock(stores):
+    from storekit.qcache.node import Node
+
+    stores._nodes.update({name: Node(age=60, clock=stores.clock) for name in ("node-1",)})
+    client = stores.qcache()
+    keys = [f"key-{number}" for number in range(20)]
+    for key in keys:
+        client.post(key, "a\n1\n")
+    stores.clock.advance(61)
+    assert 0 < sum(client.get(key, {}) is None for key in keys) < 20
+
+
+async def test_fixtures_work_on_any_loop(async_qdb, async_qcache, async_kit, record):
+    await async_qdb.put("a", 1)
+    await async_qcache.post("cities", "a\n1\n")
+    assert (await async_qcache.get("cities", {})).rows() == [{"a": 1}]
+    await async_kit.put_table("towns", "b\n2\n")
+    assert (await async_kit.query("towns", {})).rows() == [{"b": 2}]
+    assert await async_kit.qdb.get("a") == 1  # one store
+    assert {each.store for each in record} == {"qdb", "qcache"}
+    assert record.operations[0] == "put"
+
+
+def test_kit_is_over_the_same_stores(kit, qdb, record):
+    qdb.put("a", 1)
+    assert kit.qdb.get("a") == 1
+    kit.put_table("towns", "b\n2\n")
+    record.clear()
+    assert kit.query("towns", {}).rows() == [{"b": 2}]
+    assert record[0].operation == "get"
+    assert len(record[:2]) == 2
+
+
+def test_each_test_has_stores_of_its_own(qdb):
+    assert list(qdb.aliases()) == []
+
+
+def test_delays_take_real_time(qdb, faults):
+    qdb.put("a", 1)
+    faults.delay("get", 0.02)
+    assert qdb.with_timeout(20).get("a") == 1
+
+
+@pytest.mark.parametrize(
+    ("order", "error"),
+    [
+        (lambda faults: faults.fail("get", ValueError), TypeError),
+        (lambda faults: faults.fail("put", 503), ValueError),
+        (lambda faults: faults.fail("get", StoreTimeout, times=0), ValueError),
+        (lambda faults: faults.fail("get", 503, store="qdb"), TypeError),
+    ],
+)
+def test_orders_that_mean_nothing_are_refused(order, error):
+    with pytest.raises(error):
+        order(Faults())
+
+
+def test_without_pytest_the_stores_are_a_context():
+    with Stores() as stores:
+        client = stores.qdb()
+        client.put("a", 1)
+        assert stores.record.operations == ["put"]
+    assert "Stores at" in repr(stores)
