@@ -4,10 +4,10 @@
     python tools/generate_sync.py --check    write nothing; exit 1 if anything would change
 
 The work is done on tokens, so layout and comments survive: ``async`` and ``await`` go,
-names are mapped by one table and one rule, ``Awaitable[X]`` becomes ``X``, and the text
-of strings and comments is translated with the code. What comes out is searched for
-anything asynchronous that is left. A finding is an error, and nothing is written then:
-the author rewords or renames.
+names are mapped by one table and one rule, and ``Awaitable[X]`` becomes ``X``. In prose, which
+is comments and strings of more than one word, words are translated as well: ``async`` becomes
+``sync``. The code that comes out is searched for anything asynchronous that is left. A
+finding is an error, and nothing is written then: the author renames. Prose is never refused.
 """
 
 import argparse
@@ -25,20 +25,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-TREES = (
-    ("src/storekit/core/_async", "src/storekit/core/_sync"),
-    ("src/storekit/qcache/_async", "src/storekit/qcache/_sync"),
-    ("src/storekit/qcache/node/_async", "src/storekit/qcache/node/_sync"),
-    ("src/storekit/qdb/_async", "src/storekit/qdb/_sync"),
-    ("src/storekit/qdb/documents/_async", "src/storekit/qdb/documents/_sync"),
-    ("src/storekit/kit/_async", "src/storekit/kit/_sync"),
-    ("src/storekit/recipes/_async", "src/storekit/recipes/_sync"),
-    ("tests/core/_async", "tests/core/_sync"),
-    ("tests/qcache/_async", "tests/qcache/_sync"),
-    ("tests/qdb/_async", "tests/qdb/_sync"),
-    ("tests/kit/_async", "tests/kit/_sync"),
-    ("tests/recipes/_async", "tests/recipes/_sync"),
-)
+ROOTS = ("src", "tests")
+"""Where trees are looked for: each directory `_async` below has a `_sync` beside it."""
+
+TREE_NAMES = frozenset({"_async", "_sync"})
 HEADER = "# Generated from {} by tools/generate_sync.py; do not edit."
 GENERATED = re.compile(re.escape(HEADER).replace(r"\{\}", "[^\n]+").encode() + rb"(?:\n|$)")
 RUFF = (sys.executable, "-m", "ruff")
@@ -80,12 +70,31 @@ REFUSED = {
     "AsyncGenerator": "only ever write AsyncGenerator[X, None], which becomes Generator",
     "Awaitable": "import it by name from collections.abc, and only ever write Awaitable[X]",
     "Coroutine": "annotate with Awaitable[X], which becomes X",
-    "await": "in prose say it in other words; in an example await a call or an attribute",
 }
 LEFTOVER = re.compile(
     r"\w*(?:async|await|coroutine)\w*"
     r"|__a(?:enter|exit|iter|next)__|(?<![a-z])(?:anyio|trio|uvloop)(?![a-z])"
     rf"|(?<![a-z0-9])(?:{'|'.join(RENAMES)})(?![a-z0-9])",
+    re.IGNORECASE,
+)
+# Words of prose. Where both worlds are named side by side, both names stay.
+PROSE = {
+    "async": "sync",
+    "asynchronous": "synchronous",
+    "asynchronously": "synchronously",
+    "await": "wait for",
+    "awaited": "waited for",
+    "awaiting": "waiting for",
+    "awaits": "waits for",
+    "coroutine": "call",
+    "coroutine function": "function",
+    "coroutine functions": "functions",
+    "coroutines": "calls",
+}
+PROSE_WORD = re.compile(
+    r"(?<![\w`./-])(?:"
+    r"(?P<both>(?:async|sync)(?:,? (?:and|or|nor) |/)(?:async|sync))"
+    rf"|(?P<word>{'|'.join(sorted(PROSE, key=len, reverse=True))}))(?![\w`[(]|\.\w)",
     re.IGNORECASE,
 )
 ASYNC_NODES = (ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await)
@@ -138,11 +147,12 @@ def main(arguments: list[str] | None = None) -> int:
     root = options.root.resolve()
 
     problems: list[str] = []
-    sources = find_sources(root, problems)
+    trees = find_trees(root)
+    sources = find_sources(root, trees, problems)
     outputs = generate(root, sources, problems)
     existing = {
         path.relative_to(root).as_posix(): path.read_bytes()
-        for _, output_tree in TREES
+        for _, output_tree in trees
         for path in files_below(root / output_tree)
     }
     orphans = sorted(existing.keys() - sources.keys())
@@ -190,10 +200,24 @@ def files_below(tree: Path) -> list[Path]:
     )
 
 
-def find_sources(root: Path, problems: list[str]) -> dict[str, str]:
+def find_trees(root: Path) -> list[tuple[str, str]]:
+    """List all pairs of source and output tree, of which one may be missing."""
+    rooms = set()
+    for base in ROOTS:
+        for tree in (root / base).rglob("_*sync"):
+            room = tree.parent.relative_to(root)
+            is_tree = tree.name in TREE_NAMES and TREE_NAMES.isdisjoint(room.parts)
+            if is_tree and tree.is_dir() and files_below(tree):
+                rooms.add(room.as_posix())
+    return [(f"{room}/_async", f"{room}/_sync") for room in sorted(rooms)]
+
+
+def find_sources(root: Path, trees: list[tuple[str, str]], problems: list[str]) -> dict[str, str]:
     """Map each output path to the path of its source."""
     sources: dict[str, str] = {}
-    for source_tree, output_tree in TREES:
+    if not trees:
+        problems.append(f"there are no source trees below {root}")
+    for source_tree, output_tree in trees:
         paths = files_below(root / source_tree)
         if not any(path.suffix == ".py" for path in paths):
             # An empty tree is as suspect as none: going on would remove all its outputs.
@@ -277,25 +301,52 @@ def translate_file(path: Path, name: str) -> tuple[str, list[str]]:
 
 
 def find_remains(text: str, name: str) -> list[str]:
-    """List what is still asynchronous in an output, and whatever keeps it from compiling."""
-    problems = [
-        f"{name}:{number}: {match[0]!r} is left over; "
-        + REFUSED.get(match[0], "rename it, or say it in other words")
-        for number, line in enumerate(text.split("\n"), 1)
-        for match in LEFTOVER.finditer(line)
-    ]
+    """List what is asynchronous in the code of an output, or keeps it from compiling."""
     try:
         tree = ast.parse(text)
         compile(text, name, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
-        return [*problems, f"{name}:{line}: the output does not compile: {error}"]
+        return [f"{name}:{line}: the output does not compile: {error}"]
+    problems = [
+        f"{name}:{line}: {match[0]!r} is left over; " + REFUSED.get(match[0], "rename it")
+        for line, word in sorted(words_of_code(tree))
+        for match in LEFTOVER.finditer(word)
+    ]
     for node in ast.walk(tree):
         if isinstance(node, ASYNC_NODES):
             problems.append(f"{name}:{node.lineno}: {type(node).__name__} is left over")
         elif isinstance(node, ast.comprehension) and node.is_async:
             problems.append(f"{name}:{node.target.lineno}: an async comprehension is left over")
     return problems
+
+
+def words_of_code(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield line and text of all names, and of the strings that are no prose."""
+    prose = {id(node) for node in ast.walk(tree) if is_prose(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr) and any(map(is_prose, node.values)):
+            prose |= set(map(id, node.values))
+        annotation = getattr(node, "returns", None) or getattr(node, "annotation", None)
+        if annotation is not None:
+            prose -= set(map(id, ast.walk(annotation)))
+    for node in ast.walk(tree):
+        line = getattr(node, "lineno", 1)
+        if isinstance(node, ast.Constant):
+            if isinstance(node.value, str | bytes) and id(node) not in prose:
+                text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+                yield line, text
+            continue
+        for _, value in ast.iter_fields(node):
+            for word in value if isinstance(value, list) else [value]:
+                if isinstance(word, str):
+                    yield line, word
+
+
+def is_prose(node: ast.AST) -> bool:
+    """Whether this is text of more than one word."""
+    text = node.value if isinstance(node, ast.Constant) else None
+    return isinstance(text, str) and len(text.split()) > 1
 
 
 def find_collisions(tree: ast.Module, name: str) -> list[str]:
@@ -345,6 +396,7 @@ def translate_word(word: str) -> str:
 
 def translate_text(text: str) -> str:
     """Translate the text of a string or comment: prose, examples and annotations."""
+    prose = len(text.split()) > 1
     text = TEXT_ARTICLE.sub(translate_article, text)
     text = TYPES_IMPORT.sub(drop_awaitable, text)
     text = TYPES_IMPORT.sub(lambda match: match[0].replace("AsyncGenerator", "Generator"), text)
@@ -353,13 +405,23 @@ def translate_text(text: str) -> str:
     text = TEXT_AWAIT.sub(r"\1", text)
     text = TEXT_ASYNC.sub("", text)
     text = unwrap_awaitables(text)
+    if prose:
+        text = PROSE_WORD.sub(translate_prose, text)
     return WORD.sub(lambda match: translate_word(match[0]), text)
+
+
+def translate_prose(match: re.Match[str]) -> str:
+    """Translate a word of prose, with its capital letter if it has one."""
+    if match["both"]:
+        return match[0]
+    word = PROSE[match["word"].lower()]
+    return word[0].upper() + word[1:] if match["word"][0].isupper() else word
 
 
 def translate_article(match: re.Match[str]) -> str:
     """Keep "an AsyncPool" from becoming "an Pool"."""
     word = TEXT_ASYNC.sub("", match[3] + " ").rstrip()
-    word = translate_word(word)
+    word = PROSE.get(word) or translate_word(word)
     if word == match[3] or SOUNDS_LIKE_VOWEL.match(word):
         return match[0]
     return f"{match[1]}{match[2]}{match[3]}"

@@ -218,7 +218,7 @@ def _framing(request: httpx.Request, names: Sequence[bytes]) -> tuple[int | None
 async def _body(request: httpx.Request) -> AsyncIterator[AsyncIterator[bytes]]:
     if not isinstance(request.stream, httpx.AsyncByteStream):
         raise httpx.LocalProtocolError(
-            "the request body is of the other world's kind", request=request
+            "an async transport takes an async body, or bytes", request=request
         )
     pieces = aiter(request.stream)
     try:

@@ -218,7 +218,7 @@ def _framing(request: httpx.Request, names: Sequence[bytes]) -> tuple[int | None
 def _body(request: httpx.Request) -> Iterator[Iterator[bytes]]:
     if not isinstance(request.stream, httpx.SyncByteStream):
         raise httpx.LocalProtocolError(
-            "the request body is of the other world's kind", request=request
+            "a sync transport takes a sync body, or bytes", request=request
         )
     pieces = iter(request.stream)
     try:

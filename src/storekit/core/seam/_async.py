@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -26,7 +26,6 @@ __all__ = [
     "BackgroundTasks",
     "Event",
     "Guard",
-    "Lazy",
     "SocketReader",
     "answer_in",
     "call_beside",
@@ -49,9 +48,6 @@ __all__ = [
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-Lazy = AsyncGenerator[T, None]
-"""What a generator function of this world returns."""
 
 monotonic = time.monotonic
 sleep = anyio.sleep

@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -20,7 +20,6 @@ __all__ = [
     "BackgroundTasks",
     "Event",
     "Guard",
-    "Lazy",
     "SocketReader",
     "answer_in",
     "call_blocking",
@@ -42,9 +41,6 @@ __all__ = [
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-Lazy = Generator[T, None, None]
-"""What a generator function of this world returns."""
 
 monotonic = time.monotonic
 sleep = time.sleep
