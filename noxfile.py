@@ -163,7 +163,7 @@ def lock(session: nox.Session) -> None:
     """Write the locked and the lowest versions of all dependencies anew."""
     session.install("uv")
     compile_ = ("uv", "pip", "compile", "--quiet", "--no-header", "--universal", "--all-extras")
-    groups = [part for group in ("test", "lint", "types", "bench") for part in ("--group", group)]
+    groups = [part for group in ("dev", "bench") for part in ("--group", group)]
     common = (*compile_, "--python-version", OLDEST, "pyproject.toml")
     session.run(*common, *groups, "--upgrade", "--output-file", LOCKED)
     lowest = ("--group", "test", "--resolution", "lowest-direct", "--upgrade")

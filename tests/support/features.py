@@ -185,7 +185,10 @@ class Recorder:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         whole = self.whole and (bool(self.workers) or self.files <= self.collected)
         if hasattr(session.config, "workeroutput"):
-            session.config.workeroutput[OUTPUT] = {"calls": sorted(self.seen), "whole": whole}
+            session.config.workeroutput[OUTPUT] = {
+                "calls": [list(call) for call in sorted(self.seen)],  # of plain types, to be sent
+                "whole": whole,
+            }
             return
         if exitstatus or not whole:
             return
