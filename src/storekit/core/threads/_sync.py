@@ -1,10 +1,9 @@
 """Sessions leased from a pool, for plain calls in the calling thread."""
 
+import _thread
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, Final, Generic, TypeVar
 
 from storekit.core._sync.pool import Lease, Pool
@@ -221,31 +220,53 @@ class Executor(Generic[S]):
 
 
 def _call_until(call: Callable[[], T], timeout: float, discard: Callable[[T], object] | None) -> T:
-    """Call in a thread that can be left behind: what blocks in C can't be interrupted."""
-    answer: Future[T] = Future()
+    """Call in a thread that can be left behind: what blocks in C can't be interrupted.
+
+    Threads and futures of the library have locks and lists of their own, which an exception of a
+    signal handler leaves in disorder. Here one lock is waited for, and one entry of a list, which
+    is taken in one step, says who minds the value: the caller until it leaves, the thread after.
+    """
+    values: list[T] = []
+    errors: list[BaseException] = []
+    wanted = [True]
+    ended = _thread.allocate_lock()
+    ended.acquire()
 
     def run() -> None:
         try:
-            value = call()
+            values.append(call())
         except BaseException as error:  # noqa: BLE001 - it goes to the caller
-            if answer.set_running_or_notify_cancel():
-                answer.set_exception(error)
-            return
-        if answer.set_running_or_notify_cancel():
-            answer.set_result(value)
-        elif discard is not None:
-            discard(value)
+            errors.append(error)
+        ended.release()
+        if not _take(wanted):
+            _discard(values, discard)
 
-    threading.Thread(target=run, name="storekit-connect", daemon=True).start()
     try:
-        return answer.result(timeout)
-    except (FutureTimeout, KeyboardInterrupt) as error:
-        if answer.cancel():
-            if isinstance(error, FutureTimeout):
-                raise CallTimeout(started=True) from None
-            raise
-        if isinstance(error, KeyboardInterrupt):
-            if discard is not None and answer.exception() is None:
-                discard(answer.result())
-            raise
-        return answer.result()
+        _thread.start_new_thread(run, ())
+    except RuntimeError:  # there is no thread to be had
+        return call()
+    try:
+        in_time = ended.acquire(True, min(max(0.0, timeout), threading.TIMEOUT_MAX))
+    except BaseException:
+        if not _take(wanted):
+            _discard(values, discard)
+        raise
+    if not in_time and _take(wanted):
+        raise CallTimeout(started=True)
+    if errors:
+        raise errors.pop()  # which has this frame: the frame must not have the error, too
+    return values.pop()
+
+
+def _take(entries: list[bool]) -> bool:
+    """Take the one entry; return whether nobody had taken it before."""
+    try:
+        return entries.pop()
+    except IndexError:
+        return False
+
+
+def _discard(values: list[T], discard: Callable[[T], object] | None) -> None:
+    for value in values:
+        if discard is not None:
+            discard(value)

@@ -288,11 +288,12 @@ class Connection:
         except FAILURES as error:
             if not _is_busy(error):
                 raise translate(error) from error
-            failed = error
         else:
             return row
-        first: Callable[[], Row | None] = lambda: self._cursor.execute(sql, parameters).fetchone()  # noqa: E731
-        return self._when_free(first, failed)
+        later: Row | None = self._when_free(
+            lambda: self._cursor.execute(sql, parameters).fetchone()
+        )
+        return later
 
     def all(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return all rows."""
@@ -301,8 +302,7 @@ class Connection:
         except FAILURES as error:
             if not _is_busy(error):
                 raise translate(error) from error
-            failed = error
-        return self._when_free(lambda: self._cursor.execute(sql, parameters).fetchall(), failed)
+        return self._when_free(lambda: self._cursor.execute(sql, parameters).fetchall())
 
     def each(self, sql: str, parameters: Sequence[object] = ()) -> Generator[Row]:
         """Give rows one by one; for one statement at a time."""
@@ -322,27 +322,24 @@ class Connection:
         except FAILURES as error:
             if not _is_busy(error):
                 raise translate(error) from error
-            failed = error
-        return self._when_free(lambda: self._cursor.execute(sql, parameters).rowcount, failed)
+        return self._when_free(lambda: self._cursor.execute(sql, parameters).rowcount)
 
-    def _when_free(self, run: Callable[[], T], error: Exception) -> T:
+    def _when_free(self, run: Callable[[], T]) -> T:
         """Run a statement again, which has done nothing, until nobody else has the lock of it."""
         if self.give_up_at is None:
             self.give_up_at = time.monotonic() + self.timeout
         pause = _LONGEST_PAUSE / 16
         while True:
             left = self.give_up_at - time.monotonic()
-            if left <= 0:
-                raise translate(error) from error
-            # Two processes that try at equal distances may miss each other's pauses for long.
-            time.sleep(min(left, pause * (0.5 + random.random())))  # noqa: S311 - nothing secret
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            if left > 0:
+                # Two processes that try at equal distances may miss each other's gaps for long.
+                time.sleep(min(left, pause * (0.5 + random.random())))  # noqa: S311 - no secret
+                pause = min(2 * pause, _LONGEST_PAUSE)
             try:
                 return run()
-            except FAILURES as again:
-                if not _is_busy(again):
-                    raise translate(again) from again
-                error = again
+            except FAILURES as error:
+                if left <= 0 or not _is_busy(error):
+                    raise translate(error) from error
 
     def forget(self, sql: str, count: int, size: int) -> None:
         """Have a prepared statement let go of a large content that was bound to it.

@@ -198,7 +198,10 @@ class WriteQueue:
             write.withdrawn = True
             raise
         if write.error is not None:
-            raise write.error
+            try:
+                raise write.error
+            finally:
+                del write  # which has the error, which has this frame: a circle
         value: T = write.value
         return value
 
