@@ -335,11 +335,11 @@ def test_a_block_cannot_ask_for_a_huge_table(blocks, monkeypatch):
 
 
 @pytest.mark.parametrize("last", [b"1,2", b"1,2\n", b"1,2,"])
-@pytest.mark.parametrize("free", range(16, 28))
+@pytest.mark.parametrize("free", range(12, 20))
 def test_the_rows_that_are_too_many_are_the_same(last, free):
     with sizes(limits_FREE_CELLS=free, limits_CELLS_A_BYTE=0, reading_WIDE=1):
         found, _ = check([b"a,b,c,d\n1,2,3,4\n", b"5,6,7,8\n1,2\n", last])
-    assert (found == "refused") is (free < 20)
+    assert (found == "refused") is (free < 16)  # four rows of four columns
 
 
 def column_of(blocks: list[list[str]]) -> tuple[pl.Series, pl.Series]:

@@ -20,11 +20,11 @@ from storekit.qcache.compression import compress
 from storekit.qcache.node.budget import Budget, Limits, NotQuick
 from storekit.qcache.node.cache import Cache, charge_for
 from storekit.qcache.node.categories import compact
-from storekit.qcache.node.encodings import decode_body
 from storekit.qcache.node.errors import BadQuery, Refusal, TooLarge
 from storekit.qcache.node.http.negotiation import (
     accepted_format,
     check_table_format,
+    decode_body,
     encoding_for,
     etag_matches,
 )

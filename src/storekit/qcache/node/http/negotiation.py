@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from storekit.qcache.compression import Compression, require
-from storekit.qcache.node.errors import Refusal
+from storekit.qcache.compression import Compression, ContentTooLarge, decompress, require
+from storekit.qcache.node.budget import Budget
+from storekit.qcache.node.errors import Refusal, TooLarge
 from storekit.qcache.node.http.requests import JSON_TYPE
 
 __all__ = [
@@ -17,16 +18,17 @@ __all__ = [
     "UnsupportedType",
     "accepted_format",
     "check_table_format",
-    "content_encoding",
+    "decode_body",
     "encoding_for",
     "etag_matches",
-    "lz4_installed",
 ]
 
 CSV_TYPE = "text/csv"
 
 _FORMATS = (JSON_TYPE, CSV_TYPE)
 _ALIASES = {"x-gzip": "gzip"}
+_BEST_RATIO = 255
+"""One byte of an LZ4 block stands for at most this many."""
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _ELEMENT = re.compile(rf"(?:[^,\"]|{_QUOTED}|\")+")
@@ -119,7 +121,7 @@ def check_table_format(content_type: str | None) -> str:
 # Encodings
 
 
-def content_encoding(header: str | None) -> str | None:
+def _one_encoding(header: str | None) -> str | None:
     """Return the one encoding that a `Content-Encoding` header names, None if there is none.
 
     `Refusal` for more than one, or another than gzip and lz4.
@@ -129,6 +131,39 @@ def content_encoding(header: str | None) -> str | None:
     if len(encodings) > 1 or not set(encodings) <= {"gzip", "lz4"}:
         raise Refusal(f"Content-Encoding must be gzip or lz4, or not be there; not {header!r}")
     return encodings[0] if encodings else None
+
+
+def decode_body(body: bytes, header: str | None, limit: int, budget: Budget) -> bytes:
+    """Undo the `Content-Encoding` of an upload or query.
+
+    Raises `TooLarge` before more than `limit` bytes are unpacked, else `Refusal`. What is
+    unpacked is drawn on the budget.
+    """
+    encoding = _one_encoding(header)
+    if encoding is None:
+        budget.take(len(body), "the content")
+        return body
+    if encoding == "lz4" and not _has_lz4():
+        raise Refusal(
+            "Content-Encoding lz4: this node has no lz4; send gzip or plain content, "
+            "or install it there: pip install 'storekit[lz4]'"
+        )
+    if encoding == "lz4" and int.from_bytes(body[:4], "little") > _BEST_RATIO * len(body):
+        raise Refusal(
+            "Content-Encoding lz4: the size in front of the block cannot be right; "
+            "neither a frame nor a block without its size is what QCache means by lz4"
+        )
+    budget.check()
+    budget.take(len(body), "the content")
+    try:
+        # Twice, since it comes in pieces, which are then put together.
+        content = decompress(body, encoding, min(limit, budget.left // 2))
+    except ContentTooLarge as error:
+        raise TooLarge(f"Content-Encoding {encoding}: {error}") from error
+    except ValueError as error:
+        raise Refusal(f"Content-Encoding {encoding}: {error}") from error
+    budget.take(len(content), "the unpacked content")
+    return content
 
 
 def encoding_for(accept_encoding: str | None) -> Compression | None:
@@ -141,12 +176,12 @@ def encoding_for(accept_encoding: str | None) -> Compression | None:
     wanted = _elements(accept_encoding)
     weights = {_ALIASES.get(each.name, each.name): each.weight for each in wanted}
     lz4, gzip = weights.get("lz4", 0), weights.get("gzip", 0)
-    if lz4 and lz4 >= gzip and lz4_installed():
+    if lz4 and lz4 >= gzip and _has_lz4():
         return "lz4"
     return "gzip" if gzip else None
 
 
-def lz4_installed() -> bool:
+def _has_lz4() -> bool:
     """Whether the lz4 package is there."""
     try:
         require("lz4")

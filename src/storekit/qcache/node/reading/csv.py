@@ -1,4 +1,4 @@
-"""CSV to a table: the structure of the text is for `csv_text`, the types of columns `inference`."""
+"""CSV to a table. `csv_text` has the structure of the text, `types` the types of columns."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,6 +1,6 @@
 """A CSV table that is read while it comes: in blocks of whole lines, by a few threads.
 
-Each block is read as `csv_reading` reads a whole text, and in the end the columns of all blocks
+Each block is read as `read_csv` reads a whole text, and in the end the columns of all blocks
 must be of one kind. Columns that are not are read again, as text; text with quotes, lone CRs or
 blank lines is read again as a whole. So the table is the same that `read_csv` makes of all.
 """

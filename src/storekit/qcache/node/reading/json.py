@@ -40,7 +40,7 @@ def read_json(body: bytes, budget: Budget) -> pl.DataFrame:
     `BadTable` if it is no list of objects, is not UTF-8, has whole numbers beyond 64 bits,
     lone surrogates as text, or nests too deep. `TooLarge` if the budget has not what it takes.
     """
-    columns: dict[str, _Column] = {}
+    columns: dict[str, _JsonColumn] = {}
     height = cells = 0
     for rows in rows_of_json(_text(body, budget), budget):
         names = set(columns).union(*set(map(tuple, rows)))
@@ -50,7 +50,7 @@ def read_json(body: bytes, budget: Budget) -> pl.DataFrame:
         cells = height * len(names)
         for name in names:
             if name not in columns:
-                columns[name] = _Column(name, budget)
+                columns[name] = _JsonColumn(name, budget)
                 columns[name].skip(height - len(rows))
             columns[name].add(rows)
     budget.check()
@@ -66,7 +66,7 @@ def _text(body: bytes, budget: Budget) -> str:
         raise BadTable(f"the JSON is not UTF-8: {error}") from error
 
 
-class _Column:
+class _JsonColumn:
     """One column, while rows come in. What is of one type is packed at once."""
 
     def __init__(self, name: str, budget: Budget) -> None:
