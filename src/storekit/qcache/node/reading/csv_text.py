@@ -31,6 +31,7 @@ _COMPRESSED = (b"\x1f\x8b", b"x\x01", b"x^", b"x\x9c", b"x\xda", b"(\xb5/\xfd")
 
 _BLANK_LINES = re.compile(rb"(?:[ \t]*+(?:\r\n|\r|\n)|[ \t]++\Z){1,10000}+")
 _BLANK_LINE = re.compile(rb"(?<=\n)[ \t]*(?:\r?\n|\Z)")
+_HAS_BLANK_LINES = re.compile(rb"\n[ \t]*+\r?(?:\n|\Z)")
 
 # None has groups that are kept: `re` would note their places for each repetition.
 _QUOTED = re.compile(rb'(?:[^"]++|"")++')
@@ -86,6 +87,9 @@ def _field(text: bytes, start: int) -> tuple[bytes, int]:
 
 def _end_of_quoted(text: bytes, start: int) -> int:
     """Return where the quote is that closes a field. `BadTable` if there is none."""
+    closing = text.find(b'"', start)
+    if closing >= 0 and not text.startswith(b'""', closing):  # as it is in most fields
+        return closing
     while part := _QUOTED.match(text, start, start + _STEP):
         start = part.end()
     if start == len(text):
@@ -205,12 +209,13 @@ def _rewritten(body: bytes, start: int) -> bytes:
             cr = body.find(b"\r", done)
             continue
         # The field that the quote is in. What comes before it has been looked at.
-        first = 1 + max(body.rfind(end, done, quote) for end in (b",", b"\n")) or done
-        if first == quote:
+        if quote == done or body[quote - 1] in _ENDS:
+            first = quote
             closing = _end_of_quoted(body, quote + 1)
             end = _end_of_unquoted(body, closing + 1)
             content = body[quote + 1 : closing] + body[closing + 1 : end].replace(b'"', b'""')
         else:
+            first = 1 + max(body.rfind(b",", done, quote), body.rfind(b"\n", done, quote)) or done
             end = _end_of_unquoted(body, quote)
             content = body[first:end].replace(b'"', b'""')
         text += body[done:first] + b'"' + content + b'"'
@@ -231,12 +236,16 @@ def without_blank_lines(rows: Rows) -> Rows:
     while start < len(text):
         end = text.rfind(b"\n", start, start + _STEP) + 1 or start + _STEP
         before = b"\n" if kept and text.startswith(b"\n", start - 1) else b""
-        parts = (before + text[start:end]).split(b'"')
-        parts[inside::2] = [
-            _BLANK_LINE.sub(b"", part) if b"\n" in part else part for part in parts[inside::2]
-        ]
-        kept += b'"'.join(parts)[len(before) :]
-        inside ^= (len(parts) - 1) % 2
+        lines = before + text[start:end]
+        if _HAS_BLANK_LINES.search(lines[:-1]):
+            parts = lines.split(b'"') if rows.quoted else [lines]
+            parts[inside::2] = [
+                _BLANK_LINE.sub(b"", part) if b"\n" in part else part for part in parts[inside::2]
+            ]
+            kept += b'"'.join(parts)[len(before) :]
+        else:
+            kept += lines[len(before) :]
+        inside ^= rows.quoted and lines.count(b'"') % 2
         start = end
     return Rows(bytes(kept), 0, rows.quoted)
 
