@@ -35,6 +35,7 @@ __all__ = [
     "in_groups",
     "in_table",
     "memory_for",
+    "plain_function",
 ]
 
 _ROW = 24
@@ -302,6 +303,27 @@ _OF_NOTHING = {"sum": 0.0, "count": 0, "any": False, "all": True}
 def in_groups(function: str, column: pl.Series, labels: str) -> pl.Expr:
     """Return the expression of a function of `GROUP_FUNCTIONS`."""
     return GROUP_FUNCTIONS[function](_Column(column, grouped=True, labels=labels))
+
+
+_PLAIN: dict[str, Callable[[pl.Series], object]] = {
+    "count": len,
+    "max": pl.Series.max,
+    "mean": pl.Series.mean,
+    "min": pl.Series.min,
+    "sum": pl.Series.sum,
+}
+
+
+def plain_function(function: str, column: pl.Series) -> Callable[[pl.Series], object] | None:
+    """Return what does with some rows of a column what `function` does with those of a group.
+
+    None if nothing plain does.
+    """
+    if not is_number(column.dtype) or column.null_count():
+        return None
+    if function == "sum" and is_integer(column.dtype) and not _is_small(column):
+        return None
+    return _PLAIN.get(function)
 
 
 def memory_for(frame: pl.DataFrame, names: Iterable[str]) -> int:

@@ -8,6 +8,7 @@ from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.categories import is_coded, with_text
 from storekit.qcache.node.errors import BadQuery
 from storekit.qcache.node.query.aggregates import in_groups, memory_for
+from storekit.qcache.node.query.few_groups import few_groups
 from storekit.qcache.node.query.floats import without_nan
 from storekit.qcache.node.query.mixed import sort_key
 from storekit.qcache.node.query.refusing import bad_query
@@ -77,8 +78,12 @@ def group(
     Rows with a null in a key are in no group.
     """
     with budget.lend(memory_for(rows.frame, [*keys, *functions]), "groups"):
-        frame, labels = rows.with_labels()
-        groups = _groups(with_text(frame, functions), keys, functions, labels)
+        groups = None
+        if len(keys) == 1 and rows.frame.height >= _LONG:
+            groups = few_groups(rows.frame, keys[0], functions)
+        if groups is None:
+            frame, labels = rows.with_labels()
+            groups = _groups(with_text(frame, functions), keys, functions, labels)
         budget.check()
         groups = _sorted(groups, keys, budget)
     for name in functions:

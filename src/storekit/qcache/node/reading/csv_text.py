@@ -234,7 +234,8 @@ def without_blank_lines(rows: Rows) -> Rows:
     start = _after_blank_lines(text, rows.start)
     inside = 0  # of quotes; one that is escaped changes sides twice
     while start < len(text):
-        end = text.rfind(b"\n", start, start + _STEP) + 1 or start + _STEP
+        end = text.rfind(b"\n", start, start + _STEP) + 1
+        end = end or text.find(b"\n", start + _STEP) + 1 or len(text)
         before = b"\n" if kept and text.startswith(b"\n", start - 1) else b""
         lines = before + text[start:end]
         if _HAS_BLANK_LINES.search(lines[:-1]):
