@@ -56,8 +56,8 @@ def say(text: str) -> None:
 
 
 def conclude(comparisons: Iterable[Comparison], *, strict: bool) -> int:
-    """Say which targets were missed, and return the exit status."""
-    missed = [each.name for each in comparisons if each.missed]
+    """Say which targets were missed without a reason, and return the exit status."""
+    missed = [each.name for each in comparisons if each.missed and not each.reason]
     if missed:
         print(f"\nMISSED: {'; '.join(missed)}")
     return 1 if missed and strict else 0

@@ -80,6 +80,7 @@ class Comparison:
     figures: Sequence[float]
     target: float | None = None
     at_most: bool = False  # the target is an upper bound
+    reason: str = ""  # why the target is known to be missed
 
     @property
     def median(self) -> float:

@@ -75,7 +75,9 @@ def comparison_table(comparisons: Iterable[Comparison]) -> str:
         target = verdict = ""
         if each.target is not None:
             target = f"{'≤' if each.at_most else '≥'} {each.target:g}"
-            verdict = "MISSED" if each.missed else "ok"
+            verdict = "ok"
+            if each.missed:
+                verdict = f"missed: {each.reason}" if each.reason else "MISSED"
         lines.append(
             f"| {each.name} | {low:.2f} | {each.median:.2f} | {high:.2f} | {target} | {verdict} |"
         )
@@ -94,6 +96,7 @@ def as_json(rows: Iterable[Row], comparisons: Iterable[Comparison]) -> dict[str,
                 "target": each.target,
                 "at_most": each.at_most,
                 "missed": each.missed,
+                "reason": each.reason,
             }
             for each in comparisons
         ],

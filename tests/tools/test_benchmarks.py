@@ -62,6 +62,7 @@ def test_quick_run_yields_all_rows(tmp_path: Path) -> None:
     assert not (tmp_path / "qcache.png").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler for the stub")
 @pytest.mark.skipif(
     importlib.util.find_spec("quasardb") is None or importlib.util.find_spec("diskcache") is None,
@@ -74,7 +75,7 @@ def test_quick_run_over_the_c_library_yields_all_rows(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
 
@@ -89,6 +90,28 @@ def test_quick_run_over_the_c_library_yields_all_rows(tmp_path: Path) -> None:
             "100 µs, 512 tasks": 15,
             "1000 µs, 64 tasks": 4,
             "1000 µs, 512 tasks": 15,
+        },
+        "writes": {
+            **{
+                f"{operation}, no wait, 8 tasks, {loop}": target
+                for loop in ("asyncio", "trio")
+                for operation, target in (
+                    ("update", 4),
+                    ("put, remove", 4),
+                    ("compare_and_swap", 4),
+                    ("int_add", 4),
+                    ("update, get_remove", 1),
+                    ("expires_at", 1),
+                    ("has_tag", 1),
+                    ("1 update to 4 gets vs gets alone", 0.8),
+                )
+            },
+            "has_tag, 1000 µs, 8 tasks, asyncio": 1,
+        },
+        "groups": {
+            "async get, in memory, 1 task, asyncio, µs more than sync get, in memory": 15,
+            "async update, in memory, 1 task, trio, µs more than sync update, in memory": 15,
+            "sync update, durable, 16 threads vs sync update, durable": 3,
         },
         "calls": {
             "RawClient.get, 100 bytes, µs more than bare call, 100 bytes": 3,
