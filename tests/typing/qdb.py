@@ -94,6 +94,14 @@ def sync(client: Client[User], anything: Client, raw: RawClient) -> None:
     assert_type(raw.get("a"), bytes)
     assert_type(raw.get("a", codec=USERS), User)
     assert_type(raw.get_view("a"), memoryview)
+    assert_type(raw.get("a", None), bytes | None)
+    assert_type(raw.get("a", default=5), bytes | int)
+    assert_type(raw.get("a", None, codec=USERS), User | None)
+    assert_type(raw.get_many(["a"], codec=USERS), dict[str | bytes, User])
+    assert_type(raw.put_many({"a": b"1"}).done, int)
+    assert_type(raw.find("tag='a'"), list[str])
+    assert_type(raw.timestamp_add("a", 1), int)
+    assert_type("a" in raw, bool)
     assert_type(raw.prefix_get("a"), list[str])
     assert_type(raw.run_batch(get)[1][0].result, bytes | None)
     raw.put("a", "text")
@@ -112,6 +120,10 @@ def sync(client: Client[User], anything: Client, raw: RawClient) -> None:
     with client as entered:
         assert_type(entered, Client[User])
     assert_type(client.with_timeout(5), Client[User])
+
+
+async def load_user() -> User:
+    return ADA
 
 
 async def not_sync(client: AsyncClient[User], anything: AsyncClient, raw: AsyncRawClient) -> None:
@@ -135,6 +147,12 @@ async def not_sync(client: AsyncClient[User], anything: AsyncClient, raw: AsyncR
     assert_type(await client.run_batch(get), tuple[int, list[BatchResult[User]]])
     assert_type(await client.run_batch(get, codec=Text()), tuple[int, list[BatchResult[str]]])
     assert_type(await client.run_transaction(get, codec="json"), list[BatchResult[Any]])
+
+    assert_type(await client.get("a", None), User | None)
+    assert_type(await client.get("a", codec=Text(), default=0), str | int)
+    assert_type(await client.get_or_load("a", load_user), User)
+    async for found in raw.aliases("a"):
+        assert_type(found, str)
 
     async for _, value in client:
         assert_type(value, User)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import TYPE_CHECKING, Final, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypedDict, TypeVar, runtime_checkable
 
 from storekit.codecs.registry import CodecRegistry
 from storekit.observers import Observer
@@ -18,6 +18,7 @@ __all__ = [
     "Data",
     "Default",
     "Found",
+    "Items",
     "Missing",
     "Other",
     "T",
@@ -58,6 +59,18 @@ if TYPE_CHECKING:
 else:
     T = TypeVar("T")
     Value = TypeVar("Value")
+
+
+Key_co = TypeVar("Key_co", covariant=True)
+Value_co = TypeVar("Value_co", covariant=True)
+
+
+@runtime_checkable
+class Items(Protocol[Key_co, Value_co]):
+    """What has pairs as a dict has: unlike that of a `Mapping`, the type of keys may be wider."""
+
+    def items(self) -> Iterable[tuple[Key_co, Value_co]]:
+        """Return the pairs of key and value."""
 
 
 class ClientOptions(TypedDict, total=False):

@@ -169,7 +169,7 @@ class AsyncClient(_Base[T]):
             )
         else:
             chosen = registry.get(codec)
-        super().__init__(remote_node, *arguments, **options)
+        super().__init__(remote_node, *arguments, **options)  # pyright: ignore[reportArgumentType]
         self._conversion = AsyncConversion(
             chosen,
             registry,

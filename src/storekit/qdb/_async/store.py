@@ -5,7 +5,7 @@
 import json
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, BinaryIO, NoReturn, overload
 
 from storekit.codecs.base import Codec
@@ -13,7 +13,7 @@ from storekit.core.arguments import check_callable
 from storekit.core.seam._async import answer_in
 from storekit.observers import Observer
 from storekit.qdb._async.operations import AsyncOperations
-from storekit.qdb._typing import Alias, Data, Found, Other, Value
+from storekit.qdb._typing import Alias, Data, Found, Items, Other, Value
 from storekit.qdb.batches import ManyResult, Tally, in_chunks
 from storekit.qdb.documents._async.documents import AsyncDocuments
 from storekit.qdb.documents._async.files import AsyncFile, AsyncPieces
@@ -111,7 +111,7 @@ class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
 
     async def put_many(
         self,
-        entries: Mapping[Alias, Data] | Iterable[tuple[Alias, Data]],
+        entries: Items[Alias, Data] | Iterable[tuple[Alias, Data]],
         expiry_time: Expiry = None,
         *,
         codec: Codec[Any] | str | None = None,
@@ -127,7 +127,7 @@ class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
 
     async def update_many(
         self,
-        entries: Mapping[Alias, Data] | Iterable[tuple[Alias, Data]],
+        entries: Items[Alias, Data] | Iterable[tuple[Alias, Data]],
         expiry_time: Expiry = None,
         *,
         codec: Codec[Any] | str | None = None,
@@ -150,7 +150,7 @@ class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
         self,
         name: str,
         kind: Kind,
-        entries: Mapping[Alias, Data] | Iterable[tuple[Alias, Data]],
+        entries: Items[Alias, Data] | Iterable[tuple[Alias, Data]],
         expiry_time: Expiry,
         codec: Codec[Any] | str | None,
     ) -> ManyResult[Alias]:
@@ -488,10 +488,10 @@ def _one_by_one(aliases: Iterable[Alias], operation: str) -> Iterable[Alias]:
 
 
 def _pairs(
-    entries: Mapping[Alias, Data] | Iterable[tuple[Alias, Data]], operation: str
+    entries: Items[Alias, Data] | Iterable[tuple[Alias, Data]], operation: str
 ) -> Iterable[tuple[Alias, Data]]:
     """Return the pairs of alias and content that there are."""
-    if isinstance(entries, Mapping):
+    if isinstance(entries, Items):
         return entries.items()
     if isinstance(entries, str | bytes):
         raise TypeError(f"{operation} takes a mapping, or pairs of alias and content")

@@ -169,7 +169,7 @@ class Client(_Base[T]):
             )
         else:
             chosen = registry.get(codec)
-        super().__init__(remote_node, *arguments, **options)
+        super().__init__(remote_node, *arguments, **options)  # pyright: ignore[reportArgumentType]
         self._conversion = Conversion(
             chosen,
             registry,

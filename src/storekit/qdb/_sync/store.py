@@ -7,7 +7,7 @@
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, NoReturn, overload
 
 from storekit.codecs.base import Codec
@@ -15,7 +15,7 @@ from storekit.core.arguments import check_callable
 from storekit.core.seam._sync import answer_in
 from storekit.observers import Observer
 from storekit.qdb._sync.operations import Operations
-from storekit.qdb._typing import Alias, Data, Found, Other, Value
+from storekit.qdb._typing import Alias, Data, Found, Items, Other, Value
 from storekit.qdb.batches import ManyResult, Tally, in_chunks
 from storekit.qdb.documents._sync.documents import Documents
 from storekit.qdb.documents._sync.files import File, Pieces
@@ -111,7 +111,7 @@ class Store(Operations[Alias, Found, Data, Value]):
 
     def put_many(
         self,
-        entries: Mapping[Alias, Data] | Iterable[tuple[Alias, Data]],
+        entries: Items[Alias, Data] | Iterable[tuple[Alias, Data]],
         expiry_time: Expiry = None,
         *,
         codec: Codec[Any] | str | None = None,
@@ -127,7 +127,7 @@ class Store(Operations[Alias, Found, Data, Value]):
 
     def update_many(
         self,
-        entries: Mapping[Alias, Data] | Iterable[tuple[Alias, Data]],
+        entries: Items[Alias, Data] | Iterable[tuple[Alias, Data]],
         expiry_time: Expiry = None,
         *,
         codec: Codec[Any] | str | None = None,
@@ -150,7 +150,7 @@ class Store(Operations[Alias, Found, Data, Value]):
         self,
         name: str,
         kind: Kind,
-        entries: Mapping[Alias, Data] | Iterable[tuple[Alias, Data]],
+        entries: Items[Alias, Data] | Iterable[tuple[Alias, Data]],
         expiry_time: Expiry,
         codec: Codec[Any] | str | None,
     ) -> ManyResult[Alias]:
@@ -488,10 +488,10 @@ def _one_by_one(aliases: Iterable[Alias], operation: str) -> Iterable[Alias]:
 
 
 def _pairs(
-    entries: Mapping[Alias, Data] | Iterable[tuple[Alias, Data]], operation: str
+    entries: Items[Alias, Data] | Iterable[tuple[Alias, Data]], operation: str
 ) -> Iterable[tuple[Alias, Data]]:
     """Return the pairs of alias and content that there are."""
-    if isinstance(entries, Mapping):
+    if isinstance(entries, Items):
         return entries.items()
     if isinstance(entries, str | bytes):
         raise TypeError(f"{operation} takes a mapping, or pairs of alias and content")
