@@ -47,6 +47,9 @@ _ALIGNMENT = 64
 _ATOMS = frozenset({type(None), bool, int, float, str, bytes})
 """What a pickle of these names is let in anywhere."""
 
+_CONTAINERS = frozenset({dict, list, tuple, set})
+"""Types whose values are certainly no text, number or bytes, without a closer look."""
+
 
 class Pickle:
     """Values as pickles that cannot run code, whatever the store holds.
@@ -114,7 +117,9 @@ class Pickle:
         try:
             if type(value) in _ATOMS or self._trusts:
                 return self._dump(value, None)
-            return self._dump(without_class(value, self._lets_in), self._lets_in)
+            if type(value) not in _CONTAINERS:
+                value = without_class(value, self._lets_in)
+            return self._dump(value, self._lets_in)
         except NotReadable as error:
             raise TypeError(str(error)) from None
         except Exception as error:

@@ -7,6 +7,7 @@ alone pays nothing.
 
 # ruff: noqa: ANN401 - pickles hold anything
 
+import codecs
 import copyreg
 import io
 import pickle
@@ -36,6 +37,12 @@ _PLAIN: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (bytes, as_bytes),
 )
 
+_ALWAYS_NAMED = {
+    id(each): each
+    for each in (*_READABLE, codecs.encode, getattr, copyreg._reconstructor)  # type: ignore[attr-defined] # noqa: SLF001
+}
+"""What pickles of standard values name, and is let in by every codec, by its `id`."""
+
 _EXTENSIONS: dict[Any, Any] = copyreg._extension_registry  # type: ignore[attr-defined] # noqa: SLF001
 
 LetIn = Callable[[str, str], bool]
@@ -49,15 +56,19 @@ class NotReadable(Exception):
 class CheckedPickler(pickle.Pickler):
     """Raises `NotReadable` for what decoding does not let in, at any depth."""
 
-    def __init__(self, file: Any, protocol: int, let_in: LetIn, **options: Any) -> None:
+    def __init__(
+        self, file: Any, protocol: int, let_in: LetIn, named: dict[int, Any], **options: Any
+    ) -> None:
+        """Make a pickler. `named` has what may be named, by its `id`, and grows."""
         super().__init__(file, protocol, **options)
         self._written_protocol = protocol
         self._let_in = let_in
+        self._named = named
 
     def reducer_override(self, obj: Any, /) -> Any:
         """Return how to pickle an object, or leave it to the pickler."""
         kind = type(obj)
-        if kind in _READABLE:
+        if kind in _READABLE or (id(obj) in self._named and not _EXTENSIONS):
             return NotImplemented
         if kind is FunctionType or issubclass(kind, type):
             self._check_name(obj, obj.__qualname__)
@@ -101,6 +112,7 @@ class CheckedPickler(pickle.Pickler):
                 f"the value holds {module}.{name}, which has an extension code in this program; "
                 "decoding refuses those"
             )
+        self._named[id(obj)] = obj  # which stays alive, and so does its id
 
 
 def _shown(holder: object) -> str:
@@ -149,6 +161,7 @@ class PicklerPool:
     def __init__(self, protocol: int, let_in: LetIn) -> None:
         self._protocol = protocol
         self._let_in = let_in
+        self._named = dict(_ALWAYS_NAMED)
         self._free: list[tuple[CheckedPickler, list[bytes]]] = []
 
     def dump(self, value: object) -> bytes:
@@ -157,7 +170,7 @@ class PicklerPool:
             pickler, parts = self._free.pop()
         except IndexError:
             output = _Output()
-            pickler = CheckedPickler(output, self._protocol, self._let_in)
+            pickler = CheckedPickler(output, self._protocol, self._let_in, self._named)
             parts = output.parts
         pickler.dump(value)
         content = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -177,5 +190,6 @@ def dump_with_buffers(value: object, protocol: int, let_in: LetIn | None, callba
     if let_in is None:
         pickle.Pickler(file, protocol, buffer_callback=callback).dump(value)
     else:
-        CheckedPickler(file, protocol, let_in, buffer_callback=callback).dump(value)
+        named = dict(_ALWAYS_NAMED)
+        CheckedPickler(file, protocol, let_in, named, buffer_callback=callback).dump(value)
     return file.getvalue()

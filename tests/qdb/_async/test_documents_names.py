@@ -181,5 +181,5 @@ async def test_documents_show_themselves(store):
     assert repr(info).startswith("<DocumentInfo '<b>': 1,500 bytes in 2 slices, 2")
     assert "&lt;b&gt;" in info._repr_html_()
     assert "<b>" not in info._repr_html_()
-    assert info.checksum in info._repr_html_()
+    assert info.checksum[:40] in info._repr_html_()
     assert len(repr(qdb.DocumentInfo("x" * 1000, 5, 1, None))) < 150
