@@ -91,7 +91,6 @@ class Budget:
         self._wanted = True
         self._quick_until: float | None = None
         self._deadline: float | None = None
-        self.start()
 
     def start(self) -> None:
         """Let the time that there is begin now: the content of the request has come."""

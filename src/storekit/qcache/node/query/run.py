@@ -37,7 +37,10 @@ def run_query(frame: pl.DataFrame, query: Mapping[str, object], budget: Budget) 
     except RecursionError:
         raise BadQuery("The query is nested too deeply") from None
     rows = answer.frame
-    budget.take(_VIEW * rows.height * sum(map(is_coded, rows.dtypes)), "text in the answer")
+    coded = sum(map(is_coded, rows.dtypes))
+    if not coded:
+        return answer
+    budget.take(_VIEW * rows.height * coded, "text in the answer")
     return replace(answer, frame=with_text(rows))
 
 
