@@ -495,6 +495,12 @@ def test_a_task_that_asyncio_cancels_while_it_closes_connections_closes_the_othe
 # The retrier.
 
 
+async def keep_trying(retrier: AsyncRetrier, operation, judge) -> None:
+    async for attempt in retrier.attempts(judge):
+        with attempt:
+            await operation()
+
+
 async def test_cancelling_an_attempt_is_not_a_failure_to_be_repeated():
     retrier = AsyncRetrier(RetryPolicy())
     attempts, judged = [], []
@@ -508,7 +514,7 @@ async def test_cancelling_an_attempt_is_not_a_failure_to_be_repeated():
         return Repeat()
 
     async with anyio.create_task_group() as group:
-        group.start_soon(retrier.call, operation, judge)
+        group.start_soon(keep_trying, retrier, operation, judge)
         await until(lambda: bool(attempts))
         group.cancel_scope.cancel()
     assert attempts == [1]
@@ -524,7 +530,7 @@ async def test_cancelling_ends_a_pause():
         raise ConnectionError
 
     async with anyio.create_task_group() as group:
-        group.start_soon(retrier.call, operation, lambda _: Repeat())
+        group.start_soon(keep_trying, retrier, operation, lambda _: Repeat())
         await until(lambda: bool(attempts))
         group.cancel_scope.cancel()
     assert attempts == [1]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storekit.core._sync.retry import GaveUp, Repeat, Retrier
+from storekit.core._sync.retry import Attempts, Repeat, Retrier
 from storekit.core.backoff import RetryBudget, pause_before
 from storekit.core.seam._sync import checkpoint, run_all
 from storekit.options import RetryPolicy
@@ -17,6 +17,22 @@ policies = st.builds(
     initial_backoff=st.just(0.0) | st.floats(0.001, 10),
     max_backoff=st.floats(0, 100),
 )
+
+
+class GaveUp(Exception):
+    def __init__(self, attempts: Attempts) -> None:
+        super().__init__(attempts.reason)
+        self.errors = attempts.errors
+        self.out_of_time = attempts.out_of_time
+
+
+def call(retrier: Retrier, operation, judge, **options) -> str:
+    """Return the result of an operation that is tried as often as the retrier allows."""
+    attempts = retrier.attempts(judge, **options)
+    for attempt in attempts:
+        with attempt:
+            return operation()
+    raise GaveUp(attempts)
 
 
 class Failing:
@@ -63,14 +79,14 @@ def test_a_pause_is_drawn_from_all_below_a_ceiling_that_doubles(policy, repeat, 
 def test_success_is_returned_at_once():
     retries = Retries()
     operation = Failing(retries.clock, failures=0)
-    assert retries.retrier.call(operation, lambda _: AGAIN) == "done"
+    assert call(retries.retrier, operation, lambda _: AGAIN) == "done"
     assert retries.pauses == []
 
 
 def test_each_pause_may_be_twice_as_long_as_the_one_before_up_to_a_limit():
     retries = Retries(initial_backoff=0.25, max_backoff=1.5)
     operation = Failing(retries.clock, failures=5)
-    assert retries.retrier.call(operation, lambda _: AGAIN) == "done"
+    assert call(retries.retrier, operation, lambda _: AGAIN) == "done"
     assert retries.pauses == [0.125, 0.25, 0.5, 0.75, 0.75]
 
 
@@ -82,7 +98,7 @@ def test_the_judge_sees_each_error():
         seen.append(error)
         return AGAIN
 
-    retries.retrier.call(operation, judge)
+    call(retries.retrier, operation, judge)
     assert seen == operation.errors
 
 
@@ -91,7 +107,7 @@ def test_no_more_attempts_than_allowed_are_made_and_each_error_is_kept(attempts)
     retries = Retries(attempts=attempts)
     operation = Failing(retries.clock)
     with pytest.raises(GaveUp, match=f"^{attempts} attempts failed$") as caught:
-        retries.retrier.call(operation, lambda _: AGAIN)
+        call(retries.retrier, operation, lambda _: AGAIN)
     assert len(operation.started) == attempts
     assert len(retries.pauses) == attempts - 1
     assert caught.value.errors == operation.errors
@@ -101,7 +117,7 @@ def test_an_error_that_may_not_be_repeated_is_raised_at_once():
     retries = Retries()
     operation = Failing(retries.clock)
     with pytest.raises(ConnectionError) as caught:
-        retries.retrier.call(operation, lambda _: None)
+        call(retries.retrier, operation, lambda _: None)
     assert caught.value is operation.errors[0]
     assert caught.value.__cause__ is None
     assert retries.pauses == []
@@ -111,8 +127,8 @@ def test_an_error_that_may_not_be_repeated_has_those_before_it_as_its_cause():
     retries = Retries()
     operation = Failing(retries.clock)
     with pytest.raises(ConnectionError) as caught:
-        retries.retrier.call(
-            operation, lambda error: None if error.args == ("number 2",) else AGAIN
+        call(
+            retries.retrier, operation, lambda error: None if error.args == ("number 2",) else AGAIN
         )
     assert caught.value is operation.errors[2]
     assert isinstance(caught.value.__cause__, ExceptionGroup)
@@ -129,7 +145,7 @@ def test_an_error_keeps_the_cause_that_it_has():
         raise ConnectionError from cause
 
     with pytest.raises(ConnectionError) as caught:
-        retries.retrier.call(operation, lambda _: AGAIN if len(attempts) < 3 else None)
+        call(retries.retrier, operation, lambda _: AGAIN if len(attempts) < 3 else None)
     assert caught.value.__cause__ is cause
 
 
@@ -146,7 +162,7 @@ def test_no_pause_ends_after_the_deadline(draw, left, initial):
     until = retries.clock.now + left
 
     with pytest.raises(GaveUp):
-        retries.retrier.call(operation, lambda _: AGAIN, until=until)
+        call(retries.retrier, operation, lambda _: AGAIN, until=until)
     assert all(started < until for started in operation.started)
 
 
@@ -154,7 +170,7 @@ def test_a_pause_that_would_overrun_the_deadline_is_not_begun():
     retries = Retries(initial_backoff=4, max_backoff=4)
     operation = Failing(retries.clock)
     with pytest.raises(GaveUp, match="after the deadline") as caught:
-        retries.retrier.call(operation, lambda _: AGAIN, until=retries.clock.now + 6)
+        call(retries.retrier, operation, lambda _: AGAIN, until=retries.clock.now + 6)
     # An attempt takes 1 second and a pause 2: the third would start just at the deadline.
     assert retries.pauses == [2.0]
     assert caught.value.errors == operation.errors
@@ -165,8 +181,11 @@ def test_the_deadline_holds_for_repeats_elsewhere():
     retries = Retries()
     operation = Failing(retries.clock)
     with pytest.raises(GaveUp, match="after the deadline"):
-        retries.retrier.call(
-            operation, lambda _: Repeat(after=9, elsewhere=True), until=retries.clock.now + 2.5
+        call(
+            retries.retrier,
+            operation,
+            lambda _: Repeat(after=9, elsewhere=True),
+            until=retries.clock.now + 2.5,
         )
     assert len(operation.started) == 3
 
@@ -178,7 +197,7 @@ def test_the_pause_is_at_least_as_long_as_the_server_asked():
     retries = Retries(initial_backoff=1, max_backoff=1)
     operation = Failing(retries.clock, failures=2)
     answers = iter([Repeat(after=7.5), Repeat(after=0.1)])
-    retries.retrier.call(operation, lambda _: next(answers))
+    call(retries.retrier, operation, lambda _: next(answers))
     assert retries.pauses == [7.5, 0.5]
 
 
@@ -186,7 +205,7 @@ def test_a_server_that_asks_for_more_time_than_is_left_is_not_asked_again():
     retries = Retries()
     operation = Failing(retries.clock)
     with pytest.raises(GaveUp, match="after the deadline"):
-        retries.retrier.call(operation, lambda _: Repeat(after=60), until=retries.clock.now + 60)
+        call(retries.retrier, operation, lambda _: Repeat(after=60), until=retries.clock.now + 60)
     assert len(operation.started) == 1
     assert retries.pauses == []
 
@@ -198,7 +217,7 @@ def test_repeats_draw_on_a_budget():
     retries = Retries(budget=2, budget_per_second=0)
     operation = Failing(retries.clock)
     with pytest.raises(GaveUp, match="budget of the client is used up") as caught:
-        retries.retrier.call(operation, lambda _: AGAIN)
+        call(retries.retrier, operation, lambda _: AGAIN)
     assert len(operation.started) == 3
     assert caught.value.errors == operation.errors
 
@@ -206,7 +225,7 @@ def test_repeats_draw_on_a_budget():
 def test_a_repeat_elsewhere_has_no_pause_and_costs_nothing():
     retries = Retries(budget=0, attempts=5)
     operation = Failing(retries.clock, failures=4)
-    result = retries.retrier.call(operation, lambda _: Repeat(after=9, elsewhere=True))
+    result = call(retries.retrier, operation, lambda _: Repeat(after=9, elsewhere=True))
     assert result == "done"
     assert retries.pauses == []
 
@@ -215,15 +234,15 @@ def test_a_repeat_elsewhere_counts_as_an_attempt():
     retries = Retries(attempts=5)
     operation = Failing(retries.clock)
     with pytest.raises(GaveUp, match="5 attempts failed"):
-        retries.retrier.call(operation, lambda _: Repeat(elsewhere=True))
+        call(retries.retrier, operation, lambda _: Repeat(elsewhere=True))
     assert len(operation.started) == 5
 
 
 def test_a_repeat_that_comes_too_late_costs_nothing():
     retries = Retries(budget=1, budget_per_second=0)
     with pytest.raises(GaveUp, match="after the deadline"):
-        retries.retrier.call(Failing(retries.clock), lambda _: AGAIN, until=retries.clock.now + 1)
-    assert retries.retrier.call(Failing(retries.clock, 1), lambda _: AGAIN) == "done"
+        call(retries.retrier, Failing(retries.clock), lambda _: AGAIN, until=retries.clock.now + 1)
+    assert call(retries.retrier, Failing(retries.clock, 1), lambda _: AGAIN) == "done"
 
 
 def pass_at_once(seconds: float) -> None:
@@ -242,8 +261,8 @@ def test_in_an_outage_all_callers_together_repeat_no_more_than_the_budget_allows
 
     def caller() -> None:
         with pytest.raises(GaveUp) as caught:
-            retrier.call(operation, lambda _: AGAIN)
-        reasons.append(caught.value.reason)
+            call(retrier, operation, lambda _: AGAIN)
+        reasons.append(str(caught.value))
 
     run_all([caller] * 100)
     assert len(attempts) == 120

@@ -8,15 +8,13 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from storekit.core.backoff import RetryBudget, pause_before
 from storekit.core.seam._async import monotonic, sleep
 from storekit.options import RetryPolicy
 
-__all__ = ["AsyncAttempts", "AsyncRetrier", "GaveUp", "Repeat"]
-
-T = TypeVar("T")
+__all__ = ["AsyncAttempts", "AsyncRetrier", "Repeat"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +28,6 @@ class Repeat:
 
     after: float = 0.0
     elsewhere: bool = False
-
-
-class GaveUp(Exception):
-    """The operation kept failing. `errors` holds one error for each attempt, in order."""
-
-    def __init__(self, reason: str, errors: list[Exception], *, out_of_time: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.errors = errors
-        self.out_of_time = out_of_time
 
 
 class AsyncAttempts:
@@ -189,21 +177,3 @@ class AsyncRetrier:
         else:
             return pause
         return None
-
-    async def call(
-        self,
-        operation: Callable[[], Awaitable[T]],
-        judge: Callable[[Exception], Repeat | None],
-        *,
-        until: float | None = None,
-        on_repeat: Callable[[Exception, float], object] | None = None,
-    ) -> T:
-        """Call `operation` until it succeeds and return its result; use `attempts` instead.
-
-        Raises `GaveUp` with the errors of all attempts, or the error that may not be repeated.
-        """
-        attempts = self.attempts(judge, until=until, on_repeat=on_repeat)
-        async for attempt in attempts:
-            with attempt:
-                return await operation()
-        raise GaveUp(attempts.reason, attempts.errors, out_of_time=attempts.out_of_time)

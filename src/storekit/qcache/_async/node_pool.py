@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import httpx
 
-from storekit.core._async.retry import AsyncRetrier, GaveUp, Repeat
+from storekit.core._async.retry import AsyncAttempts, AsyncRetrier, Repeat
 from storekit.core.seam._async import (
     BackgroundTasks,
     Event,
@@ -128,19 +128,20 @@ class AsyncNodePool(AsyncNodeRequests):
         if until is None:
             until = self.deadline()
         silent: list[NodeTimeout] = []
+        attempts = self._retrier.attempts(
+            partial(self._judge, call),
+            until=until,
+            on_repeat=None if watch is None else watch.retry,
+        )
         try:
-            return await self._retrier.call(
-                partial(self._attempt, key, call, until, watch, silent),
-                partial(self._judge, call),
-                until=until,
-                on_repeat=None if watch is None else watch.retry,
-            )
-        except GaveUp as gave_up:
-            self._raise_gave_up(call, gave_up)
+            async for attempt in attempts:
+                with attempt:
+                    return await self._attempt(key, call, until, watch, silent)
         except _AllOut as out:
             self._raise_unavailable(call, out)
         except _TooHeavy:
             raise silent[-1] from _grouped([*silent[:-1]])
+        return self._raise_gave_up(call, attempts)
 
     async def send_to(self, name: str, call: Call, until: float | None = None) -> Reply:
         """Send a call once, to this node and no other."""
@@ -344,16 +345,16 @@ class AsyncNodePool(AsyncNodeRequests):
 
     # What the caller gets when nothing helped
 
-    def _raise_gave_up(self, call: Call, gave_up: GaveUp) -> NoReturn:
-        errors = gave_up.errors
-        if len(errors) == 1 and not gave_up.out_of_time:  # nothing was repeated
+    def _raise_gave_up(self, call: Call, attempts: AsyncAttempts) -> NoReturn:
+        errors = attempts.errors
+        if len(errors) == 1 and not attempts.out_of_time:  # nothing was repeated
             raise errors[0]
         if isinstance(errors[-1], ServerBusy):
             raise errors[-1] from _grouped(errors[:-1])
         node = getattr(errors[-1], "node", None)
-        kind = NodeTimeout if gave_up.out_of_time else TooManyConsecutiveErrors
+        kind = NodeTimeout if attempts.out_of_time else TooManyConsecutiveErrors
         raise kind(
-            f"{call.operation}: {gave_up.reason}; the last error: {errors[-1]}",
+            f"{call.operation}: {attempts.reason}; the last error: {errors[-1]}",
             node=node,
             reached=_reached(errors),
         ) from _grouped(errors)

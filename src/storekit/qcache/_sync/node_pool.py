@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import httpx
 
-from storekit.core._sync.retry import GaveUp, Repeat, Retrier
+from storekit.core._sync.retry import Attempts, Repeat, Retrier
 from storekit.core.seam._sync import (
     BackgroundTasks,
     Event,
@@ -130,19 +130,20 @@ class NodePool(NodeRequests):
         if until is None:
             until = self.deadline()
         silent: list[NodeTimeout] = []
+        attempts = self._retrier.attempts(
+            partial(self._judge, call),
+            until=until,
+            on_repeat=None if watch is None else watch.retry,
+        )
         try:
-            return self._retrier.call(
-                partial(self._attempt, key, call, until, watch, silent),
-                partial(self._judge, call),
-                until=until,
-                on_repeat=None if watch is None else watch.retry,
-            )
-        except GaveUp as gave_up:
-            self._raise_gave_up(call, gave_up)
+            for attempt in attempts:
+                with attempt:
+                    return self._attempt(key, call, until, watch, silent)
         except _AllOut as out:
             self._raise_unavailable(call, out)
         except _TooHeavy:
             raise silent[-1] from _grouped([*silent[:-1]])
+        return self._raise_gave_up(call, attempts)
 
     def send_to(self, name: str, call: Call, until: float | None = None) -> Reply:
         """Send a call once, to this node and no other."""
@@ -346,16 +347,16 @@ class NodePool(NodeRequests):
 
     # What the caller gets when nothing helped
 
-    def _raise_gave_up(self, call: Call, gave_up: GaveUp) -> NoReturn:
-        errors = gave_up.errors
-        if len(errors) == 1 and not gave_up.out_of_time:  # nothing was repeated
+    def _raise_gave_up(self, call: Call, attempts: Attempts) -> NoReturn:
+        errors = attempts.errors
+        if len(errors) == 1 and not attempts.out_of_time:  # nothing was repeated
             raise errors[0]
         if isinstance(errors[-1], ServerBusy):
             raise errors[-1] from _grouped(errors[:-1])
         node = getattr(errors[-1], "node", None)
-        kind = NodeTimeout if gave_up.out_of_time else TooManyConsecutiveErrors
+        kind = NodeTimeout if attempts.out_of_time else TooManyConsecutiveErrors
         raise kind(
-            f"{call.operation}: {gave_up.reason}; the last error: {errors[-1]}",
+            f"{call.operation}: {attempts.reason}; the last error: {errors[-1]}",
             node=node,
             reached=_reached(errors),
         ) from _grouped(errors)
