@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from storekit.core.arguments import check_type
 
-__all__ = ["check_count", "check_load_function", "check_type", "window"]
+__all__ = ["check_count", "check_load_function", "check_media_type", "check_type", "window"]
 
 
 def check_load_function(load_fn: object) -> None:
@@ -14,6 +14,14 @@ def check_load_function(load_fn: object) -> None:
             "load_fn must be a function that returns the content, e.g. lambda: 'a,b\\n1,2\\n', "
             f"not {type(load_fn).__name__}"
         )
+
+
+def check_media_type(name: str, value: str) -> None:
+    """Refuse the names of formats where media types are asked for."""
+    if "/" not in value:
+        fitting = {"csv": "text/csv", "json": "application/json"}.get(value.lower())
+        wanted = repr(fitting) if fitting else "'application/json' or 'text/csv'"
+        raise ValueError(f"{name} must be a media type: write {name}={wanted}, not {value!r}")
 
 
 def window(q: Mapping[str, object], page_size: int) -> tuple[int, int | None]:

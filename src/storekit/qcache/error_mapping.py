@@ -31,6 +31,10 @@ _HINTS = {
 }
 
 
+_UNQUOTED = ("Unknown column", "like expects a quoted string")
+_QUOTES = """a text in a query has quotes of its own, e.g. ["==", "country", "'SE'"]"""
+
+
 def is_busy(reply: Reply) -> bool:
     """Whether a server is away for a while, as proxies say it."""
     return reply.status in _BUSY
@@ -88,5 +92,6 @@ def query_result(call: Call, reply: Reply, accept: str, key: str) -> QueryResult
         # query is JSON.
         if accept not in ("application/json", "text/csv") and not reply.content.startswith(b"{"):
             raise error_of(call, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}")
-        raise error_of(call, reply, kind=MalformedQueryException)
+        hint = _QUOTES if error_text(reply.content).startswith(_UNQUOTED) else ""
+        raise error_of(call, reply, kind=MalformedQueryException, hint=hint)
     raise error_of(call, reply)

@@ -7,6 +7,7 @@ import httpx
 
 from storekit.codecs.tables.base import CSV, JSON
 from storekit.options import Timeouts
+from storekit.qcache.arguments import check_media_type
 from storekit.qcache.compression import Compression
 from storekit.qcache.wire import (
     MAX_GET_QUERY,
@@ -68,6 +69,7 @@ class RequestBuilder:
             return self._query_headers[accept]
         if not isinstance(accept, str):
             raise TypeError(f"accept must be {JSON!r} or {CSV!r}, not {accept!r}")
+        check_media_type("accept", accept)
         own: dict[str, object] = {"Accept": accept}
         if content is not None:
             own["Content-Type"] = JSON

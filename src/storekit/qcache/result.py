@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from html import escape
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from storekit.codecs import tables
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["QueryResult", "Row", "codec_errors", "request_statistics"]
 
 T = TypeVar("T")
+
+_SHOWN_ROWS = 20
+_SHOWN_COLUMNS = 30
+_SHOWN_CHARACTERS = 200
+"""What notebooks show of a result."""
 
 _FIGURE = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 
@@ -128,12 +134,37 @@ class QueryResult:
     def __hash__(self) -> int:
         return hash((self.content, self.unsliced_result_len, self.content_type))
 
+    def _repr_html_(self) -> str:
+        """Return the first rows as a table, for notebooks."""
+        shown: list[Row] = []
+        try:
+            rows = self.rows()
+            shown, count = rows[:_SHOWN_ROWS], len(rows)
+            names = list(dict.fromkeys(name for row in shown for name in row))
+        except (ValueError, TypeError, AttributeError):  # no rows, or none that can be read
+            return f"<pre>{escape(repr(self))}</pre>"
+        head = "".join(f"<th>{_cell(name)}</th>" for name in names[:_SHOWN_COLUMNS])
+        lines = [
+            "".join(f"<td>{_cell(row.get(name))}</td>" for name in names[:_SHOWN_COLUMNS])
+            for row in shown
+        ]
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        more = "" if len(names) <= _SHOWN_COLUMNS else f", {_SHOWN_COLUMNS} columns of {len(names)}"
+        return (
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            f"<p>{len(shown)} rows of {count}, {self.unsliced_result_len} without slices{more}</p>"
+        )
+
     def __repr__(self) -> str:
         shown = self.content if len(self.content) <= 60 else self.content[:60] + b"..."
         return (
             f"QueryResult(content={shown!r}, size={len(self.content)}, "
             f"unsliced_result_len={self.unsliced_result_len}, encoding={self.encoding!r})"
         )
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else escape(printable(str(value), _SHOWN_CHARACTERS))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from storekit.codecs.tables.base import (
     media_type,
 )
 from storekit.codecs.tables.registry import TableRegistry
-from storekit.qcache.arguments import check_type
+from storekit.qcache.arguments import check_media_type, check_type
 from storekit.qcache.formats import (
     PEEK,
     Format,
@@ -53,8 +53,7 @@ __all__ = [
     "read_frame",
 ]
 
-_SHORT = 100_000
-"""Characters of a text in a query."""
+_NUMBERS = frozenset({int, float, bool})
 
 
 class Own(Enum):
@@ -75,6 +74,7 @@ def check_text_content(
     What is evidently JSON is JSON, whatever `content_type` says.
     """
     check_type("content_type", content_type, str)
+    check_media_type("content_type", content_type)
     if isinstance(content, str):
         _check_no_path(content)
         data = encode_text(content)
@@ -172,10 +172,15 @@ def is_large(table: object) -> bool:
 
 def is_large_query(q: Mapping[str, object]) -> bool:
     """Return whether a query has so many parts that writing it as JSON may take long."""
-    for value in q.values():  # most are short lists of texts and numbers
-        if len(value) > _SHORT if isinstance(value, str) else is_large_value(value):
-            return True
-    return False
+    # Most parts are numbers and short lists of names, which this sees in the least time.
+    return any(
+        type(part) is not int and not _is_short(part) and is_large_value(part)
+        for part in q.values()
+    )
+
+
+def _is_short(part: object) -> bool:
+    return type(part) is list and len(part) < 10 and _NUMBERS.issuperset(map(type, part[2:]))
 
 
 def check_upload(encoded: object, content_type: str = CSV) -> TableContent:

@@ -117,7 +117,15 @@ def check_key(key: str) -> str:
 def check_query(query: Mapping[str, object]) -> Mapping[str, object]:
     """Return `query` if it is a mapping."""
     if not isinstance(query, Mapping):
-        raise TypeError(f"a query must be a dict, not {type(query).__name__}")
+        hint = ""
+        if isinstance(query, str) and query.lstrip()[:1] == "{":
+            hint = "; of JSON, json.loads makes one"
+        elif isinstance(query, str):
+            hint = "; for SQL there is client.sql(...)"
+        raise TypeError(
+            f"a query must be a dict such as {{'select': ['a'], 'limit': 10}}, "
+            f"not {type(query).__name__}{hint}"
+        )
     return query
 
 

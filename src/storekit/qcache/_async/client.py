@@ -176,7 +176,10 @@ class AsyncQClient(AsyncOperations[R]):
 
         """
         if isinstance(node_list, str | bytes):
-            raise TypeError("node_list must be a list of addresses, not a single one")
+            raise TypeError(
+                "node_list must be a list of addresses, not a single one: "
+                f"write [{'...' if '@' in str(node_list) else repr(node_list)}]"
+            )
         check_type("limits", limits, PoolLimits)
         check_type("retry", retry, RetryPolicy)
         check_type("transport", transport, httpx.AsyncBaseTransport)

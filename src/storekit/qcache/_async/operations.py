@@ -174,6 +174,8 @@ class AsyncOperations(Generic[R]):
             )
         else:
             call = build(key, q, accept, post_query, query_headers, stand_in_columns)
+        if not self._observers and current_operation(self) is None:  # the usual case
+            return await self._get(key, call, accept, chosen, None)
         return await self._operate("get", key, partial(self._get, key, call, accept, chosen))
 
     @overload
@@ -373,9 +375,12 @@ class AsyncOperations(Generic[R]):
         call: Call,
         accept: str,
         codec: TableCodec[Any] | None,
-        operation: Operation,
+        operation: Operation | None,
     ) -> Any:
-        reply = await self._nodes.send(key, call, operation.watch, operation.until)
+        if operation is None:
+            reply = await self._nodes.send(key, call)
+        else:
+            reply = await self._nodes.send(key, call, operation.watch, operation.until)
         if reply.status == 404:
             return None
         result = query_result(call, reply, accept, key)
@@ -383,7 +388,8 @@ class AsyncOperations(Generic[R]):
             return result
         began = self._nodes.now()
         table = await decode(result, codec)
-        operation.extend(self._nodes.now() - began)
+        if operation is not None:
+            operation.extend(self._nodes.now() - began)
         return table
 
     async def _get_page(

@@ -174,6 +174,8 @@ class Operations(Generic[R]):
             call = call_blocking(build, key, q, accept, post_query, query_headers, stand_in_columns)
         else:
             call = build(key, q, accept, post_query, query_headers, stand_in_columns)
+        if not self._observers and current_operation(self) is None:  # the usual case
+            return self._get(key, call, accept, chosen, None)
         return self._operate("get", key, partial(self._get, key, call, accept, chosen))
 
     @overload
@@ -373,9 +375,12 @@ class Operations(Generic[R]):
         call: Call,
         accept: str,
         codec: TableCodec[Any] | None,
-        operation: Operation,
+        operation: Operation | None,
     ) -> Any:
-        reply = self._nodes.send(key, call, operation.watch, operation.until)
+        if operation is None:
+            reply = self._nodes.send(key, call)
+        else:
+            reply = self._nodes.send(key, call, operation.watch, operation.until)
         if reply.status == 404:
             return None
         result = query_result(call, reply, accept, key)
@@ -383,7 +388,8 @@ class Operations(Generic[R]):
             return result
         began = self._nodes.now()
         table = decode(result, codec)
-        operation.extend(self._nodes.now() - began)
+        if operation is not None:
+            operation.extend(self._nodes.now() - began)
         return table
 
     def _get_page(
