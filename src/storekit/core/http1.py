@@ -3,6 +3,25 @@
 llhttp (through httptools) does the parsing. What is added here is what it leaves to its
 user: bounds, replies without a body, replies that end with the connection, and whether
 the connection may carry another request.
+
+The states of a `ResponseParser`, and what may follow:
+
+    state      started  head_done  done   on                             becomes
+    expecting  no       no         no     the first byte                 head
+                                          the end of the connection      an error: TruncatedReply
+    head       yes      no         no     an interim head (1xx)          head, of the next reply
+                                          a head that has a body         body
+                                          a head without one, or HEAD    done
+                                          the end, more than the bound   an error
+    body       yes      yes        no     the announced end              done
+                                          the end of the connection      done where nothing else
+                                                                         ends the body and the end
+                                                                         was clean, else an error
+    done       yes      yes        yes    `expect`                       expecting
+                                          any byte                       done, not `reusable`
+
+After an error the connection is fit only for closing. `reusable` is known in the state "done":
+both sides keep the connection, and nothing came after the reply.
 """
 
 import re
