@@ -86,6 +86,12 @@ def _operation(place: CData) -> Operation:
         data, expiry = place.int_put.value, place.int_put.expiry_time
     elif kind in (Kind.DOUBLE_PUT, Kind.DOUBLE_UPDATE):
         data, expiry = place.double_put.value, place.double_put.expiry_time
+    elif kind in (Kind.TIMESTAMP_PUT, Kind.TIMESTAMP_UPDATE):
+        put = place.timestamp_put
+        data, expiry = put.value.tv_sec * 10**9 + put.value.tv_nsec, put.expiry_time
+    elif kind is Kind.TIMESTAMP_ADD:
+        addend = place.timestamp_add.addend
+        data = addend.tv_sec * 10**9 + addend.tv_nsec
     elif kind is Kind.INT_ADD:
         data = place.int_add.addend
     elif kind is Kind.DOUBLE_ADD:
@@ -117,6 +123,9 @@ def _write(handle: Handle, places: CData, outcomes: Sequence[Outcome]) -> None:
                 cas.original_content, cas.original_content_size = pointer, len(value)
         elif place.type == Kind.GET_ENTRY_TYPE:
             place.get_entry_type.type = int(value)
+        elif place.type in (Kind.TIMESTAMP_GET, Kind.TIMESTAMP_ADD):
+            result = place.timestamp_get.result  # which is first in both
+            result.tv_sec, result.tv_nsec = divmod(int(value), 10**9)
         elif isinstance(value, int):
             place.int_get.result = value
         else:

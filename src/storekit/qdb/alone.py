@@ -42,11 +42,18 @@ def _text(content: Any) -> str:  # noqa: ANN401
     return str(content, "utf-8")
 
 
-UPDATES = frozenset({Kind.BLOB_UPDATE, Kind.INT_UPDATE, Kind.DOUBLE_UPDATE, Kind.STRING_UPDATE})
+UPDATES = frozenset(
+    {
+        Kind.BLOB_UPDATE,
+        Kind.INT_UPDATE,
+        Kind.DOUBLE_UPDATE,
+        Kind.STRING_UPDATE,
+        Kind.TIMESTAMP_UPDATE,
+    }
+)
 _SWAPS = frozenset({Kind.BLOB_CAS, Kind.STRING_CAS})
 
-# A session of both engines is a `TypedSession`, and contents are of the types that go with
-# their kinds: neither is said by the types of `run_alone`.
+# Contents are of the types that go with their kinds, which those of `Operation` don't say.
 _Call = Callable[[Any, Any], Any]
 
 _CALLS: dict[Kind, _Call] = {
@@ -68,6 +75,10 @@ _CALLS: dict[Kind, _Call] = {
     Kind.DOUBLE_UPDATE: lambda s, o: s.double_update(o.alias, o.content, o.expiry),
     Kind.DOUBLE_GET: lambda s, o: s.double_get(o.alias),
     Kind.DOUBLE_ADD: lambda s, o: s.double_add(o.alias, o.content),
+    Kind.TIMESTAMP_PUT: lambda s, o: s.timestamp_put(o.alias, o.content, o.expiry),
+    Kind.TIMESTAMP_UPDATE: lambda s, o: s.timestamp_update(o.alias, o.content, o.expiry),
+    Kind.TIMESTAMP_GET: lambda s, o: s.timestamp_get(o.alias),
+    Kind.TIMESTAMP_ADD: lambda s, o: s.timestamp_add(o.alias, o.content),
     Kind.STRING_GET: lambda s, o: s.string_get(o.alias),
     Kind.STRING_PUT: lambda s, o: s.string_put(o.alias, _text(o.content), o.expiry),
     Kind.STRING_UPDATE: lambda s, o: s.string_update(o.alias, _text(o.content), o.expiry),

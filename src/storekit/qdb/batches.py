@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from storekit.codecs.base import Codec, decode_value, encode_value
@@ -12,7 +13,7 @@ from storekit.qdb.arguments import check_double, check_integer, check_string
 from storekit.qdb.codec import STORED, check_comparable
 from storekit.qdb.engine import NEVER, EntryType, Kind, Operation, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException
-from storekit.qdb.times import Expiry, to_milliseconds
+from storekit.qdb.times import Expiry, from_nanoseconds, to_milliseconds, to_nanoseconds
 from storekit.qdb.values import BatchRequest, BatchResult, copies
 
 __all__ = ["ManyResult", "Tally", "Translation", "explain_transaction", "in_chunks", "size_of"]
@@ -23,10 +24,12 @@ _STRINGS = frozenset(
 )
 _INTEGERS = frozenset({Kind.INT_PUT, Kind.INT_UPDATE, Kind.INT_ADD})
 _DOUBLES = frozenset({Kind.DOUBLE_PUT, Kind.DOUBLE_UPDATE, Kind.DOUBLE_ADD})
+_TIMESTAMPS = frozenset({Kind.TIMESTAMP_PUT, Kind.TIMESTAMP_UPDATE})
+_ADDS = frozenset({Kind.INT_ADD, Kind.DOUBLE_ADD, Kind.TIMESTAMP_ADD})
 _SWAPS = frozenset({Kind.BLOB_CAS, Kind.STRING_CAS})
-_WITH_CONTENT = _BLOBS | _STRINGS | _INTEGERS | _DOUBLES
+_WITH_CONTENT = _BLOBS | _STRINGS | _INTEGERS | _DOUBLES | _TIMESTAMPS | _ADDS
 _WITH_COMPARAND = _SWAPS | {Kind.BLOB_REMOVE_IF}
-_WITH_EXPIRY = _WITH_CONTENT - {Kind.INT_ADD, Kind.DOUBLE_ADD}
+_WITH_EXPIRY = _WITH_CONTENT - _ADDS
 _GIVES_TEXT = frozenset({Kind.STRING_GET, Kind.STRING_CAS, Kind.STRING_GET_AND_UPDATE})
 T = TypeVar("T")
 
@@ -83,6 +86,10 @@ class Translation:
             return check_integer(value)
         if kind in _DOUBLES:
             return check_double(value)
+        if kind in _TIMESTAMPS:
+            return to_nanoseconds(value, datetime)
+        if kind is Kind.TIMESTAMP_ADD:
+            return to_nanoseconds(value, timedelta)
         return self._content(kind, value)
 
     def _content(self, kind: Kind, value: object) -> bytes:
@@ -117,18 +124,29 @@ class Translation:
             return BatchResult.of(request, outcome, outcome.ok)
         elif kind is Kind.GET_ENTRY_TYPE and isinstance(content, int):
             return BatchResult.of(request, outcome, EntryType(content))
+        elif isinstance(content, int) and _is_moment(kind, request):
+            return _read(request, outcome, lambda: from_nanoseconds(content, operation.alias))
         if not isinstance(content, bytes | memoryview):
             return BatchResult.of(request, outcome, content)
         if kind in _GIVES_TEXT:
             # That of other clients may be no UTF-8, and what was replaced must not be lost.
             text = str(content, "utf-8", "surrogateescape")
             return BatchResult.of(request, outcome, text)
-        try:
-            value = decode_value(self.codec, content, operation.alias)
-        except CodecError as failure:
-            # The others were done and are worth knowing, so this is not raised.
-            return BatchResult.of(request, Outcome(ErrorCode.INVALID_REPLY), None, failure)
-        return BatchResult.of(request, outcome, value)
+        return _read(request, outcome, lambda: decode_value(self.codec, content, operation.alias))
+
+
+def _is_moment(kind: Kind, request: BatchRequest) -> bool:
+    """Tell whether the outcome is a datetime: what is added as an int gives an int."""
+    adds = kind is Kind.TIMESTAMP_ADD and not isinstance(request.content, int)
+    return adds or kind is Kind.TIMESTAMP_GET
+
+
+def _read(request: BatchRequest, outcome: Outcome, read: Callable[[], Any]) -> BatchResult[Any]:
+    try:
+        return BatchResult.of(request, outcome, read())
+    except CodecError as failure:
+        # The others were done and are worth knowing, so this is not raised.
+        return BatchResult.of(request, Outcome(ErrorCode.INVALID_REPLY), None, failure)
 
 
 def size_of(operations: Iterable[Operation], outcomes: Iterable[Outcome]) -> int:

@@ -164,7 +164,7 @@ def from_milliseconds(milliseconds: int) -> datetime | None:
         return datetime.max.replace(tzinfo=tz)
 
 
-def to_nanoseconds(value: datetime | timedelta | int, kind: type) -> int:
+def to_nanoseconds(value: object, kind: type) -> int:
     """Return a point in time (of `kind` datetime) or a span (timedelta) in nanoseconds.
 
     An int is nanoseconds already. Raises `TypeError`, and `ValueError` for a datetime without

@@ -155,6 +155,10 @@ class Operations(IntEnum):
     string_update = 21
     string_compare_and_swap = 22
     string_get_update = 23
+    timestamp_put = 24
+    timestamp_update = 25
+    timestamp_get = 26
+    timestamp_add = 27
     int_remove = 29
     double_remove = 30
     string_remove = 31

@@ -254,3 +254,33 @@ async def test_a_sum_of_timestamps_that_does_not_fit_changes_nothing(store):
         with pytest.raises(OutOfRange):
             await client.timestamp_add("t", most)
         assert await client.timestamp_get_ns("t") == most
+
+
+async def test_a_batch_holds_timestamps(store):
+    async with AsyncClient(store.place, **store.options) as client:
+        successes, _ = await client.run_batch(
+            [
+                BatchRequest(Operations.timestamp_put, "t", NOON),
+                BatchRequest(Operations.timestamp_update, "u", -1),
+                BatchRequest(Operations.timestamp_put, "far", 10**21),
+            ]
+        )
+        assert successes == 3
+        _, results = await client.run_batch(
+            [
+                BatchRequest(Operations.timestamp_add, "t", DAY),
+                BatchRequest(Operations.timestamp_add, "u", 3),
+                BatchRequest(Operations.timestamp_get, "far"),
+                BatchRequest(Operations.timestamp_get, "missing"),
+            ]
+        )
+        assert [result.result for result in results] == [NOON + DAY, 2, None, None]
+        assert isinstance(results[2].failure, CodecError)
+        assert results[3].error == ErrorCode.ALIAS_NOT_FOUND
+        assert await client.timestamp_get_ns("u") == 2
+        with pytest.raises(ValueError, match="time zone"):
+            await client.run_batch(
+                [BatchRequest(Operations.timestamp_put, "v", NOON.replace(tzinfo=None))]
+            )
+        (result,) = await client.run_transaction([BatchRequest(Operations.timestamp_get, "t")])
+        assert result.result == NOON + DAY

@@ -252,3 +252,33 @@ def test_a_sum_of_timestamps_that_does_not_fit_changes_nothing(store):
         with pytest.raises(OutOfRange):
             client.timestamp_add("t", most)
         assert client.timestamp_get_ns("t") == most
+
+
+def test_a_batch_holds_timestamps(store):
+    with Client(store.place, **store.options) as client:
+        successes, _ = client.run_batch(
+            [
+                BatchRequest(Operations.timestamp_put, "t", NOON),
+                BatchRequest(Operations.timestamp_update, "u", -1),
+                BatchRequest(Operations.timestamp_put, "far", 10**21),
+            ]
+        )
+        assert successes == 3
+        _, results = client.run_batch(
+            [
+                BatchRequest(Operations.timestamp_add, "t", DAY),
+                BatchRequest(Operations.timestamp_add, "u", 3),
+                BatchRequest(Operations.timestamp_get, "far"),
+                BatchRequest(Operations.timestamp_get, "missing"),
+            ]
+        )
+        assert [result.result for result in results] == [NOON + DAY, 2, None, None]
+        assert isinstance(results[2].failure, CodecError)
+        assert results[3].error == ErrorCode.ALIAS_NOT_FOUND
+        assert client.timestamp_get_ns("u") == 2
+        with pytest.raises(ValueError, match="time zone"):
+            client.run_batch(
+                [BatchRequest(Operations.timestamp_put, "v", NOON.replace(tzinfo=None))]
+            )
+        (result,) = client.run_transaction([BatchRequest(Operations.timestamp_get, "t")])
+        assert result.result == NOON + DAY

@@ -6,6 +6,7 @@ from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = [
     "INT64_MAX",
+    "TIMESTAMPS",
     "alias_to_read",
     "alias_to_write",
     "as_content",
@@ -16,6 +17,8 @@ __all__ = [
 ]
 
 INT64_MAX = 2**63 - 1
+TIMESTAMPS = range(-(2**63) * 10**9, 2**63 * 10**9)
+"""Timestamps in nanoseconds: as many seconds as 64 bits hold."""
 _RESERVED = b".."
 
 

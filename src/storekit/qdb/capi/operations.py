@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from storekit.qdb.capi.arguments import (
+    TIMESTAMPS,
     alias_to_read,
     alias_to_write,
     as_content,
@@ -29,6 +30,8 @@ _TEXTS = frozenset(
 )
 _INTS = frozenset({Kind.INT_PUT, Kind.INT_UPDATE, Kind.INT_ADD})
 _DOUBLES = frozenset({Kind.DOUBLE_PUT, Kind.DOUBLE_UPDATE, Kind.DOUBLE_ADD})
+_TIMESTAMPS = frozenset({Kind.TIMESTAMP_PUT, Kind.TIMESTAMP_UPDATE})
+_NANOSECONDS = _TIMESTAMPS | {Kind.TIMESTAMP_ADD}
 _ADDENDS = frozenset({Kind.INT_ADD, Kind.DOUBLE_ADD})
 _NUMBERS = (_INTS | _DOUBLES) - _ADDENDS
 _CREATED = ErrorCode.OK_CREATED
@@ -55,6 +58,7 @@ def validate(operation: Operation) -> int:
             (kind not in _BYTES or isinstance(content, _BUFFER))
             and (kind not in _COMPARED or isinstance(operation.comparand, _BUFFER))
             and (kind not in _INTS or (isinstance(content, int) and as_int64(content) == content))
+            and (kind not in _NANOSECONDS or (isinstance(content, int) and content in TIMESTAMPS))
             and (kind not in _DOUBLES or isinstance(content, int | float))
         )
     except QuasardbException as exc:
@@ -106,6 +110,9 @@ class Operations:
             elif kind in _REPLACES:
                 old = place.blob_get_and_update
                 content = self._bytes(old.original_content, old.original_content_size)
+            elif kind in (Kind.TIMESTAMP_GET, Kind.TIMESTAMP_ADD):
+                result = place.timestamp_get.result  # which is first in both
+                content = int(result.tv_sec) * 10**9 + int(result.tv_nsec)
             elif kind in (Kind.INT_GET, Kind.INT_ADD):
                 content = place.int_get.result  # which is first in both
             elif kind in (Kind.DOUBLE_GET, Kind.DOUBLE_ADD):
@@ -151,6 +158,15 @@ class Operations:
         field.value = operation.content
         field.expiry_time = operation.expiry
 
+    def _fill_timestamp(self, place: CData, operation: CData) -> None:
+        field = place.timestamp_put
+        field.value.tv_sec, field.value.tv_nsec = divmod(operation.content, 10**9)
+        field.expiry_time = operation.expiry
+
+    def _fill_span(self, place: CData, operation: CData) -> None:
+        addend = place.timestamp_add.addend
+        addend.tv_sec, addend.tv_nsec = divmod(operation.content, 10**9)
+
     def _fill_addend(self, place: CData, operation: Operation) -> None:
         field = place.int_add if operation.kind is Kind.INT_ADD else place.double_add
         field.addend = operation.content
@@ -169,5 +185,7 @@ _FILL: dict[Kind, Callable[[Operations, CData, Operation], None]] = {
     **dict.fromkeys(_REPLACES, Operations._fill_get_and_update),  # noqa: SLF001
     **dict.fromkeys(_NUMBERS, Operations._fill_number),  # noqa: SLF001
     **dict.fromkeys(_ADDENDS, Operations._fill_addend),  # noqa: SLF001
+    **dict.fromkeys(_TIMESTAMPS, Operations._fill_timestamp),  # noqa: SLF001
+    Kind.TIMESTAMP_ADD: Operations._fill_span,  # noqa: SLF001
     Kind.HAS_TAG: Operations._fill_tag,  # noqa: SLF001
 }

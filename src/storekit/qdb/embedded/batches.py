@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from storekit.qdb.embedded.checks import check_alias, check_name, deadline, integer, plain
 from storekit.qdb.embedded.connection import READING, WRITING
 from storekit.qdb.embedded.entries import EmbeddedEntries
-from storekit.qdb.embedded.rows import Content, Stored
+from storekit.qdb.embedded.rows import STAMPS, Content, Stored, as_stamp, of_stamp
 from storekit.qdb.embedded.tags import EmbeddedTags
 from storekit.qdb.engine import NEVER, PRESERVE, EntryType, Kind, Operation, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
@@ -22,18 +22,21 @@ _READS = {
     Kind.INT_GET: int(EntryType.INTEGER),
     Kind.DOUBLE_GET: int(EntryType.DOUBLE),
     Kind.STRING_GET: int(EntryType.STRING),
+    Kind.TIMESTAMP_GET: int(EntryType.TIMESTAMP),
 }
 _PUTS = {
     Kind.BLOB_PUT: int(EntryType.BLOB),
     Kind.INT_PUT: int(EntryType.INTEGER),
     Kind.DOUBLE_PUT: int(EntryType.DOUBLE),
     Kind.STRING_PUT: int(EntryType.STRING),
+    Kind.TIMESTAMP_PUT: int(EntryType.TIMESTAMP),
 }
 _UPDATES = {
     Kind.BLOB_UPDATE: int(EntryType.BLOB),
     Kind.INT_UPDATE: int(EntryType.INTEGER),
     Kind.DOUBLE_UPDATE: int(EntryType.DOUBLE),
     Kind.STRING_UPDATE: int(EntryType.STRING),
+    Kind.TIMESTAMP_UPDATE: int(EntryType.TIMESTAMP),
 }
 _REMOVES = {
     Kind.BLOB_REMOVE: int(EntryType.BLOB),
@@ -42,7 +45,11 @@ _REMOVES = {
     Kind.STRING_REMOVE: int(EntryType.STRING),
     Kind.TIMESTAMP_REMOVE: int(EntryType.TIMESTAMP),
 }
-_ADDS = {Kind.INT_ADD: int(EntryType.INTEGER), Kind.DOUBLE_ADD: int(EntryType.DOUBLE)}
+_ADDS = {
+    Kind.INT_ADD: int(EntryType.INTEGER),
+    Kind.DOUBLE_ADD: int(EntryType.DOUBLE),
+    Kind.TIMESTAMP_ADD: int(EntryType.TIMESTAMP),
+}
 _REPLACE = {
     Kind.BLOB_GET_AND_UPDATE: int(EntryType.BLOB),
     Kind.STRING_GET_AND_UPDATE: int(EntryType.STRING),
@@ -158,6 +165,10 @@ class EmbeddedBatches:
 
     def _add(self, operation: Operation) -> Outcome:
         kind = _ADDS[operation.kind]
+        if kind == EntryType.TIMESTAMP:
+            assert isinstance(operation.content, int)  # noqa: S101 - it has been checked
+            total_ns = self._entries.add_to_stamp(operation.alias, operation.content)
+            return Outcome(ErrorCode.OK, total_ns)
         value = _value(kind, operation)
         assert isinstance(value, (int, float))  # noqa: S101 - it has been checked
         if kind == EntryType.INTEGER:
@@ -259,6 +270,8 @@ def _fits(kind: int, operation: Operation) -> bool:
     value = operation.content
     if kind == EntryType.INTEGER:
         return isinstance(value, int) and integer(value) == value
+    if kind == EntryType.TIMESTAMP:
+        return isinstance(value, int) and value in STAMPS
     if kind == EntryType.DOUBLE:
         return isinstance(value, (int, float))
     if not _is_buffer(value):
@@ -281,6 +294,8 @@ def _is_utf8(content: bytes | bytearray | memoryview) -> bool:
 def _value(kind: int, operation: Operation) -> Content:
     if kind == EntryType.DOUBLE and isinstance(operation.content, (int, float)):
         return float(operation.content)
+    if kind == EntryType.TIMESTAMP and isinstance(operation.content, int):
+        return as_stamp(operation.content)
     if isinstance(operation.content, (int, float)):
         return operation.content
     return _bytes(operation.content)
@@ -293,6 +308,8 @@ def _bytes(content: Content) -> bytes | bytearray | memoryview:
 
 
 def _given(kind: int, content: Stored) -> bytes | float | None:
+    if kind == EntryType.TIMESTAMP:
+        return of_stamp(content)
     if isinstance(content, memoryview):
         return bytes(content)
     return _NAN if content is None and kind == EntryType.DOUBLE else content

@@ -8,12 +8,15 @@ from storekit.qdb.embedded.checks import deadline, integer
 from storekit.qdb.embedded.connection import READING, Connection
 from storekit.qdb.embedded.large_contents import LargeContents
 from storekit.qdb.embedded.rows import (
+    STAMPS,
     Content,
     EntryRows,
     Stored,
+    as_stamp,
     checked_content,
     damaged,
     is_same,
+    of_stamp,
     size_of,
 )
 from storekit.qdb.embedded.status import OPERATIONS, Counter
@@ -258,6 +261,16 @@ class EmbeddedEntries(EntryRows):
             if not isinstance(value, int) or not low <= value <= high:
                 raise error_for(ErrorCode.OVERFLOW if addend > 0 else ErrorCode.UNDERFLOW)
         raise damaged("What is found of an entry")
+
+    def add_to_stamp(self, alias: str, nanoseconds: int) -> int:
+        """Add to a timestamp and return the sum."""
+        kind = int(EntryType.TIMESTAMP)
+        with self.connection.transaction():
+            total = nanoseconds + of_stamp(self.get(alias, kind))
+            if total not in STAMPS:
+                raise error_for(ErrorCode.OVERFLOW if total > 0 else ErrorCode.UNDERFLOW)
+            self.update(alias, kind, as_stamp(total), PRESERVE)
+        return total
 
     def add_double(self, alias: str, addend: float) -> Stored:
         """Add to a double, return the sum, None for NaN. Beyond all numbers is infinity."""

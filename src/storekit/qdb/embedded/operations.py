@@ -12,10 +12,10 @@ from storekit.qdb.embedded.entries import EmbeddedEntries
 from storekit.qdb.embedded.finding import EmbeddedSearches
 from storekit.qdb.embedded.large_contents import LargeContents
 from storekit.qdb.embedded.regex import Regex
-from storekit.qdb.embedded.rows import Content, Stored, damaged, size_of
+from storekit.qdb.embedded.rows import Content, Stored, as_stamp, damaged, of_stamp, size_of
 from storekit.qdb.embedded.status import EmbeddedNode
 from storekit.qdb.embedded.tags import EmbeddedTags
-from storekit.qdb.engine import PRESERVE, Buffer, EntryType, Metadata, Operation, Outcome
+from storekit.qdb.engine import Buffer, EntryType, Metadata, Operation, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["EmbeddedOperations"]
@@ -30,8 +30,6 @@ _DOUBLE = int(EntryType.DOUBLE)
 _TIMESTAMP = int(EntryType.TIMESTAMP)
 _STRING = int(EntryType.STRING)
 _NAN = float("nan")
-_STAMP_BYTES = 16
-_STAMPS = range(-(1 << 63) * 10**9, (1 << 63) * 10**9)  # as many seconds as 64 bits hold
 
 
 class EmbeddedOperations:
@@ -237,28 +235,20 @@ class EmbeddedOperations:
 
     def timestamp_put(self, alias: str, nanoseconds: int, expiry: int) -> None:
         """Make a timestamp."""
-        self._put(_TIMESTAMP, alias, _stamp(nanoseconds), expiry)
+        self._put(_TIMESTAMP, alias, as_stamp(nanoseconds), expiry)
 
     def timestamp_update(self, alias: str, nanoseconds: int, expiry: int) -> bool:
         """Make or set a timestamp; return whether it was created."""
-        return self._update(_TIMESTAMP, alias, _stamp(nanoseconds), expiry)
+        return self._update(_TIMESTAMP, alias, as_stamp(nanoseconds), expiry)
 
     def timestamp_get(self, alias: str) -> int:
         """Return a timestamp."""
-        return _nanoseconds(self._get(_TIMESTAMP, alias))
+        return of_stamp(self._get(_TIMESTAMP, alias))
 
     def timestamp_add(self, alias: str, nanoseconds: int) -> int:
         """Add to a timestamp and return the sum."""
         check_name(alias)
-        return self._write(lambda do: do._add_to_stamp(alias, nanoseconds))  # noqa: SLF001 - of this class
-
-    def _add_to_stamp(self, alias: str, nanoseconds: int) -> int:
-        with self.connection.transaction():
-            total = nanoseconds + _nanoseconds(self.entries.get(alias, _TIMESTAMP))
-            if total not in _STAMPS:
-                raise error_for(ErrorCode.OVERFLOW if total > 0 else ErrorCode.UNDERFLOW)
-            self.entries.update(alias, _TIMESTAMP, _stamp(total), PRESERVE)
-        return total
+        return self._write(lambda do: do.entries.add_to_stamp(alias, nanoseconds))
 
     # Entries of any type
 
@@ -475,20 +465,8 @@ def _encoded(text: str) -> Buffer:
         raise error_for(ErrorCode.INVALID_ARGUMENT, "A string must be valid in UTF-8.") from None
 
 
-def _stamp(nanoseconds: int) -> bytes:
-    if nanoseconds not in _STAMPS:
-        raise error_for(ErrorCode.INVALID_ARGUMENT, "A timestamp has 64 bits of seconds.")
-    return nanoseconds.to_bytes(_STAMP_BYTES, "big", signed=True)
-
-
 def _decoded(content: Stored) -> str:
     try:
         return str(content, "utf-8")  # type: ignore[arg-type]  # as stored
     except UnicodeDecodeError:
         raise damaged("A string") from None
-
-
-def _nanoseconds(content: Stored) -> int:
-    if not isinstance(content, bytes) or len(content) != _STAMP_BYTES:
-        raise damaged("A timestamp")
-    return int.from_bytes(content, "big", signed=True)

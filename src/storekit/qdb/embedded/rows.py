@@ -12,14 +12,17 @@ from storekit.qdb.engine import PRESERVE, Buffer, EntryType
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = [
+    "STAMPS",
     "Content",
     "EntryRow",
     "EntryRows",
     "Stored",
+    "as_stamp",
     "checked_aliases",
     "checked_content",
     "damaged",
     "is_same",
+    "of_stamp",
     "size_of",
 ]
 
@@ -226,3 +229,22 @@ def damaged(what: str) -> QuasardbException:
     return error_for(
         ErrorCode.DATA_CORRUPTION, f"{what} is not what storekit writes into the file of a store."
     )
+
+
+_STAMP_BYTES = 16
+STAMPS = range(-(1 << 63) * 10**9, (1 << 63) * 10**9)
+"""Timestamps in nanoseconds: as many seconds as 64 bits hold."""
+
+
+def as_stamp(nanoseconds: int) -> bytes:
+    """Return a timestamp as it is stored. Raises `INVALID_ARGUMENT`."""
+    if nanoseconds not in STAMPS:
+        raise error_for(ErrorCode.INVALID_ARGUMENT, "A timestamp has 64 bits of seconds.")
+    return nanoseconds.to_bytes(_STAMP_BYTES, "big", signed=True)
+
+
+def of_stamp(content: Stored) -> int:
+    """Return the nanoseconds of a timestamp that is stored."""
+    if not isinstance(content, bytes) or len(content) != _STAMP_BYTES:
+        raise damaged("A timestamp")
+    return int.from_bytes(content, "big", signed=True)
