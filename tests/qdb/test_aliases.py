@@ -164,6 +164,7 @@ OTHERS = [
 @pytest.mark.parametrize("text", OTHERS)
 def test_what_nobody_wrote_for_an_object_is_the_text_it_is(text):
     assert load_alias(ESCAPE + text) == ESCAPE + text
+    assert dump_alias(ESCAPE + text) == ESCAPE + text
 
 
 def test_a_pickle_that_is_not_as_ours_stays_text():
@@ -187,7 +188,10 @@ ANY = st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.text() | 
 def test_any_text_after_the_escape_character_is_ours_or_stays_text(text):
     text = ESCAPE + text
     back = load_alias(text)
-    assert back == text or dump_alias(back) == text
+    if len(text) <= 1024:
+        assert dump_alias(back) == text  # and so it is found by what is listed
+    else:
+        assert back == text
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,14 @@
 r"""Aliases that stand for other objects than text, as text.
 
-Text is its own alias. What stands for another object starts with ESCAPE, and text that starts
-with it has one more before it:
+Text is its own alias. What stands for another object starts with ESCAPE, and so has text that
+would be read as an object one more before it:
 
     ESCAPE "=" object     None, True, -5, 1.5, b'\x00', ('a', 2), UUID('...'), date('2026-01-31')
     ESCAPE "p" base64     any other object, pickled; only for clients that ask for it
-    ESCAPE text           text that starts with ESCAPE
 
 Anybody may write aliases, and whoever lists them reads what others wrote. So this reads
-only what it would write: any other text comes back as the text that it is. What it takes is
-bounded by the length of an alias.
+only what it would write: any other text comes back as the text that it is, and is found by it.
+What it takes is bounded by the length of an alias.
 """
 
 # ruff: noqa: ANN401 - aliases may stand for anything
@@ -54,7 +53,8 @@ def dump_alias(alias: object, pickled: Codec[Any] | None = None) -> str:
     """
     if isinstance(alias, str):
         text = as_text(alias)
-        return ESCAPE + text if text.startswith(ESCAPE) else text
+        is_own_alias = not text.startswith(ESCAPE) or load_alias(text, pickled) == text
+        return text if is_own_alias else ESCAPE + text
     try:
         return f"{ESCAPE}={_dump(alias, 0)}"
     except TypeError:
@@ -67,21 +67,28 @@ def load_alias(text: str, pickled: Codec[Any] | None = None) -> Any:
     """Return the object that an alias stands for; text that `dump_alias` never made as it is."""
     if not text.startswith(ESCAPE) or len(text) > MAX_ALIAS:
         return text
-    mark, rest = text[1:2], text[2:]
+    rest = text.lstrip(ESCAPE)
     try:
-        if mark == ESCAPE:
-            return text[1:]
-        if mark == "=":
-            value, end = _load(rest, 0, 0)
-            ours = end == len(rest) and type(value) is not str and _dump(value, 0) == rest
-        elif mark == "p" and pickled is not None:
-            value = pickled.decode(base64.b64decode(rest, altchars=b"-_", validate=True))
-            ours = dump_alias(value, pickled) == text
-        else:
-            return text
+        value = _object_of(rest, pickled)
     except (ValueError, TypeError, CodecError, ArithmeticError, RecursionError):
         return text
-    return value if ours else text
+    return value if len(text) == len(rest) + 1 else text[1:]
+
+
+def _object_of(text: str, pickled: Codec[Any] | None) -> Any:
+    """Return the object that a text after ESCAPE stands for. Raises if it stands for none."""
+    mark, rest = text[:1], text[1:]
+    value: Any = None
+    ours = False
+    if mark == "=":
+        value, end = _load(rest, 0, 0)
+        ours = end == len(rest) and type(value) is not str and _dump(value, 0) == rest
+    elif mark == "p" and pickled is not None:
+        value = pickled.decode(base64.b64decode(rest, altchars=b"-_", validate=True))
+        ours = dump_alias(value, pickled) == ESCAPE + text
+    if not ours:
+        raise ValueError("this is not what is written for an object")
+    return value
 
 
 def _dump_pickled(alias: object, codec: Codec[Any]) -> str:

@@ -105,3 +105,13 @@ async def test_other_objects_are_aliases_only_on_request(store):
         await client.put(frozenset({1}), 1)
         assert await client.get(frozenset({1})) == 1
         assert [alias async for alias, _ in client] == [frozenset({1})]
+
+
+async def test_what_is_listed_is_found_by_that(store):
+    async with AsyncRawClient(store.place) as raw, AsyncClient(store.place) as client:
+        for alias in ODD:
+            await raw.put(alias, b"\x80\x02N.")
+        for alias in await client.prefix_get("\x10"):
+            assert await client.get(alias) is None
+            await client.remove(alias)
+        assert [alias async for alias, _ in client] == []

@@ -107,3 +107,13 @@ def test_other_objects_are_aliases_only_on_request(store):
         client.put(frozenset({1}), 1)
         assert client.get(frozenset({1})) == 1
         assert [alias for alias, _ in client] == [frozenset({1})]
+
+
+def test_what_is_listed_is_found_by_that(store):
+    with RawClient(store.place) as raw, Client(store.place) as client:
+        for alias in ODD:
+            raw.put(alias, b"\x80\x02N.")
+        for alias in client.prefix_get("\x10"):
+            assert client.get(alias) is None
+            client.remove(alias)
+        assert [alias for alias, _ in client] == []
