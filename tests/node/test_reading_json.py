@@ -16,7 +16,7 @@ from storekit.qcache.node.errors import BadTable
 from storekit.qcache.node.reading import json_text
 from storekit.qcache.node.reading.limits import MAX_DEPTH
 from storekit.qcache.node.tables import decode_mixed
-from tests.node.roomy import read_json
+from tests.node.roomy import read_json, room
 
 INT, FLOAT, UINT, BOOL, TEXT, MIXED = (
     pl.Int64,
@@ -203,3 +203,36 @@ def test_values_come_back_as_they_were(rows: list[dict[str, Any]]) -> None:
             wanted = [None if value is None else float(value) for value in wanted]
         assert values == wanted
         assert list(map(type, values)) == list(map(type, wanted))
+
+
+_SCALARS = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=30)
+_VALUES = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=3), max_leaves=5)
+_ROWS = st.lists(st.dictionaries(st.sampled_from("abå"), _VALUES), max_size=6)
+
+
+@settings(deadline=None)
+@given(_ROWS, st.booleans(), st.sampled_from([None, 1]), st.integers(6, 40))
+def test_rows_are_the_same_whatever_is_read_at_once(rows, ascii_only, indent, window):
+    text = json.dumps(rows, ensure_ascii=ascii_only, indent=indent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_text, "_WINDOW", window)
+        found = [row for part in json_text.rows_of_json(text, room()) for row in part]
+    assert found == rows
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[{"a":"\\x"}]', '[{"a":"x}]', '[{"a":1 "b":2}]', '[{"a"}]', '[{"a":[1}]', "[{} {}]", "[{},"],
+)
+@pytest.mark.parametrize("window", [6, 2**18])
+def test_what_is_no_json_is_refused_whatever_is_read_at_once(monkeypatch, text, window):
+    monkeypatch.setattr(json_text, "_WINDOW", window)
+    with pytest.raises(BadTable, match="well-formed"):
+        list(json_text.rows_of_json(text, room()))
+
+
+def test_a_long_list_in_a_row_is_refused_and_a_long_text_is_not():
+    long = 2 * 2**20
+    assert column(json.dumps({"a": "\u00e9\n" * long}))[0] == "\u00e9\n" * long
+    with pytest.raises(BadTable, match="more than 1048576 characters"):
+        column(json.dumps({"a": [[]] * long}))

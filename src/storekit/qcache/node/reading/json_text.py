@@ -50,6 +50,7 @@ def rows_of_json(text: str, budget: Budget) -> Iterator[list[dict[str, object]]]
     rows: list[dict[str, object]] = []
     window, begin = "", -1  # some of the text, and where it begins there
     read = position  # where the rows that wait begin
+    held = 0  # bytes drawn for them
     end = ","
     while end == ",":
         try:
@@ -61,7 +62,8 @@ def rows_of_json(text: str, budget: Budget) -> Iterator[list[dict[str, object]]]
             if begin != position:
                 window, begin = text[position : position + _WINDOW], position
                 continue
-            row, after = _long_row(text, position, budget)
+            row, after, drawn = _long_row(text, position, budget)
+            held += drawn
         if not isinstance(row, dict):
             raise BadTable(f"the JSON must be a list of objects, but has {_named(row)} in it")
         rows.append(row)
@@ -69,7 +71,8 @@ def rows_of_json(text: str, budget: Budget) -> Iterator[list[dict[str, object]]]
         end = text[position : position + 1]
         if len(rows) == _ROWS_AT_ONCE or position - read >= _WINDOW:
             yield _drawn(rows, position - read, budget)
-            rows, read = [], position
+            budget.give_back(held)
+            rows, read, held = [], position, 0
         if end == ",":
             position = _after_space(text, position + 1)
     if end != "]":
@@ -81,7 +84,8 @@ def rows_of_json(text: str, budget: Budget) -> Iterator[list[dict[str, object]]]
 
 def _drawn(rows: list[dict[str, object]], size: int, budget: Budget) -> list[dict[str, object]]:
     budget.check()
-    budget.expect(_TIMES_TEXT * size, "rows of JSON")
+    # Of a long row, lists and objects have been drawn already, and strings are as long as text.
+    budget.expect(_TIMES_TEXT * min(size, _WINDOW) + size, "rows of JSON")
     return rows
 
 
@@ -116,38 +120,45 @@ def _named(value: object) -> str:
 # A row that is not whole in a window
 
 
-def _long_row(text: str, start: int, budget: Budget) -> tuple[object, int]:
-    """Return the value that begins there, if it is an object, and where it ends."""
+def _long_row(text: str, start: int, budget: Budget) -> tuple[object, int, int]:
+    """Return the value that begins there, if it is an object, where it ends, and bytes drawn."""
     if len(text) - start <= _WINDOW or text[start] != "{":
-        return _short_value(text, start, _WINDOW)  # for the message of what is wrong with it
+        value, end = _short_value(text, start, _WINDOW)  # for the message of what is wrong
+        return value, end, 0
     row: dict[str, object] = {}
+    drawn = 0
     position = _after_space(text, start + 1)
-    end = text[position : position + 1]
-    if end == "}":
-        return row, position + 1
-    end = ","
-    while end == ",":
+    sign = text[position : position + 1]
+    if sign == "}":
+        return row, position + 1, 0
+    sign = ","
+    while sign == ",":
         budget.check()
         name, position = _string(text, position, budget)
         position = _after_space(text, position)
         if not text.startswith(":", position):
             _fail(position, "Expecting ':' delimiter")
-        row[name], position = _value(text, _after_space(text, position + 1), budget)
+        begin = _after_space(text, position + 1)
+        is_string = text.startswith('"', begin)
+        row[name], position = (
+            _string(text, begin, budget) if is_string else _value(text, begin, budget)
+        )
+        cost = (1 if is_string else _TIMES_TEXT) * (position - begin)
+        budget.take(cost, "a row of JSON")
+        drawn += cost
         check_columns(len(row))
         position = _after_space(text, position)
-        end = text[position : position + 1]
-        if end == ",":
+        sign = text[position : position + 1]
+        if sign == ",":
             position = _after_space(text, position + 1)
-    if end != "}":
+    if sign != "}":
         _fail(position, "Expecting ',' delimiter")
-    return row, position + 1
+    return row, position + 1, drawn
 
 
 def _value(text: str, position: int, budget: Budget) -> tuple[object, int]:
-    first = text[position : position + 1]
-    if first == '"':
-        return _string(text, position, budget)
-    if first not in ("[", "{"):
+    """Return a value that is no string, and where it ends."""
+    if not text.startswith(("[", "{"), position):
         return _short_value(text, position, _NUMBER)
     budget.expect(_TIMES_TEXT * min(_NESTED, len(text) - position), "rows of JSON")
     return _short_value(text, position, _NESTED)
