@@ -6,7 +6,7 @@ from typing import Any
 from storekit.qdb.engine import Kind, Operation, Outcome, Session
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
-__all__ = ["UPDATES", "call_alone", "run_alone"]
+__all__ = ["call_alone", "run_alone"]
 
 
 def call_alone(session: Session, operation: Operation) -> Any:  # noqa: ANN401 - as the methods
@@ -27,7 +27,7 @@ def run_alone(session: Session, operation: Operation) -> Outcome:
         content = call(session, operation)
     except QuasardbException as error:
         return Outcome(error.error_code, None, error.detail)
-    if kind in UPDATES:
+    if kind in _UPDATES:
         return Outcome(ErrorCode.OK_CREATED if content else ErrorCode.OK)
     if isinstance(content, str):
         content = content.encode()
@@ -42,7 +42,7 @@ def _text(content: Any) -> str:  # noqa: ANN401
     return str(content, "utf-8")
 
 
-UPDATES = frozenset(
+_UPDATES = frozenset(
     {
         Kind.BLOB_UPDATE,
         Kind.INT_UPDATE,

@@ -1,14 +1,15 @@
 """Calls for single entries that wait together, made as one.
 
 An item is an `Operation`, or an alias alone for a get of its content: gets are the most, and
-need nothing else. Its value is what the method of a session returns that a single call uses.
+need nothing else. Its value is what the method of a session returns that a single call uses,
+but that an update that created nothing may give None.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from storekit.core.threads.call import Batching
-from storekit.qdb.alone import UPDATES, call_alone
+from storekit.qdb.alone import call_alone
 from storekit.qdb.engine import Kind, Operation, Outcome, Session
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
@@ -44,7 +45,7 @@ Item = str | Operation
 _SPOILT = frozenset({ErrorCode.SKIPPED, ErrorCode.INVALID_ARGUMENT, ErrorCode.ALIAS_TOO_LONG})
 _CREATED = ErrorCode.OK_CREATED
 _UNMATCHED = ErrorCode.UNMATCHED_CONTENT
-_TEXTS = frozenset({Kind.STRING_GET, Kind.STRING_CAS, Kind.STRING_GET_AND_UPDATE})
+_CONVERTED = frozenset({Kind.STRING_GET, Kind.STRING_CAS, Kind.STRING_GET_AND_UPDATE})
 
 
 def item_of(method: str, arguments: Sequence[Any]) -> tuple[Item, int] | None:
@@ -130,7 +131,11 @@ def _together(session: Session, items: Sequence[Any]) -> Sequence[Any]:
     ]
     outcomes = session.run_joined(operations)
     return [
+        # Without a call where there is nothing to convert: it would be a tenth of all that is
+        # done for an operation.
         _value(operation.kind, outcome)
+        if outcome.error or operation.kind in _CONVERTED
+        else outcome.content
         for operation, outcome in zip(operations, outcomes, strict=True)
     ]
 
@@ -138,12 +143,12 @@ def _together(session: Session, items: Sequence[Any]) -> Sequence[Any]:
 def _value(kind: Kind, outcome: Outcome) -> object:
     """Return what a method returns, or the error that it raises."""
     code = outcome.error
-    if code and code not in (_CREATED, _UNMATCHED):
+    if code == _CREATED:
+        return True
+    if code and code != _UNMATCHED:
         return error_for(code, outcome.detail)
-    if kind in UPDATES:
-        return code == _CREATED
     content = outcome.content
-    return str(content, "utf-8") if kind in _TEXTS and isinstance(content, bytes) else content
+    return str(content, "utf-8") if isinstance(content, bytes) and kind in _CONVERTED else content
 
 
 def _get_many(session: Session, aliases: Sequence[str]) -> Sequence[Any]:

@@ -155,15 +155,15 @@ class Caller:
         Calls that wait for a session together travel as one batch where a batch can have
         them; each has its own outcome. See `call` for the rest.
         """
-        operation = operation_of(method)
         if self.observers and watch is None:
-            with self.watch(operation, alias) as watch:
+            with self.watch(operation_of(method), alias) as watch:
                 return self.call_entry(method, alias, *arguments, reads=reads, watch=watch)
         until = None if self.timeout is None else monotonic() + self.timeout
         try:
             return self._start(method, (alias, *arguments), until)
         except Exception as error:  # noqa: BLE001 - raised again there, unless it may pass
             again = partial(self._start, method, (alias, *arguments), until)
+            operation = operation_of(method)
             return self._repeat(again, error, until, reads, watch, operation, alias)
 
     def _start(
