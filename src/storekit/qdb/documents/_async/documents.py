@@ -8,12 +8,12 @@ from typing import BinaryIO
 
 from storekit.core.seam._async import shielded
 from storekit.qdb._async.calls import AsyncCaller
-from storekit.qdb.documents._async.download import AsyncDownload
+from storekit.qdb.documents._async.download import AsyncDocumentDownload
 from storekit.qdb.documents._async.entries import AsyncDocumentEntries
 from storekit.qdb.documents._async.files import AsyncFile, AsyncPieces, AsyncSource, AsyncTarget
 from storekit.qdb.documents._async.lock import AsyncUploadLock
 from storekit.qdb.documents._async.report import AsyncReport
-from storekit.qdb.documents._async.upload import AsyncUpload
+from storekit.qdb.documents._async.upload import AsyncDocumentUpload
 from storekit.qdb.documents.keys import DocumentKey, as_key, index_prefix
 from storekit.qdb.documents.manifest import (
     DocumentConflict,
@@ -63,7 +63,7 @@ class AsyncDocuments:
         expiry = to_milliseconds(expiry_time, now, "upload")
         source = AsyncSource(file, size)
         report = AsyncReport(progress, chosen)
-        upload = AsyncUpload(
+        upload = AsyncDocumentUpload(
             self._calls, chosen, source, report, slice_size=size, expiry=expiry, in_flight=count
         )
         try:
@@ -105,7 +105,9 @@ class AsyncDocuments:
         count = self._in_flight(in_flight)
         target = AsyncTarget(file, keep=resume)
         report = AsyncReport(progress, chosen)
-        download = AsyncDownload(self._entries("download"), chosen, target, report, in_flight=count)
+        download = AsyncDocumentDownload(
+            self._entries("download"), chosen, target, report, in_flight=count
+        )
         try:
             await target.check()
             return await download.run()

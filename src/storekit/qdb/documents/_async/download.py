@@ -17,12 +17,12 @@ from storekit.qdb.documents.manifest import (
 from storekit.qdb.engine import Session
 from storekit.qdb.errors import AliasNotFound
 
-__all__ = ["AsyncDownload"]
+__all__ = ["AsyncDocumentDownload"]
 
 _BUFFERED = 64 << 20  # bytes of a slice; a manifest may say anything
 
 
-class AsyncDownload:
+class AsyncDocumentDownload:
     """One download, from the entries of a document to a target."""
 
     def __init__(

@@ -15,14 +15,14 @@ from storekit.qdb.documents.manifest import Manifest
 from storekit.qdb.documents.slices import Slice
 from storekit.qdb.errors import AliasNotFound
 
-__all__ = ["AsyncUpload"]
+__all__ = ["AsyncDocumentUpload"]
 
 _DIGEST = 32  # bytes of a digest in the list of slices
 _SHARE = 32  # of the content, so much may be written again as lists of slices
 _PATIENCE = 1.5  # seconds to wait for writes that are being made when an upload is given up
 
 
-class AsyncUpload:
+class AsyncDocumentUpload:
     """One upload, from a source to the entries of a document that a lock holds."""
 
     def __init__(

@@ -10,12 +10,12 @@ from typing import BinaryIO
 
 from storekit.core.seam._sync import shielded
 from storekit.qdb._sync.calls import Caller
-from storekit.qdb.documents._sync.download import Download
+from storekit.qdb.documents._sync.download import DocumentDownload
 from storekit.qdb.documents._sync.entries import DocumentEntries
 from storekit.qdb.documents._sync.files import File, Pieces, Source, Target
 from storekit.qdb.documents._sync.lock import UploadLock
 from storekit.qdb.documents._sync.report import Report
-from storekit.qdb.documents._sync.upload import Upload
+from storekit.qdb.documents._sync.upload import DocumentUpload
 from storekit.qdb.documents.keys import DocumentKey, as_key, index_prefix
 from storekit.qdb.documents.manifest import (
     DocumentConflict,
@@ -65,7 +65,7 @@ class Documents:
         expiry = to_milliseconds(expiry_time, now, "upload")
         source = Source(file, size)
         report = Report(progress, chosen)
-        upload = Upload(
+        upload = DocumentUpload(
             self._calls, chosen, source, report, slice_size=size, expiry=expiry, in_flight=count
         )
         try:
@@ -107,7 +107,9 @@ class Documents:
         count = self._in_flight(in_flight)
         target = Target(file, keep=resume)
         report = Report(progress, chosen)
-        download = Download(self._entries("download"), chosen, target, report, in_flight=count)
+        download = DocumentDownload(
+            self._entries("download"), chosen, target, report, in_flight=count
+        )
         try:
             target.check()
             return download.run()

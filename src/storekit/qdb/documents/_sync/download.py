@@ -19,12 +19,12 @@ from storekit.qdb.documents.manifest import (
 from storekit.qdb.engine import Session
 from storekit.qdb.errors import AliasNotFound
 
-__all__ = ["Download"]
+__all__ = ["DocumentDownload"]
 
 _BUFFERED = 64 << 20  # bytes of a slice; a manifest may say anything
 
 
-class Download:
+class DocumentDownload:
     """One download, from the entries of a document to a target."""
 
     def __init__(
