@@ -4,7 +4,7 @@ import pytest
 
 from storekit import AsyncStoreKit, CodecError, qcache, qdb
 from storekit.codecs.tables import TableContent
-from storekit.core.seam._async import run_all
+from storekit.core.seam._async import monotonic, run_all, sleep
 from storekit.kit._async.tables import AsyncTables
 from storekit.kit.tables import KEPT_FOR, content_alias, key_of, pack_table, unpack_version
 
@@ -284,3 +284,23 @@ async def test_stored_content_that_cannot_be_posted_is_told_of(kit, types, conte
     await kit.qdb.update(alias, packed, codec="raw")
     with pytest.raises(CodecError, match="table/cities/"):
         await kit.query("cities", {})
+
+
+async def test_a_query_has_one_deadline_for_all_that_it_does(monkeypatch):
+    async with AsyncStoreKit(timeout=0.3) as kit:
+        await kit.put_table("cities", OLD)
+        get = kit.qcache.get
+
+        async def slow(*args, **options):
+            await sleep(0.1)
+            return await get(*args, **options)
+
+        async def post_and_drop(key, *args, **options):
+            await kit.qcache.delete(key)
+
+        monkeypatch.setattr(kit.qcache, "get", slow)
+        monkeypatch.setattr(kit.qcache, "post", post_and_drop)
+        began = monotonic()
+        with pytest.raises((qcache.QClientException, qdb.StoreTimeout)):
+            await city(kit)
+        assert monotonic() - began < 0.6

@@ -6,7 +6,7 @@ import pytest
 
 from storekit import CodecError, StoreKit, qcache, qdb
 from storekit.codecs.tables import TableContent
-from storekit.core.seam._sync import run_all
+from storekit.core.seam._sync import monotonic, run_all, sleep
 from storekit.kit._sync.tables import Tables
 from storekit.kit.tables import KEPT_FOR, content_alias, key_of, pack_table, unpack_version
 
@@ -284,3 +284,23 @@ def test_stored_content_that_cannot_be_posted_is_told_of(kit, types, content_typ
     kit.qdb.update(alias, packed, codec="raw")
     with pytest.raises(CodecError, match="table/cities/"):
         kit.query("cities", {})
+
+
+def test_a_query_has_one_deadline_for_all_that_it_does(monkeypatch):
+    with StoreKit(timeout=0.3) as kit:
+        kit.put_table("cities", OLD)
+        get = kit.qcache.get
+
+        def slow(*args, **options):
+            sleep(0.1)
+            return get(*args, **options)
+
+        def post_and_drop(key, *args, **options):
+            kit.qcache.delete(key)
+
+        monkeypatch.setattr(kit.qcache, "get", slow)
+        monkeypatch.setattr(kit.qcache, "post", post_and_drop)
+        began = monotonic()
+        with pytest.raises((qcache.QClientException, qdb.StoreTimeout)):
+            city(kit)
+        assert monotonic() - began < 0.6

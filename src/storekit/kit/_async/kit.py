@@ -67,7 +67,11 @@ class AsyncStoreKit:
         watchers = check_observers(observers)
         self._codecs = self.settings.qcache_options.get("tables") or TableRegistry.default()
         self._tables = AsyncTables(
-            lambda: self.qdb, lambda: self.qcache, has_qcache=self.settings.qcache is not None
+            lambda: self.qdb,
+            lambda: self.qcache,
+            has_qcache=self.settings.qcache is not None,
+            timeout=self.settings.timeout,
+            observers=watchers,
         )
         self._qcache = _qcache_client(self.settings, watchers)
         self._qdb = _qdb_client(self.settings, watchers)  # last: it may have connected by then
@@ -168,7 +172,7 @@ class AsyncStoreKit:
 
         Args:
             name: Name of the table: `[A-Za-z0-9_-]+`.
-            q: The query, as QCache's documentation describes it.
+            q: The query, as QCache's documentation describes it, or a `Query`.
             max_age: Seconds for which a version that this kit has read may be taken for the
                 newest one. 0, the default, reads it anew.
             codec: What makes a table of the result, e.g. `"polars"`; None for a `QueryResult`.

@@ -37,8 +37,10 @@ from storekit.kit.tables import (
     unpack_table,
     unpack_version,
 )
+from storekit.observers import Observer, Watch
 from storekit.qcache._async.client import AsyncQClient
 from storekit.qcache.errors import TooManyConsecutiveErrors
+from storekit.qcache.operation import Operation
 from storekit.qdb._async.client import AsyncClient
 from storekit.qdb.arguments import check_alias
 from storekit.qdb.errors import AliasAlreadyExists, AliasNotFound, ErrorCode
@@ -50,6 +52,9 @@ _log = logging.getLogger("storekit")
 
 _TRIES = 5
 """How often a query may find its version gone, because the table was put anew or evicted."""
+
+_SHORTEST = 0.001
+"""Seconds that a call gets at least, so that it is the store that says that time is up."""
 
 _MOST_KNOWN = 10_000
 """Tables whose version is remembered for `max_age`; past that, all are forgotten."""
@@ -64,13 +69,17 @@ class AsyncTables:
         qcache: Callable[[], AsyncQClient],
         *,
         has_qcache: bool,
+        timeout: float | None = None,
+        observers: tuple[Observer, ...] = (),
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._qdb = qdb
         self._qcache = qcache
         self._has_qcache = has_qcache  # a kit without it may still put tables
+        self._timeout = timeout
+        self._observers = observers
         self._clock = clock
-        self._loads = AsyncSingleFlight[str, None]()
+        self._loads = AsyncSingleFlight[str, bool]()
         self._known: dict[str, tuple[str, float]] = {}  # versions, and when they were read
 
     async def query(
@@ -84,17 +93,36 @@ class AsyncTables:
     ) -> Any:
         """Return the answer of the newest version, or of one known for `max_age` seconds."""
         check_age(max_age)
+        until = None if self._timeout is None else monotonic() + self._timeout
+        operation = Operation(self._qcache(), until)
+        with Watch(self._observers, "qcache", "query", None, name) as watch:
+            operation.watch = watch
+            with operation.as_current():  # so that all requests have one deadline
+                return await self._query(name, q, max_age, codec, options, until)
+
+    async def _query(
+        self,
+        name: str,
+        q: Mapping[str, object],
+        max_age: float,
+        codec: TableCodec[Any] | str | None,
+        options: Mapping[str, Any],
+        until: float | None,
+    ) -> Any:
         qcache, alias = self._qcache(), alias_of(name)
         version = self._remembered(name, max_age) or await self._version(name, alias)
-        for _ in range(_TRIES):
-            key = key_of(name, version)
-            result = await qcache.get(key, q, codec=codec, **options)
+        for number in range(_TRIES):
+            result = await qcache.get(key_of(name, version), q, codec=codec, **options)
             if result is not None:
                 return result
-            newest = await self._version(name, alias)
-            if newest == version:
-                await self._load(name, version)
-            version = newest
+            if until is not None and monotonic() >= until:
+                raise TooManyConsecutiveErrors(
+                    f"query {name!r}: no answer within the timeout of {self._timeout} s"
+                )
+            # It was the newest one when the query began, so it is good enough, and a table that
+            # is put all the time is answered for.
+            if not await self._load(name, version, until) or number:
+                version = await self._version(name, alias, until)
         result = await qcache.get(key_of(name, version), q, codec=codec, **options)
         if result is not None:
             return result
@@ -139,11 +167,11 @@ class AsyncTables:
 
     # Versions
 
-    async def _version(self, name: str, alias: str) -> str:
+    async def _version(self, name: str, alias: str, until: float | None = None) -> str:
         """Return the newest version, as the store has it now."""
         asked = self._clock()
         try:
-            stored = await self._qdb().get(alias, codec=_RAW)
+            stored = await self._qdb_until(until).get(alias, codec=_RAW)
         except AliasNotFound as error:
             self._known.pop(name, None)
             raise _no_table("query", name, alias) from error
@@ -192,19 +220,26 @@ class AsyncTables:
 
     # Loads
 
-    async def _load(self, name: str, version: str) -> None:
-        """Give QCache a version, unless it has gone from the store by now."""
-        key = key_of(name, version)
-        await self._loads.run(key, partial(self._post, name, version, key))
+    def _qdb_until(self, until: float | None) -> AsyncClient:
+        """Return the client, to give up at a time of the monotonic clock."""
+        if until is None:
+            return self._qdb()
+        return self._qdb().with_timeout(max(until - monotonic(), _SHORTEST))
 
-    async def _post(self, name: str, version: str, key: str) -> None:
+    async def _load(self, name: str, version: str, until: float | None = None) -> bool:
+        """Give QCache a version; return whether the store had it still."""
+        key = key_of(name, version)
+        return await self._loads.run(key, partial(self._post, name, version, key, until))
+
+    async def _post(self, name: str, version: str, key: str, until: float | None) -> bool:
         alias = content_alias(name, version)
         try:
-            stored = await self._qdb().get(alias, codec=_RAW)
+            stored = await self._qdb_until(until).get(alias, codec=_RAW)
         except AliasNotFound:
-            return  # there is a newer one, which the caller asks for next
+            return False  # there is a newer one, which the caller asks for next
         table = unpack_table(stored, alias)
         await self._qcache().post(key, table.content, table.content_type, types=table.types or None)
+        return True
 
 
 def _no_table(operation: str, name: str, alias: str) -> AliasNotFound:

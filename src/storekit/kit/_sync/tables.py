@@ -39,8 +39,10 @@ from storekit.kit.tables import (
     unpack_table,
     unpack_version,
 )
+from storekit.observers import Observer, Watch
 from storekit.qcache._sync.client import QClient
 from storekit.qcache.errors import TooManyConsecutiveErrors
+from storekit.qcache.operation import Operation
 from storekit.qdb._sync.client import Client
 from storekit.qdb.arguments import check_alias
 from storekit.qdb.errors import AliasAlreadyExists, AliasNotFound, ErrorCode
@@ -52,6 +54,9 @@ _log = logging.getLogger("storekit")
 
 _TRIES = 5
 """How often a query may find its version gone, because the table was put anew or evicted."""
+
+_SHORTEST = 0.001
+"""Seconds that a call gets at least, so that it is the store that says that time is up."""
 
 _MOST_KNOWN = 10_000
 """Tables whose version is remembered for `max_age`; past that, all are forgotten."""
@@ -66,13 +71,17 @@ class Tables:
         qcache: Callable[[], QClient],
         *,
         has_qcache: bool,
+        timeout: float | None = None,
+        observers: tuple[Observer, ...] = (),
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._qdb = qdb
         self._qcache = qcache
         self._has_qcache = has_qcache  # a kit without it may still put tables
+        self._timeout = timeout
+        self._observers = observers
         self._clock = clock
-        self._loads = SingleFlight[str, None]()
+        self._loads = SingleFlight[str, bool]()
         self._known: dict[str, tuple[str, float]] = {}  # versions, and when they were read
 
     def query(
@@ -86,17 +95,36 @@ class Tables:
     ) -> Any:
         """Return the answer of the newest version, or of one known for `max_age` seconds."""
         check_age(max_age)
+        until = None if self._timeout is None else monotonic() + self._timeout
+        operation = Operation(self._qcache(), until)
+        with Watch(self._observers, "qcache", "query", None, name) as watch:
+            operation.watch = watch
+            with operation.as_current():  # so that all requests have one deadline
+                return self._query(name, q, max_age, codec, options, until)
+
+    def _query(
+        self,
+        name: str,
+        q: Mapping[str, object],
+        max_age: float,
+        codec: TableCodec[Any] | str | None,
+        options: Mapping[str, Any],
+        until: float | None,
+    ) -> Any:
         qcache, alias = self._qcache(), alias_of(name)
         version = self._remembered(name, max_age) or self._version(name, alias)
-        for _ in range(_TRIES):
-            key = key_of(name, version)
-            result = qcache.get(key, q, codec=codec, **options)
+        for number in range(_TRIES):
+            result = qcache.get(key_of(name, version), q, codec=codec, **options)
             if result is not None:
                 return result
-            newest = self._version(name, alias)
-            if newest == version:
-                self._load(name, version)
-            version = newest
+            if until is not None and monotonic() >= until:
+                raise TooManyConsecutiveErrors(
+                    f"query {name!r}: no answer within the timeout of {self._timeout} s"
+                )
+            # It was the newest one when the query began, so it is good enough, and a table that
+            # is put all the time is answered for.
+            if not self._load(name, version, until) or number:
+                version = self._version(name, alias, until)
         result = qcache.get(key_of(name, version), q, codec=codec, **options)
         if result is not None:
             return result
@@ -141,11 +169,11 @@ class Tables:
 
     # Versions
 
-    def _version(self, name: str, alias: str) -> str:
+    def _version(self, name: str, alias: str, until: float | None = None) -> str:
         """Return the newest version, as the store has it now."""
         asked = self._clock()
         try:
-            stored = self._qdb().get(alias, codec=_RAW)
+            stored = self._qdb_until(until).get(alias, codec=_RAW)
         except AliasNotFound as error:
             self._known.pop(name, None)
             raise _no_table("query", name, alias) from error
@@ -194,19 +222,26 @@ class Tables:
 
     # Loads
 
-    def _load(self, name: str, version: str) -> None:
-        """Give QCache a version, unless it has gone from the store by now."""
-        key = key_of(name, version)
-        self._loads.run(key, partial(self._post, name, version, key))
+    def _qdb_until(self, until: float | None) -> Client:
+        """Return the client, to give up at a time of the monotonic clock."""
+        if until is None:
+            return self._qdb()
+        return self._qdb().with_timeout(max(until - monotonic(), _SHORTEST))
 
-    def _post(self, name: str, version: str, key: str) -> None:
+    def _load(self, name: str, version: str, until: float | None = None) -> bool:
+        """Give QCache a version; return whether the store had it still."""
+        key = key_of(name, version)
+        return self._loads.run(key, partial(self._post, name, version, key, until))
+
+    def _post(self, name: str, version: str, key: str, until: float | None) -> bool:
         alias = content_alias(name, version)
         try:
-            stored = self._qdb().get(alias, codec=_RAW)
+            stored = self._qdb_until(until).get(alias, codec=_RAW)
         except AliasNotFound:
-            return  # there is a newer one, which the caller asks for next
+            return False  # there is a newer one, which the caller asks for next
         table = unpack_table(stored, alias)
         self._qcache().post(key, table.content, table.content_type, types=table.types or None)
+        return True
 
 
 def _no_table(operation: str, name: str, alias: str) -> AliasNotFound:

@@ -39,7 +39,7 @@ def node_at(address: str) -> "Node":
     nodes of its own.
     """
     name = embedded_name(address)
-    require_polars()
+    require(f"the address {address!r}", "embedded", "polars")
     from storekit.qcache.node.node import Node  # noqa: PLC0415 - it loads Polars
 
     if not name:
