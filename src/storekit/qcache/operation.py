@@ -21,9 +21,9 @@ class Operation:
     __slots__ = ("_client", "statistics", "until", "watch")
 
     def __init__(self, client: object, until: float | None, watch: Watch | None = None) -> None:
-        self._client = client
-        self.until = until
-        self.watch = watch
+        self._client: object = client
+        self.until: float | None = until
+        self.watch: Watch | None = watch
         self.statistics: dict[str, float] = {}
 
     def extend(self, seconds: float) -> None:

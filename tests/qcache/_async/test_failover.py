@@ -896,3 +896,20 @@ async def test_many_callers_at_once_while_a_node_dies(
     assert {found.count(url) > 0 for url in nodes} == {True}
     failed = statistics[victim.url].connection_error
     assert sum(counts.requests for counts in statistics.values()) == 240 + failed
+
+
+async def test_requests_that_meet_an_outage_do_not_lengthen_the_pause_between_probes(
+    start_node: Callable[..., StubNode], clock: Clock
+) -> None:
+    node = start_node(resets)
+    async with pool_of([node.url], clock, retry=RetryPolicy(attempts=1)) as pool:
+        for _ in range(12):
+            with pytest.raises(NoCacheAvailable):
+                await pool.send("key", read("key"))
+        outage = pool._outages[node.url]
+        assert (outage.probes, outage.next_probe - clock()) == (0, 1.0)
+        clock.move_on(1.0)
+        for _ in range(12):
+            with pytest.raises(NoCacheAvailable):
+                await pool.send("key", read("key"))
+        assert (outage.probes, outage.next_probe - clock()) == (1, 2.0)
