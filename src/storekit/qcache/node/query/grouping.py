@@ -18,6 +18,9 @@ from storekit.qcache.node.tables import FLOAT, INT, UINT, is_mixed, unused_name
 
 __all__ = ["check_keys", "count_groups", "distinct", "group"]
 
+_PLACE = 24
+"""Bytes that each row takes while it is found to which group it belongs."""
+
 _LONG = 10_000
 """Rows from which on the optimizer of Polars is worth its time: it halves that of sums."""
 
@@ -77,7 +80,8 @@ def group(
     `functions` has a function of `GROUP_FUNCTIONS` for each column that is to be aggregated.
     Rows with a null in a key are in no group.
     """
-    with budget.lend(memory_for(rows.frame, [*keys, *functions]), "groups"):
+    places = _PLACE * rows.frame.height * len(keys)
+    with budget.lend(places + memory_for(rows.frame, functions), "groups"):
         groups = None
         if len(keys) == 1 and rows.frame.height >= _LONG:
             groups = few_groups(rows.frame, keys[0], functions)
