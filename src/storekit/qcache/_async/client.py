@@ -8,6 +8,7 @@ from typing import Any, Self, Unpack, overload
 
 import httpx
 
+from storekit import _extras
 from storekit.codecs.tables.base import TableCodec
 from storekit.codecs.tables.registry import TableRegistry
 from storekit.core._async.single_flight import AsyncSingleFlight
@@ -35,6 +36,7 @@ _log = logging.getLogger("storekit")
 
 def _embedded(address: str) -> httpx.AsyncBaseTransport:
     # The only way from a client to the node, which is an extra.
+    _extras.require(f"the address {address!r}", "embedded", "polars")
     from storekit.qcache.node import AsyncEmbeddedTransport, node_at  # noqa: PLC0415
 
     return AsyncEmbeddedTransport(node_at(address))
@@ -136,7 +138,7 @@ class AsyncQClient(AsyncOperations[R]):
             node_list: Addresses of the nodes, e.g. `["http://host1:9401"]`. Clients that
                 share nodes must write them alike: the ring hashes the text.
                 `embedded:` is a node in this process that belongs to this client, and
-                `embedded:NAME` one that all who name it share (needs `storekit[node]`).
+                `embedded:NAME` one that all who name it share (needs `storekit[embedded]`).
             connect_timeout: Seconds for look-up, TCP and TLS.
             read_timeout: Seconds of silence until an answer, or its next piece, arrives;
                 ten times that for uploads, and likewise for `write_timeout`.
