@@ -172,11 +172,13 @@ def is_large(table: object) -> bool:
 
 def is_large_query(q: Mapping[str, object]) -> bool:
     """Return whether a query has so many parts that writing it as JSON may take long."""
-    # Most parts are numbers and short lists of names, which this sees in the least time.
-    return any(
-        type(part) is not int and not _is_short(part) and is_large_value(part)
-        for part in q.values()
-    )
+    if type(q) is not dict and not isinstance(q, Mapping):
+        return False  # it will be refused
+    for part in q.values():
+        # Most parts are numbers and short lists of names, which this sees in the least time.
+        if type(part) is not int and not _is_short(part) and is_large_value(part):
+            return True
+    return False
 
 
 def _is_short(part: object) -> bool:

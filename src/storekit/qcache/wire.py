@@ -234,9 +234,7 @@ def headers_of(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
 
     One that is repeated is a list (RFC 9110, 5.3), or counts once if each value is the same.
     """
-    headers = {
-        name.decode("latin-1").lower(): value.decode("latin-1").strip() for name, value in raw
-    }
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
     if len(headers) < len(raw):
         values: dict[str, list[str]] = {}
         for field, value in raw:

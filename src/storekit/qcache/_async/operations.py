@@ -168,7 +168,7 @@ class AsyncOperations(Generic[R]):
         if accept == JSON and chosen is not None:
             accept = chosen.accept
         build = self._requests.query
-        if is_large_query(check_query(q)):
+        if is_large_query(q):
             call = await call_blocking(
                 build, key, q, accept, post_query, query_headers, stand_in_columns
             )

@@ -170,7 +170,7 @@ class Operations(Generic[R]):
         if accept == JSON and chosen is not None:
             accept = chosen.accept
         build = self._requests.query
-        if is_large_query(check_query(q)):
+        if is_large_query(q):
             call = call_blocking(build, key, q, accept, post_query, query_headers, stand_in_columns)
         else:
             call = build(key, q, accept, post_query, query_headers, stand_in_columns)
