@@ -114,7 +114,7 @@ def test_observers_are_told_of_connecting():
         ("start", "qdb", "connect", PLACE, None),
         ("end", type(None), 1, PLACE),
         ("start", "qdb", "connect", PLACE, None),
-        ("end", ClientClosed, 1, PLACE),
+        ("end", qdb.StoreClosed, 1, PLACE),
     ]
 
 
