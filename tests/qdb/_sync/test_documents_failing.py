@@ -68,7 +68,7 @@ def left_in(client):
         (lambda: io.BytesIO(CONTENT), {"in_flight": 0}, ValueError),
         (lambda: 5, {}, TypeError),
     ],
-    ids=lambda value: getattr(value, "__name__", None) or repr(value),
+    ids=lambda value: getattr(value, "__name__", None) or ",".join(value),
 )
 def test_nothing_stays_of_an_upload_that_failed_and_has_no_key(store, source, options, error):
     with RawClient(store.place) as client:
