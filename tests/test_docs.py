@@ -4,12 +4,14 @@ import ast
 import inspect
 import re
 import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+README = ROOT / "README.md"
+PAGES = sorted((ROOT / "docs").glob("**/*.md"))  # the README has a test of its own
 SOURCES = sorted((ROOT / "src").glob("**/*.py"))
 FENCE = re.compile(r"^([ ]*)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 PLACEHOLDER = re.compile(r"http://host\d:9401")
@@ -69,10 +71,24 @@ def test_the_generated_docs_show_the_sync_client():
     assert "with QClient(" in QClient.__doc__
 
 
-def test_what_a_snippet_prints_is_what_its_comment_says(start_qcache, capsys):
-    page = ROOT / "README.md"
-    blocks = [code for _, _, code in (p.values for p in _snippets(page, page.read_text()))]
-    sync_block = next(code for code in blocks if "with QClient" in code)
-    exec(compile(PLACEHOLDER.sub(start_qcache().url, sync_block), str(page), "exec"), {})
-    said = re.findall(r"print\(.*\)  # (.*)", sync_block)
+@pytest.mark.parametrize(("path", "line", "code"), [*_snippets(README, README.read_text())])
+async def test_a_snippet_of_the_readme_prints_what_its_comments_say(path, line, code, capsys):
+    """They need no server: the node that the README runs on is in this process."""
+    await _run(path, line, code, "http://host1.invalid:9401")
+    said = re.findall(r"print\(.*\)  # (.*)", code)
+    assert said
     assert capsys.readouterr().out.splitlines() == said
+
+
+def test_the_readme_is_short_and_links_every_page():
+    text = README.read_text()
+    assert 75 <= len(text.splitlines()) <= 120
+    for page in (ROOT / "docs").glob("*.md"):
+        assert f"](docs/{page.name})" in text
+
+
+def test_the_readme_names_every_extra():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    _, _, behind = README.read_text().partition("\n## Install\n")
+    section, _, _ = behind.partition("\n## ")
+    assert [each for each in project["optional-dependencies"] if f"`{each}`" not in section] == []
