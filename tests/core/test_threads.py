@@ -62,10 +62,10 @@ async def test_threads_start_on_first_use_and_end_on_close():
     client = client_of(engine)
     assert threading.active_count() == before
     assert await client.get("a") == b"1"
-    assert threads_named("qdb fake")
-    assert all(thread.daemon for thread in threads_named("qdb fake"))
+    assert threads_named("qdb (fake)")
+    assert all(thread.daemon for thread in threads_named("qdb (fake)"))
     await client.aclose()
-    assert not threads_named("qdb fake")
+    assert not threads_named("qdb (fake)")
     assert engine.sessions_open == 0
 
 
@@ -446,7 +446,7 @@ def test_a_client_that_nobody_closed_lets_its_threads_go():
 
     asyncio.run(use())
     gc.collect()
-    for thread in threads_named("qdb fake"):
+    for thread in threads_named("qdb (fake)"):
         thread.join(10)
     assert engine.sessions_open == 0
 
@@ -516,7 +516,7 @@ def test_nothing_leaks_and_every_value_is_old_or_new(backend_of_run, seed, threa
     anyio.run(run, backend=backend_of_run[0], backend_options=backend_of_run[1])
     assert engine.sessions_open == 0
     assert engine.clashes == 0
-    assert not threads_named("qdb fake")
+    assert not threads_named("qdb (fake)")
 
 
 @pytest.fixture(scope="module")

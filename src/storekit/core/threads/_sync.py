@@ -1,6 +1,7 @@
 """Sessions leased from a pool, for plain calls in the calling thread."""
 
 import _thread
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -8,9 +9,10 @@ from typing import Any, Final, Generic, TypeVar
 
 from storekit.core._sync.pool import Lease, Pool
 from storekit.core.forks import fork_count
+from storekit.core.places import IdentityRef
 from storekit.core.seam._sync import monotonic
 from storekit.core.threads.call import NO_BATCHING, Batching, CallStatistics, CallTimeout
-from storekit.errors import ClientClosed, OwnerMismatch
+from storekit.errors import ClientClosed, OwnerMismatch, StoreKitError
 from storekit.options import PoolLimits
 
 __all__ = ["DEFAULT_LIMITS", "Executor"]
@@ -18,7 +20,14 @@ __all__ = ["DEFAULT_LIMITS", "Executor"]
 S = TypeVar("S")
 T = TypeVar("T")
 
+
 DEFAULT_LIMITS = PoolLimits(max_size=16, max_waiting=10_000)
+
+
+class _Seeker:
+    """Somebody who asks the pool for a session."""
+
+    __slots__ = ("__weakref__",)
 
 
 class Executor(Generic[S]):
@@ -55,8 +64,7 @@ class Executor(Generic[S]):
         self._closed = False
         self._forks = fork_count()
         self._warm: deque[Lease[S]] = deque()
-        self._leasing = 0
-        self._count = threading.Lock()
+        self._seekers: set[IdentityRef[_Seeker]] = set()
         self._pool: Pool[S] = Pool(self._connect_until, self._close_one, limits=limits, name=name)
 
     def statistics(self) -> CallStatistics:
@@ -108,23 +116,27 @@ class Executor(Generic[S]):
         try:
             # Without the star where there is nothing behind it: that is a dearer kind of call.
             result = function(lease.connection, *args) if args else function(lease.connection)
-        except BaseException as error:
-            if isinstance(error, Exception) and not self._is_broken(error):
-                self._keep_warm(lease)
-            else:
-                self._pool.release(lease, reuse=False)
+        except BaseException:
+            self._after_error(lease)
             raise
         self._warm.append(lease)
-        if self._leasing or self._closed:
+        if self._seekers or self._closed:
             self._cool()
         return result
 
     # Warm sessions are leased from the pool, so whoever waits there would not see them. It
     # takes one order of steps on each side: make yourself known, then look for the other.
 
-    def _keep_warm(self, lease: Lease[S]) -> None:
+    def _after_error(self, lease: Lease[S]) -> None:
+        """Keep or end the session in which the error came up that is being handled."""
+        # Not given: whoever called would have a name for it, and a frame that holds its own error
+        # is a cycle, which keeps the lease until the garbage collector comes.
+        error = sys.exception()
+        if not isinstance(error, StoreKitError) or self._is_broken(error):  # or a signal handler's
+            self._pool.release(lease, reuse=False)
+            return
         self._warm.append(lease)
-        if self._leasing or self._closed:
+        if self._seekers or self._closed:
             self._cool()
 
     def _cool(self) -> None:
@@ -137,15 +149,12 @@ class Executor(Generic[S]):
             self._pool.release(lease, reuse=not self._closed)
 
     def _lease(self, until: float | None) -> Lease[S]:
-        with self._count:
-            self._leasing += 1
-        try:
-            if self._forks == fork_count():
-                self._cool()
-            return self._pool.acquire(connect_timeout=self._connect_timeout, until=until)
-        finally:
-            with self._count:
-                self._leasing -= 1
+        # Known for as long as it exists: an exception between two steps leaves no count behind.
+        seeker = _Seeker()
+        self._seekers.add(IdentityRef(seeker, self._seekers.discard))
+        if self._forks == fork_count():
+            self._cool()
+        return self._pool.acquire(connect_timeout=self._connect_timeout, until=until)
 
     def _exchange(self, lease: Lease[S], until: float | None) -> Lease[S]:
         """Give back a session that is too old, or not ours any more, for one that is good."""
@@ -171,14 +180,11 @@ class Executor(Generic[S]):
                 lease = self._exchange(lease, until)
         try:
             value = self._alone(lease.connection, item)
-        except BaseException as error:
-            if isinstance(error, Exception) and not self._is_broken(error):
-                self._keep_warm(lease)
-            else:
-                self._pool.release(lease, reuse=False)
+        except BaseException:
+            self._after_error(lease)
             raise
         self._warm.append(lease)
-        if self._leasing or self._closed:
+        if self._seekers or self._closed:
             self._cool()
         return value
 

@@ -14,7 +14,7 @@ from storekit.core._sync.retry import Repeat, Retrier
 from storekit.core.seam._sync import monotonic
 from storekit.core.threads._sync import Executor
 from storekit.core.threads.call import CallStatistics, CallTimeout
-from storekit.errors import ClientClosed
+from storekit.errors import ClientClosed, StoreKitError
 from storekit.observers import Observer, Watch
 from storekit.options import PoolLimits, RetryPolicy
 from storekit.qdb.cursor import Cursor
@@ -139,7 +139,7 @@ class Caller:
         until = None if self.timeout is None else monotonic() + self.timeout
         try:
             return self._executor.call(function, until=until)
-        except Exception as error:  # noqa: BLE001 - raised again there, unless it may pass
+        except (StoreKitError, CallTimeout) as error:  # raised again there, unless it may pass
             again = partial(self._executor.call, function, until=until)
             return self._repeat(again, error, until, reads, watch, operation, alias, node)
 
@@ -167,7 +167,7 @@ class Caller:
             name = method.__name__
             call: Callable[[Session], T] = methodcaller(name, alias, *arguments)
             return self._executor.call(call, until=until, brief=name in BRIEF)
-        except Exception as error:  # noqa: BLE001 - raised again there, unless it may pass
+        except (StoreKitError, CallTimeout) as error:  # raised again there, unless it may pass
             again = partial(self._start, method, (alias, *arguments), until)
             operation = operation_of(method)
             return self._repeat(again, error, until, reads, watch, operation, alias)
