@@ -80,12 +80,24 @@ def _parser() -> argparse.ArgumentParser:
     add = serve.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--port", type=_port, default=8888, help="0 for any that is free (default: %(default)s)")
-    add("--size", type=int, default=1_000_000_000, metavar="BYTES", help="what tables may take")
-    add("--age", type=float, default=0, metavar="SECONDS", help="when tables expire; 0: never")
-    add("--statistics-buffer-size", type=int, default=1000, metavar="N", help="durations to keep")
+    add(
+        "--size",
+        type=_whole_number,
+        default=1_000_000_000,
+        metavar="BYTES",
+        help="what tables may take",
+    )
+    add("--age", type=_seconds, default=0, metavar="SECONDS", help="when tables expire; 0: never")
+    add(
+        "--statistics-buffer-size",
+        type=_whole_number,
+        default=1000,
+        metavar="N",
+        help="durations to keep",
+    )
     add(
         "--query-timeout",
-        type=float,
+        type=_seconds,
         default=30,
         metavar="SECONDS",
         help="how long a query may take; 0: any time (default: %(default)s)",
@@ -123,10 +135,27 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    port = int(text)
+    try:
+        port = int(text)
+    except ValueError:
+        port = -1
     if not 0 <= port < 65536:
-        raise argparse.ArgumentTypeError(f"must be 0 to 65535, not {port}")
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 65535, not {text!r}")
     return port
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}") from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, not {text!r}") from None
 
 
 def _auth(options: argparse.Namespace) -> tuple[str, str] | None:
