@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
+from storekit import qcache
 from storekit.qcache import AsyncQClient, MalformedQueryException, UnexpectedServerResponse
 from storekit.qcache.node.registry import node_at
 from tests.qcache._async.test_real import *  # noqa: F403
@@ -98,3 +99,13 @@ async def test_a_node_that_was_restarted_is_empty_and_found_again(
         await client.post(key, TABLE)
         server.restart()
         assert (await client.query(key, {}, lambda: TABLE)).json() == ROWS
+
+
+async def test_an_accept_type_that_the_server_lacks(client: AsyncQClient, key: str) -> None:
+    with pytest.raises(qcache.UnsupportedAcceptType, match="text/html") as caught:
+        await client.get(key, {}, accept="text/html")
+    assert caught.value.status == 406
+    for accept in ("*/*", "APPLICATION/JSON"):
+        found = await client.get(key, {}, accept=accept)
+        assert found is not None
+        assert found.content_type == "application/json"

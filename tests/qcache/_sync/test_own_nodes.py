@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+from storekit import qcache
 from storekit.qcache import MalformedQueryException, QClient, UnexpectedServerResponse
 from storekit.qcache.node.registry import node_at
 from tests.qcache._sync.test_real import *  # noqa: F403
@@ -100,3 +101,13 @@ def test_a_node_that_was_restarted_is_empty_and_found_again(
         client.post(key, TABLE)
         server.restart()
         assert client.query(key, {}, lambda: TABLE).json() == ROWS
+
+
+def test_an_accept_type_that_the_server_lacks(client: QClient, key: str) -> None:
+    with pytest.raises(qcache.UnsupportedAcceptType, match="text/html") as caught:
+        client.get(key, {}, accept="text/html")
+    assert caught.value.status == 406
+    for accept in ("*/*", "APPLICATION/JSON"):
+        found = client.get(key, {}, accept=accept)
+        assert found is not None
+        assert found.content_type == "application/json"
