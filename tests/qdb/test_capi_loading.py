@@ -262,7 +262,7 @@ def opened_lacking(monkeypatch, vendor: Library, *names: str) -> Library:
     class Ffi:
         error = vendor.ffi.error
 
-        def dlopen(self, path: str) -> Lacking:
+        def dlopen(self, path: str, flags: int) -> Lacking:
             return Lacking(vendor.lib, *names)
 
         def __getattr__(self, name: str) -> Any:

@@ -120,7 +120,8 @@ def _open(path: str, origin: str) -> Library:
             f"the QuasarDB C library is called by cffi, which cannot be imported ({exc}): "
             "`pip install 'storekit[quasardb]'` brings both"
         ) from exc
-    lib = ffi.dlopen(path)
+    # Never unloaded: its threads may still run when the interpreter lets go of it at the end.
+    lib = ffi.dlopen(path, ffi.RTLD_NOW | getattr(ffi, "RTLD_NODELETE", 0))
     missing = [
         name
         for name in dir(lib)
