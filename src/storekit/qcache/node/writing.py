@@ -9,7 +9,8 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import polars as pl
 
@@ -66,12 +67,16 @@ def to_json(answer: Answer, budget: Budget) -> bytes:
     if not frame.height:
         return b"[]"
     if _is_short(frame) and _is_light(answer):
-        return b"[" + _json_by_python(frame, header) + b"]"
+        return _json_by_python(frame, header, b"[", b"]")
     by_python = _is_short(frame) or any(map(is_mixed, frame.dtypes))
     write = _json_by_python if by_python else _json_by_polars
     names = sum(len(_TEXT.encode(name)) + 4 for name in header)
-    parts = (write(rows, header) for rows in _steps(frame, names, budget))
-    return _gathered(parts, b"[", b",", b"]", budget)
+    last = frame.height
+    parts = (
+        write(frame[rows], header, b"," if rows.start else b"[", b"]" if rows.stop == last else b"")
+        for rows in _steps(frame, names, budget)
+    )
+    return _gathered(parts, budget)
 
 
 def to_csv(answer: Answer, budget: Budget) -> bytes:
@@ -80,8 +85,13 @@ def to_csv(answer: Answer, budget: Budget) -> bytes:
     if _is_short(frame):
         columns = [_decoded(c) if is_mixed(c.dtype) else c.to_list() for c in frame]
         return _csv_by_python([header, *zip(*columns, strict=True)])
-    parts = (_csv_by_polars(rows) for rows in _steps(frame, frame.width, budget))
-    return _gathered(parts, _csv_by_python([header]), b"", b"", budget)
+    text = io.BytesIO()
+    text.write(_csv_by_python([header]))
+    for rows in _steps(frame, frame.width, budget):
+        start = text.tell()
+        _csv_by_polars(frame[rows], text)
+        budget.take(text.tell() - start, _WHAT)
+    return text.getvalue()  # no copy
 
 
 def _is_light(answer: Answer) -> bool:
@@ -89,7 +99,7 @@ def _is_light(answer: Answer) -> bool:
     return answer.frame.estimated_size() + sum(map(len, answer.header)) <= _LIGHT
 
 
-def _steps(frame: pl.DataFrame, names: int, budget: Budget) -> Iterator[pl.DataFrame]:
+def _steps(frame: pl.DataFrame, names: int, budget: Budget) -> Iterator[slice]:
     """Return some rows after the other: as many as take some MB, with so many bytes of names."""
     values = int(frame.estimated_size()) + _VALUE * frame.width * frame.height
     budget.expect(names * frame.height + frame.estimated_size(), _WHAT)
@@ -98,20 +108,20 @@ def _steps(frame: pl.DataFrame, names: int, budget: Budget) -> Iterator[pl.DataF
     for rows in budget.steps(frame.height, at_once):
         # Of text, each character may be six in JSON, but hardly is.
         budget.expect(2 * min(_STEP, values + names * frame.height), _WHAT)
-        yield frame[rows]
+        yield rows
 
 
-def _gathered(
-    parts: Iterable[bytes], start: bytes, between: bytes, end: bytes, budget: Budget
-) -> bytes:
+def _gathered(parts: Iterator[bytes], budget: Budget) -> bytes:
+    first = next(parts)
+    budget.take(len(first), _WHAT)
+    second = next(parts, None)
+    if second is None:  # as for most answers: each copy takes new memory, and so time
+        return first
     whole = io.BytesIO()
-    whole.write(start)
-    for number, part in enumerate(parts):
+    whole.write(first)
+    for part in chain([second], parts):
         budget.take(len(part), _WHAT)
-        if number:
-            whole.write(between)
         whole.write(part)
-    whole.write(end)
     return whole.getvalue()  # no copy
 
 
@@ -122,11 +132,13 @@ def _is_short(frame: pl.DataFrame) -> bool:
 # -- JSON -----------------------------------------------------------------------------------
 
 
-def _json_by_python(frame: pl.DataFrame, header: tuple[str, ...]) -> bytes:
-    """Return rows with commas between them."""
+def _json_by_python(
+    frame: pl.DataFrame, header: tuple[str, ...], start: bytes, end: bytes
+) -> bytes:
+    """Return rows with commas between them, and what is to stand before and after them."""
     columns = [_json_values(column) for column in frame]
     rows = [dict(zip(header, row, strict=True)) for row in zip(*columns, strict=True)]
-    return _TEXT.encode(rows)[1:-1].replace("/", "\\/").encode()
+    return start + _TEXT.encode(rows)[1:-1].replace("/", "\\/").encode() + end
 
 
 def _json_values(column: pl.Series) -> list[object]:
@@ -148,16 +160,22 @@ def _rounded(value: object) -> object:
     return value
 
 
-def _json_by_polars(frame: pl.DataFrame, header: tuple[str, ...]) -> bytes:
-    """Return rows with commas between them."""
+def _json_by_polars(
+    frame: pl.DataFrame, header: tuple[str, ...], start: bytes, end: bytes
+) -> bytes:
+    """Return rows with commas between them, and what is to stand before and after them."""
     value = pl.col(FLOAT)
     is_rounded = value.abs().is_between(_SMALLEST_ROUNDED, _LARGEST_ROUNDED)
     rounded = frame.with_columns(pl.when(is_rounded).then(value.round(_DECIMALS)).otherwise(value))
     rounded.columns = list(header)
-    lines = io.BytesIO()
+    lines = io.BytesIO()  # as few copies as can be: each takes new memory, and so time
+    lines.write(start)
     rounded.write_ndjson(lines)
+    lines.seek(-1, io.SEEK_END)
+    lines.write(end)
+    lines.truncate()
     # A line feed inside a text is escaped, and a slash can only be inside a text.
-    body = lines.getvalue()[:-1].replace(b"\n", b",")
+    body = lines.getvalue().replace(b"\n", b",")
     if b"/" in body:
         body = body.replace(b"/", b"\\/")
     return body if body.isascii() else _ascii(body)
@@ -187,11 +205,10 @@ def _csv_by_python(rows: Sequence[Sequence[object]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _csv_by_polars(frame: pl.DataFrame) -> bytes:
+def _csv_by_polars(frame: pl.DataFrame, text: io.BytesIO) -> None:
+    """Add rows to what is written."""
     rows = pl.DataFrame({c.name: _as_written(c, alone=frame.width == 1) for c in frame})
-    text = io.BytesIO()
     rows.write_csv(text, include_header=False)
-    return text.getvalue()
 
 
 def _as_written(column: pl.Series, *, alone: bool) -> pl.Series:
