@@ -8,7 +8,6 @@ import time
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from hashlib import sha1
 from hmac import compare_digest
 from http import HTTPStatus
@@ -124,7 +123,8 @@ class Node:
         Raises `NotQuick` if its budget is to be quick, and it is not.
         """
         try:
-            return _completed(request, self._refuse_head(request) or self._serve(request))
+            path = _PATH.fullmatch(request.path)
+            return _completed(request, self._refuse(request, path) or self._serve(request, path))
         except NotQuick:
             raise
         except Refusal as refusal:
@@ -138,15 +138,14 @@ class Node:
 
     def budget_for(self, request: Request) -> Budget:
         """Return what a request may take, by its head; made once for each."""
-        limits = self._upload_limits if _stores(request) else self._query_limits
-        return Budget(limits, self._clock)
+        return self._budget(stores=_stores(request, _PATH.fullmatch(request.path)))
 
     def is_small(self, request: Request) -> bool:
         """Whether serving this should take some milliseconds: little is asked of a small table."""
         path = _PATH.fullmatch(request.path)
         if path is None or path[2] is None:
             return True
-        if _stores(request):
+        if _stores(request, path):
             return request.size <= _SMALL_UPLOAD and "content-encoding" not in request.headers
         with self._lock:
             charge = self._cache.charge_of(path[2].decode())
@@ -154,15 +153,12 @@ class Node:
 
     def refuse_head(self, request: Request) -> Response | None:
         """Return the answer if there is one without the body: no access, or no such path."""
-        response = self._refuse_head(request)
+        response = self._refuse(request, _PATH.fullmatch(request.path))
         return response and _completed(request, response)
 
     def most_content(self, request: Request) -> int:
         """Return how many bytes the body of a request may have."""
-        path = _PATH.fullmatch(request.path)
-        if path is not None and path[2] and not path[3]:
-            return self.size
-        return min(self.size, MOST_QUERY_BYTES)
+        return self._most_content(_PATH.fullmatch(request.path))
 
     def is_quick(self, request: Request) -> bool:
         """Whether serving this takes no more than microseconds: it asks for no table."""
@@ -172,7 +168,8 @@ class Node:
     def table_to_come(self, request: Request) -> CsvBlocks | None:
         """Return what reads the table of an upload while it comes; None if that can't be."""
         headers = request.headers
-        if not _stores(request) or "content-encoding" in headers:
+        stores = _stores(request, _PATH.fullmatch(request.path))
+        if not stores or "content-encoding" in headers:
             return None
         try:
             if check_table_format(headers.get("content-type")) == JSON_TYPE:
@@ -181,10 +178,17 @@ class Node:
         except Refusal:  # for which the answer waits until the content is there
             return None
 
+    def _budget(self, *, stores: bool) -> Budget:
+        return Budget(self._upload_limits if stores else self._query_limits, self._clock)
+
+    def _most_content(self, path: re.Match[bytes] | None) -> int:
+        if path is not None and path[2] and not path[3]:
+            return self.size
+        return min(self.size, MOST_QUERY_BYTES)
+
     # What needs no body
 
-    def _refuse_head(self, request: Request) -> Response | None:
-        path = _PATH.fullmatch(request.path)
+    def _refuse(self, request: Request, path: re.Match[bytes] | None) -> Response | None:
         if path is None:
             return refused(404, "There is no such path")
         if self._credentials is not None and not self._may_enter(request):
@@ -204,10 +208,9 @@ class Node:
 
     # What does
 
-    def _serve(self, request: Request) -> Response:
-        path = _PATH.fullmatch(request.path)
+    def _serve(self, request: Request, path: re.Match[bytes] | None) -> Response:
         assert path is not None  # noqa: S101 - it was looked at
-        if request.size > (most := self.most_content(request)):
+        if request.size > (most := self._most_content(path)):
             raise TooLarge(f"The content has {request.size} bytes; the limit is {most}")
         if path[1] == b"status":
             return Response(200, _PLAIN, b"OK")
@@ -219,14 +222,15 @@ class Node:
                 self._cache.remove(key)
             return Response(200, _PLAIN)
         started = self._clock()
-        budget = request.budget or self.budget_for(request)
+        stores = _stores(request, path)
+        budget = request.budget or self._budget(stores=stores)
         budget.start()
-        serve = self._store if _stores(request) else self._query
+        serve = self._store if stores else self._query
         try:
             return serve(key, request, budget)
         finally:
             duration = self._clock() - started
-            figure = "store_request_durations" if _stores(request) else "query_request_durations"
+            figure = "store_request_durations" if stores else "query_request_durations"
             with self._lock:
                 self._statistics.note(figure, duration)
 
@@ -301,9 +305,8 @@ def _types(headers: Mapping[str, str]) -> dict[str, str]:
     return {} if types is None else parse_types(types)
 
 
-def _stores(request: Request) -> bool:
+def _stores(request: Request, path: re.Match[bytes] | None) -> bool:
     """Whether a request brings a table."""
-    path = _PATH.fullmatch(request.path)
     return request.method == "POST" and path is not None and bool(path[2]) and not path[3]
 
 
@@ -347,7 +350,7 @@ def _completed(request: Request, response: Response) -> Response:
             body = compress(body, encoding)
             headers.append(("content-encoding", encoding))
     headers.append(("content-length", str(len(body))))
-    return replace(response, headers=tuple(headers), body=b"" if request.method == "HEAD" else body)
+    return Response(response.status, tuple(headers), b"" if request.method == "HEAD" else body)
 
 
 def _check_seconds(option: str, value: object) -> None:

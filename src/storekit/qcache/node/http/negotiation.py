@@ -126,7 +126,9 @@ def _one_encoding(header: str | None) -> str | None:
 
     `Refusal` for more than one, or another than gzip and lz4.
     """
-    names = [_ALIASES.get(each.name, each.name) for each in _elements(header or "")]
+    if header is None:  # as for most requests
+        return None
+    names = [_ALIASES.get(each.name, each.name) for each in _elements(header)]
     encodings = [name for name in names if name != "identity"]
     if len(encodings) > 1 or not set(encodings) <= {"gzip", "lz4"}:
         raise Refusal(f"Content-Encoding must be gzip or lz4, or not be there; not {header!r}")
