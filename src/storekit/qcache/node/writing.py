@@ -136,16 +136,20 @@ def _json_by_python(
     frame: pl.DataFrame, header: tuple[str, ...], start: bytes, end: bytes
 ) -> bytes:
     """Return rows with commas between them, and what is to stand before and after them."""
-    columns = [_json_values(column) for column in frame]
-    rows = [dict(zip(header, row, strict=True)) for row in zip(*columns, strict=True)]
+    columns = [_json_values(column) for column in frame.get_columns()]
+    # A header is as long as its frame is wide. To check that in each row takes a third of the time.
+    rows = [dict(zip(header, row)) for row in zip(*columns)]  # noqa: B905
     return start + _TEXT.encode(rows)[1:-1].replace("/", "\\/").encode() + end
 
 
 def _json_values(column: pl.Series) -> list[object]:
-    if is_mixed(column.dtype):
+    dtype = column.dtype
+    if dtype == FLOAT:
+        return [_rounded(value) for value in column.to_list()]
+    if is_mixed(dtype):
         return [_rounded(value) for value in decode_mixed(column)]
-    values = column.to_list()
-    return [_rounded(value) for value in values] if column.dtype == FLOAT else values
+    values: list[object] = column.to_list()
+    return values
 
 
 def _rounded(value: object) -> object:
