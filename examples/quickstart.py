@@ -52,8 +52,8 @@ def store_sync(uri: str) -> list[tuple[str, object]]:
 
 
 def show(answers: dict[str, object]) -> None:
-    for world, answer in answers.items():
-        print(f"{world:8}", answer)
+    for name, answer in answers.items():
+        print(f"{name:8}", answer)
     if len({repr(answer) for answer in answers.values()}) != 1:
         sys.exit("the answers differ")
 

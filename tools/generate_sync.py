@@ -77,7 +77,7 @@ LEFTOVER = re.compile(
     rf"|(?<![a-z0-9])(?:{'|'.join(RENAMES)})(?![a-z0-9])",
     re.IGNORECASE,
 )
-# Words of prose. Where both worlds are named side by side, both names stay.
+# Words of prose. Where async and sync are named side by side, both names stay.
 PROSE = {
     "async": "sync",
     "asynchronous": "synchronous",

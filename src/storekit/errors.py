@@ -59,7 +59,7 @@ class OwnerMismatch(StoreKitError):
 
 
 class OutOfResources(StoreKitError):
-    """The process or its machine has no more of something that the call needs.
+    """The process or its machine has run out of something that the call needs.
 
     That may be open files, memory, network ports or threads; the message says which. It says
     nothing about the store: no node is given up for it. The call works again once there
@@ -85,7 +85,7 @@ class CodecError(StoreKitError):
     `codec` is the name of the codec that gave up; where codecs are wrapped, that of the layer.
     `key` is the key or alias that the content belongs to, None where the codec was used without
     a client. The message names both, and shows nothing of the content. `content` has the bytes
-    that a client got from the store: after a call that took them out, they are nowhere else.
+    that a client got from the store: after a call that removed the entry, this is the only copy.
     """
 
     codec: str = ""

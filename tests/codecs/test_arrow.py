@@ -189,7 +189,7 @@ NULLS = {
 @pytest.mark.parametrize("column", NULLS.values(), ids=NULLS)
 @pytest.mark.parametrize("kind", ["pyarrow", "polars", "pandas"])
 def test_nulls_without_end_are_not_read(kind, column):
-    with pytest.raises(CodecError, match="stands for too much"):
+    with pytest.raises(CodecError, match="more values than"):
         Arrow(kind).decode(_stream(pyarrow.table({"a": column})))
 
 
@@ -214,7 +214,7 @@ def test_maps_and_extension_types_are_counted_by_what_they_hold():
         {"m": maps, "u": ids, "f": pyarrow.array([[1], [2]], pyarrow.list_(pyarrow.int8(), 1))}
     )
     assert Arrow().decode(Arrow().encode(table)).equals(table)
-    with pytest.raises(CodecError, match="none of polars's"):
+    with pytest.raises(CodecError, match="no table of polars"):
         Arrow("polars").decode(Arrow().encode(table))
 
 
@@ -238,7 +238,7 @@ def test_polars_sees_no_metadata_of_a_stranger():
     assert back.schema == {"o": polars.Binary}
     nested = pyarrow.struct([field])
     table = pyarrow.table({"s": pyarrow.array([{"o": b"\1" * 8}], nested)})
-    with pytest.raises(CodecError, match="none of polars's"):
+    with pytest.raises(CodecError, match="no table of polars"):
         Arrow("polars").decode(_stream(table))
 
 
@@ -247,7 +247,7 @@ def test_a_panic_of_polars_is_a_codec_error(monkeypatch):
         raise polars.exceptions.PanicException("boom")
 
     monkeypatch.setattr(polars, "from_arrow", panic)
-    with pytest.raises(CodecError, match="none of polars's"):
+    with pytest.raises(CodecError, match="no table of polars"):
         Arrow("polars").decode(Arrow().encode(TABLE))
 
 

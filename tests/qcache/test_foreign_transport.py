@@ -212,7 +212,7 @@ async def test_an_endless_answer_is_cut_off_and_closed() -> None:
     assert stream.closed
 
 
-async def test_a_transport_of_the_other_world_is_told() -> None:
+async def test_a_sync_stream_of_an_async_transport_is_refused() -> None:
     class SyncOnly(httpx.SyncByteStream):
         def __iter__(self) -> Iterator[bytes]:
             yield b"[]"
@@ -225,7 +225,7 @@ async def test_a_transport_of_the_other_world_is_told() -> None:
             return await handle(request)
 
     async with AsyncQClient([NODE], transport=Transport()) as client:
-        with pytest.raises(TypeError, match="other world"):
+        with pytest.raises(TypeError, match="no AsyncByteStream"):
             await client.get("key", {})
 
 

@@ -1,4 +1,4 @@
-"""Load functions in the world of event loops."""
+"""Load functions on event loops."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A server on loopback that does to its clients exactly what a script says.
 
 A script is a function of one `Peer`, the server's end of a connection. It runs in a thread of
-its own, so tests of both worlds can talk to it, and it ends when the connection does: what it
+its own, so async and sync tests can talk to it, and it ends when the connection does: what it
 calls then raises `Gone`. Any other exception in a script fails the test, on leaving the server.
 """
 

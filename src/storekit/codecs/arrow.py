@@ -67,7 +67,7 @@ class Arrow(Generic[T]):
             else:  # as a batch of its own, or the categories of an empty column are lost
                 writer.write_batch(_empty_batch(table))
         data: bytes = sink.getvalue().to_pybytes()
-        # A slice seems to hold all that it is a slice of, until it is written.
+        # A slice counts as all that it is a slice of, until it is written.
         if stands_for_too_much(table, len(data)) and stands_for_too_much(
             pa.ipc.open_stream(data).read_all(), len(data)
         ):
@@ -87,9 +87,9 @@ class Arrow(Generic[T]):
         try:
             value: T = self._from_arrow(table)
         except Exception as error:
-            raise self._error(f"the table is none of {self._kind}'s", error) from error
+            raise self._error(f"the content is no table of {self._kind}", error) from error
         except _panics(self._kind) as error:
-            raise self._error(f"the table is none of {self._kind}'s", error) from error
+            raise self._error(f"the content is no table of {self._kind}", error) from error
         return value
 
     def _read(self, content: pa.Buffer) -> pa.Table:
@@ -112,7 +112,9 @@ class Arrow(Generic[T]):
             table: pa.Table = reader.read_all()
         table.validate(full=True)
         if stands_for_too_much(table, content.size):
-            raise CodecError("the table stands for too much", codec=self.name)
+            raise CodecError(
+                "the table has more values than content of its size may", codec=self.name
+            )
         return table
 
     def _to_arrow(self, value: Any) -> pa.Table:  # noqa: ANN401 - checked here
@@ -197,8 +199,8 @@ def _to_polars(table: pa.Table) -> pl.DataFrame:
 
     if any(_has_metadata(field.type) for field in table.schema):
         raise ValueError("extension types are not read")
-    # polars trusts what it finds in metadata, addresses of objects included. The one thing
-    # that it tells, which categories an Enum has, the dictionary does as well.
+    # polars trusts metadata, even addresses of objects in it. All that is needed of it, the
+    # categories of an Enum, is in the dictionary as well.
     fields = [field.remove_metadata() for field in table.schema]
     bare = pa.Table.from_arrays(table.columns, schema=pa.schema(fields))
     enums: dict[str, pl.Enum] = {}
@@ -215,7 +217,7 @@ def _to_polars(table: pa.Table) -> pl.DataFrame:
 
 
 def _has_metadata(kind: pa.DataType) -> bool:
-    """Tell whether a type is of an extension, or has fields that polars would read more into."""
+    """Tell whether a type is an extension, or has fields with metadata, which polars trusts."""
     import pyarrow as pa
 
     if isinstance(kind, pa.BaseExtensionType):
@@ -229,7 +231,7 @@ def _has_metadata(kind: pa.DataType) -> bool:
 
 
 def _panics(kind: str) -> tuple[type[BaseException], ...]:
-    """Return what polars raises where it gives up: a BaseException of its own."""
+    """Return the exception for failures within polars, which is a BaseException."""
     if kind != "polars":
         return ()
     import polars as pl

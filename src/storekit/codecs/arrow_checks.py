@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["find_unfit_column", "is_compressed", "stands_for_too_much"]
 
 _SPARE = 2**16
-"""Values that any content may have without bits of their own."""
+"""Values that content of any size may stand for."""
 
 _DICTIONARY_BATCH, _RECORD_BATCH = 2, 3
 

@@ -40,8 +40,8 @@ def encode_value(codec: Codec[T], value: T) -> bytes:
 def decode_value(codec: Codec[T], data: bytes | memoryview, key: str | None) -> T:
     """Return the value of the bytes that a store holds under `key`.
 
-    Raises `CodecError` that names the key and has the content, whatever a codec of somebody
-    else's raises.
+    Raises `CodecError` that names the key and has the content, whatever exception the codec
+    raises.
     """
     try:
         return codec.decode(data)

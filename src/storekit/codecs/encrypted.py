@@ -22,8 +22,8 @@ _TAG_SIZE = 16
 class Encrypted(Wrapper[T]):
     """Encrypts what another codec encodes with AES-GCM: `Encrypted(Json(), keys=[new, old])`.
 
-    The first key encrypts, all are good for reading: to change keys, put the new one first,
-    and take the old one away when nothing is left that it encrypted. The name of the codec is
+    The first key encrypts, and any of them decrypts: to change keys, put the new one first,
+    and remove the old one when nothing is left that it encrypted. The name of the codec is
     authenticated, so content does not pass for that of another codec. The key that a value is
     stored under is not: **whoever can write to the store can swap encrypted values, or bring
     back old ones**. Nonces are random: change the key before it has written 2**32 values.

@@ -10,7 +10,7 @@ ID_SIZE = 4
 
 
 class Keys:
-    """Keys by their ids. An id is made of its key, but tells nothing about it."""
+    """Keys by their ids. An id is derived from its key and does not reveal it."""
 
     __slots__ = ("_by_id", "newest", "newest_id")
 

@@ -18,7 +18,7 @@ _BEST_RATIO = 256
 class Lz4(Wrapper[T]):
     """Compresses what another codec encodes in LZ4's frame format: `Lz4(Raw())`.
 
-    Faster than `Zstd`, and packs less. Content that unpacks to more than `max_size` bytes is
+    Faster than `Zstd`, with larger results. Content that unpacks to more than `max_size` bytes is
     neither written (`ValueError`) nor read. A checksum shows damage.
     """
 
@@ -70,7 +70,7 @@ class Lz4(Wrapper[T]):
         return whole
 
     def _unpack_pieces(self, unpacker: Any, data: bytes | memoryview) -> tuple[bytes, int]:  # noqa: ANN401
-        """Unpack a frame that does not tell its size, and return how many bytes it had."""
+        """Unpack a frame that does not state its size; return its content and its own length."""
         pieces: list[bytes] = [unpacker.decompress(data, max_length=_PIECE)]
         left = self._max_size - len(pieces[0])
         while not unpacker.eof:

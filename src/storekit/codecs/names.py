@@ -105,4 +105,4 @@ def _loader(entry: EntryPoint, origin: str) -> Callable[[], Any]:
             )
         return codec
 
-    return load  # what it gives is a codec if the package keeps its word
+    return load  # Any: whether it is a codec, only its use shows

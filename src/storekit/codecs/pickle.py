@@ -1,4 +1,4 @@
-"""Values as pickles, which nothing in the store can turn into running code.
+"""Values as pickles that can't run code when they are read, whatever the store holds.
 
 No frame and no mark: what any other client pickled reads back here, and the other way round.
 Only where the caller asks for it, large buffers are stored beside the pickle: they are then
@@ -45,10 +45,10 @@ _HEAD = struct.Struct("<4sIQ")  # mark, number of buffers, length of the pickle
 _ALIGNMENT = 64
 
 _ATOMS = frozenset({type(None), bool, int, float, str, bytes})
-"""What a pickle of these names is let in anywhere."""
+"""Types whose values can be pickled without a check: nothing in them is ever refused."""
 
 _CONTAINERS = frozenset({dict, list, tuple, set})
-"""Types whose values are certainly no text, number or bytes, without a closer look."""
+"""Types whose values can't be of a subclass of str, int, float or bytes."""
 
 
 class Pickle:
@@ -144,7 +144,7 @@ class Pickle:
 
         """
         try:
-            if names_nothing(data):  # and so has nothing to be kept out
+            if names_nothing(data):  # so there is nothing that could be refused
                 with suppress(UnicodeDecodeError):  # text of Python 2 that is not ASCII
                     return pickle.loads(data)  # noqa: S301
             return self._load(data)

@@ -93,7 +93,7 @@ class CheckedPickler(pickle.Pickler):
         return reduced
 
     def _check_name(self, obj: Any, name: str) -> None:
-        if "<" in name:  # a lambda, or made within a function: the pickler has words for it
+        if "<" in name:  # a lambda, or made within a function: the pickler refuses it
             return
         module = pickle.whichmodule(obj, name)  # type: ignore[attr-defined]
         read_as = name_as_read(module, name, self._written_protocol)
@@ -112,7 +112,7 @@ class CheckedPickler(pickle.Pickler):
                 f"the value holds {module}.{name}, which has an extension code in this program; "
                 "decoding refuses those"
             )
-        self._named[id(obj)] = obj  # which stays alive, and so does its id
+        self._named[id(obj)] = obj  # kept alive, so that no other object gets its id
 
 
 def _shown(holder: object) -> str:
@@ -124,8 +124,8 @@ def _shown(holder: object) -> str:
 def without_class(value: object, let_in: LetIn) -> object:
     """Return a value of str, int, float or bytes without its class, unless that is let in.
 
-    Only then are its bytes those of the plain value, as what compares needs. Of other values,
-    and of those that carry more, the pickler decides.
+    Its pickle is then the one of the plain value, on which operations that compare stored bytes
+    rely. Other values, and those with attributes, are left to the pickler.
     """
     kind = type(value)
     for base, plain in _PLAIN:
@@ -141,7 +141,7 @@ def without_class(value: object, let_in: LetIn) -> object:
 
 
 class _Output:
-    """A file for a pickler, which takes what it writes without a copy."""
+    """A file for a pickler, which keeps what is written without a copy."""
 
     __slots__ = ("parts", "write")
 

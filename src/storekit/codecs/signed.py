@@ -20,8 +20,8 @@ _CONTENT = _SIGNATURE + 32
 class Signed(Wrapper[T]):
     """Signs what another codec encodes with HMAC-SHA256: `Signed(Pickle(), keys=[new, old])`.
 
-    The first key signs, all are good for reading: to change keys, put the new one first, and
-    take the old one away when nothing is left that it signed. The name of the codec is part
+    The first key signs, and any of them verifies: to change keys, put the new one first, and
+    remove the old one when nothing is left that it signed. The name of the codec is part
     of what is signed, so content does not pass for that of another codec. The key that a value is
     stored under is not: **whoever can write to the store can swap signed values, or bring back
     old ones**.

@@ -1,7 +1,7 @@
-"""How much there is to a value, without looking at all of it.
+"""Whether encoding a value may take long, told without looking at all of it.
 
-Clients leave to a thread what would keep an event loop from its other work. How long encoding takes
-goes by the parts of a value and the length of its texts, wherever in it they are.
+Clients encode such values in a thread, so that the event loop can go on. The time depends on the
+number of parts of a value and on the length of its texts, at whatever depth they are.
 """
 
 import sys
@@ -30,7 +30,7 @@ _SCALARS = frozenset(
 )
 _CONTAINERS = (dict, list, tuple, set, frozenset, deque)
 _BY_NAME = (type, Enum, FunctionType, BuiltinFunctionType)
-"""Of what encoding writes no more than a name."""
+"""Types of objects of which encoding writes only a name."""
 
 _SIZES_BY_NAME: dict[tuple[str, str], Callable[[Any], int]] = {
     ("numpy", "ndarray"): lambda array: array.nbytes,
@@ -40,7 +40,7 @@ _SIZES_BY_NAME: dict[tuple[str, str], Callable[[Any], int]] = {
     ("pandas.core.frame", "DataFrame"): lambda frame: frame.memory_usage().sum(),
     ("pandas", "DataFrame"): lambda frame: frame.memory_usage().sum(),  # from pandas 3 on
 }
-"""By name, for none of these packages need be installed."""
+"""Functions that return the bytes of values, by names of types whose packages may be missing."""
 
 
 def is_large(value: object) -> bool:
@@ -76,7 +76,7 @@ def is_large(value: object) -> bool:
 
 
 def _of_another_kind(part: Any, kind: type, most: int) -> tuple[int, Iterable[Any]]:  # noqa: ANN401
-    """Return how much an object counts for, and what else is in it, if that is not too much."""
+    """Return how many parts an object counts for, and the objects in it that are to be counted."""
     if isinstance(part, _BY_NAME):
         return 0, ()
     try:
@@ -96,7 +96,7 @@ def _of_another_kind(part: Any, kind: type, most: int) -> tuple[int, Iterable[An
             slots = base.__dict__.get("__slots__", ())
             for name in (slots,) if isinstance(slots, str) else slots:
                 parts.append(getattr(part, name, None))  # noqa: PERF401 - a loop in a loop
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, its codec will say
+    except Exception:  # noqa: BLE001 - what is wrong with it, its codec reports
         return 0, ()
     return size // _PART, parts
 

@@ -33,8 +33,8 @@ class Structured(Generic[T]):
         self._encode: Callable[[object], bytes] = encoder.encode
         self._decode: Callable[[bytes | memoryview], T] = decoder.decode
         self._type = kind
-        # What the decoder would refuse later had better not be stored at all. Other types
-        # take more than their instances: a float may be given as an int.
+        # A value that the decoder would refuse is not stored in the first place. Types without
+        # fields also take values that are no instances: an int for a float.
         self._class: type | None = kind if _has_fields(kind) else None
 
     def encode(self, value: T, /) -> bytes:

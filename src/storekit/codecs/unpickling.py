@@ -2,8 +2,8 @@
 
 Decoding has two speeds. Plain data and immutable C types go through the interpreter's own
 unpickler. What names a class written in Python is decoded a second time, by the slower one
-of the standard library, whose steps can be watched: a class that is handed out could
-otherwise be changed for the whole process by the pickle that names it.
+of the standard library, whose steps can be overridden: otherwise the pickle could change the
+class that it names, for the whole process.
 """
 
 # ruff: noqa: ANN401 - pickles hold anything
@@ -53,7 +53,7 @@ class UnreadableValue(CodecError):
 
 
 class ClassNotAllowed(UnreadableValue):
-    """A pickle that names what the client was not told to let in. `name` is what to allow."""
+    """A pickle that names what decoding does not let in. `name` is what to allow."""
 
     def __init__(self, module: str = "", name: str = "") -> None:
         self.name: str = f"{module}.{name}"
@@ -66,7 +66,7 @@ class ClassNotAllowed(UnreadableValue):
 
 
 class _NeedsCare(Exception):
-    """The pickle names something that only the watched unpickler may handle."""
+    """The pickle names something that is left to the slower unpickler."""
 
 
 class _Sealed:
@@ -110,7 +110,7 @@ def _reconstruct(kind: type, base: type, state: object) -> object:
     """Stand in for `copyreg._reconstructor`, the constructor of protocols 0 and 1."""
     if not isinstance(kind, type) or not isinstance(base, type) or not issubclass(kind, base):
         raise pickle.UnpicklingError("a pickle names something that is no class")
-    constructor: Any = base  # of which nothing is known but that it was let in
+    constructor: Any = base  # any class that was let in
     made = constructor.__new__(kind) if base is object else constructor.__new__(kind, state)
     if constructor.__init__ is not object.__init__:
         constructor.__init__(made, state)
@@ -130,7 +130,7 @@ FAST: dict[tuple[str, str], Any] = {
 }
 FAST |= {
     (module, kind.__name__): kind
-    for module in ("builtins", "__builtin__")  # as Python 2 and protocols below 3 have it
+    for module in ("builtins", "__builtin__")  # its name in Python 2 and in protocols below 3
     for kind in (
         bool, bytearray, bytes, complex, dict, float, frozenset, int, list, object, range, set,
         slice, str, tuple,
@@ -146,7 +146,7 @@ FAST |= {
     ("collections", kind.__name__): kind
     for kind in (collections.OrderedDict, collections.defaultdict, collections.deque)
 }
-# Classes that a pickle could change if nobody watched it.
+# Classes written in Python, which a pickle could change in the fast unpickler.
 CAREFUL: dict[tuple[str, str], Any] = {
     (kind.__module__, kind.__name__): kind
     for kind in (
@@ -166,7 +166,7 @@ class _Utc:
 
 CAREFUL |= {
     (module, kind.__name__): kind
-    for module in ("pathlib", "pathlib._local")  # where Python 3.13 has them
+    for module in ("pathlib", "pathlib._local")  # the latter in Python 3.13
     for kind in (pathlib.PurePosixPath, pathlib.PureWindowsPath)
 }
 
@@ -180,7 +180,7 @@ def import_named(module: str, name: str) -> Any:
 
 
 class _FastUnpickler(pickle.Unpickler):
-    """The interpreter's unpickler, for what it can't harm."""
+    """The interpreter's unpickler, for types that a pickle can't change."""
 
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -189,7 +189,7 @@ class _FastUnpickler(pickle.Unpickler):
             raise _NeedsCare from None
 
 
-_Base: Any = pickle._Unpickler  # noqa: SLF001 - the one that can be watched
+_Base: Any = pickle._Unpickler  # noqa: SLF001 - in Python, so that steps can be overridden
 
 
 class _TextUnpickler(_Base):  # type: ignore[misc]
@@ -225,7 +225,7 @@ _FIELDS: dict[Any, int] = {datetime.datetime: 10, datetime.date: 4, datetime.tim
 
 
 class _WatchedUnpickler(_TextUnpickler):
-    """An unpickler with eyes on what changes objects."""
+    """An unpickler that refuses steps which would change objects that others use."""
 
     dispatch: ClassVar[dict[int, Any]] = dict(_TextUnpickler.dispatch)
 
@@ -264,7 +264,7 @@ class _WatchedUnpickler(_TextUnpickler):
 
 
 _SHARED = (_Sealed, enum.Enum, ModuleType, FunctionType, BuiltinFunctionType)
-"""What exists once in the process: to change it is to change it for everybody."""
+"""What exists once in the process, so that a change would concern everybody."""
 
 
 _compat: Any = __import__("_compat_pickle")
@@ -310,7 +310,7 @@ _SMALL = 4096 if _KNOWN else 0
 """Up to so many bytes, it pays to look whether a pickle can name anything at all."""
 
 _EXTENSIONS: dict[Any, Any] = copyreg._extension_registry  # type: ignore[attr-defined] # noqa: SLF001
-"""Extension codes that the program has given meaning to; the fast unpickler asks nobody."""
+"""Extension codes of this program, which the fast unpickler resolves without `find_class`."""
 
 
 def names_nothing(content: bytes | bytearray | memoryview) -> bool:

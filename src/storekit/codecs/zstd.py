@@ -15,7 +15,7 @@ _PIECE = 256
 """Bytes that are unpacked at once where the size is unknown: they may become 8 MB."""
 
 _UNKNOWN = 2**64 - 1
-"""The size that zstandard tells of a frame that does not have it."""
+"""What zstandard returns as the size of a frame that does not state it."""
 
 
 class Zstd(Wrapper[T]):
@@ -42,7 +42,7 @@ class Zstd(Wrapper[T]):
             )
         self._level = level
         self._max_size = check_size(max_size)
-        self._tools = threading.local()  # which take 10 µs to make and are for one thread each
+        self._tools = threading.local()  # take 10 µs to make, and serve one thread each
 
     def _pack(self, content: bytes) -> bytes:
         if len(content) > self._max_size:
@@ -71,7 +71,7 @@ class Zstd(Wrapper[T]):
         return content
 
     def _unpack_pieces(self, decompressor: Any, data: bytes | memoryview) -> bytes:  # noqa: ANN401
-        """Unpack a frame of somebody else's, which does not tell its size."""
+        """Unpack a frame that does not state its size. Those that are written here do."""
         unpacker = decompressor.decompressobj()
         pieces: list[bytes] = []
         left = self._max_size

@@ -67,5 +67,5 @@ def _load_certificate(context: ssl.SSLContext, cert: Cert) -> None:
         context.load_cert_chain(certificate, key, password)
     except OSError as error:
         raise_shortage(error, "read the client certificate")
-        # ssl.SSLError is one; no password in the message
+        # ssl.SSLError is an OSError, too. The password is not in the message.
         raise ValueError(f"cert: no usable certificate and key in {certificate!r}") from error

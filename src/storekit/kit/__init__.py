@@ -1,4 +1,4 @@
-"""One way in to both stores, with shared settings, and tables that live in one of them.
+"""Clients of both stores with the same settings, and tables kept in one and queried in the other.
 
 `storekit` itself has the names; they are loaded on first use.
 """

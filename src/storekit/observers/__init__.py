@@ -1,8 +1,8 @@
-"""What clients tell about their calls, to whoever wants to know.
+"""Observers: objects that clients tell of their calls.
 
-An observer is any object with the three methods of `Observer`; `LoggingObserver` is ready
-made, and `storekit.observers.opentelemetry` has one that makes spans. Without an observer
-all of this costs one comparison a call.
+An observer is any object with the three methods of `Observer`. `LoggingObserver` writes to the
+log, and `storekit.observers.opentelemetry` has one that makes spans. Without observers, a call
+costs one comparison more.
 """
 
 from storekit.observers.events import CallEnded, CallRetried, CallStarted, Observer

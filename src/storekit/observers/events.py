@@ -1,4 +1,4 @@
-"""The three events of a call, and who is told of them."""
+"""The three events of a call, and the interface of observers."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -49,17 +49,17 @@ class CallEnded:
 
 
 class Observer(Protocol):
-    """Is told of calls as they start, are repeated and end.
+    """Has methods that are called as calls start, are repeated and end.
 
     The methods are called in the task or thread of the caller, who waits for them: they
     must be quick and must not block. An error that they raise is logged and changes nothing.
     """
 
     def start(self, event: CallStarted) -> object:
-        """Return whatever the other two are to be given for the same call."""
+        """Return what the other two methods are given as `token` for the same call."""
 
     def retry(self, token: object, event: CallRetried) -> None:
-        """Take note of an attempt that failed."""
+        """Take note of an attempt that failed, and that another one follows."""
 
     def end(self, token: object, event: CallEnded) -> None:
-        """Take note of the end. It comes once for each start."""
+        """Take note of the end of a call. Comes once for each start."""

@@ -19,10 +19,10 @@ class LoggingObserver:
         self._level = level
 
     def start(self, event: CallStarted) -> None:
-        """Nothing is logged: the end says all."""
+        """Log nothing: what is logged at the end has all of it."""
 
     def retry(self, token: object, event: CallRetried) -> None:  # noqa: ARG002 - there is none
-        """Log what failed."""
+        """Log the attempt that failed."""
         self._logger.warning(
             "%s: attempt %d failed, the next follows in %.3f s: %s",
             _name(event.call, event.node),
@@ -32,7 +32,7 @@ class LoggingObserver:
         )
 
     def end(self, token: object, event: CallEnded) -> None:  # noqa: ARG002 - there is none
-        """Log how it went."""
+        """Log the outcome."""
         name = _name(event.call, event.node)
         if event.error is None:
             self._logger.log(self._level, "%s: done in %.6f s", name, event.duration)
@@ -47,7 +47,7 @@ class LoggingObserver:
         else:
             self._logger.log(
                 self._level,
-                "%s: broken off after %.6f s by %s",
+                "%s: interrupted after %.6f s by %s",
                 name,
                 event.duration,
                 type(event.error).__name__,

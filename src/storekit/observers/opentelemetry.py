@@ -5,7 +5,7 @@ from storekit.observers.events import CallEnded, CallRetried, CallStarted
 
 require("storekit.observers.opentelemetry", "opentelemetry", "opentelemetry.trace")
 
-from opentelemetry.trace import (  # noqa: E402 - what is missing has been said by now
+from opentelemetry.trace import (  # noqa: E402 - after the check, whose message says what to install
     Span,
     SpanKind,
     Status,
@@ -21,8 +21,8 @@ class OpenTelemetryObserver:
     """Makes a client span of each call, below the span that is current for its caller.
 
     Names and attributes follow OpenTelemetry's conventions for database clients. The key is
-    an attribute, and messages of errors, which name it, are descriptions only where `keys`
-    is true, for it may tell of people.
+    an attribute, and messages of errors, which name it, are descriptions only if `keys` is
+    true, since keys may hold personal data.
     """
 
     def __init__(self, tracer: Tracer | None = None, *, keys: bool = False) -> None:
@@ -55,7 +55,7 @@ class OpenTelemetryObserver:
             )
 
     def end(self, token: object, event: CallEnded) -> None:
-        """End the span, with what became of the call."""
+        """End the span, with the outcome of the call."""
         if not isinstance(token, Span):
             return
         if event.node is not None:

@@ -1,4 +1,4 @@
-"""The clients' side of observing: one watch for each call."""
+"""How clients tell observers of a call."""
 
 import logging
 import time

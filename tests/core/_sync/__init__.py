@@ -1,3 +1,3 @@
 # Generated from tests/core/_async/__init__.py by tools/generate_sync.py; do not edit.
 
-"""Tests of both worlds; the other tree of the same layout is generated from this one."""
+"""Tests that run async and sync; the other tree of the same layout is generated from this one."""

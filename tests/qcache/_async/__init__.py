@@ -1,1 +1,1 @@
-"""Tests of both worlds; the other tree of the same layout is generated from this one."""
+"""Tests that run async and sync; the other tree of the same layout is generated from this one."""

@@ -1,4 +1,4 @@
-"""What a codec of QCache's tables is, and what a column must be like."""
+"""The interface of table codecs, and checks of columns that they share."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ JSON = "application/json"
 
 LARGEST_INTEGER = 2**63 - 1
 EXACT_INTEGERS = 2**53
-"""Up to which a float is as good as an integer."""
+"""The largest integer up to which all can be stored as floats."""
 
 _UNFIT_IN_A_HEADER = re.compile(r"[^\x20-\x7e]|[;=]")
 
@@ -70,7 +70,7 @@ def media_type(content_type: str) -> str:
 
 @contextmanager
 def errors_name(column: str) -> Iterator[None]:
-    """Have what goes wrong with a column raise a `TypeError` or `ValueError` that names it."""
+    """Turn errors in the block into a `TypeError` or `ValueError` that names the column."""
     try:
         yield
     except MemoryError:
@@ -116,7 +116,7 @@ def check_columns(names: Iterable[Any]) -> list[str]:
             raise TypeError(f"the name of a column must be a str, not {name!r}")
         if not name or name != name.strip() or _UNFIT_IN_A_HEADER.search(name):
             raise ValueError(
-                f"column {name!r}: QCache takes names in ASCII without ; = and blank ends"
+                f"column {name!r}: QCache takes names in ASCII without ; and =, not blank at an end"
             )
         if name in seen:
             raise ValueError(f"column {name!r} is there twice")

@@ -80,7 +80,7 @@ class PolarsTable:
                 columns = columns_of(read_json_rows(content, self.name), self.name)
                 return pl.DataFrame(columns, strict=False)
             if kind == CSV:
-                text = str(content, "utf-8")  # the reader lets other bytes pass in names
+                text = str(content, "utf-8")  # the reader of polars accepts other bytes in names
                 return pl.read_csv(io.StringIO(text), infer_schema_length=None)
         except (CodecError, MemoryError):
             raise

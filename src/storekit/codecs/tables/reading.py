@@ -1,4 +1,4 @@
-"""Rows out of the answers of QCache."""
+"""Answers of QCache as rows."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ def read_csv_rows(content: bytes | memoryview, codec: str) -> list[Row]:
     try:
         text = io.StringIO(str(content, "utf-8"), newline="")
         rows = list(csv.DictReader(text, strict=True))
-    except (csv.Error, UnicodeDecodeError) as error:  # a cell above 128 KiB, for one
+    except (csv.Error, UnicodeDecodeError) as error:  # e.g. for a cell above 128 KiB
         raise CodecError(f"the CSV cannot be read ({type(error).__name__})", codec=codec) from error
     if any(None in row for row in rows):
         raise CodecError("a row of the CSV has more cells than there are columns", codec=codec)

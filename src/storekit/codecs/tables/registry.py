@@ -91,7 +91,7 @@ _BY_TYPE = {
     ("pandas", "DataFrame"): "pandas",
     ("pyarrow", "Table"): "arrow",
 }
-"""By name, so that nothing is loaded to find out."""
+"""By the names of modules and classes, so that no package is loaded to find a codec."""
 
 
 def _csv() -> TableCodec[Any]:

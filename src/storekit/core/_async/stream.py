@@ -1,7 +1,7 @@
 """Bytes over TCP or TLS on a non-blocking socket.
 
 Sending and receiving are plain calls on the socket; only "wait until it is ready" differs
-between the worlds. With many calls at a time and a limit on each, that takes less time than
+between async and sync. With many calls at a time and a limit on each, that takes less time than
 the streams of the event loop libraries (`benchmarks/layers.py` compares them). It also keeps
 what the server sends unasked in the kernel, where `is_quiet` sees it, and lets the next
 event loop use an idle connection.

@@ -85,7 +85,7 @@ class Event:
         return self._event.is_set()
 
 
-def answer_in(ask: Callable[[T], Awaitable[bool]], item: T, name: str) -> bool:  # noqa: ARG001 - the other world asks
+def answer_in(ask: Callable[[T], Awaitable[bool]], item: T, name: str) -> bool:  # noqa: ARG001 - only the sync side uses them
     """Refuse the operator `in`, which can't wait for an answer."""
     raise TypeError(f"`in` can't wait for the store: write `await client.{name}(alias)`")
 

@@ -50,7 +50,7 @@ _log = logging.getLogger("storekit")
 Guard = threading.Lock
 
 
-def answer_in(ask: Callable[[T], bool], item: T, name: str) -> bool:  # noqa: ARG001 - the other world names it
+def answer_in(ask: Callable[[T], bool], item: T, name: str) -> bool:  # noqa: ARG001 - only the async side uses it
     """Answer the operator `in` by a method."""
     return ask(item)
 

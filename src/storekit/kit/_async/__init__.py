@@ -1,1 +1,1 @@
-"""The face as it is written; the other tree of the same layout is generated from this one."""
+"""The kit as it is written; the other tree of the same layout is generated from this one."""

@@ -1,4 +1,4 @@
-"""Both stores in one hand."""
+"""A client of each store, and the tables that are kept in one and queried in the other."""
 
 # ruff: noqa: ANN401 - options are of any type until a client checks them
 
@@ -26,7 +26,7 @@ F = TypeVar("F")
 
 
 class AsyncStoreKit:
-    """A client of each store, made with the same settings, and tables that live in both.
+    """A client of each store, made with the same settings, and tables in both.
 
     ```python
     from storekit import AsyncStoreKit
@@ -37,7 +37,7 @@ class AsyncStoreKit:
         result = await kit.query("cities", {"select": ["name"]})
     ```
 
-    **Tables** are stored in QuasarDB and answered for by QCache, which gets a version of one
+    **Tables** are stored in QuasarDB and queried in QCache, which gets a version of a table
     when it is first asked for. Once `put_table` or `remove_table` has returned, every query that
     starts, in any process, answers from that or from a later change.
     """
@@ -269,7 +269,7 @@ def _qcache_client(settings: Settings, observers: tuple[Observer, ...]) -> Async
     except ModuleNotFoundError as error:
         if settings.qcache != Settings().qcache:
             raise
-        # Nobody asked for it: it is what a kit has by default.
+        # The caller did not ask for it: it is the default of a kit.
         raise ModuleNotFoundError(
             f"{error}; for a kit without QCache, set qcache=None", name=error.name
         ) from error

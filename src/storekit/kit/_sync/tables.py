@@ -1,16 +1,16 @@
 # Generated from src/storekit/kit/_async/tables.py by tools/generate_sync.py; do not edit.
 
-"""Tables that live in both stores: kept in QuasarDB, answered for by QCache.
+"""Tables that are kept in QuasarDB and queried in QCache.
 
 Three entries make a table:
 
-    table/NAME            the version that is the newest one: a small entry, the only truth
+    table/NAME            which version is the newest one: a small entry
     table/NAME/VERSION    the content of that version, which never changes
     NAME-VERSION          the key of that version in QCache
 
-`put` stores content first and the version then, in one write, so a reader has one version or
-another, whatever is under way. QCache never holds anything under a key but what belongs there,
-so nothing in any cache is ever out of date: what is old is merely not asked for any more.
+`put` stores the content first and then, in one write, the version, so a reader has one version or
+another, whatever is under way. A key in QCache has one content for all time, so nothing in any
+cache can be out of date: old versions are just not asked for any more.
 """
 
 # ruff: noqa: ANN401 - options of queries are those of the qcache client
@@ -53,10 +53,10 @@ _RAW = Raw()
 _log = logging.getLogger("storekit")
 
 _TRIES = 5
-"""How often a query may find its version gone, because the table was put anew or evicted."""
+"""How often a query may find its version gone: the table was put anew, or QCache dropped it."""
 
 _SHORTEST = 0.001
-"""Seconds that a call gets at least, so that it is the store that says that time is up."""
+"""Least seconds for a call, so that the error at a deadline is one of the store's client."""
 
 _MOST_KNOWN = 10_000
 """Tables whose version is remembered for `max_age`; past that, all are forgotten."""
@@ -121,8 +121,8 @@ class Tables:
                 raise TooManyConsecutiveErrors(
                     f"query {name!r}: no answer within the timeout of {self._timeout} s"
                 )
-            # It was the newest one when the query began, so it is good enough, and a table that
-            # is put all the time is answered for.
+            # The version was the newest one when the query began, which is all that is promised.
+            # To ask for a newer one each time might never end, if the table is put all the time.
             if not self._load(name, version, until) or number:
                 version = self._version(name, alias, until)
         result = qcache.get(key_of(name, version), q, codec=codec, **options)
@@ -203,20 +203,20 @@ class Tables:
             return before
 
     def _retire(self, name: str, version: str) -> None:
-        """Let go of a version that is not the newest any more: a courtesy, which may fail.
+        """Remove a version that is not the newest any more. It only saves space, so it may fail.
 
-        Its content stays for a minute, for those who have read the version and not yet loaded
-        it. QCache drops it now where this kit can tell; elsewhere it ages out.
+        Its content stays for a minute, for callers that have read the version and not yet loaded
+        it. The nodes of this kit drop it now; those of others do when they need the space.
         """
         keep: Callable[[], None] = partial(
             self._qdb().expires_from_now, content_alias(name, version), timedelta(seconds=KEPT_FOR)
         )
-        courtesies = [keep]
+        removals = [keep]
         if self._has_qcache:
-            courtesies.append(partial(self._qcache().delete, key_of(name, version)))
-        for courtesy in courtesies:
+            removals.append(partial(self._qcache().delete, key_of(name, version)))
+        for remove in removals:
             try:
-                courtesy()
+                remove()
             except StoreKitError as error:
                 _log.info("an old version of the table %r was not removed: %s", name, error)
 
