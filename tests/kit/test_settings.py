@@ -4,6 +4,7 @@ import pytest
 
 import storekit
 from storekit import PoolLimits, RetryPolicy, Settings
+from storekit.codecs import CodecRegistry, Raw
 from storekit.kit.settings import session_options
 from storekit.kit.urls import QDB, QCache, parse_url
 
@@ -107,6 +108,15 @@ def test_environment_is_read_as_values_of_toml_or_text():
         ("STOREKIT_RETRY", "often", "a table"),
         ("STOREKIT_RETRY__ATEMPTS", "3", "attempts"),
         ("STOREKIT_CODEC", "7", "name of a codec"),
+        ("STOREKIT_CODEC", "jsno", "no codec named 'jsno'; there are .*json"),
+        ("STOREKIT_QDB_OPTIONS__TIMOUT", "5", "qdb_options.timout; there are .*timeout"),
+        ("STOREKIT_QDB_OPTIONS__TIMEOUT", "five", "number of seconds"),
+        ("STOREKIT_QDB_OPTIONS__LIMITS__MAX_SIZE", "many", "whole number"),
+        ("STOREKIT_QDB_OPTIONS__SESSION__USR", "me", "session.usr; there are .*user"),
+        ("STOREKIT_QDB_OPTIONS__SESSION__TIMEOUT", "five", "number of seconds"),
+        ("STOREKIT_QDB_OPTIONS__SESSION__COMPRESSION", "fast", "True or False"),
+        ("STOREKIT_QCACHE_OPTIONS__READ_TIMOUT", "5", "read_timout; there are .*read_timeout"),
+        ("STOREKIT_QCACHE_OPTIONS__READ_TIMEOUT", "five", "number of seconds"),
         ("STOREKIT_QDB", "redis://host", "qdb://host"),
     ],
 )
@@ -178,8 +188,20 @@ def test_false_stands_for_none(tmp_path):
 
 @pytest.mark.parametrize("text", ["1\nb = 2", "[" * 100_000, "x = 1"])
 def test_text_that_only_begins_as_a_value_is_text(text):
-    settings = Settings.from_environment({"STOREKIT_QCACHE_OPTIONS__A": text})
-    assert settings.qcache_options == {"a": text}
+    settings = Settings.from_environment({"STOREKIT_QCACHE_OPTIONS__VERIFY": text})
+    assert settings.qcache_options == {"verify": text}
+
+
+def test_codec_may_be_one_of_a_registry_of_ones_own():
+    registry = CodecRegistry({"mine": Raw})
+    assert Settings(codec="mine", qdb_options={"registry": registry}).codec == "mine"
+
+
+def test_all_arguments_of_the_clients_are_settings():
+    kept = {"limits": PoolLimits(max_size=3), "timeout": 1.0, "allow": ("a.B",), "library": "l"}
+    assert Settings(qdb_options=kept).qdb_options == kept
+    kept = {"cert": "file", "pool_timeout": None, "compression": "gzip", "codec": "polars"}
+    assert Settings(qcache_options=kept).qcache_options == kept
 
 
 def test_limits_may_be_a_mapping():

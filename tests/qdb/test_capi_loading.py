@@ -180,9 +180,20 @@ def test_refused_options(options: dict[str, Any]):
     assert SECRET not in str(caught.value)
 
 
-def test_options_of_wrong_type():
-    with pytest.raises(TypeError, match="max_in_buffer must be an int"):
-        CapiEngine("qdb://127.0.0.1:1", SessionOptions(max_in_buffer="1"))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("max_in_buffer", "1", "an int, not str"),
+        ("max_parallelism", True, "an int, not bool"),
+        ("timeout", "5", "a number of seconds, not str"),
+        ("compression", "fast", "True or False, not str"),
+        ("secret_key", SECRET.encode(), "a str, not bytes"),
+    ],
+)
+def test_options_of_wrong_type(name: str, value: Any, wanted: str):
+    with pytest.raises(TypeError, match=f"{name} must be {wanted}") as caught:
+        SessionOptions(**{name: value})
+    assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 # ruff: noqa: ANN401 - settings are of any type until a client checks them
 
+import contextlib
 import difflib
+import inspect
 import math
 import os
 import tomllib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -60,8 +62,10 @@ class Settings:
             _check_seconds(name, getattr(self, name))
         _check_type("retry", self.retry, RetryPolicy, "a table, or a RetryPolicy")
         _check_type("codec", self.codec, str, "the name of a codec")
-        for name in ("qdb_options", "qcache_options"):
-            object.__setattr__(self, name, _options(getattr(self, name), name))
+        for name, of_client in (("qdb_options", _qdb_names), ("qcache_options", _qcache_names)):
+            object.__setattr__(self, name, _options(getattr(self, name), name, of_client))
+        if self.codec is not None:
+            _check_codec(self.codec, self.qdb_options.get("registry"))
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str], table: str = "storekit") -> Self:
@@ -172,22 +176,56 @@ def session_options(session: object) -> Any:
     return _made(SessionOptions, session, "qdb_options.session")
 
 
-def _options(options: object, name: str) -> dict[str, Any]:
+def _check_codec(name: str, registry: Any) -> None:
+    """Refuse a codec that the registry of the client lacks, by default storekit's."""
+    from storekit.codecs.registry import CodecRegistry  # noqa: PLC0415 - only where it is asked
+
+    with contextlib.suppress(ImportError):  # there is one, and the client says what it needs
+        (CodecRegistry.default() if registry is None else registry).get(name)
+
+
+def _options(options: object, name: str, of_client: Callable[[], set[str]]) -> dict[str, Any]:
     if not isinstance(options, Mapping):
         raise TypeError(f"{name} must be a table, not {type(options).__name__}")
     made = {key: tuple(each) if isinstance(each, list) else each for key, each in options.items()}
+    if made:
+        _check_names(name, made, of_client())
+    for key, value in made.items():
+        if key.endswith("timeout"):
+            _check_seconds(f"{name}.{key}", value)
     if isinstance(made.get("limits"), Mapping):
         made["limits"] = _made(PoolLimits, made["limits"], f"{name}.limits")
+    if "session" in made:
+        session_options(made["session"])  # which refuses what is wrong
     return made
+
+
+def _qdb_names() -> set[str]:
+    from storekit.qdb import Client  # noqa: PLC0415 - only where there are options
+    from storekit.qdb._typing import ClientOptions  # noqa: PLC0415
+
+    names = {*inspect.signature(Client).parameters, *ClientOptions.__annotations__, "session"}
+    return names - {"remote_node", "arguments"}
+
+
+def _qcache_names() -> set[str]:
+    from storekit.qcache import QClient  # noqa: PLC0415 - only where there are options
+
+    return {*inspect.signature(QClient).parameters} - {"node_list"}
+
+
+def _check_names(name: str, given: Iterable[str], known: Collection[str]) -> None:
+    for key in given:
+        if key not in known:
+            raise ValueError(
+                f"there is no setting {name}.{key}; there are {', '.join(sorted(known))}"
+            )
 
 
 def _made(kind: Any, values: object, name: str) -> Any:
     if not isinstance(values, Mapping):
         raise TypeError(f"{name} must be a table, not {type(values).__name__}")
-    known = [each.name for each in fields(kind)]
-    for key in values:
-        if key not in known:
-            raise ValueError(f"there is no setting {name}.{key}; there are {', '.join(known)}")
+    _check_names(name, values, [each.name for each in fields(kind)])
     return kind(**values)
 
 

@@ -15,6 +15,7 @@ Times of expiry are milliseconds since the epoch; `NEVER` and `PRESERVE` are spe
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from types import UnionType
 from typing import Protocol
 
 from storekit.qdb.errors import ErrorCode, QuasardbException
@@ -164,8 +165,29 @@ class SessionOptions:
     max_batch_load: int | None = None
     connections_per_address: int | None = None
 
+    def __post_init__(self) -> None:
+        """Raise `TypeError` for a value of another type. Which values fit, the engine says."""
+        for name, (kind, wanted) in _OPTION_TYPES.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+                # The value is not shown: it may be a key.
+                raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+
     def __repr__(self) -> str:
         return f"SessionOptions(timeout={self.timeout!r}, user={self.user!r})"
+
+
+_OPTION_TYPES: dict[str, tuple[type | UnionType, str]] = {
+    "timeout": (int | float, "a number of seconds"),
+    **dict.fromkeys(("compression", "encryption"), (bool, "True or False")),
+    **dict.fromkeys(("user", "secret_key", "cluster_public_key"), (str, "a str")),
+    **dict.fromkeys(
+        ("max_parallelism", "max_in_buffer", "max_batch_load", "connections_per_address"),
+        (int, "an int"),
+    ),
+}
 
 
 class Session(Protocol):

@@ -28,7 +28,7 @@ _NOT_HERE = frozenset({ErrorCode.NOT_IMPLEMENTED, ErrorCode.INVALID_ARGUMENT})
 
 
 def check_options(options: SessionOptions) -> None:
-    """Raise `ValueError` or `TypeError` for what no version of the library takes."""
+    """Raise `ValueError` for what no version of the library takes."""
     timeout = options.timeout
     if timeout is not None and not 0 < timeout <= LONGEST_TIMEOUT:
         raise ValueError(
@@ -44,8 +44,6 @@ def check_options(options: SessionOptions) -> None:
         value = getattr(options, name)
         if value is None:
             continue
-        if not isinstance(value, int):
-            raise TypeError(f"{name} must be an int, not {type(value).__name__}")
         if not low <= value <= high:
             raise ValueError(f"{name} must be between {low} and {high}, not {value}")
     if (options.user is None) != (options.secret_key is None):
