@@ -1,6 +1,22 @@
 """Checks of arguments by type, which every client makes before anything else."""
 
-__all__ = ["check_callable", "check_type"]
+import inspect
+from typing import TypeVar
+
+__all__ = ["check_callable", "check_type", "named_without_class"]
+
+C = TypeVar("C")
+
+
+def named_without_class(kind: type[C]) -> type[C]:
+    """Have Python's own errors say `get() missing ...`, without the class that defines `get`.
+
+    Callers know the clients, not the classes that these inherit their methods from.
+    """
+    for name, method in vars(kind).items():
+        if inspect.isfunction(method):
+            method.__qualname__ = name
+    return kind
 
 
 def check_type(name: str, value: object, kind: type | tuple[type, ...]) -> None:

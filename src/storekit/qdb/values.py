@@ -25,6 +25,7 @@ __all__ = [
     "Operations",
     "RemoteNode",
     "copies",
+    "listed",
     "parse_node",
     "parse_nodes",
 ]
@@ -360,10 +361,15 @@ class EntryMetadata:
 _FIELDS = tuple(field.name for field in dataclasses.fields(BatchRequest))
 
 
-def copies(requests: Iterable[BatchRequest]) -> list[BatchRequest]:
-    """Return the requests of a batch, each checked to be one; `TypeError`, `ValueError`."""
+def listed(requests: Iterable[BatchRequest]) -> list[BatchRequest]:
+    """Return the requests of a batch as a list; `TypeError` for a single one."""
     if isinstance(requests, BatchRequest):
         raise TypeError("requests are an iterable of BatchRequests; for one, write [request]")
+    return list(requests)
+
+
+def copies(requests: Iterable[BatchRequest]) -> list[BatchRequest]:
+    """Return the requests of a batch, each checked to be one; `TypeError`, `ValueError`."""
     checked = []
     for number, request in enumerate(requests):
         if not isinstance(request, BatchRequest):

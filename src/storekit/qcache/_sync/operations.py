@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar, Unpack, overload
 from storekit.codecs.tables.base import JSON, TableCodec
 from storekit.codecs.tables.registry import TableRegistry
 from storekit.core._sync.single_flight import SingleFlight
+from storekit.core.arguments import named_without_class
 from storekit.core.backoff import pause_before
 from storekit.core.seam._sync import call_blocking, call_user_function, run_all, sleep
 from storekit.observers import Observer, Watch
@@ -68,6 +69,7 @@ _COMPRESSED_AT_ONCE = 256 * 1024
 """Bytes of an upload. Larger ones are packed in a thread: that takes a millisecond or more."""
 
 
+@named_without_class
 class Operations(Generic[R]):
     """What a client of QCache does. Its results are of the type `R`."""
 

@@ -12,7 +12,7 @@ from typing import Any, Never, Self
 
 from storekit.codecs.registry import CodecRegistry
 from storekit.core._async.single_flight import AsyncSingleFlight
-from storekit.core.arguments import check_callable, check_type
+from storekit.core.arguments import check_callable, check_type, named_without_class
 from storekit.core.threads._async import DEFAULT_LIMITS
 from storekit.core.threads.call import CallStatistics
 from storekit.observers import Observer, check_observers
@@ -29,6 +29,7 @@ __all__ = ["AsyncLifecycle"]
 _DEFAULT_RETRY = RetryPolicy(attempts=3)
 
 
+@named_without_class
 class AsyncLifecycle:
     """A client as far as it is made, opened and closed."""
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar, TypeVarTuple, overload
 
 from storekit.codecs.base import Codec
+from storekit.core.arguments import named_without_class
 from storekit.core.seam._async import call_blocking
 from storekit.qdb._async.lifecycle import AsyncLifecycle
 from storekit.qdb._typing import MISSING, Alias, Data, Default, Found, Other, Value
@@ -35,7 +36,7 @@ from storekit.qdb.times import (
     to_milliseconds,
     to_nanoseconds,
 )
-from storekit.qdb.values import BatchRequest, BatchResult, EntryMetadata
+from storekit.qdb.values import BatchRequest, BatchResult, EntryMetadata, listed
 
 __all__ = ["AsyncOperations"]
 
@@ -45,6 +46,7 @@ Arguments = TypeVarTuple("Arguments")
 _ALL = 2**31 - 1
 
 
+@named_without_class
 class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
     """The operations, whatever the aliases and values of a client are.
 
@@ -629,13 +631,13 @@ class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
         self, translation: Translation, requests: Iterable[BatchRequest]
     ) -> tuple[list[BatchRequest], list[Operation]]:
         """Check requests and encode their content; in a thread, if that takes long."""
-        listed = list(requests)
-        if len(listed) >= MANY or any(
+        batch = listed(requests)
+        if len(batch) >= MANY or any(
             takes_long_to_encode(translation.codec, getattr(request, "content", None))
-            for request in listed
+            for request in batch
         ):
-            return await call_blocking(translation.operations_of, listed, self._clock())
-        return translation.operations_of(listed, self._clock())
+            return await call_blocking(translation.operations_of, batch, self._clock())
+        return translation.operations_of(batch, self._clock())
 
     async def _results(
         self,

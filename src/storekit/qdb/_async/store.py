@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, BinaryIO, NoReturn, overload
 
 from storekit.codecs.base import Codec
-from storekit.core.arguments import check_callable
+from storekit.core.arguments import check_callable, named_without_class
 from storekit.core.seam._async import answer_in
 from storekit.observers import Observer
 from storekit.qdb._async.operations import AsyncOperations
@@ -32,6 +32,7 @@ _CHUNK_BYTES = 4 << 20
 _ABSENT = object()
 
 
+@named_without_class
 class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
     """What is made of several calls."""
 

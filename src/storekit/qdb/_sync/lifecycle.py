@@ -14,7 +14,7 @@ from typing import Any, Never, Self
 
 from storekit.codecs.registry import CodecRegistry
 from storekit.core._sync.single_flight import SingleFlight
-from storekit.core.arguments import check_callable, check_type
+from storekit.core.arguments import check_callable, check_type, named_without_class
 from storekit.core.threads._sync import DEFAULT_LIMITS
 from storekit.core.threads.call import CallStatistics
 from storekit.observers import Observer, check_observers
@@ -31,6 +31,7 @@ __all__ = ["Lifecycle"]
 _DEFAULT_RETRY = RetryPolicy(attempts=3)
 
 
+@named_without_class
 class Lifecycle:
     """A client as far as it is made, opened and closed."""
 

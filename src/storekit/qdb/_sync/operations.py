@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar, TypeVarTuple, overload
 
 from storekit.codecs.base import Codec
+from storekit.core.arguments import named_without_class
 from storekit.core.seam._sync import call_blocking
 from storekit.qdb._sync.lifecycle import Lifecycle
 from storekit.qdb._typing import MISSING, Alias, Data, Default, Found, Other, Value
@@ -37,7 +38,7 @@ from storekit.qdb.times import (
     to_milliseconds,
     to_nanoseconds,
 )
-from storekit.qdb.values import BatchRequest, BatchResult, EntryMetadata
+from storekit.qdb.values import BatchRequest, BatchResult, EntryMetadata, listed
 
 __all__ = ["Operations"]
 
@@ -47,6 +48,7 @@ Arguments = TypeVarTuple("Arguments")
 _ALL = 2**31 - 1
 
 
+@named_without_class
 class Operations(Lifecycle, Generic[Alias, Found, Data, Value]):
     """The operations, whatever the aliases and values of a client are.
 
@@ -623,13 +625,13 @@ class Operations(Lifecycle, Generic[Alias, Found, Data, Value]):
         self, translation: Translation, requests: Iterable[BatchRequest]
     ) -> tuple[list[BatchRequest], list[Operation]]:
         """Check requests and encode their content; in a thread, if that takes long."""
-        listed = list(requests)
-        if len(listed) >= MANY or any(
+        batch = listed(requests)
+        if len(batch) >= MANY or any(
             takes_long_to_encode(translation.codec, getattr(request, "content", None))
-            for request in listed
+            for request in batch
         ):
-            return call_blocking(translation.operations_of, listed, self._clock())
-        return translation.operations_of(listed, self._clock())
+            return call_blocking(translation.operations_of, batch, self._clock())
+        return translation.operations_of(batch, self._clock())
 
     def _results(
         self,

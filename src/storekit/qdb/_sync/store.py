@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, NoReturn, overload
 
 from storekit.codecs.base import Codec
-from storekit.core.arguments import check_callable
+from storekit.core.arguments import check_callable, named_without_class
 from storekit.core.seam._sync import answer_in
 from storekit.observers import Observer
 from storekit.qdb._sync.operations import Operations
@@ -34,6 +34,7 @@ _CHUNK_BYTES = 4 << 20
 _ABSENT = object()
 
 
+@named_without_class
 class Store(Operations[Alias, Found, Data, Value]):
     """What is made of several calls."""
 
