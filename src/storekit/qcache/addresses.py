@@ -14,7 +14,7 @@ EMBEDDED = "embedded:"
 
 _URL = re.compile(
     r"https?://(\[[0-9A-Fa-f:.]+(%(?P<zone>[^\]\s/?#]+))?\]|[^\s/?#:\[\]\\<>\"^`{|}%]+)"
-    r"(:(?P<port>[0-9]{1,5})?)?(/[^\s?#\\]*)?",
+    r"(:(?P<port>[0-9]{1,5})?)?(?P<path>/[^\s?#\\]*)?",
     re.IGNORECASE,
 )
 _ZONE = re.compile(r"[A-Za-z0-9._~-]+")
@@ -59,11 +59,19 @@ def _parse(node: str) -> httpx.URL | None:
         if not _ZONE.fullmatch(zone):
             return None
         node = node[: match.start("zone")] + zone + node[match.end("zone") :]
+    if {".", ".."} & set((match["path"] or "").split("/")):  # httpx resolves them
+        return None
     try:
         url = httpx.URL(node)
     except httpx.InvalidURL:
         return None
-    return url if url.host else None
+    return url if _may_be_host(url.raw_host.decode()) else None
+
+
+def _may_be_host(host: str) -> bool:
+    """Whether a host has no empty label and none that is too long (RFC 1035 2.3.4)."""
+    name = host.removesuffix(".")
+    return len(name) <= 253 and all(1 <= len(label) <= 63 for label in name.split("."))
 
 
 def host_header(url: httpx.URL) -> bytes:

@@ -5,7 +5,7 @@ import re
 import zlib
 from typing import Literal
 
-__all__ = ["PEEK", "Format", "JsonLines", "check_content", "format_of", "format_of_name"]
+__all__ = ["BOM", "PEEK", "Format", "JsonLines", "check_content", "format_of", "format_of_name"]
 
 Format = Literal["csv", "json", "json lines", "parquet", "arrow"]
 
@@ -29,7 +29,8 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
 )
 _LIST_OF_ROWS = re.compile(rb"\[\s*(\{\s*(\"|\})|\]\s*$)")
 _OBJECT = re.compile(rb'\{\s*("([^"\\]|\\.)*"\s*:|\}\s*$)')
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
+"""The byte order mark that some programs write before UTF-8; servers do not take it in JSON."""
 _WHOLE = 1_000_000
 """Content up to this size is parsed to see whether it is JSON, if it may be."""
 
@@ -66,7 +67,7 @@ def format_of(start: bytes, name: str = "") -> tuple[Format, bool]:
         )
     if (named := format_of_name(name)) is not None:
         return named, False
-    head = start.removeprefix(_BOM).lstrip()
+    head = start.removeprefix(BOM).lstrip()
     if _LIST_OF_ROWS.match(head):
         return "json", False
     if _OBJECT.match(head):
@@ -97,7 +98,7 @@ def check_content(content: bytes) -> Format:
 
 
 def _has_lines(content: bytes) -> bool:
-    first, _, rest = content.removeprefix(_BOM).lstrip().partition(b"\n")
+    first, _, rest = content.removeprefix(BOM).lstrip().partition(b"\n")
     try:
         return isinstance(json.loads(first), dict) and rest.lstrip()[:1] == b"{"
     except (ValueError, RecursionError):
@@ -123,7 +124,7 @@ class JsonLines:
         return rest + (b"[]" if self._before == b"[" else b"]")
 
     def _listed(self, lines: list[bytes]) -> bytes:
-        rows = [row for line in lines if (row := line.strip().removeprefix(_BOM))]
+        rows = [row for line in lines if (row := line.strip().removeprefix(BOM))]
         if not rows:
             return b""
         before, self._before = self._before, b","

@@ -20,6 +20,7 @@ from storekit.codecs.tables.base import (
 from storekit.codecs.tables.registry import TableRegistry
 from storekit.qcache.arguments import check_media_type, check_type
 from storekit.qcache.formats import (
+    BOM,
     PEEK,
     Format,
     JsonLines,
@@ -80,8 +81,10 @@ def check_text_content(
         data = encode_text(content)
     else:
         data = content if isinstance(content, bytes) else bytes(content)
-    if is_packed or media_type(content_type) == JSON:  # the caller says what it is
+    if is_packed:
         return TableContent(data, content_type)
+    if media_type(content_type) == JSON:  # the caller says what it is
+        return TableContent(data.removeprefix(BOM), content_type)
     if format_of(data[:PEEK])[1]:
         return data, "gzip"
     kind = check_content(data)
@@ -89,7 +92,7 @@ def check_text_content(
         lines = JsonLines()
         return TableContent(lines.feed(data) + lines.end(), JSON)
     if kind == "json":
-        return TableContent(data, JSON)
+        return TableContent(data.removeprefix(BOM), JSON)
     if kind == "csv":
         return TableContent(data, content_type)
     return data, kind

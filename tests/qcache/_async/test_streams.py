@@ -70,10 +70,12 @@ async def test_an_open_file_is_posted_from_where_it_is(
 
 
 @pytest.mark.parametrize("content", [CSV, json.dumps(ROWS), LINES, json.dumps(ROWS, indent=1)])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize("size", [1, 7, 1000])
 async def test_pieces_are_posted_as_what_they_make_together(
-    client: AsyncQClient, content: str, size: int
+    client: AsyncQClient, content: str, mark: str, size: int
 ) -> None:
+    content = mark + content
     data = content.encode()
     pieces = [data[start : start + size] for start in range(0, len(data), size)]
 
@@ -91,13 +93,27 @@ async def test_pieces_are_posted_as_what_they_make_together(
 
 @pytest.mark.parametrize("as_text", [True, False])
 @pytest.mark.parametrize("content", [CSV, json.dumps(ROWS), LINES])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
 async def test_text_is_posted_as_what_it_evidently_is(
-    client: AsyncQClient, content: str, as_text: bool
+    client: AsyncQClient, content: str, mark: str, as_text: bool
 ) -> None:
+    content = mark + content
     await client.post("key", content if as_text else content.encode())
     result = await client.get("key", {"select": ["city", "people"]})
     assert result is not None
     assert result.rows() == ROWS
+
+
+async def test_a_byte_order_mark_before_json_is_not_sent(
+    client: AsyncQClient, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps(ROWS), "utf-8-sig")
+    await client.post("file", tmp_path / "rows.json")
+    await client.post("bytes", json.dumps(ROWS).encode("utf-8-sig"), "application/json")
+    for key in ("file", "bytes"):
+        result = await client.get(key, {"select": ["city", "people"]})
+        assert result is not None
+        assert result.rows() == ROWS
 
 
 async def test_a_stream_is_sent_while_it_is_read_and_never_whole() -> None:

@@ -72,10 +72,12 @@ def test_an_open_file_is_posted_from_where_it_is(
 
 
 @pytest.mark.parametrize("content", [CSV, json.dumps(ROWS), LINES, json.dumps(ROWS, indent=1)])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_pieces_are_posted_as_what_they_make_together(
-    client: QClient, content: str, size: int
+    client: QClient, content: str, mark: str, size: int
 ) -> None:
+    content = mark + content
     data = content.encode()
     pieces = [data[start : start + size] for start in range(0, len(data), size)]
 
@@ -93,13 +95,25 @@ def test_pieces_are_posted_as_what_they_make_together(
 
 @pytest.mark.parametrize("as_text", [True, False])
 @pytest.mark.parametrize("content", [CSV, json.dumps(ROWS), LINES])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_text_is_posted_as_what_it_evidently_is(
-    client: QClient, content: str, as_text: bool
+    client: QClient, content: str, mark: str, as_text: bool
 ) -> None:
+    content = mark + content
     client.post("key", content if as_text else content.encode())
     result = client.get("key", {"select": ["city", "people"]})
     assert result is not None
     assert result.rows() == ROWS
+
+
+def test_a_byte_order_mark_before_json_is_not_sent(client: QClient, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps(ROWS), "utf-8-sig")
+    client.post("file", tmp_path / "rows.json")
+    client.post("bytes", json.dumps(ROWS).encode("utf-8-sig"), "application/json")
+    for key in ("file", "bytes"):
+        result = client.get(key, {"select": ["city", "people"]})
+        assert result is not None
+        assert result.rows() == ROWS
 
 
 def test_a_stream_is_sent_while_it_is_read_and_never_whole() -> None:

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 import httpx
 
-from storekit.codecs.tables.base import JSON, TableCodec, TableContent
+from storekit.codecs.tables.base import JSON, TableCodec, TableContent, media_type
 from storekit.codecs.tables.registry import TableRegistry
 from storekit.core.seam._async import call_blocking, call_user_function
-from storekit.qcache.formats import PEEK, Format, JsonLines, format_of
+from storekit.qcache.formats import BOM, PEEK, Format, JsonLines, format_of
 from storekit.qcache.tables import (
     check_text_content,
     check_upload,
@@ -125,11 +125,12 @@ async def _of_source(
         return AsyncUpload(JSON, stream=_Stream(source, as_list=True))
     if kind == "json":
         content_type = JSON
+    skipped = len(BOM) if media_type(content_type) == JSON and start.startswith(BOM) else 0
     return AsyncUpload(
         content_type,
-        stream=_Stream(source),
+        stream=_Stream(source, skipped=skipped),
         encoding="gzip" if is_gzip else None,
-        length=source.length,
+        length=None if source.length is None else source.length - skipped,
     )
 
 
@@ -304,8 +305,9 @@ def _as_bytes(piece: object, whose: str) -> bytes:
 class _Stream(httpx.AsyncByteStream):
     """The content of an upload, read while it is sent."""
 
-    def __init__(self, source: _Source, *, as_list: bool = False) -> None:
+    def __init__(self, source: _Source, *, as_list: bool = False, skipped: int = 0) -> None:
         self._source = source
+        self._skipped = skipped  # bytes at the beginning that are not sent
         self._as_list = as_list  # JSON lines, sent as a list
 
     @property
@@ -316,9 +318,12 @@ class _Stream(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         lines = JsonLines() if self._as_list else None
         pieces = self._source.pieces()
+        skipped = self._skipped
         try:
             async for piece in pieces:
-                yield piece if lines is None else lines.feed(piece)
+                kept = piece[skipped:] if skipped else piece
+                skipped -= len(piece) - len(kept)
+                yield kept if lines is None else lines.feed(kept)
         finally:
             await pieces.aclose()
         if lines is not None:
