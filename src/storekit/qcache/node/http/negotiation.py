@@ -80,8 +80,10 @@ def accepted_format(accept: str | None) -> str:
 
     `NotAcceptable` if it names neither JSON nor CSV, or with a weight of 0 only.
     """
-    if accept is None or accept == JSON_TYPE:  # most are the latter
+    if accept is None:
         return JSON_TYPE
+    if accept in _FORMATS:  # as in most requests
+        return accept
     wanted = list(_elements(accept))
     best = max(_FORMATS, key=lambda kind: _preference(kind, wanted))
     if _preference(best, wanted)[0] <= 0:
