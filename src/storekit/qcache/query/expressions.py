@@ -16,8 +16,8 @@ __all__ = [
     "Aliased",
     "Column",
     "Condition",
-    "Constant",
     "Expression",
+    "LiteralValue",
     "SubQuery",
     "Value",
     "check_name",
@@ -78,52 +78,52 @@ class Expression:
     # Arithmetic
 
     def __add__(self, other: Expression | Value) -> Expression:
-        return Operation("+", (self, operand(other)))
+        return Calculation("+", (self, operand(other)))
 
     def __radd__(self, other: Value) -> Expression:
-        return Operation("+", (operand(other), self))
+        return Calculation("+", (operand(other), self))
 
     def __sub__(self, other: Expression | Value) -> Expression:
-        return Operation("-", (self, operand(other)))
+        return Calculation("-", (self, operand(other)))
 
     def __rsub__(self, other: Value) -> Expression:
-        return Operation("-", (operand(other), self))
+        return Calculation("-", (operand(other), self))
 
     def __mul__(self, other: Expression | Value) -> Expression:
-        return Operation("*", (self, operand(other)))
+        return Calculation("*", (self, operand(other)))
 
     def __rmul__(self, other: Value) -> Expression:
-        return Operation("*", (operand(other), self))
+        return Calculation("*", (operand(other), self))
 
     def __truediv__(self, other: Expression | Value) -> Expression:
-        return Operation("/", (self, operand(other)))
+        return Calculation("/", (self, operand(other)))
 
     def __rtruediv__(self, other: Value) -> Expression:
-        return Operation("/", (operand(other), self))
+        return Calculation("/", (operand(other), self))
 
     def __floordiv__(self, other: Expression | Value) -> Expression:
-        return Operation("//", (self, operand(other)))
+        return Calculation("//", (self, operand(other)))
 
     def __rfloordiv__(self, other: Value) -> Expression:
-        return Operation("//", (operand(other), self))
+        return Calculation("//", (operand(other), self))
 
     def __mod__(self, other: Expression | Value) -> Expression:
-        return Operation("%", (self, operand(other)))
+        return Calculation("%", (self, operand(other)))
 
     def __rmod__(self, other: Value) -> Expression:
-        return Operation("%", (operand(other), self))
+        return Calculation("%", (operand(other), self))
 
     def __pow__(self, other: Expression | Value) -> Expression:
-        return Operation("**", (self, operand(other)))
+        return Calculation("**", (self, operand(other)))
 
     def __rpow__(self, other: Value) -> Expression:
-        return Operation("**", (operand(other), self))
+        return Calculation("**", (operand(other), self))
 
     def __neg__(self) -> Expression:
-        return Operation("-", (self,))
+        return Calculation("-", (self,))
 
     def __abs__(self) -> Expression:
-        return Operation("abs", (self,))
+        return Calculation("abs", (self,))
 
     # Comparisons give conditions, not bools, as in SQL.
 
@@ -231,7 +231,7 @@ class Column(Expression):
         _refuse_unbound(other, "|", self)
 
 
-class Constant(Expression):
+class LiteralValue(Expression):
     """One value for all rows. Made by `lit`."""
 
     __slots__ = ("value",)
@@ -251,7 +251,7 @@ class Constant(Expression):
         return to_value(self.value)
 
 
-class Operation(Expression):
+class Calculation(Expression):
     """A function or an arithmetic operator."""
 
     __slots__ = ("arguments", "name")
@@ -327,9 +327,9 @@ class Comparison(Condition):
     __slots__ = ("left", "operator", "right")
 
     def __init__(self, operator: str, left: Expression, right: Expression) -> None:
-        if isinstance(left, Constant):
+        if isinstance(left, LiteralValue):
             operator, left, right = _OPPOSITES[operator], right, left
-        if isinstance(left, Constant):
+        if isinstance(left, LiteralValue):
             raise ValueError(f"{left!r} {operator} {right!r} compares no column")  # noqa: TRY004
         self.operator = operator
         self.left = left
@@ -347,7 +347,7 @@ class Comparison(Condition):
 
     def computed(self) -> Iterator[Expression]:
         for each in (self.left, self.right):
-            if not isinstance(each, Column | Constant):
+            if not isinstance(each, Column | LiteralValue):
                 yield each
 
     def with_columns(self, names: Mapping[int, str]) -> Condition:
@@ -358,7 +358,7 @@ class Comparison(Condition):
         return Comparison(self.operator, left, right)
 
     def to_where(self) -> object:
-        if not isinstance(self.left, Column) or not isinstance(self.right, Column | Constant):
+        if not isinstance(self.left, Column) or not isinstance(self.right, Column | LiteralValue):
             raise ValueError(  # noqa: TRY004 - of the query
                 f"a filter of QCache compares columns, not {self!r}: name the columns of the "
                 "result with select(...), or compute it in a query that from_(...) asks"
@@ -499,7 +499,7 @@ def operand(value: object) -> Expression:
     """Return what an operator of Python was given as an expression."""
     if isinstance(value, Expression):
         return value
-    return Constant(check_value(value))
+    return LiteralValue(check_value(value))
 
 
 def to_value(value: Value) -> object:

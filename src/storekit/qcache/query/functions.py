@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from storekit.qcache.query.expressions import (
+    Calculation,
     Column,
-    Constant,
     Expression,
-    Operation,
+    LiteralValue,
     Value,
     check_name,
     operand,
@@ -65,14 +65,14 @@ def col(name: str) -> Column:
 
 def lit(value: Value) -> Expression:
     """Return a number, bool or text as an expression."""
-    return Constant(value)
+    return LiteralValue(value)
 
 
 def fn(name: FunctionName, expression: Expression | str) -> Expression:
     """Return a function of an expression, or of a column by its name."""
     if name not in _FUNCTIONS:
         raise ValueError(f"QCache has no function {name!r}; it has {', '.join(sorted(_FUNCTIONS))}")
-    return Operation(name, (_of_column(expression),))
+    return Calculation(name, (_of_column(expression),))
 
 
 def sum_(expression: Expression | str) -> Aggregate:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from storekit.qcache.query.expressions import Aliased, Column, Condition, Constant, Expression
+from storekit.qcache.query.expressions import Aliased, Column, Condition, Expression, LiteralValue
 from storekit.qcache.query.functions import Aggregate
 
 __all__ = ["Parts", "plan"]
@@ -160,7 +160,7 @@ def _place_aggregates(
             places.append(name)
             continue
         place = fresh.name()
-        argument = Constant(1) if each.argument is None else each.argument  # rows are counted
+        argument = LiteralValue(1) if each.argument is None else each.argument  # rows are counted
         computed.append(["=", place, argument.to_select()])
         places.append(place)
     return places

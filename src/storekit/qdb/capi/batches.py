@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from storekit.qdb.capi.arguments import alias_to_write, as_content
 from storekit.qdb.capi.calls import NOT_RUN, Calls
 from storekit.qdb.capi.library import CData
-from storekit.qdb.capi.operations import SEPARATE, Operations, validate
+from storekit.qdb.capi.operations import SEPARATE, BatchOperations, validate
 from storekit.qdb.engine import Kind, Operation, Outcome
 from storekit.qdb.errors import ErrorCode
 
@@ -55,7 +55,7 @@ class Batches(Calls):
                 outcomes[index] = Outcome(code)
                 return code, index, outcomes
         with self._handle as pointer:
-            joined = Operations(self._ffi, self._lib, operations)
+            joined = BatchOperations(self._ffi, self._lib, operations)
             self._count[0] = 0
             try:
                 code = self._lib.qdb_run_transaction(
@@ -70,7 +70,7 @@ class Batches(Calls):
                 self._lib.qdb_release(pointer, joined.array)
 
     def _run_joined(self, pointer: CData, operations: Sequence[Operation]) -> list[Outcome]:
-        joined = Operations(self._ffi, self._lib, operations)
+        joined = BatchOperations(self._ffi, self._lib, operations)
         try:
             done = self._lib.qdb_run_batch(pointer, joined.array, len(joined))
             if failure := self._batch_failure(done, joined.codes()):

@@ -14,7 +14,7 @@ from storekit.qdb.capi.library import CData
 from storekit.qdb.engine import Kind, Operation, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException
 
-__all__ = ["SEPARATE", "Operations", "validate"]
+__all__ = ["SEPARATE", "BatchOperations", "validate"]
 
 SEPARATE = frozenset({Kind.BLOB_GET_AND_REMOVE, Kind.BLOB_REMOVE_IF, Kind.REMOVE})
 """Kinds that the C batch does not have."""
@@ -72,7 +72,7 @@ def validate(operation: Operation) -> int:
     return ErrorCode.OK if well_formed else ErrorCode.INVALID_ARGUMENT
 
 
-class Operations:
+class BatchOperations:
     """Operations in C, and all memory that they point to. They must have been validated."""
 
     def __init__(self, ffi: CData, lib: CData, operations: Sequence[Operation]) -> None:
@@ -175,17 +175,17 @@ class Operations:
         place.has_tag.tag = self._text(operation.tag or "")
 
 
-def _nothing(operations: Operations, place: CData, operation: Operation) -> None:
+def _nothing(operations: BatchOperations, place: CData, operation: Operation) -> None:
     """Operations that consist of kind and alias."""
 
 
-_FILL: dict[Kind, Callable[[Operations, CData, Operation], None]] = {
-    **dict.fromkeys(_WRITES, Operations._fill_blob),  # noqa: SLF001 - a table of its methods
-    **dict.fromkeys(_SWAPS, Operations._fill_cas),  # noqa: SLF001
-    **dict.fromkeys(_REPLACES, Operations._fill_get_and_update),  # noqa: SLF001
-    **dict.fromkeys(_NUMBERS, Operations._fill_number),  # noqa: SLF001
-    **dict.fromkeys(_ADDENDS, Operations._fill_addend),  # noqa: SLF001
-    **dict.fromkeys(_TIMESTAMPS, Operations._fill_timestamp),  # noqa: SLF001
-    Kind.TIMESTAMP_ADD: Operations._fill_span,  # noqa: SLF001
-    Kind.HAS_TAG: Operations._fill_tag,  # noqa: SLF001
+_FILL: dict[Kind, Callable[[BatchOperations, CData, Operation], None]] = {
+    **dict.fromkeys(_WRITES, BatchOperations._fill_blob),  # noqa: SLF001 - a table of its methods
+    **dict.fromkeys(_SWAPS, BatchOperations._fill_cas),  # noqa: SLF001
+    **dict.fromkeys(_REPLACES, BatchOperations._fill_get_and_update),  # noqa: SLF001
+    **dict.fromkeys(_NUMBERS, BatchOperations._fill_number),  # noqa: SLF001
+    **dict.fromkeys(_ADDENDS, BatchOperations._fill_addend),  # noqa: SLF001
+    **dict.fromkeys(_TIMESTAMPS, BatchOperations._fill_timestamp),  # noqa: SLF001
+    Kind.TIMESTAMP_ADD: BatchOperations._fill_span,  # noqa: SLF001
+    Kind.HAS_TAG: BatchOperations._fill_tag,  # noqa: SLF001
 }
