@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
@@ -61,6 +62,24 @@ def test_tables_that_the_page_names_are_where_it_says():
         text = (PACKAGE / path).read_text()
         for name in re.findall(r"`(\w+)`", names):
             assert re.search(rf"^(class )?{name}\b", text, re.MULTILINE), f"{name} in {path}"
+
+
+def test_contracts_of_imports_name_each_half_of_a_room():
+    """A room that is forgotten in them may import what it likes."""
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    contracts = {contract["name"]: contract for contract in linter["contracts"]}
+    sync = contracts["The sync side never reaches for the async one"]
+    seam = contracts["Only the seam and the threads ask event loops"]
+    halves = {
+        half: {
+            ".".join(path.parent.relative_to(PACKAGE.parent).parts)
+            for path in PACKAGE.rglob(f"{half}/__init__.py")
+        }
+        for half in ("_async", "_sync")
+    }
+    assert halves["_sync"] <= {*sync["source_modules"]}
+    assert halves["_async"] <= {*sync["forbidden_modules"]}
+    assert halves["_async"] <= {*seam["source_modules"]}
 
 
 def test_each_class_has_a_name_of_its_own():
