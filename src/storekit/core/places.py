@@ -11,7 +11,8 @@ and so the places, that it came through.
 """
 
 from collections import deque
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import ClassVar, Generic, TypeVar
 from weakref import ref
 
 __all__ = ["IdentityRef", "Place", "Places"]
@@ -23,8 +24,8 @@ class IdentityRef(ref[T]):
     """A weak reference that is equal to itself alone, also once the object is gone."""
 
     __slots__ = ()
-    __hash__ = object.__hash__
-    __eq__ = object.__eq__
+    __hash__: ClassVar[Callable[[object], int]] = object.__hash__
+    __eq__: ClassVar[Callable[[object, object], bool]] = object.__eq__
 
 
 class Place(Generic[T]):
@@ -34,8 +35,8 @@ class Place(Generic[T]):
 
     def __init__(self) -> None:
         self.connection: T | None = None
-        self.expires_at = 0.0
-        self.idle_since = 0.0
+        self.expires_at: float = 0.0
+        self.idle_since: float = 0.0
         self.count: _Count[T] | None = None  # while it counts
 
 

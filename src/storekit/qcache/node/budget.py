@@ -83,7 +83,7 @@ class Budget:
     )
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
-        self.limits = limits
+        self.limits: Limits = limits
         self._clock = clock
         self._left = limits.memory
         self._conditions = limits.conditions

@@ -145,7 +145,8 @@ class Expression:
     def __ge__(self, other: Expression | Value | _Unbound) -> Condition:
         return _compare(">=", self, other)
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return id(self)
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
@@ -169,7 +170,7 @@ class Column(Expression):
             raise TypeError(f"the name of a column must be text, not {name!r}")
         if not name:
             raise ValueError("the name of a column is empty")
-        self.name = name
+        self.name: str = name
 
     def __repr__(self) -> str:
         return f"col({self.name!r})"
@@ -237,7 +238,7 @@ class LiteralValue(Expression):
     __slots__ = ("value",)
 
     def __init__(self, value: Value) -> None:
-        self.value = check_value(value)
+        self.value: Value = check_value(value)
 
     def __repr__(self) -> str:
         return f"lit({self.value!r})"
@@ -257,8 +258,8 @@ class Calculation(Expression):
     __slots__ = ("arguments", "name")
 
     def __init__(self, name: str, arguments: tuple[Expression, ...]) -> None:
-        self.name = name
-        self.arguments = arguments
+        self.name: str = name
+        self.arguments: tuple[Expression, ...] = arguments
 
     def __repr__(self) -> str:
         if len(self.arguments) == 2:
@@ -316,9 +317,9 @@ class _Unbound:
     __slots__ = ("condition", "operator", "value")
 
     def __init__(self, operator: str, value: Value, condition: Condition) -> None:
-        self.operator = operator
-        self.value = value
-        self.condition = condition
+        self.operator: str = operator
+        self.value: Value = value
+        self.condition: Condition = condition
 
 
 class Comparison(Condition):
@@ -331,9 +332,9 @@ class Comparison(Condition):
             operator, left, right = _OPPOSITES[operator], right, left
         if isinstance(left, LiteralValue):
             raise ValueError(f"{left!r} {operator} {right!r} compares no column")  # noqa: TRY004
-        self.operator = operator
-        self.left = left
-        self.right = right
+        self.operator: str = operator
+        self.left: Expression = left
+        self.right: Expression = right
 
     def __repr__(self) -> str:
         return f"({self.left!r} {self.operator} {self.right!r})"
@@ -377,9 +378,9 @@ class Test(Condition):
     __slots__ = ("argument", "column", "name")
 
     def __init__(self, name: str, column: Column, *argument: object) -> None:
-        self.name = name
-        self.column = column
-        self.argument = argument
+        self.name: str = name
+        self.column: Column = column
+        self.argument: tuple[object, ...] = argument
 
     def __repr__(self) -> str:
         return f"{self.column!r}.{self.name}({', '.join(map(repr, self.argument))})"
@@ -400,7 +401,7 @@ class Flag(Condition):
     __slots__ = ("column",)
 
     def __init__(self, column: Column) -> None:
-        self.column = column
+        self.column: Column = column
 
     def __repr__(self) -> str:
         return repr(self.column)
@@ -421,8 +422,8 @@ class Junction(Condition):
     __slots__ = ("operator", "parts")
 
     def __init__(self, operator: str, parts: tuple[Condition, ...]) -> None:
-        self.operator = operator
-        self.parts = parts
+        self.operator: str = operator
+        self.parts: tuple[Condition, ...] = parts
 
     def __repr__(self) -> str:
         return f"({f' {self.operator} '.join(map(repr, self.parts))})"
@@ -454,7 +455,7 @@ class Negation(Condition):
     __slots__ = ("part",)
 
     def __init__(self, part: Condition) -> None:
-        self.part = part
+        self.part: Condition = part
 
     def __repr__(self) -> str:
         return f"~{self.part!r}"
@@ -481,8 +482,8 @@ class Aliased:
     __slots__ = ("expression", "name")
 
     def __init__(self, expression: Expression, name: str) -> None:
-        self.expression = expression
-        self.name = name
+        self.expression: Expression = expression
+        self.name: str = name
 
     def __repr__(self) -> str:
         return f"{self.expression!r}.as_({self.name!r})"

@@ -46,9 +46,9 @@ class Aggregate:
     __slots__ = ("argument", "function", "name")
 
     def __init__(self, function: str, argument: Expression | None, name: str) -> None:
-        self.function = function
-        self.argument = argument
-        self.name = name
+        self.function: str = function
+        self.argument: Expression | None = argument
+        self.name: str = name
 
     def __repr__(self) -> str:
         return f"{self.function}({'' if self.argument is None else repr(self.argument)})"

@@ -60,5 +60,5 @@ def _draw(label: str) -> Any:  # noqa: ANN401 - a class of tqdm's, which has no 
     return Bar(desc=label or None, unit="B", unit_scale=True, unit_divisor=1024, miniters=0)
 
 
-bar = ProgressBar()
+bar: ProgressBar = ProgressBar()
 """A progress bar for uploads and downloads: `client.upload(path, progress=storekit.qdb.bar)`."""

@@ -44,7 +44,7 @@ class FirstRead:
 
     def __init__(self, read: Callable[[int], object]) -> None:
         self._read = read
-        self.is_pending = False
+        self.is_pending: bool = False
 
     def __call__(self, size: int) -> object:
         """Read some bytes."""

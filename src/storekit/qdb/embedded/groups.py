@@ -65,16 +65,17 @@ class QueuedWrite:
     def __init__(
         self, function: Callable[[EmbeddedOperations], Any], node: EmbeddedNode, size: int
     ) -> None:
-        self.function = function
-        self.node = node
-        self.size = size
+        self.function: Callable[[EmbeddedOperations], Any] = function
+        self.node: EmbeddedNode = node
+        self.size: int = size
         self.value: Any = None
         self.error: QuasardbException | None = None
-        self.started = False  # by whoever has the turn, who tells what becomes of it
-        self.done = False
-        self.withdrawn = False  # nobody wants it any more, if it is not started
-        self.own = False  # to be made by its own thread: somebody else was interrupted at it
-        self.bell = threading.Lock()
+        self.started: bool = False  # by whoever has the turn, who tells what becomes of it
+        self.done: bool = False
+        self.withdrawn: bool = False  # nobody wants it any more, if it is not started
+        # To be made by its own thread: somebody else was interrupted at it.
+        self.own: bool = False
+        self.bell: threading.Lock = threading.Lock()
         self.bell.acquire()
 
     def finish(self) -> None:
