@@ -113,6 +113,22 @@ def test_a_reply_that_is_cut_short_is_never_complete(reply):
         assert not parser.reusable
 
 
+@pytest.mark.parametrize("blanks", [b" ", b"\t", b" \t "])
+def test_blanks_around_a_header_value_are_no_part_of_it(blanks):
+    parser = ResponseParser("GET")
+    parser.feed(
+        b"HTTP/1.1 200 OK\r\nX-A:%bb c%b\r\nConnection: close%b\r\nContent-Length: 2%b\r\n\r\nok"
+        % (blanks, blanks, blanks, blanks)
+    )
+    assert parser.headers == [
+        (b"X-A", b"b c"),
+        (b"Connection", b"close"),
+        (b"Content-Length", b"2"),
+    ]
+    assert parser.done
+    assert not parser.reusable
+
+
 def test_a_reply_without_a_length_is_complete_at_a_clean_end_and_no_other():
     head_size = UNTIL_THE_END.index(b"all")
     for size in range(1, len(UNTIL_THE_END) + 1):

@@ -173,6 +173,7 @@ class ResponseParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.head_done:  # a trailer, which nobody asked for
             return
+        value = value.rstrip(b" \t")  # which the parser leaves there (RFC 9110 5.5)
         self.headers.append((name, value))
         lowered = name.lower()
         if lowered == b"content-length":
