@@ -25,7 +25,11 @@ LOWEST = "requirements/lowest.txt"
 
 # One worker a core; a test that takes the whole machine is marked `slow`.
 PARALLEL = ("-n", "auto", "--max-worker-restart", "0")
-QUICK = ("-m", "not slow", "--hypothesis-profile", "quick", "--loops", "asyncio")
+# The sync twins are made of the same source, and trio and uvloop are for the whole run.
+QUICK = (
+    *("-m", "not slow and not soak", "--hypothesis-profile", "quick", "--loops", "asyncio"),
+    *("--ignore-glob", "*/_sync/*"),
+)
 
 
 def _install(
@@ -56,9 +60,16 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def quick(session: nox.Session) -> None:
-    """Run what is not slow, on asyncio and in sync: under a minute, for the inner loop."""
+    """Run what is not slow, on asyncio alone: about a minute, for the inner loop."""
     _install(session, "test", ".[all]")
     _test(session, *QUICK)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Repeat by the thousand what shorter tests show: kills, cancellations, interrupts. An hour."""
+    _install(session, "test", ".[all]")
+    _test(session, "-m", "soak")
 
 
 @nox.session(python=PYTHONS)

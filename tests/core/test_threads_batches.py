@@ -290,7 +290,7 @@ async def test_where_another_thread_is_in_the_way_the_loop_goes_on():
 
 
 @pytest.mark.parametrize(
-    "cancellations", [2_000, pytest.param(100_000, marks=pytest.mark.slow)], ids=["few", "many"]
+    "cancellations", [2_000, pytest.param(100_000, marks=pytest.mark.soak)], ids=["few", "many"]
 )
 async def test_a_cancelled_member_of_a_batch_harms_no_other_and_leaves_nothing(cancellations):
     choice = random.Random(cancellations)

@@ -123,7 +123,7 @@ def test_any_kit_answers_from_the_last_change_of_any_other(steps):
 
 
 @pytest.mark.parametrize(
-    "count", [pytest.param(200, id="few"), pytest.param(25_000, id="many", marks=pytest.mark.slow)]
+    "count", [pytest.param(200, id="few"), pytest.param(25_000, id="many", marks=pytest.mark.soak)]
 )
 def test_no_process_answers_from_a_table_that_was_replaced(tmp_path, count):
     store = f"embedded:{tmp_path}/store"

@@ -168,7 +168,7 @@ def _quick(name: str) -> object:
         "update",
         "large put",
     )
-    return name if name in quick else pytest.param(name, marks=pytest.mark.slow)
+    return name if name in quick else pytest.param(name, marks=pytest.mark.soak)
 
 
 def check(session: EmbeddedSession, other: EmbeddedSession, states: list[object]) -> None:
@@ -216,7 +216,7 @@ def test_call_that_is_interrupted_at_any_line_leaves_nothing_behind(
     assert interrupt_everywhere(session, other, name, opcodes=False) > 10
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_call_that_is_interrupted_at_any_opcode_leaves_nothing_behind(
     session: EmbeddedSession, other: EmbeddedSession, name: str
@@ -305,7 +305,7 @@ def test_writes_for_others_that_are_interrupted_at_any_line_are_done_once_or_not
     assert interrupt_group_everywhere(session, other, waiting, name, opcodes=False) > 50
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("place", ["file"], indirect=True)
 @pytest.mark.parametrize("name", GROUP)
 def test_writes_for_others_that_are_interrupted_at_any_opcode_are_done_once_or_not_told(
@@ -348,7 +348,7 @@ INNER: dict[str, Callable[[EmbeddedSession], object]] = {
     [
         "failing transaction",
         *(
-            pytest.param(name, marks=pytest.mark.slow)
+            pytest.param(name, marks=pytest.mark.soak)
             for name in OPERATIONS
             if name not in ("purge", "failing transaction")
         ),

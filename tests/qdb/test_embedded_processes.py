@@ -106,7 +106,7 @@ def test_processes_may_make_the_store_at_the_same_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("durable", ["", "durable"], ids=["plain", "durable"])
 @pytest.mark.parametrize(
     ("threads", "kills"),
-    [(4, 15), *(pytest.param(each, 150, marks=pytest.mark.slow) for each in (1, 4))],
+    [(4, 15), *(pytest.param(each, 150, marks=pytest.mark.soak) for each in (1, 4))],
 )
 def test_what_was_acknowledged_survives_kill_9(
     tmp_path: Path, threads: int, kills: int, durable: str

@@ -30,7 +30,7 @@ with Client(store) as client:
     ("count", "kills"),
     [
         pytest.param(15, 2, id="few"),
-        pytest.param(2_500, 20, id="many", marks=pytest.mark.slow),
+        pytest.param(2_500, 20, id="many", marks=pytest.mark.soak),
     ],
 )
 def test_no_two_processes_have_a_lock_and_those_that_are_killed_leave_it(tmp_path, count, kills):

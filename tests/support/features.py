@@ -165,7 +165,8 @@ class Recorder:
     # The end of the run
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        self.whole = False
+        if any(item.get_closest_marker("soak") is None for item in items):
+            self.whole = False
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.collected = {item.path for item in session.items}
