@@ -34,7 +34,7 @@ def _check_seconds(option: str, value: object, *, optional: bool) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Limits in seconds; None means that this step may take for ever.
+    """Limits in seconds; None means that this step has no limit.
 
     `connect` covers name look-up, TCP and TLS; `read` and `write` each the wait for the
     next piece of data; `pool` the wait for a free connection; `total` the whole

@@ -166,8 +166,8 @@ def test_large_integers_without_nulls_are_kept(codec_class, make):
     [[[1]], [{"a": 1}], [b"x"], [datetime.timedelta(1)]],
     ids=["list", "dict", "bytes", "duration"],
 )
-def test_columns_that_have_no_form_are_refused(codec_class, make, column):
-    with pytest.raises(TypeError, match=r"column 'a'.* (has|have) no form"):
+def test_columns_that_qcache_has_no_type_for_are_refused(codec_class, make, column):
+    with pytest.raises(TypeError, match=r"column 'a': QCache has no type for"):
         codec_class().encode(make({"a": column}))
 
 
@@ -186,9 +186,9 @@ def test_a_lazy_frame_is_to_be_collected():
 
 
 def test_columns_of_one_name_are_refused():
-    with pytest.raises(ValueError, match="column 'a' is there twice"):
+    with pytest.raises(ValueError, match="two columns have the name 'a'"):
         PandasTable().encode(pandas.DataFrame([[1, 2]], columns=["a", "a"]))
-    with pytest.raises(ValueError, match="column 'a' is there twice"):
+    with pytest.raises(ValueError, match="two columns have the name 'a'"):
         ArrowTable().encode(pyarrow.table([[1], [2]], names=["a", "a"]))
     with pytest.raises(TypeError, match="must be a str, not 0"):
         PandasTable().encode(pandas.DataFrame([[1, 2]]))
@@ -203,7 +203,7 @@ def test_an_index_with_names_becomes_columns():
     assert PandasTable().encode(pandas.DataFrame({"a": [1, 2]}, index=levels)).content == (
         b"k,a\r\nx,1\r\ny,2\r\n"
     )
-    with pytest.raises(ValueError, match="column 'a' is there twice"):
+    with pytest.raises(ValueError, match="two columns have the name 'a'"):
         PandasTable().encode(frame.rename_axis("a"))
 
 
@@ -219,7 +219,7 @@ def test_columns_of_objects_in_pandas_go_by_what_they_hold():
     for mixed in ([1, "a"], [True, "a"], [object(), 1]):
         with pytest.raises(TypeError, match="column 'x'"):
             PandasTable().encode(pandas.DataFrame({"x": pandas.Series(mixed, dtype=object)}))
-    with pytest.raises(TypeError, match="column 'x': period"):
+    with pytest.raises(TypeError, match=r"column 'x': .*period"):
         PandasTable().encode(pandas.DataFrame({"x": pandas.period_range("2020", periods=2)}))
 
 

@@ -73,7 +73,7 @@ class Framed(Generic[T]):
         return type(self)(*self._codecs.values(), default=name)
 
     def encode(self, value: T, /) -> bytes:
-        """Return a framed value. `TypeError`, `ValueError` for what has no form in the codec."""
+        """Return a framed value. `TypeError`, `ValueError` if the codec can't encode it."""
         return self._head + self._default.encode(value)
 
     def decode(self, data: bytes | memoryview, /) -> T:

@@ -65,7 +65,7 @@ class Lz4(Wrapper[T]):
         except (RuntimeError, ValueError, MemoryError) as error:
             raise self._error("the content is no whole LZ4 frame") from error
         if read != len(data):
-            raise self._error("there is something behind the LZ4 frame")
+            raise self._error("more bytes follow the LZ4 frame")
         whole: bytes = content
         return whole
 

@@ -38,7 +38,7 @@ class Structured(Generic[T]):
         self._class: type | None = kind if _has_fields(kind) else None
 
     def encode(self, value: T, /) -> bytes:
-        """Return a value as bytes. `TypeError`, `ValueError` for what has no form in them."""
+        """Return a value as bytes. `TypeError`, `ValueError` if it can't be encoded."""
         if self._class is not None and not isinstance(value, self._class):
             raise TypeError(
                 f"the codec {self.name} is for {self._class.__name__}, not {type(value).__name__}"

@@ -29,7 +29,7 @@ class Wrapper(ABC, Generic[T]):
         self.deterministic: bool = is_deterministic(inner)
 
     def encode(self, value: T, /) -> bytes:
-        """Return a value as bytes. `TypeError`, `ValueError` for what has no form in them."""
+        """Return a value as bytes. `TypeError`, `ValueError` if it can't be encoded."""
         return self._pack(self._inner.encode(value))
 
     def decode(self, data: bytes | memoryview, /) -> T:

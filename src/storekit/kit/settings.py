@@ -148,7 +148,7 @@ class Settings:
 
 
 def _tell_unknown(name: str, prefix: str, setting: str, known: set[str]) -> None:
-    """Refuse a variable that is a setting misspelt; warn of one that may be somebody else's."""
+    """Refuse a variable that is a misspelt setting; warn of one that another program may use."""
     if near := difflib.get_close_matches(setting, known, n=1, cutoff=0.65):
         raise ValueError(f"{name} is no setting; is {prefix}{near[0].upper()} meant?")
     settings = ", ".join(f"{prefix}{each.upper()}" for each in sorted(known))
@@ -234,4 +234,4 @@ def _value(text: str) -> Any:
         found = tomllib.loads(f"value = {text}")
     except (tomllib.TOMLDecodeError, RecursionError):
         return text
-    return found["value"] if len(found) == 1 else text  # which had lines of its own
+    return found["value"] if len(found) == 1 else text  # text with several lines that are TOML

@@ -127,7 +127,7 @@ def _prepare(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str |
             column = column.cast(pa.timestamp(kind.unit, "UTC"))
         text = pc.replace_substring(column.cast(pa.string()), " ", "T")
         return pc.replace_substring(text, "Z", "+00:00"), "string"
-    raise TypeError(f"column {name!r}: {kind} has no form in QCache; cast it")
+    raise TypeError(f"column {name!r}: QCache has no type for {kind}; cast it")
 
 
 def _is_text(kind: pa.DataType) -> bool:

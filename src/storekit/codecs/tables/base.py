@@ -119,7 +119,7 @@ def check_columns(names: Iterable[Any]) -> list[str]:
                 f"column {name!r}: QCache takes names in ASCII without ; and =, not blank at an end"
             )
         if name in seen:
-            raise ValueError(f"column {name!r} is there twice")
+            raise ValueError(f"two columns have the name {name!r}")
         seen.add(name)
         checked.append(name)
     if not checked:

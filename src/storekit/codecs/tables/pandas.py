@@ -133,7 +133,7 @@ def _prepare(column: pd.Series) -> tuple[pd.Series, str | None]:
         found = is_.infer_dtype(column, skipna=True)
         if found not in _OF_OBJECTS:
             raise TypeError(
-                f"column {name!r}: values that are {found} have no form in QCache; cast it"
+                f"column {name!r}: QCache has no type for values that are {found}; cast it"
             )
         if found == "integer":
             return _integers(column), None
@@ -144,7 +144,7 @@ def _prepare(column: pd.Series) -> tuple[pd.Series, str | None]:
         elif found == "string" and column.str.contains("\0", regex=False).any():
             raise ValueError(f"column {name!r} has text with a NUL, which QCache cuts off there")
         return column, _OF_OBJECTS[found]
-    raise TypeError(f"column {name!r}: {dtype} has no form in QCache; cast it")
+    raise TypeError(f"column {name!r}: QCache has no type for {dtype}; cast it")
 
 
 def _plain(column: pd.Series, dtype: Any) -> pd.Series:  # noqa: ANN401 - pandas has no types

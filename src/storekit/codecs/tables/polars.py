@@ -123,7 +123,7 @@ def _prepare(column: pl.Series) -> tuple[pl.Series, str | None]:
             column = column.dt.convert_time_zone("UTC")  # the same, and sorts as text
         return column.dt.to_string("iso:strict"), "string"
     else:
-        raise TypeError(f"column {name!r}: {kind} has no form in QCache; cast it")
+        raise TypeError(f"column {name!r}: QCache has no type for {kind}; cast it")
     if text.str.contains("\0", literal=True).any():
         raise ValueError(f"column {name!r} has text with a NUL, which QCache cuts off there")
     return text, kind_name

@@ -63,7 +63,7 @@ def _check_surrogates(table: Sequence[Mapping[str, Any]]) -> None:
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+    raise TypeError(f"{type(value).__name__} can't be written as JSON")
 
 
 def _is_unfit(value: object) -> bool:

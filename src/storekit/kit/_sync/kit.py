@@ -76,7 +76,7 @@ class StoreKit:
             observers=watchers,
         )
         self._qcache = _qcache_client(self.settings, watchers)
-        self._qdb = _qdb_client(self.settings, watchers)  # last: it may have connected by then
+        self._qdb = _qdb_client(self.settings, watchers)  # last: the sync one connects here
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str], table: str = "storekit") -> Self:
@@ -226,7 +226,8 @@ class StoreKit:
         Raises:
             TypeError, ValueError, AliasTooLong: It is no table that QCache could keep, as far
                 as that can be seen without reading CSV; nothing was stored.
-            StoreKitError: What the client of QuasarDB raises; whether it is stored, that says.
+            StoreKitError: What the client of QuasarDB raises; after a `StoreTimeout`, the table may
+                be stored.
 
         """
         check_key(name)
