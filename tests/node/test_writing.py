@@ -87,6 +87,20 @@ def test_json_has_the_columns_in_order_under_the_names_to_be_shown() -> None:
     assert to_json(answer(pl.DataFrame())) == b"[]"
 
 
+@pytest.mark.parametrize("size", [1, 20, 50, 10**9])
+def test_json_is_the_same_in_whatever_steps_and_pieces(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        {"x": text, "y": number} for number, text in enumerate(["a", "å\n", "/" * 30, "😀"] * 3)
+    ]
+    expected = json.dumps(rows, separators=(",", ":")).replace("/", "\\/").encode()
+    monkeypatch.setattr(writing, "_PIECE", size)
+    assert to_json(answer(pl.DataFrame(rows))) == expected
+    monkeypatch.setattr(writing, "_STEP", size)
+    assert to_json(answer(pl.DataFrame(rows))) == expected
+
+
 def test_json_cannot_have_a_column_twice() -> None:
     frame = pl.DataFrame({"p": [1], "q": [2]})
     with pytest.raises(BadQuery, match="'a' is selected more than once"):
