@@ -35,12 +35,10 @@ class Repeat:
 class Attempts:
     """The attempts at one operation, as an iterator whose items are contexts.
 
-    ```python
-    for attempt in (attempts := retrier.attempts(judge, until=until)):
-        with attempt:
-            return operation()
-    raise MyError(attempts.reason) from attempts.cause()
-    ```
+        for attempt in (attempts := retrier.attempts(judge, until=until)):
+            with attempt:
+                return operation()
+        raise MyError(attempts.reason) from attempts.cause()
 
     An error in the body is given to `judge`. Where that says None, because repeating is not
     safe or is useless, the error leaves the loop; the errors of attempts before it are then
