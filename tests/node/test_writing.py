@@ -96,6 +96,7 @@ def test_json_is_the_same_in_whatever_steps_and_pieces(
     ]
     expected = json.dumps(rows, separators=(",", ":")).replace("/", "\\/").encode()
     monkeypatch.setattr(writing, "_PIECE", size)
+    monkeypatch.setattr(writing, "_WHOLE", 0)
     assert to_json(answer(pl.DataFrame(rows))) == expected
     monkeypatch.setattr(writing, "_STEP", size)
     assert to_json(answer(pl.DataFrame(rows))) == expected

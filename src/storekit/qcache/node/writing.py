@@ -41,6 +41,9 @@ _PIECE = 2**20
 """Bytes of lines that Python changes at a time: nobody else has a turn meanwhile. With 4 MiB here
 and in a step, 100 000 rows take a quarter longer: memory so large is new each time."""
 
+_WHOLE = 4 * 2**20
+"""Bytes of lines up to which they are one piece: to join two takes longer than it helps."""
+
 _VALUE = 16
 """Bytes of a number in an answer, about, and of what stands around each value."""
 
@@ -197,9 +200,9 @@ def _json_by_polars(
 
 def _pieces(lines: bytes) -> Iterator[bytes]:
     """Return some whole lines after the other. The last one need not be ended."""
-    start = 0
+    start, size = 0, _PIECE if len(lines) > _WHOLE else _WHOLE
     while start < len(lines):
-        end = start + _PIECE
+        end = start + size
         if end < len(lines):
             end = lines.rfind(b"\n", start, end) + 1 or lines.find(b"\n", end) + 1 or len(lines)
         yield lines[start:end]
