@@ -168,7 +168,9 @@ def test_moments_in_any_time_zone_are_read_back(zone, protocol):
 
 @pytest.mark.parametrize("module", ["qdb", "quasardb", "quasardb.qdb"])
 @pytest.mark.parametrize(
-    "allow", [{}, {"allow": ["qdb.TimeZone"]}, {"allow": ["a.B"]}], ids=["", "itself", "another"]
+    "allow",
+    [{}, {"allow": ["qdb.TimeZone"]}, {"allow": ["a.B"]}, {"trust": True}],
+    ids=["", "itself", "another", "trust"],
 )
 def test_the_time_zone_of_the_1x_client_is_utc(module, allow):
     state = b"S'\\x07\\xdd\\x07\\x16\\x01\\x02\\x03\\x00\\x00\\x00'\n"

@@ -119,6 +119,11 @@ class TestPlaces:
         with pytest.raises(InvalidArgument, match=r"write one more at the end: 'embedded:PATH\?'"):
             parse_location(f"embedded:{text}")
 
+    @pytest.mark.parametrize("options", ["durable=true&durable=false", "mode=memory&mode=memory"])
+    def test_an_option_that_is_given_twice_is_refused(self, options: str) -> None:
+        with pytest.raises(InvalidArgument, match="twice"):
+            parse_location(f"embedded:a?{options}")
+
     @pytest.mark.parametrize("place", ["embedded:", "embedded:name?mode=memory"])
     def test_a_store_in_memory_cannot_be_durable(self, place: str) -> None:
         mark = "&" if "?" in place else "?"

@@ -54,6 +54,14 @@ def test_an_error_that_was_made_by_class_has_the_code_of_its_class():
     assert WithConstructor("gone").error_code == qdb.ErrorCode.ALIAS_NOT_FOUND
 
 
+def test_a_text_in_place_of_the_code_is_the_detail():
+    error = qdb.AliasNotFound("gone since noon")
+    assert error.error_code == qdb.AliasNotFound().error_code
+    assert str(error).endswith("gone since noon")
+    back = pickle.loads(pickle.dumps(error))
+    assert (str(back), back.args) == (str(error), error.args)
+
+
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_subclasses_with_other_constructors_and_slots_are_pickled(protocol):
     error = WithConstructor("gone")

@@ -22,6 +22,13 @@ def test_in_reads_no_values():
         assert ("any", "object") not in client
 
 
+@pytest.mark.parametrize("alias", ["", "a" * 2000, "a\0", "..a"])
+@pytest.mark.parametrize("kind", [Client, RawClient])
+def test_what_can_be_no_alias_is_not_in_a_client(kind, alias):
+    with kind("embedded:") as client:
+        assert alias not in client
+
+
 @pytest.mark.parametrize("kind", [AsyncClient, AsyncRawClient])
 def test_in_can_not_wait_and_names_the_method_that_does(kind):
     client = kind("embedded:")

@@ -164,6 +164,10 @@ class _Utc:
         return datetime.UTC
 
 
+def _is_time_zone_of_1_x(module: str, name: str) -> bool:
+    return name == "TimeZone" and module.partition(".")[0] in ("qdb", "quasardb")
+
+
 CAREFUL |= {
     (module, kind.__name__): kind
     for module in ("pathlib", "pathlib._local")  # the latter in Python 3.13
@@ -244,7 +248,7 @@ class _WatchedUnpickler(_TextUnpickler):
         for table in (FAST, CAREFUL):
             if (module, name) in table:
                 return table[module, name]
-        if name == "TimeZone" and module.partition(".")[0] in ("qdb", "quasardb"):
+        if _is_time_zone_of_1_x(module, name):
             return _Utc
         return self._find_other(module, name)
 
@@ -348,11 +352,25 @@ def unpickle(
     return _WatchedUnpickler(io.BytesIO(content), find, buffers).load()
 
 
+class _TrustingUnpickler(pickle.Unpickler):
+    """The interpreter's unpickler, which also knows the time zone of the 1.x clients."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return _Utc if _is_time_zone_of_1_x(module, name) else super().find_class(module, name)
+
+
+class _TrustingTextUnpickler(_TextUnpickler):
+    """The same for strings of Python 2."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return _Utc if _is_time_zone_of_1_x(module, name) else super().find_class(module, name)
+
+
 def unpickle_anything(
     content: bytes | bytearray | memoryview, buffers: Iterable[memoryview] | None = None
 ) -> Any:
     """Return the value of a pickle that may name, and run, whatever it wants to."""
     try:
-        return pickle.loads(content, buffers=buffers)  # noqa: S301 - asked for
+        return _TrustingUnpickler(io.BytesIO(content), buffers=buffers).load()
     except UnicodeDecodeError:
-        return _TextUnpickler(io.BytesIO(content), buffers=buffers).load()
+        return _TrustingTextUnpickler(io.BytesIO(content), buffers=buffers).load()

@@ -170,21 +170,21 @@ class QuasardbException(StoreKitError):
 
     `error_code` is the code of the C API (unsigned 32 bits), `number` what the 1.x API had
     for it. `operation`, `alias` and `node` say what was asked of whom, as far as known. A
-    subclass that is made without a code has its own.
+    subclass that is made without a code has its own. A text in place of the code is the detail.
     """
 
     def __init__(
         self,
-        error_code: int = 0,
+        error_code: int | str = 0,
         detail: str | None = None,
         *,
         operation: str | None = None,
         alias: str | None = None,
         node: str | None = None,
     ) -> None:
-        code = error_code or _own_code(type(self))
-        self.error_code: int = code & 0xFFFFFFFF
-        self.detail = detail
+        code, text = (0, error_code) if isinstance(error_code, str) else (error_code, None)
+        self.error_code: int = (code or _own_code(type(self))) & 0xFFFFFFFF
+        self.detail = text if detail is None else detail
         self.operation = operation
         self.alias = alias
         self.node = node

@@ -22,7 +22,13 @@ from storekit.qdb.documents._sync.files import File, Pieces
 from storekit.qdb.documents.manifest import SLICE_SIZE, DocumentInfo
 from storekit.qdb.documents.progress import Progress
 from storekit.qdb.engine import Kind, Operation, Session
-from storekit.qdb.errors import AliasNotFound, ErrorCode, QuasardbException, error_for
+from storekit.qdb.errors import (
+    AliasNotFound,
+    ErrorCode,
+    InvalidArgument,
+    QuasardbException,
+    error_for,
+)
 from storekit.qdb.methods import bound, operation_of
 from storekit.qdb.times import Expiry
 from storekit.qdb.values import RemoteNode, parse_node
@@ -60,7 +66,10 @@ class Store(Operations[Alias, Found, Data, Value]):
         return True
 
     def __contains__(self, alias: Alias) -> bool:
-        return answer_in(self.exists, alias, "exists")
+        try:
+            return answer_in(self.exists, alias, "exists")
+        except InvalidArgument:  # no entry can have such an alias
+            return False
 
     def __len__(self) -> NoReturn:
         raise TypeError(

@@ -62,8 +62,14 @@ def parse_location(text: str) -> Location:
 
 def _options(query: str) -> tuple[bool, bool]:
     memory = durable = False
+    named = set()
     for option in query.split("&") if query else ():
         name, _, value = option.partition("=")
+        if name in named:
+            raise error_for(
+                ErrorCode.INVALID_ARGUMENT, f"A location has the option {name!r} twice."
+            )
+        named.add(name)
         if name == "mode" and value == "memory":
             memory = True
         elif name == "durable" and value in _SWITCH:
