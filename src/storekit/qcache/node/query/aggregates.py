@@ -328,15 +328,16 @@ def plain_function(function: str, column: pl.Series) -> Callable[[pl.Series], ob
 
 def memory_for(frame: pl.DataFrame, names: Iterable[str]) -> int:
     """Return how many bytes it takes at most to aggregate columns, beside the table."""
-    columns = [frame.get_column(name) for name in names]
-    return sum(_ROW * len(column) + _bytes_of_text(column) for column in columns)
+    each = _ROW * frame.height
+    return sum([each + _bytes_of_text(frame.get_column(name)) for name in names])
 
 
 def _bytes_of_text(column: pl.Series) -> int:
-    if is_coded(column.dtype):
+    dtype = column.dtype
+    if is_coded(dtype):
         lengths = values_of(column).str.len_bytes()
         return int(lengths.gather(column.to_physical()).cast(INT).sum() or 0)
-    return int(column.estimated_size()) if is_text(column.dtype) else 0
+    return int(column.estimated_size()) if is_text(dtype) else 0
 
 
 def in_table(rows: Rows, functions: Mapping[str, str], budget: Budget) -> pl.DataFrame:

@@ -37,7 +37,7 @@ def distinct(rows: Rows, names: object) -> Rows:
     if not keys:
         return rows
     keys = list(dict.fromkeys(keys))
-    if len(keys) == 1 and (frame.height < _LONG or is_coded(frame.schema[keys[0]])):
+    if len(keys) == 1 and (frame.height < _LONG or is_coded(frame.get_column(keys[0]).dtype)):
         return rows.choose(frame.get_column(keys[0]).is_first_distinct())
     if frame.height < _LONG:
         return rows.choose(frame.select(keys).to_struct().is_first_distinct())
@@ -115,7 +115,7 @@ def _groups(
 
 
 def _sorted(groups: pl.DataFrame, keys: list[str], budget: Budget) -> pl.DataFrame:
-    mixed = [key for key in keys if is_mixed(groups.schema[key])]
+    mixed = [key for key in keys if is_mixed(groups.get_column(key).dtype)]
     if not mixed:
         return groups.sort(keys)
     places = {key: unused_name(groups.columns, f"place of {key}") for key in mixed}
@@ -127,11 +127,12 @@ def _sorted(groups: pl.DataFrame, keys: list[str], budget: Budget) -> pl.DataFra
 
 def _plain(column: pl.Series) -> pl.Series:
     """Return a result in a type that a table can have."""
-    if column.dtype == FLOAT:
+    dtype = column.dtype
+    if dtype == FLOAT:
         return without_nan(column)
-    if column.dtype == WIDE:
+    if dtype == WIDE:
         return _narrow(column)
-    if column.dtype.is_integer() and column.null_count():
+    if dtype.is_integer() and column.null_count():
         return column.cast(FLOAT)
     return column
 
