@@ -8,6 +8,7 @@ from storekit.codecs.tables import Csv, TableContent, TableRegistry
 from storekit.kit._async.connecting import connect
 from storekit.qcache import AsyncQClient
 from storekit.qdb import AsyncClient
+from tests.support.bad_nodes import StubNode
 
 ROWS = [{"city": "Uppsala", "people": 177074}, {"city": "Visby", "people": 24330}]
 NAMES = {"select": ["city"], "order_by": ["city"]}
@@ -102,6 +103,18 @@ async def test_kit_may_have_one_store_only():
         await kit.qcache.post("a", "b\n1\n")
         with pytest.raises(ValueError, match="qdb is None"):
             await kit.put_table("cities", ROWS)
+
+
+async def test_connections_that_are_to_be_kept_are_open_once_a_kit_is_entered():
+    options = {"limits": {"min_size": 2}}
+    with StubNode() as node:
+        url = node.url.replace("http:", "qcache:")
+        async with AsyncStoreKit(
+            qdb="embedded:kept?mode=memory", qdb_options=options, qcache=url, qcache_options=options
+        ) as kit:
+            (transport,) = kit.qcache._owned_transports
+            assert [pool.idle for pool in transport.statistics().values()] == [2]
+            assert kit.qdb.statistics().sessions >= 2
 
 
 async def test_observers_see_both_stores(caplog):

@@ -87,6 +87,13 @@ class AsyncStoreKit:
         return cls(Settings.from_environment(environment))
 
     async def __aenter__(self) -> Self:
+        try:
+            for client in (self._qdb, self._qcache):
+                if client is not None:
+                    await client.__aenter__()  # opens what is to be kept: `min_size` of its limits
+        except BaseException:
+            await self.aclose()
+            raise
         return self
 
     async def __aexit__(

@@ -89,6 +89,13 @@ class StoreKit:
         return cls(Settings.from_environment(environment))
 
     def __enter__(self) -> Self:
+        try:
+            for client in (self._qdb, self._qcache):
+                if client is not None:
+                    client.__enter__()  # opens what is to be kept: `min_size` of its limits
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(
