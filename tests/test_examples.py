@@ -1,5 +1,6 @@
 """Every example runs as a program, and says what it is to say."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,7 @@ def test_example_runs(name):
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-m", f"examples.{name}"],
         cwd=ROOT,
+        env={name: each for name, each in os.environ.items() if not name.startswith("STOREKIT_")},
         capture_output=True,
         text=True,
         timeout=60,

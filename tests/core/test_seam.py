@@ -77,9 +77,14 @@ def run_without_sleep(backend: str, main, *args) -> float:
 both_backends = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
+ASYNC_ALONE = {"call_beside"}
+"""For the node's HTTP server, which has no sync twin."""
+
+
 def test_both_sides_of_the_seam_have_the_same_names():
     sides = [importlib.import_module(f"storekit.core.seam.{side}") for side in ("_async", "_sync")]
-    assert sides[0].__all__ == sides[1].__all__
+    both = [name for name in sides[0].__all__ if name not in ASYNC_ALONE]
+    assert both == sides[1].__all__
 
 
 # Sockets.

@@ -12,6 +12,7 @@ import pytest
 from benchmarks import node_table
 from benchmarks.harness import Comparison, Row
 from benchmarks.report import comparison_table, machine, machine_line, replace_block
+from storekit.qcache.node.budget import Budget, Limits
 from storekit.qcache.node.reading import read_csv
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -227,7 +228,7 @@ def test_the_tables_of_the_node_benchmark_are_the_same_every_time() -> None:
     content = node_table.large_table(1000)
     assert content == node_table.large_table(1000)
     assert node_table.large_table(2000).startswith(content)
-    frame = read_csv(content, {})
+    frame = read_csv(content, {}, Budget(Limits.of_upload(1_000_000)))
     assert [str(dtype) for dtype in frame.dtypes] == [
         *("Int64", "Int64", "Int64", "Float64", "Float64", "Float64", "Boolean"),
         *("String", "String", "String"),

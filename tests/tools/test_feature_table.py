@@ -33,9 +33,8 @@ def test_the_documented_names_of_quasardb_are_all_there():
     values = {name.rpartition(".")[2] for name in DOCUMENTED_VALUES}
     assert set(documented["functions_and_methods"]) == {*DOCUMENTED_QDB, *values}
     assert set(DOCUMENTED_ITERATORS) < set(documented["classes"])
-    assert {f"run_batch of {each.name}" for each in qdb.Operations if each >= 0} == set(
-        DOCUMENTED_BATCH
-    )
+    operations = {f"run_batch of {each.name}" for each in qdb.Operations}
+    assert set(DOCUMENTED_BATCH) <= operations
 
 
 def test_the_documented_names_of_qcache_are_all_there():

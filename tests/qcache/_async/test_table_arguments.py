@@ -90,7 +90,8 @@ async def test_the_codec_says_what_is_accepted(client: AsyncQClient, node: Node)
 
 
 class NoCodec:
-    name = content_type = accept = "none"
+    name = content_type = "none"
+    accept = "application/json"
 
     def __init__(self, made: object) -> None:
         self.made = made

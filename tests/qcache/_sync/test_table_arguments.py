@@ -88,7 +88,8 @@ def test_the_codec_says_what_is_accepted(client: QClient, node: Node) -> None:
 
 
 class NoCodec:
-    name = content_type = accept = "none"
+    name = content_type = "none"
+    accept = "application/json"
 
     def __init__(self, made: object) -> None:
         self.made = made
