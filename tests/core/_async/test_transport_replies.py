@@ -101,6 +101,19 @@ async def test_an_early_answer_ends_the_upload(form, then):
     assert monotonic() - started < PATIENT["write"] / 2
 
 
+@pytest.mark.parametrize("then", ["close", "reset"])
+async def test_an_early_refusal_may_end_with_its_connection(then):
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.send(b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n\r\ntoo large")
+        getattr(peer, then)()
+
+    with StubServer(script) as server:
+        async with AsyncHTTPTransport() as transport:
+            answer = await fetch(transport, server.url, "POST", content=b"x" * WHOLE)
+            assert answer == (413, b"too large")
+
+
 async def test_an_upload_goes_on_after_an_interim_answer():
     def script(peer: Peer) -> None:
         peer.read_head()

@@ -172,7 +172,11 @@ class HTTPConnection:
         except ssl.SSLEOFError:
             data, clean = b"", False
         except OSError as error:
-            raise _httpx_error(error, httpx.ReadTimeout, httpx.ReadError, request) from error
+            # A system resets a connection that is closed while a body was still coming in.
+            refused = not self._sent_all and self.parser.head_done and self.parser.status >= 400
+            if not refused or not isinstance(error, ConnectionResetError):
+                raise _httpx_error(error, httpx.ReadTimeout, httpx.ReadError, request) from error
+            data = b""
         try:
             if data:
                 self.parser.feed(data)
