@@ -124,9 +124,8 @@ def _busy() -> Iterator[None]:
 @nox.session
 def faults(session: nox.Session) -> None:
     """Run programs that each show one fault (`-- DIRECTORY`); each must find it mended."""
-    directory = pathlib.Path(session.posargs[0])
     _install(session, "test", ".[all]")
-    session.run("python", "tools/run_faults.py", os.fspath(directory))
+    session.run("python", "tools/run_faults.py", *session.posargs)
 
 
 @nox.session
