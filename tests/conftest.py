@@ -18,7 +18,10 @@ if importlib.util.find_spec("uvloop") is not None:
     LOOPS.append(("uvloop", ("asyncio", {"use_uvloop": True})))
 LOOPS.append(("trio", ("trio", {})))
 
-settings.register_profile("quick", max_examples=10)
+# How long an example takes says how busy the machine is.
+settings.register_profile("whole", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=10)
+settings.load_profile("whole")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -63,7 +63,7 @@ async def made_together(client, engine, calls, before=lambda: None):
 
 
 async def test_writes_and_reads_that_wait_travel_together_each_with_its_own_outcome():
-    engine = FaultyEngine({"a": b"1", "b": b"2"})
+    engine = FaultyEngine({"a": b"1", "b": b"2", "c": b"6"})
     async with client_of(engine) as client:
         outcomes = await made_together(
             client,
@@ -73,7 +73,7 @@ async def test_writes_and_reads_that_wait_travel_together_each_with_its_own_outc
                 (client.put, "a", b"4"),
                 (client.get, "b"),
                 (client.remove, "gone"),
-                (client.remove, "b"),
+                (client.remove, "c"),
                 (client.put, "also new", b"5"),
             ],
         )
@@ -83,7 +83,7 @@ async def test_writes_and_reads_that_wait_travel_together_each_with_its_own_outc
     ]  # fmt: skip
     assert (outcomes[1].operation, outcomes[1].alias) == ("put", "a")
     assert (outcomes[3].operation, outcomes[3].alias) == ("remove", "gone")
-    assert engine.entries == {"a": b"1", "new": b"3", "also new": b"5"}
+    assert engine.entries == {"a": b"1", "b": b"2", "new": b"3", "also new": b"5"}
 
 
 async def test_a_call_that_waits_alone_is_a_plain_call():

@@ -17,7 +17,8 @@ JSON, CSV = "application/json", "text/csv"
 scalars = st.one_of(
     st.none(),
     st.booleans(),
-    st.integers(-(2**63), 2**63 - 1),
+    # Beyond, Arrow refuses them beside decimals, and a page may have the ones without the others.
+    st.integers(-(2**53), 2**53),
     st.floats(allow_nan=False, allow_infinity=False),
     st.text("ab1.-", max_size=4),
 )
