@@ -8,6 +8,7 @@ programs whose end does not count.
 """
 
 import argparse
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     programs = sorted(options.directory.glob("*.py"))
     if not programs:
         parser.error(f"{options.directory} has no programs")
+    # Where this was started with interrupts ignored, the programs would not see theirs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     found = [path.name for path in programs if not (_is_mended(path) or _is_mended(path))]
     there = [name for name in found if name not in options.but]
     print(f"{len(programs) - len(found)} passed, {len(there)} failed")

@@ -184,7 +184,7 @@ class QuasardbException(StoreKitError):
     ) -> None:
         code, text = (0, error_code) if isinstance(error_code, str) else (error_code, None)
         self.error_code: int = (code or _own_code(type(self))) & 0xFFFFFFFF
-        self.detail = text if detail is None else detail
+        self.detail: str | None = text if detail is None else detail
         self.operation = operation
         self.alias = alias
         self.node = node
