@@ -30,13 +30,14 @@ _CATEGORY = 180
 """Bytes of each different value of an enum, or of text held as codes, beside the text itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Dataset:
-    """A stored table, the bytes that it is charged, and when it was stored."""
+    """A stored table, the bytes that it is charged, when it was stored, how often it was found."""
 
     frame: pl.DataFrame
     charge: int
     stored_at: float
+    hits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Cache:
     def __init__(self, size: int, age: float, clock: Callable[[], float]) -> None:
         self.size: int = size
         self.charged: int = 0
-        self._age = age
+        self.age: float = age
         self._clock = clock
         self._datasets: OrderedDict[str, Dataset] = OrderedDict()
 
@@ -87,7 +88,20 @@ class Cache:
         if dataset is None:
             return None
         self._datasets.move_to_end(key)
+        dataset.hits += 1
         return dataset.frame
+
+    def peek(self, key: str) -> Dataset | None:
+        """Return a table and what is known of it. That is no use of it."""
+        return self._datasets.get(key)
+
+    def items(self) -> list[tuple[str, Dataset]]:
+        """Return all tables with their keys, the least recently used first. That is no use."""
+        return list(self._datasets.items())
+
+    def is_expired(self, dataset: Dataset) -> bool:
+        """Whether a table is too old, and goes when it is next asked for."""
+        return bool(self.age) and self._clock() - dataset.stored_at > self.age
 
     def charge_of(self, key: str) -> int:
         """Return the bytes that a table is charged; 0 if there is none."""
@@ -97,7 +111,7 @@ class Cache:
     def remove_expired(self, key: str) -> bool:
         """Remove a table that is too old; whether there was one. Its use does not renew it."""
         dataset = self._datasets.get(key)
-        if dataset is None or not self._age or self._clock() - dataset.stored_at <= self._age:
+        if dataset is None or not self.is_expired(dataset):
             return False
         return self.remove(key)
 

@@ -17,7 +17,7 @@ import polars as pl
 from storekit.qcache.addresses import authorization
 from storekit.qcache.compression import compress
 from storekit.qcache.node.budget import Budget, Limits, NotQuick
-from storekit.qcache.node.cache import Cache, charge_for
+from storekit.qcache.node.cache import Cache, Dataset, charge_for
 from storekit.qcache.node.categories import compact
 from storekit.qcache.node.errors import BadQuery, Refusal, TooLarge
 from storekit.qcache.node.http.negotiation import (
@@ -38,7 +38,7 @@ from storekit.qcache.node.query import check_object, parse_query, run_query
 from storekit.qcache.node.reading import read_csv, read_json
 from storekit.qcache.node.reading.csv_blocks import CsvBlocks
 from storekit.qcache.node.reading.headers import add_stand_ins, parse_stand_ins, parse_types
-from storekit.qcache.node.statistics import Statistics
+from storekit.qcache.node.statistics import Statistics, Totals
 from storekit.qcache.node.writing import to_csv, to_json
 
 __all__ = ["Node"]
@@ -114,6 +114,16 @@ class Node:
             return (
                 f"<Node: {len(self._cache)} datasets, {self._cache.charged} of {self.size} bytes>"
             )
+
+    def totals(self) -> Totals:
+        """Return what the node did since it was made, and what it has; reading changes nothing."""
+        with self._lock:
+            return self._statistics.totals(datasets=len(self._cache), charged=self._cache.charged)
+
+    def datasets(self) -> list[tuple[str, Dataset]]:
+        """Return all tables with their keys, the least recently used first. That is no use."""
+        with self._lock:
+            return self._cache.items()
 
     def handle(self, request: Request) -> Response:
         """Serve a request. Whatever comes in, an answer comes out.
