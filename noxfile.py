@@ -162,6 +162,23 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site of this version, strictly; `-- serve` it, or put it `-- into DIR`."""
+    _install(session, "docs", ".[all]")
+    what, *where = session.posargs or ["build"]
+    site = pathlib.Path(*where) if what == "into" else pathlib.Path("build", "site")
+    out = site / PROJECT["project"]["version"]
+    session.run(
+        *("python", "-m", "sphinx", "-b", "html", "-W", "--keep-going"),
+        *("-d", session.create_tmp(), "docs", os.fspath(out)),
+    )
+    session.run("python", "tools/site_versions.py", os.fspath(site))
+    if what == "serve":
+        session.log("serving on http://127.0.0.1:8000/ until you interrupt it")
+        session.run("python", "-m", "http.server", "-b", "127.0.0.1", "-d", os.fspath(site), "8000")
+
+
+@nox.session
 def generate(session: nox.Session) -> None:
     """Write the sync trees anew."""
     _install(session, "lint")
@@ -173,7 +190,7 @@ def lock(session: nox.Session) -> None:
     """Write the locked and the lowest versions of all dependencies anew."""
     session.install("uv")
     compile_ = ("uv", "pip", "compile", "--quiet", "--no-header", "--universal", "--all-extras")
-    groups = [part for group in ("dev", "bench") for part in ("--group", group)]
+    groups = [part for group in ("dev", "bench", "docs") for part in ("--group", group)]
     common = (*compile_, "--python-version", OLDEST, "pyproject.toml")
     session.run(*common, *groups, "--upgrade", "--output-file", LOCKED)
     lowest = ("--group", "test", "--resolution", "lowest-direct", "--upgrade")

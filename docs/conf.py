@@ -1,0 +1,62 @@
+"""How the site is made of these pages: `nox -s docs`.
+
+The pages are Markdown that GitHub shows as well. Sphinx has been chosen for what it checks (each
+reference, each anchor, each page without a place is a warning, and warnings are errors), for its
+inventory, by which other projects link to ours, and because it, MyST and Furo are kept.
+"""
+
+import tomllib
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+project = PROJECT["name"]
+author = "The storekit maintainers"
+copyright = author  # noqa: A001 - the name that Sphinx wants
+release = version = PROJECT["version"]
+
+extensions = ["myst_parser", "sphinx.ext.intersphinx", "sphinx_copybutton"]
+exclude_patterns = ["_templates"]
+nitpicky = True
+
+myst_heading_anchors = 4  # the anchors that GitHub makes, so that one link serves both
+myst_enable_extensions = ["attrs_inline", "colon_fence"]
+
+html_theme = "furo"
+html_title = f"storekit {release}"
+html_static_path = ["_static"]
+templates_path = ["_templates"]
+html_css_files = ["site.css"]
+html_js_files = [("versions.js", {"defer": "defer"})]
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/search.html",
+        "sidebar/versions.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
+}
+html_show_sphinx = False
+pygments_style = "default"
+pygments_dark_style = "monokai"
+copybutton_exclude = ".linenos, .gp, .go"
+
+
+def _only_places_that_are_taken(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Leave places of the navigation out whose pages are still to come."""
+    if docname == "index":
+        source[0] = "\n".join(
+            line
+            for line in source[0].split("\n")
+            if not line.endswith("*") or any(app.srcdir.glob(f"{line}.md"))
+        )
+
+
+def setup(app: Sphinx) -> None:
+    """Connect what is above with the build."""
+    app.connect("source-read", _only_places_that_are_taken)
