@@ -1,4 +1,6 @@
-"""The threads' half of the executor: they take calls from queues and make them.
+"""The threads' half of the executor: queues of calls, and how many threads work on them.
+
+What one thread does is in `core.threads.worker`.
 
 What is guaranteed:
 
@@ -27,16 +29,15 @@ The lock is for starting threads, for their end, and for the count of sessions.
 """
 
 import logging
-import math
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from storekit.core.seam._async import monotonic
-from storekit.core.threads.bridge import Bridge, Call
+from storekit.core.threads.bridge import Call
 from storekit.core.threads.call import Batching
+from storekit.core.threads.worker import Worker, call_quietly
 from storekit.errors import OutOfResources
 from storekit.options import PoolLimits
 
@@ -52,9 +53,6 @@ FEW = 4
 _SECONDS_A_THREAD = 10e-6
 """Time that calls take each for which one more thread is of use. With calls of 100 µs, 20
 threads were twice as fast as 8, and 32 no faster."""
-
-_PATIENCE = 0.002
-"""Seconds without a call taken from a full queue, after which one more thread helps out."""
 
 
 class ThreadPool(Generic[S]):
@@ -80,9 +78,9 @@ class ThreadPool(Generic[S]):
         self.plain: deque[Call] = deque()
         self.items: deque[Call] = deque()  # of batches; apart, so that plain calls don't split them
         self.bare: deque[Call] = deque()  # need no session, and do not wait for one
-        self.threads: set[PoolThread[S]] = set()
-        self.idle: deque[PoolThread[S]] = deque()
-        self.lost: set[PoolThread[S]] = set()  # replaced, and still in a call
+        self.threads: set[Worker[S]] = set()
+        self.idle: deque[Worker[S]] = deque()
+        self.lost: set[Worker[S]] = set()  # replaced, and still in a call
         self.waking: bool = False  # one thread is on its way and will look at the queues
         self.watched: bool = False  # one more thread than wanted watches the queues
         self.taken: int = 0  # how often a thread took something from a queue
@@ -140,7 +138,7 @@ class ThreadPool(Generic[S]):
                 if first is not None:
                     self.plain.append(first)
                 return
-            thread = PoolThread(self, first)
+            thread = Worker(self, first)
             self.threads.add(thread)
             self.waking = True
         try:
@@ -169,7 +167,7 @@ class ThreadPool(Generic[S]):
                     return
             else:
                 return
-        _quietly(function, *args)
+        call_quietly(function, *args)
 
     def discard(self, call: Call) -> None:
         """Free the value of a call that nobody waits for."""
@@ -236,7 +234,7 @@ class ThreadPool(Generic[S]):
         if not before or not self.sessions:
             self.on_sessions(bool(self.sessions))
 
-    def leave(self, thread: "PoolThread[S]") -> None:
+    def leave(self, thread: Worker[S]) -> None:
         """Take a thread that ends off the list."""
         with self.lock:
             self.threads.discard(thread)
@@ -253,272 +251,3 @@ class ThreadPool(Generic[S]):
             self.wake_one()
         except OutOfResources:
             _log.warning("%s: calls wait, and no thread can be started", self.name, exc_info=True)
-
-
-class PoolThread(Generic[S]):
-    """One thread with one session."""
-
-    def __init__(self, pool: ThreadPool[S], first: Call | None = None) -> None:
-        self.bell: threading.Lock = threading.Lock()
-        self.bell.acquire()
-        self.session: S | None = None
-        self.replaced = False
-        self._calls: Sequence[Call] = ()  # that it is making now
-        self._first = first
-        self._fresh_until = math.inf
-        self._pool = pool
-        self._batching = pool.batching
-        self.thread: threading.Thread = threading.Thread(
-            target=self._work, name=pool.name, daemon=True
-        )
-
-    def abandoned_since(self) -> float | None:
-        """Return since when nobody waits for what it is doing, None if somebody does."""
-        left = [call.left_at for call in self._calls]
-        times = [at for at in left if at is not None]
-        return max(times) if times and len(times) == len(left) else None
-
-    def _work(self) -> None:
-        pool = self._pool
-        pool.waking = False
-        try:
-            if self._first is not None:
-                self._make_first(self._first)
-                self._first = None
-            while not self.replaced:
-                if len(pool.threads) - len(pool.idle) > pool.wanted and not self._is_needed():
-                    if not self._rest():
-                        break
-                elif pool.bare:
-                    self._make_bare()
-                elif not pool.items and not pool.plain:
-                    if not self._rest():
-                        break
-                elif self.session is not None or self._connect():
-                    if pool.items:
-                        self._make_batch()
-                    if pool.plain and self.session is not None:
-                        self._make_call()
-        finally:
-            self._drop_session()
-            pool.leave(self)
-
-    def _is_needed(self) -> bool:
-        """Watch the queues, as one more thread than wanted; return whether to take a call.
-
-        False if another thread watches, and once the queues are empty.
-        """
-        pool = self._pool
-        if pool.watched:
-            return False
-        pool.watched = True
-        try:
-            while pool.has_work() and not pool.closed:
-                seen = pool.taken
-                time.sleep(_PATIENCE)
-                if pool.taken == seen or len(pool.threads) - len(pool.idle) <= pool.wanted:
-                    return True
-        finally:
-            pool.watched = False
-        return pool.closed
-
-    def _rest(self) -> bool:
-        """Wait until there is work; False to end."""
-        pool = self._pool
-        if pool.limits.min_size:
-            self._keep_session()
-        pool.idle.append(self)
-        if pool.closed or (pool.has_work() and len(pool.threads) - len(pool.idle) < pool.wanted):
-            try:
-                pool.idle.remove(self)
-            except ValueError:  # somebody is already about to ring
-                self.bell.acquire()
-                pool.waking = False
-        elif self.bell.acquire(timeout=min(pool.limits.max_idle, threading.TIMEOUT_MAX)):
-            pool.waking = False
-        else:
-            try:
-                pool.idle.remove(self)
-            except ValueError:
-                self.bell.acquire()
-                pool.waking = False
-            else:
-                return len(pool.threads) <= pool.limits.min_size and not pool.closed
-        if self.session is not None and monotonic() >= self._fresh_until:
-            self._drop_session()
-        return not pool.closed or pool.has_work()
-
-    def _make_bare(self) -> None:
-        try:
-            call = self._pool.bare.popleft()
-        except IndexError:
-            return
-        self._run(call, call.function, call.args)
-
-    def _make_call(self) -> None:
-        try:
-            call = self._pool.plain.popleft()
-        except IndexError:
-            return
-        self._run(call, call.function, (self.session, *call.args))
-
-    def _run(self, call: Call, function: Callable[..., Any], args: tuple[object, ...]) -> None:
-        """Make one call."""
-        pool = self._pool
-        self._calls = (call,)
-        if not call.take():
-            self._calls = ()
-            return
-        pool.taken += 1
-        call.deadline = call.until
-        if not pool.waking and (pool.plain or pool.items or pool.bare):
-            pool.run_on()
-        began = monotonic()
-        try:
-            call.value = function(*args)
-        except BaseException as error:  # noqa: BLE001 - it goes to the caller
-            self._note_failure(call, error)
-        pool.note(monotonic() - began)
-        call.args = args = ()  # not kept alive by a caller that is slow to look
-        self._hand_out(call)
-
-    def _make_batch(self) -> None:
-        """Take the items that wait, within bounds, and make their calls as one."""
-        pool, batching = self._pool, self._batching
-        calls = self._take_items()
-        if not calls:
-            return
-        pool.taken += 1
-        if not pool.waking and (pool.items or pool.plain or pool.bare):
-            pool.run_on()
-        session: Any = self.session
-        began = monotonic()
-        try:
-            if len(calls) == 1:
-                calls[0].value = batching.alone(session, calls[0].args)
-            else:
-                values = batching.together(session, [call.args for call in calls])
-                for call, value in zip(calls, values, strict=True):
-                    if isinstance(value, Exception):
-                        self._note_failure(call, value)
-                    else:
-                        call.value = value
-        except BaseException as error:  # noqa: BLE001 - it goes to the callers
-            self._fail(calls, error)
-        pool.note((monotonic() - began) / len(calls))
-        self._hand_out(*calls)
-
-    def _take_items(self) -> list[Call]:
-        most, room = self._batching.most, self._batching.most_bytes
-        queue = self._pool.items
-        calls: list[Call] = []
-        self._calls = calls
-        while len(calls) < most and room > 0:
-            try:
-                call = queue.popleft()
-            except IndexError:
-                break
-            if call.take():
-                call.deadline = call.until
-                calls.append(call)
-                room -= call.size
-        return calls
-
-    def _make_first(self, call: Call) -> None:
-        """Make the call that this thread was started for, unless its task has left."""
-        pool = self._pool
-        try:
-            if self.session is None:
-                self._open()
-        except BaseException as error:  # noqa: BLE001 - it goes to the caller
-            if call.take():
-                self._fail([call], error)
-                self._hand_out(call)
-        else:
-            self._run(call, call.function, (self.session, *call.args))
-        if not pool.closed and pool.has_work():
-            pool.run_on()
-
-    def _fail(self, calls: Sequence[Call], error: BaseException) -> None:
-        """Give an error to each call, and none to two."""
-        self._note_failure(calls[0], error)
-        for call in calls[1:]:
-            call.error = error
-            if isinstance(error, Exception):
-                call.error = self._batching.copy_error(error)
-
-    def _note_failure(self, call: Call, error: BaseException) -> None:
-        call.error = error
-        if self.session is not None and self._pool.is_broken(error):
-            self._drop_session()
-
-    def _hand_out(self, *calls: Call) -> None:
-        """Give the outcomes of calls to the event loops of their tasks."""
-        bridge: Bridge | None = None
-        for call in calls:
-            if call.bridge is not bridge:
-                if bridge is not None:
-                    bridge.post()
-                bridge = call.bridge
-            if bridge is not None:
-                bridge.done.append(call)
-            elif call.error is not None:
-                _log.warning("%s: a clean-up failed", self._pool.name, exc_info=call.error)
-        if bridge is not None:
-            bridge.post()
-        self._calls = ()
-
-    # The session
-
-    def _connect(self) -> bool:
-        """Open a session for the calls in the queues; if that fails, it is their error."""
-        pool = self._pool
-        try:
-            self._open()
-        except BaseException as error:  # noqa: BLE001 - it goes to the callers
-            calls = self._take_items()
-            if not calls and pool.plain:
-                calls = self._take_plain()
-            if calls:
-                self._fail(calls, error)
-                self._hand_out(*calls)
-            return False
-        return True
-
-    def _take_plain(self) -> list[Call]:
-        try:
-            call = self._pool.plain.popleft()
-        except IndexError:
-            return []
-        return [call] if call.take() else []
-
-    def _open(self) -> None:
-        pool = self._pool
-        self.session = pool.connect()
-        self._fresh_until = monotonic() + pool.limits.max_lifetime
-        pool.note_session(1)
-
-    def _keep_session(self) -> None:
-        """Have a session also at rest, as one of the few that are to be kept."""
-        pool = self._pool
-        if self.session is not None and monotonic() >= self._fresh_until:
-            self._drop_session()
-        if self.session is None and len(pool.threads) <= pool.limits.min_size and not pool.closed:
-            try:
-                self._open()
-            except Exception:  # noqa: BLE001 - nobody waits for it; the next call tries again
-                _log.debug("%s: no session to keep", pool.name, exc_info=True)
-
-    def _drop_session(self) -> None:
-        session, self.session = self.session, None
-        if session is not None:
-            if not self.replaced:
-                self._pool.note_session(-1)
-            _quietly(self._pool.close, session)
-
-
-def _quietly(function: Callable[..., object], *args: object) -> None:
-    try:
-        function(*args)
-    except Exception:  # noqa: BLE001 - a clean-up must not hide the outcome of what came before
-        _log.warning("a clean-up failed", exc_info=True)

@@ -13,10 +13,11 @@ import weakref
 from collections.abc import Callable, Mapping
 
 from storekit.core.forks import fork_count
-from storekit.qdb.embedded.connection import CallLock, Connection, refuse_tainted
+from storekit.qdb.embedded.connection import Connection, refuse_tainted
 from storekit.qdb.embedded.groups import queue_for
 from storekit.qdb.embedded.large_contents import LargeContents
 from storekit.qdb.embedded.location import Location, parse_location
+from storekit.qdb.embedded.lock import CallLock
 from storekit.qdb.embedded.schema import SCHEMA_VERSION, open_file, open_memory
 from storekit.qdb.embedded.session import EmbeddedSession
 from storekit.qdb.embedded.status import DEFAULT_NODE, EmbeddedNode

@@ -14,7 +14,6 @@ finalizer or a handler of the same thread:
   may be needed; if they are not, the next change that comes to their number deletes them.
 """
 
-import errno
 import os
 import random
 import sqlite3
@@ -26,19 +25,17 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
 from storekit.qdb.embedded.checks import LARGE
+from storekit.qdb.embedded.failures import FAILURES, is_busy, translate
+from storekit.qdb.embedded.lock import CallLock
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = [
-    "FAILURES",
     "READING",
     "WAIT_IN_SQLITE",
     "WRITING",
-    "CallLock",
     "Connection",
     "Row",
-    "no_more_files",
     "refuse_tainted",
-    "translate",
 ]
 
 T = TypeVar("T")
@@ -51,135 +48,11 @@ READING = "BEGIN"
 WAIT_IN_SQLITE = 0.02
 """Seconds; during them no signal handler runs, so the rest is waited for in Python."""
 
-FAILURES = (sqlite3.Error, UnicodeError, OverflowError, MemoryError)
-"""What a call of the sqlite3 module raises for wrong input, and when the store fails."""
-
-_PRIMARY = 0xFF  # extended result codes carry the primary one in their low bits
 _LONGEST_PAUSE = 0.01  # s; a lock that is let go of is taken within twice of that
-_FILES = 4  # that SQLite may open at once for one store: itself, log, index of the log, journal
-_NO_FILES = (errno.EMFILE, errno.ENFILE)
-
-_CODES: dict[int, tuple[ErrorCode, str]] = {
-    sqlite3.SQLITE_BUSY: (ErrorCode.RESOURCE_LOCKED, "Somebody else kept the store locked."),
-    sqlite3.SQLITE_LOCKED: (ErrorCode.RESOURCE_LOCKED, "Somebody else kept the store locked."),
-    sqlite3.SQLITE_READONLY: (
-        ErrorCode.OPERATION_NOT_PERMITTED,
-        "The file of the store, or its directory, cannot be written.",
-    ),
-    sqlite3.SQLITE_PERM: (ErrorCode.OPERATION_NOT_PERMITTED, "Access to the file was refused."),
-    sqlite3.SQLITE_CANTOPEN: (
-        ErrorCode.OPERATION_NOT_PERMITTED,
-        "The file of the store cannot be opened: its directory has to exist and be writable.",
-    ),
-    sqlite3.SQLITE_CORRUPT: (
-        ErrorCode.DATA_CORRUPTION,
-        "The file of the store is damaged: restore it, or recover it with the sqlite3 tool.",
-    ),
-    sqlite3.SQLITE_NOTADB: (ErrorCode.DATA_CORRUPTION, "The file is no store of storekit."),
-    sqlite3.SQLITE_FULL: (ErrorCode.NO_SPACE_LEFT, "Nothing of this call was stored."),
-    sqlite3.SQLITE_TOOBIG: (ErrorCode.ENTRY_TOO_LARGE, "SQLite holds no more."),
-    sqlite3.SQLITE_NOMEM: (ErrorCode.NO_MEMORY_LOCAL, ""),
-    sqlite3.SQLITE_INTERRUPT: (ErrorCode.INTERRUPTED, ""),
-    sqlite3.SQLITE_IOERR: (ErrorCode.SYSTEM_LOCAL, "The file of the store cannot be accessed."),
-}
-_OPENING = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
 
 _connections: "weakref.WeakSet[Connection]" = weakref.WeakSet()
 _tainted: set[tuple[int, int]] = set()  # device and inode
 _abandoned: list[sqlite3.Connection] = []
-
-
-def translate(error: Exception) -> QuasardbException:
-    """Return what to raise for one of `FAILURES`."""
-    if isinstance(error, UnicodeEncodeError):
-        return error_for(ErrorCode.INVALID_ARGUMENT, "Text must be valid in UTF-8.")
-    if isinstance(error, UnicodeDecodeError):  # in a message of SQLite's that quotes the file
-        return error_for(ErrorCode.DATA_CORRUPTION, "The file of the store is damaged.")
-    if isinstance(error, MemoryError):
-        return error_for(ErrorCode.NO_MEMORY_LOCAL)
-    if isinstance(error, OverflowError):
-        return error_for(ErrorCode.INVALID_ARGUMENT, "A number has more than 64 bits.")
-    if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
-        return error_for(ErrorCode.INVALID_HANDLE, "The session is closed.")
-    reported: int | None = getattr(error, "sqlite_errorcode", None)
-    if reported is None:
-        if isinstance(error, sqlite3.OperationalError) and "decode" in str(error):
-            return error_for(ErrorCode.DATA_CORRUPTION, "Text in the store is not valid in UTF-8.")
-        return error_for(ErrorCode.INTERNAL_LOCAL, f"{error}.")
-    if reported & _PRIMARY in _OPENING and _are_files_used_up():
-        return no_more_files()
-    if reported == sqlite3.SQLITE_IOERR_CORRUPTFS:
-        reported = sqlite3.SQLITE_CORRUPT
-    code, advice = _CODES.get(reported & _PRIMARY, (ErrorCode.INTERNAL_LOCAL, ""))
-    return error_for(code, f"{advice} (SQLite: {error})".strip())
-
-
-def no_more_files() -> QuasardbException:
-    """Return the error of a process, or a system, that has too many files open."""
-    return error_for(
-        ErrorCode.SYSTEM_LOCAL,
-        "There are too many open files: close some, or raise the limit of the process "
-        "(ulimit -n). Nothing of this call was stored.",
-    )
-
-
-def _are_files_used_up() -> bool:
-    """Return whether SQLite can't open the files of a store; it does not say why it failed."""
-    opened: list[int] = []
-    try:
-        for _ in range(_FILES):
-            opened.append(os.open(os.devnull, os.O_RDONLY))  # noqa: PERF401 - to be closed in any case
-    except OSError as error:
-        return error.errno in _NO_FILES
-    finally:
-        for file in opened:
-            os.close(file)
-    return False
-
-
-class CallLock:
-    """A lock for one call at a time, that is free again however the call ends.
-
-    Used as `Connection.call` does; `run` is that for what needs no clean-up of its own.
-    """
-
-    def __init__(self) -> None:
-        lock = threading.RLock()
-        self.acquire: Callable[[bool, float], bool] = lock.acquire
-        self.release: Callable[[], None] = lock.release
-        # `threading.Condition` asks in the same way.
-        self.is_held: Callable[[], bool] = lock._is_owned  # type: ignore[attr-defined]  # noqa: SLF001
-
-    def run(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
-        """Return what `function(*args)` does with the lock held; again by a holder is fine."""
-        if self.is_held():
-            return function(*args)
-        try:
-            try:
-                self.acquire(True, -1)
-                result = function(*args)
-                self.release()
-            except BaseException:
-                self.release_if_held()
-                raise
-        except BaseException:
-            self.release_if_held()
-            raise
-        return result
-
-    def is_free(self) -> bool:
-        """Return whether no other thread has it, at this moment."""
-        if self.is_held():
-            return True
-        try:
-            return self.acquire(False, -1)
-        finally:
-            self.release_if_held()
-
-    def release_if_held(self) -> None:
-        """Release the lock if this thread has it."""
-        if self.is_held():
-            self.release()
 
 
 class Connection:
@@ -286,7 +159,7 @@ class Connection:
             cursor.execute(sql, parameters)
             row: Row | None = cursor.fetchone()
         except FAILURES as error:
-            if not _is_busy(error):
+            if not is_busy(error):
                 raise translate(error) from error
         else:
             return row
@@ -300,7 +173,7 @@ class Connection:
         try:
             return self._cursor.execute(sql, parameters).fetchall()
         except FAILURES as error:
-            if not _is_busy(error):
+            if not is_busy(error):
                 raise translate(error) from error
         return self._when_free(lambda: self._cursor.execute(sql, parameters).fetchall())
 
@@ -320,7 +193,7 @@ class Connection:
         try:
             return self._cursor.execute(sql, parameters).rowcount
         except FAILURES as error:
-            if not _is_busy(error):
+            if not is_busy(error):
                 raise translate(error) from error
         return self._when_free(lambda: self._cursor.execute(sql, parameters).rowcount)
 
@@ -338,7 +211,7 @@ class Connection:
             try:
                 return run()
             except FAILURES as error:
-                if left <= 0 or not _is_busy(error):
+                if left <= 0 or not is_busy(error):
                     raise translate(error) from error
 
     def forget(self, sql: str, count: int, size: int) -> None:
@@ -485,11 +358,6 @@ class _Refusal:
 
     def close(self) -> None:
         """There is nothing to close."""
-
-
-def _is_busy(error: Exception) -> bool:
-    code: int = getattr(error, "sqlite_errorcode", 0)
-    return code & _PRIMARY == sqlite3.SQLITE_BUSY
 
 
 def refuse_tainted(path: str) -> None:

@@ -32,7 +32,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from storekit.qdb.embedded.connection import WRITING, CallLock, Connection
+from storekit.qdb.embedded.connection import WRITING, Connection
+from storekit.qdb.embedded.lock import CallLock
 from storekit.qdb.embedded.operations import EmbeddedOperations
 from storekit.qdb.embedded.status import EmbeddedNode
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for

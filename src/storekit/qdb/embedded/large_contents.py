@@ -31,7 +31,8 @@ from pathlib import Path
 from storekit.qdb.buffers import WRITTEN_AT_ONCE
 from storekit.qdb.durable import begin_sync, sync_directory
 from storekit.qdb.embedded.checks import MAX_CONTENT
-from storekit.qdb.embedded.connection import Connection, no_more_files
+from storekit.qdb.embedded.connection import Connection
+from storekit.qdb.embedded.failures import no_more_files
 from storekit.qdb.engine import Buffer
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 

@@ -9,7 +9,8 @@ import sqlite3
 import time
 from contextlib import closing
 
-from storekit.qdb.embedded.connection import FAILURES, WAIT_IN_SQLITE, translate
+from storekit.qdb.embedded.connection import WAIT_IN_SQLITE
+from storekit.qdb.embedded.failures import FAILURES, translate
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["SCHEMA_VERSION", "open_file", "open_memory"]

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from storekit.qdb.embedded.connection import CallLock
 from storekit.qdb.embedded.location import Location
+from storekit.qdb.embedded.lock import CallLock
 from storekit.qdb.errors import ErrorCode, error_for
 
 __all__ = ["DEFAULT_NODE", "OPERATIONS", "Counter", "EmbeddedNode"]

@@ -1,0 +1,95 @@
+"""What SQLite and the operating system report, as errors of the store."""
+
+import errno
+import os
+import sqlite3
+
+from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
+
+__all__ = ["FAILURES", "is_busy", "no_more_files", "translate"]
+
+FAILURES = (sqlite3.Error, UnicodeError, OverflowError, MemoryError)
+"""What a call of the sqlite3 module raises for wrong input, and when the store fails."""
+
+_PRIMARY = 0xFF  # extended result codes carry the primary one in their low bits
+_FILES = 4  # that SQLite may open at once for one store: itself, log, index of the log, journal
+_NO_FILES = (errno.EMFILE, errno.ENFILE)
+
+_CODES: dict[int, tuple[ErrorCode, str]] = {
+    sqlite3.SQLITE_BUSY: (ErrorCode.RESOURCE_LOCKED, "Somebody else kept the store locked."),
+    sqlite3.SQLITE_LOCKED: (ErrorCode.RESOURCE_LOCKED, "Somebody else kept the store locked."),
+    sqlite3.SQLITE_READONLY: (
+        ErrorCode.OPERATION_NOT_PERMITTED,
+        "The file of the store, or its directory, cannot be written.",
+    ),
+    sqlite3.SQLITE_PERM: (ErrorCode.OPERATION_NOT_PERMITTED, "Access to the file was refused."),
+    sqlite3.SQLITE_CANTOPEN: (
+        ErrorCode.OPERATION_NOT_PERMITTED,
+        "The file of the store cannot be opened: its directory has to exist and be writable.",
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        ErrorCode.DATA_CORRUPTION,
+        "The file of the store is damaged: restore it, or recover it with the sqlite3 tool.",
+    ),
+    sqlite3.SQLITE_NOTADB: (ErrorCode.DATA_CORRUPTION, "The file is no store of storekit."),
+    sqlite3.SQLITE_FULL: (ErrorCode.NO_SPACE_LEFT, "Nothing of this call was stored."),
+    sqlite3.SQLITE_TOOBIG: (ErrorCode.ENTRY_TOO_LARGE, "SQLite holds no more."),
+    sqlite3.SQLITE_NOMEM: (ErrorCode.NO_MEMORY_LOCAL, ""),
+    sqlite3.SQLITE_INTERRUPT: (ErrorCode.INTERRUPTED, ""),
+    sqlite3.SQLITE_IOERR: (ErrorCode.SYSTEM_LOCAL, "The file of the store cannot be accessed."),
+}
+_OPENING = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
+
+
+def translate(error: Exception) -> QuasardbException:
+    """Return what to raise for one of `FAILURES`."""
+    if isinstance(error, UnicodeEncodeError):
+        return error_for(ErrorCode.INVALID_ARGUMENT, "Text must be valid in UTF-8.")
+    if isinstance(error, UnicodeDecodeError):  # in a message of SQLite's that quotes the file
+        return error_for(ErrorCode.DATA_CORRUPTION, "The file of the store is damaged.")
+    if isinstance(error, MemoryError):
+        return error_for(ErrorCode.NO_MEMORY_LOCAL)
+    if isinstance(error, OverflowError):
+        return error_for(ErrorCode.INVALID_ARGUMENT, "A number has more than 64 bits.")
+    if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
+        return error_for(ErrorCode.INVALID_HANDLE, "The session is closed.")
+    reported: int | None = getattr(error, "sqlite_errorcode", None)
+    if reported is None:
+        if isinstance(error, sqlite3.OperationalError) and "decode" in str(error):
+            return error_for(ErrorCode.DATA_CORRUPTION, "Text in the store is not valid in UTF-8.")
+        return error_for(ErrorCode.INTERNAL_LOCAL, f"{error}.")
+    if reported & _PRIMARY in _OPENING and _are_files_used_up():
+        return no_more_files()
+    if reported == sqlite3.SQLITE_IOERR_CORRUPTFS:
+        reported = sqlite3.SQLITE_CORRUPT
+    code, advice = _CODES.get(reported & _PRIMARY, (ErrorCode.INTERNAL_LOCAL, ""))
+    return error_for(code, f"{advice} (SQLite: {error})".strip())
+
+
+def no_more_files() -> QuasardbException:
+    """Return the error of a process, or a system, that has too many files open."""
+    return error_for(
+        ErrorCode.SYSTEM_LOCAL,
+        "There are too many open files: close some, or raise the limit of the process "
+        "(ulimit -n). Nothing of this call was stored.",
+    )
+
+
+def _are_files_used_up() -> bool:
+    """Return whether SQLite can't open the files of a store; it does not say why it failed."""
+    opened: list[int] = []
+    try:
+        for _ in range(_FILES):
+            opened.append(os.open(os.devnull, os.O_RDONLY))  # noqa: PERF401 - to be closed in any case
+    except OSError as error:
+        return error.errno in _NO_FILES
+    finally:
+        for file in opened:
+            os.close(file)
+    return False
+
+
+def is_busy(error: Exception) -> bool:
+    """Return whether somebody else has the lock of the store, so that nothing was done."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & _PRIMARY == sqlite3.SQLITE_BUSY
