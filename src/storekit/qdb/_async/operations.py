@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar, TypeVarTuple, overload
 from storekit.codecs.base import Codec
 from storekit.core.arguments import named_without_class
 from storekit.core.seam._async import call_blocking
-from storekit.qdb._async.lifecycle import AsyncLifecycle
+from storekit.qdb._async.base import AsyncBaseClient
 from storekit.qdb._typing import MISSING, Alias, Data, Default, Found, Other, Value
 from storekit.qdb.arguments import (
     check_content,
@@ -47,7 +47,7 @@ _ALL = 2**31 - 1
 
 
 @named_without_class
-class AsyncOperations(AsyncLifecycle, Generic[Alias, Found, Data, Value]):
+class AsyncOperations(AsyncBaseClient, Generic[Alias, Found, Data, Value]):
     """The operations, whatever the aliases and values of a client are.
 
     `codec` is that of one call, itself or by its name in the registry of the client.

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, TypeVarTuple, overload
 from storekit.codecs.base import Codec
 from storekit.core.arguments import named_without_class
 from storekit.core.seam._sync import call_blocking
-from storekit.qdb._sync.lifecycle import Lifecycle
+from storekit.qdb._sync.base import BaseClient
 from storekit.qdb._typing import MISSING, Alias, Data, Default, Found, Other, Value
 from storekit.qdb.arguments import (
     check_content,
@@ -49,7 +49,7 @@ _ALL = 2**31 - 1
 
 
 @named_without_class
-class Operations(Lifecycle, Generic[Alias, Found, Data, Value]):
+class Operations(BaseClient, Generic[Alias, Found, Data, Value]):
     """The operations, whatever the aliases and values of a client are.
 
     `codec` is that of one call, itself or by its name in the registry of the client.

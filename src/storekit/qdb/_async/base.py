@@ -1,5 +1,3 @@
-# Generated from src/storekit/qdb/_async/lifecycle.py by tools/generate_sync.py; do not edit.
-
 """Making a client, opening and closing it."""
 
 import copy
@@ -13,26 +11,26 @@ from types import TracebackType
 from typing import Any, Never, Self
 
 from storekit.codecs.registry import CodecRegistry
-from storekit.core._sync.single_flight import SingleFlight
+from storekit.core._async.single_flight import AsyncSingleFlight
 from storekit.core.arguments import check_callable, check_type, named_without_class
-from storekit.core.threads._sync import DEFAULT_LIMITS
+from storekit.core.threads._async import DEFAULT_LIMITS
 from storekit.core.threads.call import CallStatistics
 from storekit.observers import Observer, check_observers
 from storekit.options import PoolLimits, RetryPolicy
-from storekit.qdb._sync.calls import Caller
-from storekit.qdb._sync.conversion import Conversion
+from storekit.qdb._async.calls import AsyncCaller
+from storekit.qdb._async.conversion import AsyncConversion
 from storekit.qdb._typing import ClientOptions
 from storekit.qdb.codec import STORED
 from storekit.qdb.engine import LONGEST_TIMEOUT, Engine, SessionOptions
 from storekit.qdb.location import Address, open_engine
 
-__all__ = ["Lifecycle"]
+__all__ = ["AsyncBaseClient"]
 
 _DEFAULT_RETRY = RetryPolicy(attempts=3)
 
 
 @named_without_class
-class Lifecycle:
+class AsyncBaseClient:
     """A client as far as it is made, opened and closed."""
 
     def __init__(
@@ -101,10 +99,10 @@ class Lifecycle:
         else:
             check_callable("engine", engine, "connect")
         registry = registry if registry is not None else CodecRegistry.default()
-        self._conversion = Conversion(STORED, registry)
+        self._conversion = AsyncConversion(STORED, registry)
         self._clock = clock
-        self._loads: SingleFlight[str, Any] = SingleFlight()
-        self._calls = Caller(
+        self._loads: AsyncSingleFlight[str, Any] = AsyncSingleFlight()
+        self._calls = AsyncCaller(
             engine,
             address,
             timeout=timeout,
@@ -114,36 +112,36 @@ class Lifecycle:
             observers=check_observers(observers),
         )
 
-    def __enter__(self) -> Self:
-        self._calls.fill()
+    async def __aenter__(self) -> Self:
+        await self._calls.fill()
         return self
 
-    def __exit__(
+    async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        await self.aclose()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._calls.describe()}>"
 
-    def connect(self) -> None:
+    async def connect(self) -> None:
         """Open a session now, rather than with the first operation, and without retries.
 
         Raises:
             ConnectionFailed: The cluster can't be reached. `StoreTimeout`: not in time.
 
         """
-        self._calls.connect()
+        await self._calls.connect()
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the client and its sessions; calls that have not begun get `ClientClosed`.
 
         Calls that are running are waited for, at most 5 seconds. Closing twice does nothing.
         """
-        self._calls.close()
+        await self._calls.aclose()
 
     def with_timeout(self, timeout: float | None) -> Self:
         """Return this client with another `timeout` for its operations, in seconds.

@@ -1,3 +1,5 @@
+# Generated from src/storekit/qdb/_async/base.py by tools/generate_sync.py; do not edit.
+
 """Making a client, opening and closing it."""
 
 import copy
@@ -11,26 +13,26 @@ from types import TracebackType
 from typing import Any, Never, Self
 
 from storekit.codecs.registry import CodecRegistry
-from storekit.core._async.single_flight import AsyncSingleFlight
+from storekit.core._sync.single_flight import SingleFlight
 from storekit.core.arguments import check_callable, check_type, named_without_class
-from storekit.core.threads._async import DEFAULT_LIMITS
+from storekit.core.threads._sync import DEFAULT_LIMITS
 from storekit.core.threads.call import CallStatistics
 from storekit.observers import Observer, check_observers
 from storekit.options import PoolLimits, RetryPolicy
-from storekit.qdb._async.calls import AsyncCaller
-from storekit.qdb._async.conversion import AsyncConversion
+from storekit.qdb._sync.calls import Caller
+from storekit.qdb._sync.conversion import Conversion
 from storekit.qdb._typing import ClientOptions
 from storekit.qdb.codec import STORED
 from storekit.qdb.engine import LONGEST_TIMEOUT, Engine, SessionOptions
 from storekit.qdb.location import Address, open_engine
 
-__all__ = ["AsyncLifecycle"]
+__all__ = ["BaseClient"]
 
 _DEFAULT_RETRY = RetryPolicy(attempts=3)
 
 
 @named_without_class
-class AsyncLifecycle:
+class BaseClient:
     """A client as far as it is made, opened and closed."""
 
     def __init__(
@@ -99,10 +101,10 @@ class AsyncLifecycle:
         else:
             check_callable("engine", engine, "connect")
         registry = registry if registry is not None else CodecRegistry.default()
-        self._conversion = AsyncConversion(STORED, registry)
+        self._conversion = Conversion(STORED, registry)
         self._clock = clock
-        self._loads: AsyncSingleFlight[str, Any] = AsyncSingleFlight()
-        self._calls = AsyncCaller(
+        self._loads: SingleFlight[str, Any] = SingleFlight()
+        self._calls = Caller(
             engine,
             address,
             timeout=timeout,
@@ -112,36 +114,36 @@ class AsyncLifecycle:
             observers=check_observers(observers),
         )
 
-    async def __aenter__(self) -> Self:
-        await self._calls.fill()
+    def __enter__(self) -> Self:
+        self._calls.fill()
         return self
 
-    async def __aexit__(
+    def __exit__(
         self,
         exc_type: type[BaseException] | None,
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.aclose()
+        self.close()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._calls.describe()}>"
 
-    async def connect(self) -> None:
+    def connect(self) -> None:
         """Open a session now, rather than with the first operation, and without retries.
 
         Raises:
             ConnectionFailed: The cluster can't be reached. `StoreTimeout`: not in time.
 
         """
-        await self._calls.connect()
+        self._calls.connect()
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Close the client and its sessions; calls that have not begun get `ClientClosed`.
 
         Calls that are running are waited for, at most 5 seconds. Closing twice does nothing.
         """
-        await self._calls.aclose()
+        self._calls.close()
 
     def with_timeout(self, timeout: float | None) -> Self:
         """Return this client with another `timeout` for its operations, in seconds.
