@@ -1,4 +1,4 @@
-"""What a client makes of several calls: many entries, loads, documents, questions to nodes."""
+"""The operations that are not one call for one entry: many entries, loads, documents, nodes."""
 
 # ruff: noqa: ANN401 - a codec that is named gives anything
 
@@ -12,35 +12,29 @@ from storekit.codecs.base import Codec
 from storekit.core.arguments import check_callable, named_without_class
 from storekit.core.seam._async import answer_in
 from storekit.observers import Observer
+from storekit.qdb._async.many import AsyncManyEntries
 from storekit.qdb._async.operations import AsyncOperations
 from storekit.qdb._typing import Alias, Data, Found, Items, Other, Value
-from storekit.qdb.batches import ManyResult, Tally, in_chunks
+from storekit.qdb.batches import ManyResult
 from storekit.qdb.documents._async.documents import AsyncDocuments
 from storekit.qdb.documents._async.files import AsyncFile, AsyncPieces
 from storekit.qdb.documents.manifest import SLICE_SIZE, DocumentInfo
 from storekit.qdb.documents.progress import Progress
-from storekit.qdb.engine import Kind, Operation, Session
-from storekit.qdb.errors import (
-    AliasNotFound,
-    ErrorCode,
-    InvalidArgument,
-    QuasardbException,
-    error_for,
-)
+from storekit.qdb.engine import Kind, Session
+from storekit.qdb.errors import ErrorCode, InvalidArgument, error_for
 from storekit.qdb.methods import bound, operation_of
 from storekit.qdb.times import Expiry
-from storekit.qdb.values import RemoteNode, parse_node
+from storekit.qdb.values import BatchRequest, BatchResult, RemoteNode, parse_node
 
 __all__ = ["AsyncStore"]
 
 _CHUNK = 256  # entries of one call
-_CHUNK_BYTES = 4 << 20
 _ABSENT = object()
 
 
 @named_without_class
 class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
-    """What is made of several calls."""
+    """The operations on many entries, documents and nodes, each declared once."""
 
     @property
     def codec(self) -> Codec[Any]:
@@ -53,15 +47,6 @@ class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
         return self._calls.observers
 
     # Whether an entry is there
-
-    async def exists(self, alias: Alias) -> bool:
-        """Return whether there is an entry of any type. Its content is not read."""
-        text = self._conversion.alias("exists", alias)
-        try:
-            await self._calls.call("exists", text, bound(Session.get_type, text), reads=True)
-        except AliasNotFound:
-            return False
-        return True
 
     def __contains__(self, alias: Alias) -> bool:
         try:
@@ -76,16 +61,6 @@ class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
         )
 
     def __bool__(self) -> bool:
-        return True
-
-    async def touch(self, alias: Alias, expiry_time: Expiry) -> bool:
-        """Set when an entry expires, None for never; return whether there is such an entry."""
-        text = self._conversion.alias("touch", alias, writes=True)
-        expiry = self._expiry("touch", expiry_time)
-        try:
-            await self._calls.call("touch", text, bound(Session.expires_at, text, expiry))
-        except AliasNotFound:
-            return False
         return True
 
     # Many entries
@@ -106,18 +81,7 @@ class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
         They are fetched 256 at a time. Raises what `get` raises but for `AliasNotFound`, for
         the first entry that can't be had.
         """
-        chosen = self._conversion.chosen(codec)
-        found: dict[Alias, Any] = {}
-        for chunk in in_chunks(_one_by_one(aliases, "get_many"), _CHUNK):
-            texts = [self._conversion.alias("get_many", alias) for alias in chunk]
-            contents = await self._calls.get_many("get_many", texts)
-            for alias, text, content in zip(chunk, texts, contents, strict=True):
-                if isinstance(content, AliasNotFound):
-                    continue
-                if isinstance(content, Exception):
-                    raise content
-                found[alias] = await self._conversion.decode(chosen, text, content)
-        return found
+        return await self._many().get(aliases, codec)
 
     async def put_many(
         self,
@@ -133,7 +97,7 @@ class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
         ends the whole is raised: that the cluster can't be reached, and `TypeError` for what
         has no form in the codec. What came before that is stored.
         """
-        return await self._store_many("put_many", Kind.BLOB_PUT, entries, expiry_time, codec)
+        return await self._many().store(Kind.BLOB_PUT, entries, expiry_time, codec)
 
     async def update_many(
         self,
@@ -143,75 +107,71 @@ class AsyncStore(AsyncOperations[Alias, Found, Data, Value]):
         codec: Codec[Any] | str | None = None,
     ) -> ManyResult[Alias]:
         """Store entries, new or not; see `put_many`."""
-        return await self._store_many("update_many", Kind.BLOB_UPDATE, entries, expiry_time, codec)
+        return await self._many().store(Kind.BLOB_UPDATE, entries, expiry_time, codec)
 
     async def remove_many(self, aliases: Iterable[Alias]) -> ManyResult[Alias]:
         """Remove entries of any type; return what failed, as `put_many` does.
 
         Those that are not there fail with `AliasNotFound`.
         """
-        tally = Tally[Alias]()
-        for chunk in in_chunks(_one_by_one(aliases, "remove_many"), _CHUNK):
-            operations = self._operations("remove_many", tally, chunk)
-            await self._run_many("remove_many", tally, operations)
-        return tally.result()
+        return await self._many().remove(aliases)
 
-    async def _store_many(
-        self,
-        name: str,
-        kind: Kind,
-        entries: Items[Alias, Data] | Iterable[tuple[Alias, Data]],
-        expiry_time: Expiry,
-        codec: Codec[Any] | str | None,
-    ) -> ManyResult[Alias]:
-        chosen = self._conversion.chosen(codec)
-        expiry = self._expiry(name, expiry_time)
-        tally = Tally[Alias]()
-        waiting: list[tuple[Alias, Operation]] = []
-        size = 0
-        for alias, value in _pairs(entries, name):
-            try:
-                text = self._conversion.alias(name, alias, writes=True)
-            except QuasardbException as error:
-                tally.fail(alias, error)
-                continue
-            content = await self._conversion.encode(chosen, value)
-            waiting.append((alias, Operation(kind, text, content, expiry=expiry)))
-            size += len(content)
-            if len(waiting) >= _CHUNK or size >= _CHUNK_BYTES:
-                await self._run_many(name, tally, waiting)
-                waiting, size = [], 0
-        await self._run_many(name, tally, waiting)
-        return tally.result()
+    # Requests of any kind in one call
 
-    def _operations(
-        self, name: str, tally: Tally[Alias], aliases: list[Alias]
-    ) -> list[tuple[Alias, Operation]]:
-        """Return the removal of each entry whose alias can be one."""
-        operations = []
-        for alias in aliases:
-            try:
-                text = self._conversion.alias(name, alias, writes=True)
-            except QuasardbException as error:
-                tally.fail(alias, error)
-            else:
-                operations.append((alias, Operation(Kind.REMOVE, text)))
-        return operations
+    @overload
+    async def run_batch(
+        self, requests: Iterable[BatchRequest]
+    ) -> tuple[int, list[BatchResult[Value]]]: ...
+    @overload
+    async def run_batch(
+        self, requests: Iterable[BatchRequest], *, codec: Codec[Other]
+    ) -> tuple[int, list[BatchResult[Other]]]: ...
+    @overload
+    async def run_batch(
+        self, requests: Iterable[BatchRequest], *, codec: str
+    ) -> tuple[int, list[BatchResult[Any]]]: ...
+    async def run_batch(
+        self, requests: Iterable[BatchRequest], *, codec: Codec[Any] | str | None = None
+    ) -> tuple[int, list[BatchResult[Any]]]:
+        """Run all requests, each for itself; return how many were successful, and the results.
 
-    async def _run_many(
-        self, name: str, tally: Tally[Alias], entries: list[tuple[Alias, Operation]]
-    ) -> None:
-        """Make operations in one call, and note what became of each."""
-        if not entries:
-            return
-        operations = [operation for _, operation in entries]
-        outcomes = await self._calls.call(name, None, bound(Session.run_joined, operations))
-        for (alias, operation), outcome in zip(entries, outcomes, strict=True):
-            if outcome.ok:
-                tally.succeed()
-            else:
-                error = error_for(outcome.error, outcome.detail)
-                tally.fail(alias, self._calls.explain(error, name, operation.alias))
+        The order in which they run is undefined. If the store finds one malformed, that has
+        its error, all others `ErrorCode.SKIPPED`, and nothing was done. `get_remove` and
+        `remove_if` have no place in the batches of today's clusters: the engine makes
+        separate calls of them. Content that the codec can't read is the failure of its
+        request alone.
+
+        Raises `TypeError` and `ValueError`, before anything is sent, for what is no request,
+        or has no form in the codec.
+        """
+        return await self._many().run_batch(requests, codec)
+
+    @overload
+    async def run_transaction(
+        self, requests: Iterable[BatchRequest]
+    ) -> list[BatchResult[Value]]: ...
+    @overload
+    async def run_transaction(
+        self, requests: Iterable[BatchRequest], *, codec: Codec[Other]
+    ) -> list[BatchResult[Other]]: ...
+    @overload
+    async def run_transaction(
+        self, requests: Iterable[BatchRequest], *, codec: str
+    ) -> list[BatchResult[Any]]: ...
+    async def run_transaction(
+        self, requests: Iterable[BatchRequest], *, codec: Codec[Any] | str | None = None
+    ) -> list[BatchResult[Any]]:
+        """Run all requests in order, or none of them; return the results.
+
+        Raises the error of the request that failed, with its alias: nothing was changed
+        then. `Conflict` means that another writer was first. `get_remove` and `remove_if`
+        can't be part of a transaction: `ValueError`. Content that the codec can't read is
+        not an error of the transaction: it is done, and the result has the failure.
+        """
+        return await self._many().run_transaction(requests, codec)
+
+    def _many(self) -> AsyncManyEntries:
+        return AsyncManyEntries(self._calls, self._conversion, self._clock)
 
     async def aliases(self, prefix: str = "") -> AsyncIterator[Found]:
         """Iterate over the aliases that start with a text, without the contents.
@@ -488,21 +448,3 @@ def _parsed(answer: bytes) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise error_for(ErrorCode.INVALID_REPLY, "The node's description of itself is no JSON.")
     return parsed
-
-
-def _one_by_one(aliases: Iterable[Alias], operation: str) -> Iterable[Alias]:
-    """Return aliases, unless they are one alias by mistake."""
-    if isinstance(aliases, str | bytes):
-        raise TypeError(f"{operation} takes an iterable of aliases, not one; write [alias]")
-    return aliases
-
-
-def _pairs(
-    entries: Items[Alias, Data] | Iterable[tuple[Alias, Data]], operation: str
-) -> Iterable[tuple[Alias, Data]]:
-    """Return the pairs of alias and content that there are."""
-    if isinstance(entries, Items):
-        return entries.items()
-    if isinstance(entries, str | bytes):
-        raise TypeError(f"{operation} takes a mapping, or pairs of alias and content")
-    return entries

@@ -1,6 +1,8 @@
 # Generated from src/storekit/qdb/_async/base.py by tools/generate_sync.py; do not edit.
 
-"""Making a client, opening and closing it."""
+"""What every client has: how it is made, opened and closed, and how it calls a session."""
+
+# ruff: noqa: ANN401 - values may be anything
 
 import copy
 import difflib
@@ -10,8 +12,9 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Never, Self
+from typing import Any, Never, Self, TypeVar, TypeVarTuple
 
+from storekit.codecs.base import Codec
 from storekit.codecs.registry import CodecRegistry
 from storekit.core._sync.single_flight import SingleFlight
 from storekit.core.arguments import check_callable, check_type, named_without_class
@@ -23,17 +26,22 @@ from storekit.qdb._sync.calls import Caller
 from storekit.qdb._sync.conversion import Conversion
 from storekit.qdb._typing import ClientOptions
 from storekit.qdb.codec import STORED
-from storekit.qdb.engine import LONGEST_TIMEOUT, Engine, SessionOptions
+from storekit.qdb.engine import LONGEST_TIMEOUT, NEVER, Engine, Session, SessionOptions
 from storekit.qdb.location import Address, open_engine
+from storekit.qdb.methods import Method, bound, operation_of
+from storekit.qdb.times import Expiry, to_milliseconds
 
 __all__ = ["BaseClient"]
+
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 _DEFAULT_RETRY = RetryPolicy(attempts=3)
 
 
 @named_without_class
 class BaseClient:
-    """A client as far as it is made, opened and closed."""
+    """A client without its operations."""
 
     def __init__(
         self,
@@ -168,6 +176,85 @@ class BaseClient:
     def statistics(self) -> CallStatistics:
         """Return how many sessions and calls there are at this moment."""
         return self._calls.statistics()
+
+    # How operations call a method of the session
+
+    def _expiry(self, method: Method, expiry_time: Expiry) -> int:
+        if expiry_time is None:
+            return NEVER
+        return to_milliseconds(expiry_time, self._clock(), operation_of(method))
+
+    def _read(
+        self,
+        method: Callable[[Session, str, *Arguments], T],
+        alias: object,
+        *arguments: *Arguments,
+    ) -> T:
+        """Call what reads an entry, and may be repeated."""
+        text = self._conversion.alias(method, alias)
+        return self._calls.call_entry(method, text, *arguments, reads=True)
+
+    def _find(
+        self, method: Callable[[Session, str, *Arguments], T], part: str, *arguments: *Arguments
+    ) -> T:
+        """Call what finds entries by a part of their aliases."""
+        text = self._conversion.part(method, part)
+        call = bound(method, text, *arguments)
+        return self._calls.call(operation_of(method), text, call, reads=True)
+
+    def _scan(
+        self, method: Callable[[Session, T, int], list[str]], pattern: T, max_count: int
+    ) -> list[Any]:
+        """Call what looks for entries by their content."""
+        call = bound(method, pattern, max_count)
+        found = self._calls.call(operation_of(method), None, call, reads=True)
+        return self._conversion.all_found(found)
+
+    def _write(
+        self,
+        method: Callable[[Session, str, *Arguments], T],
+        alias: object,
+        *arguments: *Arguments,
+    ) -> T:
+        """Call what changes an entry."""
+        text = self._conversion.alias(method, alias, writes=True)
+        return self._calls.call_entry(method, text, *arguments)
+
+    def _store(
+        self,
+        method: Callable[[Session, str, bytes, int], object],
+        alias: object,
+        value: object,
+        expiry_time: Expiry,
+        codec: Codec[Any] | str | None,
+    ) -> None:
+        """Call what stores a value."""
+        chosen = self._conversion.chosen(codec)
+        text = self._conversion.alias(method, alias, writes=True)
+        expiry = self._expiry(method, expiry_time)
+        content = self._conversion.encode(chosen, value)
+        self._calls.call_entry(method, text, content, expiry)
+
+    def _exchange(
+        self,
+        method: Callable[[Session, str, *Arguments], bytes | memoryview | None],
+        alias: object,
+        codec: Codec[Any],
+        expected: bytes | None,
+        *arguments: *Arguments,
+    ) -> Any:
+        """Call what changes an entry, and return the value that was there.
+
+        If the session returns None, that is what was `expected`. To observers, a value that
+        can't be read is a failure.
+        """
+        operation = operation_of(method)
+        text = self._conversion.alias(method, alias, writes=True)
+        with self._calls.watch(operation, text) as watch:
+            content = self._calls.call_entry(method, text, *arguments, watch=watch)
+            if content is None:
+                content = expected or b""
+            return self._conversion.decode(codec, text, content)
 
 
 def _unknown_option(kind: str, name: str) -> str:

@@ -1,20 +1,19 @@
 # Generated from src/storekit/qdb/_async/operations.py by tools/generate_sync.py; do not edit.
 
-"""The operations of a client, each declared once.
+"""The operations on one entry, and what finds entries, each declared once.
 
-Most are a call of one method of the session: `_read` and `_write` make it, `_store` encodes
-what it stores, `_exchange` decodes what it returns. They name the operation after the method.
+Most are a call of one method of the session: `_read` and `_write` of the base class make it,
+`_store` encodes what it stores, `_exchange` decodes what it returns. They name the operation
+after the method.
 """
 
 # ruff: noqa: ANN401 - a codec that is named gives anything
 
-from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar, TypeVarTuple, overload
 
 from storekit.codecs.base import Codec
 from storekit.core.arguments import named_without_class
-from storekit.core.seam._sync import call_blocking
 from storekit.qdb._sync.base import BaseClient
 from storekit.qdb._typing import MISSING, Alias, Data, Default, Found, Other, Value
 from storekit.qdb.arguments import (
@@ -25,20 +24,17 @@ from storekit.qdb.arguments import (
     check_query,
     check_string,
 )
-from storekit.qdb.batches import Translation, explain_transaction, size_of
-from storekit.qdb.codec import MANY, takes_long_to_decode, takes_long_to_encode
-from storekit.qdb.engine import NEVER, Operation, Outcome, Session
-from storekit.qdb.errors import AliasNotFound, BufferTooSmall, ErrorCode, error_for
-from storekit.qdb.methods import Method, bound, operation_of
+from storekit.qdb.engine import Session
+from storekit.qdb.errors import AliasNotFound, BufferTooSmall, ErrorCode
+from storekit.qdb.methods import bound, operation_of
 from storekit.qdb.times import (
     Expiry,
     from_milliseconds,
     from_nanoseconds,
     milliseconds_from_now,
-    to_milliseconds,
     to_nanoseconds,
 )
-from storekit.qdb.values import BatchRequest, BatchResult, EntryMetadata, listed
+from storekit.qdb.values import EntryMetadata
 
 __all__ = ["Operations"]
 
@@ -431,6 +427,15 @@ class Operations(BaseClient, Generic[Alias, Found, Data, Value]):
 
     purge_all = remove_all
 
+    def exists(self, alias: Alias) -> bool:
+        """Return whether there is an entry of any type. Its content is not read."""
+        text = self._conversion.alias("exists", alias)
+        try:
+            self._calls.call("exists", text, bound(Session.get_type, text), reads=True)
+        except AliasNotFound:
+            return False
+        return True
+
     def get_metadata(self, alias: Alias) -> EntryMetadata:
         """Return type, size and times of an entry of any type. Raises `AliasNotFound`."""
         return EntryMetadata.of(self._read(Session.get_metadata, alias))
@@ -458,6 +463,16 @@ class Operations(BaseClient, Generic[Alias, Found, Data, Value]):
         Raises `AliasNotFound`.
         """
         return from_milliseconds(self._read(Session.get_expiry_time, alias))
+
+    def touch(self, alias: Alias, expiry_time: Expiry) -> bool:
+        """Set when an entry expires, None for never; return whether there is such an entry."""
+        text = self._conversion.alias("touch", alias, writes=True)
+        expiry = self._expiry("touch", expiry_time)
+        try:
+            self._calls.call("touch", text, bound(Session.expires_at, text, expiry))
+        except AliasNotFound:
+            return False
+        return True
 
     # Finding
 
@@ -546,181 +561,3 @@ class Operations(BaseClient, Generic[Alias, Found, Data, Value]):
         text = check_query(query)
         found = self._calls.call("find", None, bound(Session.find, text), reads=True)
         return self._conversion.all_found(found)
-
-    # Many operations in one call
-
-    @overload
-    def run_batch(
-        self, requests: Iterable[BatchRequest]
-    ) -> tuple[int, list[BatchResult[Value]]]: ...
-    @overload
-    def run_batch(
-        self, requests: Iterable[BatchRequest], *, codec: Codec[Other]
-    ) -> tuple[int, list[BatchResult[Other]]]: ...
-    @overload
-    def run_batch(
-        self, requests: Iterable[BatchRequest], *, codec: str
-    ) -> tuple[int, list[BatchResult[Any]]]: ...
-    def run_batch(
-        self, requests: Iterable[BatchRequest], *, codec: Codec[Any] | str | None = None
-    ) -> tuple[int, list[BatchResult[Any]]]:
-        """Run all requests, each for itself; return how many were successful, and the results.
-
-        The order in which they run is undefined. If the store finds one malformed, that has
-        its error, all others `ErrorCode.SKIPPED`, and nothing was done. `get_remove` and
-        `remove_if` have no place in the batches of today's clusters: the engine makes
-        separate calls of them. Content that the codec can't read is the failure of its
-        request alone.
-
-        Raises `TypeError` and `ValueError`, before anything is sent, for what is no request,
-        or has no form in the codec.
-        """
-        translation = Translation(self._conversion.batch_alias, self._conversion.chosen(codec))
-        checked, operations = self._translate(translation, requests)
-        if not operations:
-            return 0, []
-        method = Session.run_batch
-        outcomes = self._calls.call(operation_of(method), None, bound(method, operations))
-        return self._results(translation, checked, operations, outcomes)
-
-    @overload
-    def run_transaction(self, requests: Iterable[BatchRequest]) -> list[BatchResult[Value]]: ...
-    @overload
-    def run_transaction(
-        self, requests: Iterable[BatchRequest], *, codec: Codec[Other]
-    ) -> list[BatchResult[Other]]: ...
-    @overload
-    def run_transaction(
-        self, requests: Iterable[BatchRequest], *, codec: str
-    ) -> list[BatchResult[Any]]: ...
-    def run_transaction(
-        self, requests: Iterable[BatchRequest], *, codec: Codec[Any] | str | None = None
-    ) -> list[BatchResult[Any]]:
-        """Run all requests in order, or none of them; return the results.
-
-        Raises the error of the request that failed, with its alias: nothing was changed
-        then. `Conflict` means that another writer was first. `get_remove` and `remove_if`
-        can't be part of a transaction: `ValueError`. Content that the codec can't read is
-        not an error of the transaction: it is done, and the result has the failure.
-        """
-        translation = Translation(self._conversion.batch_alias, self._conversion.chosen(codec))
-        checked, operations = self._translate(translation, requests)
-        for operation in operations:
-            if operation.kind < 0:
-                raise ValueError(f"{operation.kind.name} can't be part of a transaction")
-        if not operations:
-            return []
-
-        def run(session: Session) -> list[Outcome]:
-            error, index, outcomes = session.run_transaction(operations)
-            if error not in (ErrorCode.OK, ErrorCode.OK_CREATED):
-                alias, detail = explain_transaction(operations, index)
-                raise error_for(error, detail, alias=alias)
-            return outcomes
-
-        outcomes = self._calls.call("run_transaction", None, run)
-        return self._results(translation, checked, operations, outcomes)[1]
-
-    def _translate(
-        self, translation: Translation, requests: Iterable[BatchRequest]
-    ) -> tuple[list[BatchRequest], list[Operation]]:
-        """Check requests and encode their content; in a thread, if that takes long."""
-        batch = listed(requests)
-        if len(batch) >= MANY or any(
-            takes_long_to_encode(translation.codec, getattr(request, "content", None))
-            for request in batch
-        ):
-            return call_blocking(translation.operations_of, batch, self._clock())
-        return translation.operations_of(batch, self._clock())
-
-    def _results(
-        self,
-        translation: Translation,
-        requests: list[BatchRequest],
-        operations: list[Operation],
-        outcomes: list[Outcome],
-    ) -> tuple[int, list[BatchResult[Any]]]:
-        if len(operations) >= MANY or takes_long_to_decode(
-            translation.codec, size_of(operations, outcomes)
-        ):
-            return call_blocking(translation.results_of, requests, operations, outcomes)
-        return translation.results_of(requests, operations, outcomes)
-
-    # The ways to call a method of the session
-
-    def _expiry(self, method: Method, expiry_time: Expiry) -> int:
-        if expiry_time is None:
-            return NEVER
-        return to_milliseconds(expiry_time, self._clock(), operation_of(method))
-
-    def _read(
-        self,
-        method: Callable[[Session, str, *Arguments], T],
-        alias: Alias,
-        *arguments: *Arguments,
-    ) -> T:
-        """Call what reads an entry, and may be repeated."""
-        text = self._conversion.alias(method, alias)
-        return self._calls.call_entry(method, text, *arguments, reads=True)
-
-    def _find(
-        self, method: Callable[[Session, str, *Arguments], T], part: str, *arguments: *Arguments
-    ) -> T:
-        """Call what finds entries by a part of their aliases."""
-        text = self._conversion.part(method, part)
-        call = bound(method, text, *arguments)
-        return self._calls.call(operation_of(method), text, call, reads=True)
-
-    def _scan(
-        self, method: Callable[[Session, T, int], list[str]], pattern: T, max_count: int
-    ) -> list[Found]:
-        """Call what looks for entries by their content."""
-        call = bound(method, pattern, max_count)
-        found = self._calls.call(operation_of(method), None, call, reads=True)
-        return self._conversion.all_found(found)
-
-    def _write(
-        self,
-        method: Callable[[Session, str, *Arguments], T],
-        alias: Alias,
-        *arguments: *Arguments,
-    ) -> T:
-        """Call what changes an entry."""
-        text = self._conversion.alias(method, alias, writes=True)
-        return self._calls.call_entry(method, text, *arguments)
-
-    def _store(
-        self,
-        method: Callable[[Session, str, bytes, int], object],
-        alias: Alias,
-        value: object,
-        expiry_time: Expiry,
-        codec: Codec[Any] | str | None,
-    ) -> None:
-        """Call what stores a value."""
-        chosen = self._conversion.chosen(codec)
-        text = self._conversion.alias(method, alias, writes=True)
-        expiry = self._expiry(method, expiry_time)
-        content = self._conversion.encode(chosen, value)
-        self._calls.call_entry(method, text, content, expiry)
-
-    def _exchange(
-        self,
-        method: Callable[[Session, str, *Arguments], bytes | memoryview | None],
-        alias: Alias,
-        codec: Codec[Any],
-        expected: bytes | None,
-        *arguments: *Arguments,
-    ) -> Any:
-        """Call what changes an entry, and return the value that was there.
-
-        If the session returns None, that is what was `expected`. To observers, a value that
-        can't be read is a failure.
-        """
-        operation = operation_of(method)
-        text = self._conversion.alias(method, alias, writes=True)
-        with self._calls.watch(operation, text) as watch:
-            content = self._calls.call_entry(method, text, *arguments, watch=watch)
-            if content is None:
-                content = expected or b""
-            return self._conversion.decode(codec, text, content)
