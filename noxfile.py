@@ -138,7 +138,7 @@ def served(session: nox.Session) -> None:
     install = (os.fspath(python), "-m", "pip", "install", "-q", "-c", LOCKED, ".[serve]")
     session.run(*install, external=True)
     node = "tests/node/test_serve.py"
-    session.run("python", "-m", "pytest", node, env={"STOREKIT_SERVE_PYTHON": os.fspath(python)})
+    session.run("python", "-m", "pytest", node, env={"STOREKIT_PYTHON_OF_NODE": os.fspath(python)})
 
 
 @nox.session

@@ -31,7 +31,7 @@ SERVERS = (OURS, THEIRS)
 WITHOUT_UVLOOP = "storekit node without uvloop"
 """As where uvloop does not exist."""
 
-_PYTHON = os.environ.get("STOREKIT_SERVE_PYTHON", sys.executable)
+_PYTHON = os.environ.get("STOREKIT_PYTHON_OF_NODE", sys.executable)
 _SIZE = 4_000_000_000
 _START_TIMEOUT = 30
 _CALM = 11  # looks at a process's memory in a row that find the same

@@ -26,7 +26,7 @@ from storekit.qcache import AuthenticationFailed, QClient, TLSFailure
 from storekit.qcache.node.http.serve import Address, listen
 from tests.support.certificates import Certificates
 
-PYTHON = os.environ.get("STOREKIT_SERVE_PYTHON", sys.executable)
+PYTHON = os.environ.get("STOREKIT_PYTHON_OF_NODE", sys.executable)
 """What runs the server: `nox -s served` has one that has no more than the extra brings."""
 
 PATIENT = {"connect_timeout": 20.0, "read_timeout": 20.0}
@@ -189,7 +189,7 @@ def test_options_reach_the_node(serving):
         (("serve", "--port="), "--port: must be a number from 0 to 65535, not ''"),
         (("serve", "--siz=1"), "--siz"),
         (("serve", "--size=0"), "size must be 1 or more"),
-        (("serve", "--size=1GB"), "--size: must be a whole number, not '1GB'"),
+        (("serve", "--size=1G"), "--size: has the unit 'G' in '1G'"),
         (("serve", "--age=-1"), "age must be 0 or more"),
         (("serve", "--age=soon"), "--age: must be a number of seconds, not 'soon'"),
         (("serve", "--query-timeout=x"), "--query-timeout: must be a number of seconds"),

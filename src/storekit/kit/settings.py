@@ -22,7 +22,12 @@ __all__ = ["Settings", "session_options"]
 _PREFIX = "STOREKIT_"
 _DEEPER = "__"
 
-_VARIABLES_OF_OTHERS = ("STOREKIT_QDB_LIBRARY", "STOREKIT_QCACHE_AUTH", "STOREKIT_QCACHE_SERVER")
+_VARIABLES_OF_OTHERS = (
+    "STOREKIT_QDB_LIBRARY",
+    "STOREKIT_QCACHE_AUTH",
+    "STOREKIT_QCACHE_SERVER",
+    "STOREKIT_SERVE_",
+)
 """What else storekit reads from the environment; see the modules of these names."""
 
 

@@ -30,7 +30,7 @@ _MOST_FILES = 65536
 """Open files, of which each connection is one: systems often allow a few hundred unless asked."""
 
 
-class CannotServe(Exception):
+class CannotServe(ValueError):
     """The server does not start; says why, and what to do."""
 
 
