@@ -320,6 +320,28 @@ def test_leasing_an_idle_connection_and_giving_it_back_does_not_switch_tasks():
     assert counts(pool) == (0, 1, 0, 0)
 
 
+async def test_fill_leaves_room_that_was_promised_to_callers_in_line():
+    node = Node()
+    pool = node.pool(min_size=1, max_size=1)
+    held = await pool.acquire()
+    node.gate = anyio.Event()
+
+    async def lease() -> None:
+        async with pool.lease():
+            assert counts(pool) == (0, 1, 0, 0)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(lease)
+        await anyio.wait_all_tasks_blocked()
+        await pool.release(held, reuse=False)  # its room is promised now
+        run_without_waiting(pool.fill)
+        assert pool.statistics().size == 1
+        await anyio.wait_all_tasks_blocked()
+        assert counts(pool) == (0, 0, 1, 0)
+        node.gate.set()
+    assert counts(pool) == (1, 0, 0, 0)
+
+
 async def test_leasing_an_idle_connection_is_no_point_of_cancellation():
     pool = Node().pool()
     await pool.release(await pool.acquire(), reuse=True)

@@ -1,6 +1,7 @@
 """Errors of this machine, told from those of a server."""
 
 import errno
+import gc
 import os
 import resource
 import socket
@@ -78,6 +79,8 @@ def test_what_passes_as_a_shortage_stays_what_it_is_otherwise():
 @contextmanager
 def no_descriptors():
     """Let the process have no more open files than now."""
+    gc.collect()
+    gc.disable()  # what it finds may be an open file, which would be one to be had
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken = [os.open(os.devnull, os.O_RDONLY)]
     resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0] + 1, hard))
@@ -92,6 +95,7 @@ def no_descriptors():
         for each in taken:
             os.close(each)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        gc.enable()
 
 
 @pytest.fixture
@@ -106,6 +110,30 @@ def test_a_transport_without_descriptors_says_so(listener, host):
     request = httpx.Request("GET", url, extensions={})
     with HTTPTransport() as transport, no_descriptors():  # noqa: SIM117 - which may fail, which not
         with pytest.raises(OutOfResources, match="open files"):
+            transport.handle_request(request)
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+        OSError(errno.EINVAL, "Invalid argument"),  # how glibc's EAI_SYSTEM comes now and then
+    ],
+)
+def test_whatever_the_resolver_says_without_descriptors(listener, monkeypatch, says):
+    parse = socket.getaddrinfo
+
+    def fail(*args, flags=0, **kwargs):
+        if flags & socket.AI_NUMERICHOST:
+            return parse(*args, flags=flags, **kwargs)
+        raise says
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    request = httpx.Request("GET", f"http://localhost:{listener.getsockname()[1]}", extensions={})
+    with HTTPTransport() as transport:
+        with no_descriptors(), pytest.raises(OutOfResources, match="open files"):
+            transport.handle_request(request)
+        with pytest.raises(httpx.ConnectError):  # with descriptors, it is what the resolver says
             transport.handle_request(request)
 
 

@@ -236,7 +236,8 @@ class AsyncPool(Generic[T]):
         try:
             while len(self._places) < self._limits.min_size:
                 self._check_use()
-                place = self._reserve()
+                # Callers in line make connections where they were promised room.
+                place = None if self._is_contended() else self._reserve()
                 if place is None:
                     return
                 try:

@@ -197,7 +197,9 @@ async def _connect_socket(host: str, port: int, until: float | None) -> socket.s
     if not addresses:
         try:
             addresses = await look_up(host, port, until)
-        except socket.gaierror:
+        except TimeoutError:
+            raise
+        except OSError:  # of the resolver, whose files can't be opened: gaierror, but also EINVAL
             check_descriptors()
             raise
     errors: list[OSError] = []

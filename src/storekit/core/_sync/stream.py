@@ -195,7 +195,9 @@ def _connect_socket(host: str, port: int, until: float | None) -> socket.socket:
     if not addresses:
         try:
             addresses = look_up(host, port, until)
-        except socket.gaierror:
+        except TimeoutError:
+            raise
+        except OSError:  # of the resolver, whose files can't be opened: gaierror, but also EINVAL
             check_descriptors()
             raise
     errors: list[OSError] = []
