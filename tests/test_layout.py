@@ -10,18 +10,6 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "storekit"
 PAGE = ROOT / "docs" / "inside.md"
 
-SHARED_NAMES = {
-    "AsyncOperations": "the operations of a client, once for each store",
-    "Call": "a request of QCache's client, a call for a thread, a function in a query of the node",
-    "Column": "a column that users write, and one that the node reads",
-    "Kind": "a kind of operation of QuasarDB, and one of patterns in the node",
-    "Node": "the server that users make, and what a client knows of one",
-    "Operation": "one of a batch of QuasarDB, and one of QCache's client",
-    "Rows": "the codec that users name, the rows of a query, the rows of a CSV text",
-    "_Run": "of one file each: one query, and one clause with aliases",
-}
-"""Names that are public in one room, or within one file, and taken in another; not in one file."""
-
 
 def written() -> list[Path]:
     """Return the modules, but for the sync twins, which have the names of the async ones."""
@@ -88,17 +76,4 @@ def test_each_class_has_a_name_of_its_own():
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(str(path.relative_to(PACKAGE)))
-    shared = {name: where for name, where in places.items() if len(where) > 1}
-    assert {name: where for name, where in shared.items() if name not in SHARED_NAMES} == {}
-    assert SHARED_NAMES.keys() <= shared.keys(), "has a name of its own by now"
-
-
-def test_no_file_has_two_classes_of_one_name():
-    for path in written():
-        tree = ast.parse(path.read_text())
-        classes = {(node.name, "here") for node in tree.body if isinstance(node, ast.ClassDef)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom):
-                classes |= {(each.name, node.module or "") for each in node.names}
-        names = [name for name, _ in classes]
-        assert [name for name in SHARED_NAMES if names.count(name) > 1] == [], path
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}

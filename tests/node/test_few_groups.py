@@ -11,7 +11,7 @@ from storekit.qcache.node.categories import compact, is_coded
 from storekit.qcache.node.query import grouping
 from storekit.qcache.node.query.few_groups import few_groups
 from storekit.qcache.node.query.grouping import group
-from storekit.qcache.node.query.rows import Rows
+from storekit.qcache.node.query.rows import RowSelection
 from tests.node.roomy import room
 
 ROWS = 10_000
@@ -38,7 +38,7 @@ def table(kinds: int, *, nulls: bool = False) -> pl.DataFrame:
 def hashed(frame: pl.DataFrame, functions: dict[str, str]) -> pl.DataFrame:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grouping, "few_groups", lambda *_: None)
-        return group(Rows(frame), ["key"], functions, room())
+        return group(RowSelection(frame), ["key"], functions, room())
 
 
 @pytest.mark.parametrize("nulls", [False, True])
@@ -48,7 +48,7 @@ def test_few_groups_are_those_that_hashing_finds(name, function, nulls):
     frame = table(14, nulls=nulls)
     assert is_coded(frame["key"].dtype)
     assert few_groups(frame, "key", {name: function}) is not None
-    masked = group(Rows(frame), ["key"], {name: function}, room())
+    masked = group(RowSelection(frame), ["key"], {name: function}, room())
     assert masked.equals(hashed(frame, {name: function}))
     assert masked.schema == hashed(frame, {name: function}).schema
     assert masked.height == 14
@@ -60,14 +60,14 @@ def test_few_groups_are_those_that_hashing_finds(name, function, nulls):
 @settings(max_examples=30, deadline=None)
 def test_several_functions_at_once(functions):
     frame = table(5)
-    assert group(Rows(frame), ["key"], functions, room()).equals(hashed(frame, functions))
+    assert group(RowSelection(frame), ["key"], functions, room()).equals(hashed(frame, functions))
 
 
 @pytest.mark.parametrize("gone", [f"kind {number}" for number in range(14)])
 def test_kinds_of_which_no_row_is_left_make_no_group(gone):
     frame = table(14)
     frame = frame.vstack(frame).filter(pl.col("key") != gone)
-    masked = group(Rows(frame), ["key"], {"whole": "sum"}, room())
+    masked = group(RowSelection(frame), ["key"], {"whole": "sum"}, room())
     assert masked.height == 13
     assert masked.equals(hashed(frame, {"whole": "sum"}))
 
@@ -75,7 +75,7 @@ def test_kinds_of_which_no_row_is_left_make_no_group(gone):
 def test_sums_that_exceed_64_bits_are_floats():
     frame = table(3).with_columns(whole=pl.lit(BIG))
     assert few_groups(frame, "key", {"whole": "sum"}) is None
-    sums = group(Rows(frame), ["key"], {"whole": "sum"}, room())["whole"]
+    sums = group(RowSelection(frame), ["key"], {"whole": "sum"}, room())["whole"]
     assert sums.dtype == pl.Float64
     assert sums.sum() == pytest.approx(BIG * ROWS)
 

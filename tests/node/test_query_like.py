@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storekit.qcache.node.errors import BadQuery
-from storekit.qcache.node.query.patterns import Kind, parse_pattern
+from storekit.qcache.node.query.patterns import PatternKind, parse_pattern
 from tests.node.queries import refusal, where
 
 TEXTS = [
@@ -127,12 +127,12 @@ def test_no_pattern_takes_long(pattern):
 
 
 def test_plain_patterns_need_no_engine():
-    assert parse_pattern("%a-b%", ignore_case=False).kind is Kind.INSIDE
-    assert parse_pattern("a b%", ignore_case=False).kind is Kind.START
-    assert parse_pattern("%ä", ignore_case=False).kind is Kind.END
-    assert parse_pattern("a", ignore_case=False).kind is Kind.WHOLE
-    assert parse_pattern("a", ignore_case=True).kind is Kind.REGEX
-    assert parse_pattern("a.", ignore_case=False).kind is Kind.REGEX
+    assert parse_pattern("%a-b%", ignore_case=False).kind is PatternKind.INSIDE
+    assert parse_pattern("a b%", ignore_case=False).kind is PatternKind.START
+    assert parse_pattern("%ä", ignore_case=False).kind is PatternKind.END
+    assert parse_pattern("a", ignore_case=False).kind is PatternKind.WHOLE
+    assert parse_pattern("a", ignore_case=True).kind is PatternKind.REGEX
+    assert parse_pattern("a.", ignore_case=False).kind is PatternKind.REGEX
 
 
 _ATOMS = st.sampled_from(

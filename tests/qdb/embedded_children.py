@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from storekit.qdb.embedded import EmbeddedEngine, EmbeddedSession, large_contents
-from storekit.qdb.engine import Kind, Operation
+from storekit.qdb.engine import BatchOperation, OperationKind
 from storekit.qdb.errors import QuasardbException
 
 
@@ -199,7 +199,9 @@ def _write(engine: EmbeddedEngine, name: str, writer: int) -> None:
         alias, size = f"{name}.{count}", (count * 977) % 2000
         value = b"." * size
         if count % 3 == 2:
-            pair = [Operation(Kind.BLOB_PUT, f"{side}{alias}", value) for side in "<>"]
+            pair = [
+                BatchOperation(OperationKind.BLOB_PUT, f"{side}{alias}", value) for side in "<>"
+            ]
             session.run_transaction(pair)
             os.write(writer, f"<{alias} {size}\n>{alias} {size}\n".encode())
         else:

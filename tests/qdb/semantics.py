@@ -19,9 +19,9 @@ from typing import Any
 from storekit.qdb.engine import (
     NEVER,
     PRESERVE,
+    BatchOperation,
     EntryType,
-    Kind,
-    Operation,
+    OperationKind,
     Outcome,
     Session,
 )
@@ -41,16 +41,16 @@ _TYPES = {
 }
 _METHODS = {"integer": "int"}  # else the name of the type
 _KINDS = {
-    "get": Kind.BLOB_GET,
-    "put": Kind.BLOB_PUT,
-    "update": Kind.BLOB_UPDATE,
-    "remove": Kind.BLOB_REMOVE,
-    "cas": Kind.BLOB_CAS,
-    "get_update": Kind.BLOB_GET_AND_UPDATE,
-    "get_remove": Kind.BLOB_GET_AND_REMOVE,
-    "remove_if": Kind.BLOB_REMOVE_IF,
-    "get_type": Kind.GET_ENTRY_TYPE,
-    "get_entry_type": Kind.GET_ENTRY_TYPE,
+    "get": OperationKind.BLOB_GET,
+    "put": OperationKind.BLOB_PUT,
+    "update": OperationKind.BLOB_UPDATE,
+    "remove": OperationKind.BLOB_REMOVE,
+    "cas": OperationKind.BLOB_CAS,
+    "get_update": OperationKind.BLOB_GET_AND_UPDATE,
+    "get_remove": OperationKind.BLOB_GET_AND_REMOVE,
+    "remove_if": OperationKind.BLOB_REMOVE_IF,
+    "get_type": OperationKind.GET_ENTRY_TYPE,
+    "get_entry_type": OperationKind.GET_ENTRY_TYPE,
 }
 _CHUNK = 3  # entries: small, so that iteration goes over several chunks
 
@@ -375,12 +375,12 @@ class Run(Comparison):
 
     # Batches
 
-    def _operation(self, args: dict[str, Any]) -> Operation:
+    def _operation(self, args: dict[str, Any]) -> BatchOperation:
         name = args["type"]
-        kind = _KINDS[name] if name in _KINDS else Kind[name.upper()]
+        kind = _KINDS[name] if name in _KINDS else OperationKind[name.upper()]
         value = args.get("content", args.get("value", args.get("addend")))
         comparand = args.get("comparand")
-        return Operation(
+        return BatchOperation(
             kind,
             plain(args["alias"]),
             content=content(value),

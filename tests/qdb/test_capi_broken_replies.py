@@ -10,7 +10,7 @@ from storekit.qdb.capi.handle import Handle
 from storekit.qdb.capi.library import load_library
 from storekit.qdb.capi.session import CapiSession
 from storekit.qdb.embedded import EmbeddedSession
-from storekit.qdb.engine import NEVER, Kind, Operation, Outcome
+from storekit.qdb.engine import NEVER, BatchOperation, OperationKind, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException, StoreTimeout
 from tests.qdb.libraries import ports
 
@@ -69,12 +69,14 @@ def gets(session):
 
 
 def batch(session):
-    return session.run_batch([Operation(Kind.BLOB_GET, "a"), Operation(Kind.BLOB_GET, "b")])
+    return session.run_batch(
+        [BatchOperation(OperationKind.BLOB_GET, "a"), BatchOperation(OperationKind.BLOB_GET, "b")]
+    )
 
 
 def joined(session):
-    update = Operation(Kind.BLOB_UPDATE, "b", b"b")
-    return session.run_joined([Operation(Kind.BLOB_GET, "a"), update])
+    update = BatchOperation(OperationKind.BLOB_UPDATE, "b", b"b")
+    return session.run_joined([BatchOperation(OperationKind.BLOB_GET, "a"), update])
 
 
 def cut_off(done, operations):
@@ -129,10 +131,10 @@ def test_answers_may_count_as_successes_or_not(session, lib, counted):
     lib.after_batch = lambda done, operations: counted
     outcomes = session.run_batch(
         [
-            Operation(Kind.BLOB_GET, "a"),
-            Operation(Kind.BLOB_UPDATE, "new", content=b""),
-            Operation(Kind.BLOB_CAS, "a", content=b"", comparand=b"other"),
-            Operation(Kind.BLOB_GET, "missing"),
+            BatchOperation(OperationKind.BLOB_GET, "a"),
+            BatchOperation(OperationKind.BLOB_UPDATE, "new", content=b""),
+            BatchOperation(OperationKind.BLOB_CAS, "a", content=b"", comparand=b"other"),
+            BatchOperation(OperationKind.BLOB_GET, "missing"),
         ]
     )
     assert [outcome.error for outcome in outcomes] == [

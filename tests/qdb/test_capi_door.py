@@ -18,7 +18,7 @@ from storekit.qdb.capi import LibraryUnavailable, connecting
 from storekit.qdb.capi.handle import VIEW_SIZE, Handle
 from storekit.qdb.capi.library import load_library
 from storekit.qdb.capi.session import CapiSession
-from storekit.qdb.engine import NEVER, EntryType, Kind, Operation, Outcome
+from storekit.qdb.engine import NEVER, BatchOperation, EntryType, OperationKind, Outcome
 from storekit.qdb.errors import (
     AliasAlreadyExists,
     AliasNotFound,
@@ -160,7 +160,7 @@ def test_contents_of_all_sizes(session: CapiSession, size: int):
     assert session.blob_get("a") == b""
     assert session.blob_compare_and_swap("a", content, b"", NEVER) is None
     assert (session.blob_compare_and_swap("a", b"", b"?", NEVER) == content) == (content != b"?")
-    (outcome,) = session.run_batch([Operation(Kind.BLOB_GET, "a")])
+    (outcome,) = session.run_batch([BatchOperation(OperationKind.BLOB_GET, "a")])
     assert outcome == Outcome(ErrorCode.OK, content)
     assert session.scan(None, 5)[0] == [("a", content)]
     assert session.blob_get_and_remove("a") == content
@@ -346,24 +346,24 @@ def test_batch_of_all_kinds(session: CapiSession):
     session.attach_tag("i", "t")
     outcomes = session.run_batch(
         [
-            Operation(Kind.BLOB_PUT, "new", content=b"n"),
-            Operation(Kind.BLOB_REMOVE_IF, "match", comparand=b"3"),
-            Operation(Kind.BLOB_GET, "nothing"),
-            Operation(Kind.BLOB_GET_AND_REMOVE, "gone"),
-            Operation(Kind.BLOB_CAS, "old", content=b"x", comparand=b"no"),
-            Operation(Kind.BLOB_GET_AND_UPDATE, "old", content=b"4"),
-            Operation(Kind.BLOB_UPDATE, "created", content=b""),
-            Operation(Kind.BLOB_REMOVE_IF, "old", comparand=b"no"),
-            Operation(Kind.INT_ADD, "i", content=2),
-            Operation(Kind.INT_UPDATE, "j", content=-5),
-            Operation(Kind.DOUBLE_ADD, "d", content=1.5),
-            Operation(Kind.DOUBLE_PUT, "f", content=2),
-            Operation(Kind.HAS_TAG, "i", tag="t"),
-            Operation(Kind.HAS_TAG, "i", tag="u"),
-            Operation(Kind.GET_ENTRY_TYPE, "i"),
-            Operation(Kind.STRING_PUT, "s", content="ä".encode()),
-            Operation(Kind.STRING_GET, "s"),
-            Operation(Kind.BLOB_GET_AND_REMOVE, "gone"),
+            BatchOperation(OperationKind.BLOB_PUT, "new", content=b"n"),
+            BatchOperation(OperationKind.BLOB_REMOVE_IF, "match", comparand=b"3"),
+            BatchOperation(OperationKind.BLOB_GET, "nothing"),
+            BatchOperation(OperationKind.BLOB_GET_AND_REMOVE, "gone"),
+            BatchOperation(OperationKind.BLOB_CAS, "old", content=b"x", comparand=b"no"),
+            BatchOperation(OperationKind.BLOB_GET_AND_UPDATE, "old", content=b"4"),
+            BatchOperation(OperationKind.BLOB_UPDATE, "created", content=b""),
+            BatchOperation(OperationKind.BLOB_REMOVE_IF, "old", comparand=b"no"),
+            BatchOperation(OperationKind.INT_ADD, "i", content=2),
+            BatchOperation(OperationKind.INT_UPDATE, "j", content=-5),
+            BatchOperation(OperationKind.DOUBLE_ADD, "d", content=1.5),
+            BatchOperation(OperationKind.DOUBLE_PUT, "f", content=2),
+            BatchOperation(OperationKind.HAS_TAG, "i", tag="t"),
+            BatchOperation(OperationKind.HAS_TAG, "i", tag="u"),
+            BatchOperation(OperationKind.GET_ENTRY_TYPE, "i"),
+            BatchOperation(OperationKind.STRING_PUT, "s", content="ä".encode()),
+            BatchOperation(OperationKind.STRING_GET, "s"),
+            BatchOperation(OperationKind.BLOB_GET_AND_REMOVE, "gone"),
         ]
     )
     assert outcomes == [
@@ -394,9 +394,9 @@ def test_batch_that_the_cluster_refuses(session: CapiSession):
     session.blob_put("a", b"1", NEVER)
     outcomes = session.run_batch(
         [
-            Operation(Kind.BLOB_GET_AND_REMOVE, "a"),
-            Operation(Kind.BLOB_PUT, "b", content=b"", expiry=1000),
-            Operation(Kind.BLOB_GET, "a"),
+            BatchOperation(OperationKind.BLOB_GET_AND_REMOVE, "a"),
+            BatchOperation(OperationKind.BLOB_PUT, "b", content=b"", expiry=1000),
+            BatchOperation(OperationKind.BLOB_GET, "a"),
         ]
     )
     assert [outcome.error for outcome in outcomes] == [
@@ -415,16 +415,24 @@ def test_empty_batches(session: CapiSession):
 def test_transactions(session: CapiSession):
     big = random.Random(2).randbytes(VIEW_SIZE)
     code, _, outcomes = session.run_transaction(
-        [Operation(Kind.BLOB_PUT, "a", content=big), Operation(Kind.BLOB_GET, "a")]
+        [
+            BatchOperation(OperationKind.BLOB_PUT, "a", content=big),
+            BatchOperation(OperationKind.BLOB_GET, "a"),
+        ]
     )
     assert (code, outcomes) == (0, [Outcome(ErrorCode.OK), Outcome(ErrorCode.OK, big)])
     code, index, outcomes = session.run_transaction(
-        [Operation(Kind.BLOB_UPDATE, "a", content=b"2"), Operation(Kind.BLOB_GET, "nothing")]
+        [
+            BatchOperation(OperationKind.BLOB_UPDATE, "a", content=b"2"),
+            BatchOperation(OperationKind.BLOB_GET, "nothing"),
+        ]
     )
     assert (code, index) == (ErrorCode.ALIAS_NOT_FOUND, 1)
     assert [outcome.error for outcome in outcomes] == [ErrorCode.SKIPPED, code]
     assert session.blob_get("a") == big
-    code, index, _ = session.run_transaction([Operation(Kind.BLOB_GET_AND_REMOVE, "a")])
+    code, index, _ = session.run_transaction(
+        [BatchOperation(OperationKind.BLOB_GET_AND_REMOVE, "a")]
+    )
     assert (code, index) == (ErrorCode.NOT_IMPLEMENTED, 0)
 
 

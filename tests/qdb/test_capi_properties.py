@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from storekit.qdb.capi.handle import VIEW_SIZE
 from storekit.qdb.capi.session import CapiSession
-from storekit.qdb.engine import NEVER, Kind, Operation
+from storekit.qdb.engine import NEVER, BatchOperation, OperationKind
 from storekit.qdb.errors import (
     AliasAlreadyExists,
     AliasNotFound,
@@ -117,9 +117,9 @@ def test_a_hundred_thousand_operations_leak_nothing(connect, counters: Counters)
             16,
             lambda alias: session.run_batch(
                 [
-                    *[Operation(Kind.BLOB_GET, str(i)) for i in range(14)],
-                    Operation(Kind.BLOB_UPDATE, alias, content=b"b"),
-                    Operation(Kind.BLOB_GET_AND_REMOVE, alias),
+                    *[BatchOperation(OperationKind.BLOB_GET, str(i)) for i in range(14)],
+                    BatchOperation(OperationKind.BLOB_UPDATE, alias, content=b"b"),
+                    BatchOperation(OperationKind.BLOB_GET_AND_REMOVE, alias),
                 ]
             ),
         ),

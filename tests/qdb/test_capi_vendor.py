@@ -19,7 +19,7 @@ from storekit.qdb.capi import CapiEngine, connecting
 from storekit.qdb.capi.handle import VIEW_SIZE, Handle
 from storekit.qdb.capi.library import Library
 from storekit.qdb.capi.session import CapiSession
-from storekit.qdb.engine import Kind, Operation, SessionOptions
+from storekit.qdb.engine import BatchOperation, OperationKind, SessionOptions
 from storekit.qdb.errors import ConnectionFailed, ErrorCode, QuasardbException, StoreTimeout
 from tests.qdb.libraries import MAX_CONNECT, join_connects, refusal
 
@@ -142,7 +142,10 @@ def test_calls_without_a_connection(session: CapiSession):
 
 
 def test_batch_without_a_connection_tells_the_cause(session: CapiSession):
-    operations = [Operation(Kind.BLOB_GET, "a"), Operation(Kind.BLOB_PUT, "b", content=b"x")]
+    operations = [
+        BatchOperation(OperationKind.BLOB_GET, "a"),
+        BatchOperation(OperationKind.BLOB_PUT, "b", content=b"x"),
+    ]
     codes = (ErrorCode.NOT_CONNECTED, ErrorCode.UNSTABLE_CLUSTER)
     assert refusal(lambda: session.run_batch(operations)) in codes
     assert refusal(lambda: session.run_transaction(operations)) in codes
@@ -192,22 +195,28 @@ def test_content_of_wrong_type(session: CapiSession):
 @pytest.mark.parametrize(
     ("operation", "code"),
     [
-        (Operation(Kind.BLOB_GET, ""), ErrorCode.INVALID_ARGUMENT),
-        (Operation(Kind.BLOB_PUT, "..a", content=b""), ErrorCode.RESERVED_ALIAS),
-        (Operation(Kind.BLOB_GET, "a" * 1025), ErrorCode.ALIAS_TOO_LONG),
-        (Operation(Kind.BLOB_PUT, "a", content=b"", expiry=-2), ErrorCode.INVALID_ARGUMENT),
-        (Operation(Kind.BLOB_PUT, "a"), ErrorCode.INVALID_ARGUMENT),
-        (Operation(Kind.BLOB_CAS, "a", content=b""), ErrorCode.INVALID_ARGUMENT),
-        (Operation(Kind.INT_ADD, "a", content=2**63), ErrorCode.INVALID_ARGUMENT),
-        (Operation(Kind.HAS_TAG, "a"), ErrorCode.INVALID_ARGUMENT),
-        (Operation(77, "a"), ErrorCode.INVALID_ARGUMENT),  # type: ignore[arg-type]
+        (BatchOperation(OperationKind.BLOB_GET, ""), ErrorCode.INVALID_ARGUMENT),
+        (BatchOperation(OperationKind.BLOB_PUT, "..a", content=b""), ErrorCode.RESERVED_ALIAS),
+        (BatchOperation(OperationKind.BLOB_GET, "a" * 1025), ErrorCode.ALIAS_TOO_LONG),
+        (
+            BatchOperation(OperationKind.BLOB_PUT, "a", content=b"", expiry=-2),
+            ErrorCode.INVALID_ARGUMENT,
+        ),
+        (BatchOperation(OperationKind.BLOB_PUT, "a"), ErrorCode.INVALID_ARGUMENT),
+        (BatchOperation(OperationKind.BLOB_CAS, "a", content=b""), ErrorCode.INVALID_ARGUMENT),
+        (BatchOperation(OperationKind.INT_ADD, "a", content=2**63), ErrorCode.INVALID_ARGUMENT),
+        (BatchOperation(OperationKind.HAS_TAG, "a"), ErrorCode.INVALID_ARGUMENT),
+        (BatchOperation(77, "a"), ErrorCode.INVALID_ARGUMENT),  # type: ignore[arg-type]
     ],
 )
 def test_malformed_operation_has_nothing_sent(
-    session: CapiSession, counted: Library, operation: Operation, code: int
+    session: CapiSession, counted: Library, operation: BatchOperation, code: int
 ):
     before = len(counted.lib.calls)
-    others = [Operation(Kind.BLOB_GET, "a"), Operation(Kind.BLOB_GET_AND_REMOVE, "b")]
+    others = [
+        BatchOperation(OperationKind.BLOB_GET, "a"),
+        BatchOperation(OperationKind.BLOB_GET_AND_REMOVE, "b"),
+    ]
     outcomes = session.run_batch([others[0], operation, others[1]])
     assert [outcome.error for outcome in outcomes] == [ErrorCode.SKIPPED, code, ErrorCode.SKIPPED]
     failed, index, outcomes = session.run_transaction([others[0], operation])
@@ -226,7 +235,7 @@ def test_close_happens_once_and_ends_the_session(session: CapiSession, counted: 
     assert counted.lib.count("qdb_close") == 1
     for call in (
         lambda: session.blob_get("a"),
-        lambda: session.run_batch([Operation(Kind.BLOB_GET, "a")]),
+        lambda: session.run_batch([BatchOperation(OperationKind.BLOB_GET, "a")]),
         lambda: session.scan(None, 1),
     ):
         with pytest.raises(ClientClosed):

@@ -20,10 +20,10 @@ from storekit.qdb.embedded.checks import MAX_CONTENT, above
 from storekit.qdb.engine import (
     NEVER,
     PRESERVE,
+    BatchOperation,
     Engine,
     EntryType,
-    Kind,
-    Operation,
+    OperationKind,
     Session,
 )
 from storekit.qdb.errors import (
@@ -274,15 +274,18 @@ class TestFilesThatAreWrong:
             session.blob_get_and_update("a", large * 2, NEVER)
         outcomes = session.run_batch(
             [
-                Operation(Kind.BLOB_UPDATE, "a", b"2"),
-                Operation(Kind.BLOB_PUT, "c", large),
-                Operation(Kind.BLOB_GET, "a"),
+                BatchOperation(OperationKind.BLOB_UPDATE, "a", b"2"),
+                BatchOperation(OperationKind.BLOB_PUT, "c", large),
+                BatchOperation(OperationKind.BLOB_GET, "a"),
             ]
         )
         errors = [outcome.error for outcome in outcomes]
         assert errors == [ErrorCode.OK, ErrorCode.NO_SPACE_LEFT, ErrorCode.OK]
         assert session.run_transaction(
-            [Operation(Kind.BLOB_UPDATE, "a", b"3"), Operation(Kind.BLOB_PUT, "c", large)]
+            [
+                BatchOperation(OperationKind.BLOB_UPDATE, "a", b"3"),
+                BatchOperation(OperationKind.BLOB_PUT, "c", large),
+            ]
         )[:2] == (ErrorCode.NO_SPACE_LEFT, 1)
         assert session.blob_get("a") == b"2"
         session.connection.one("PRAGMA max_page_count = 4000")
@@ -478,7 +481,10 @@ class TestValues:
             with pytest.raises(EntryTooLarge):
                 call()
         outcomes = session.run_batch(
-            [Operation(Kind.BLOB_UPDATE, "a", large), Operation(Kind.BLOB_PUT, "b", b"2")]
+            [
+                BatchOperation(OperationKind.BLOB_UPDATE, "a", large),
+                BatchOperation(OperationKind.BLOB_PUT, "b", b"2"),
+            ]
         )
         assert [outcome.error for outcome in outcomes] == [ErrorCode.ENTRY_TOO_LARGE, ErrorCode.OK]
         assert session.blob_get("a") == b"1"
@@ -498,7 +504,12 @@ class TestValues:
             session.int_add("i", low - 1)
         with pytest.raises(TypeError):
             session.int_put("j", 1.5, NEVER)
-        batch = session.run_batch([Operation(Kind.INT_ADD, "i", low), Operation(Kind.INT_GET, "i")])
+        batch = session.run_batch(
+            [
+                BatchOperation(OperationKind.INT_ADD, "i", low),
+                BatchOperation(OperationKind.INT_GET, "i"),
+            ]
+        )
         assert batch[0].error == ErrorCode.UNDERFLOW
         assert batch[1].content == -1
         assert session.get_metadata("i").size == 8
@@ -514,7 +525,10 @@ class TestValues:
         session.double_update("d", -0.0, NEVER)
         assert str(session.double_get("d")) == "-0.0"
         outcomes = session.run_batch(
-            [Operation(Kind.DOUBLE_UPDATE, "d", nan), Operation(Kind.DOUBLE_GET, "d")]
+            [
+                BatchOperation(OperationKind.DOUBLE_UPDATE, "d", nan),
+                BatchOperation(OperationKind.DOUBLE_GET, "d"),
+            ]
         )
         assert str(outcomes[1].content) == "nan"
 
@@ -675,7 +689,10 @@ class TestTags:
 
 class TestBatches:
     def test_many_go_in_parts(self, session: EmbeddedSession) -> None:
-        puts = [Operation(Kind.BLOB_PUT, f"{number % 900}", b"x") for number in range(1000)]
+        puts = [
+            BatchOperation(OperationKind.BLOB_PUT, f"{number % 900}", b"x")
+            for number in range(1000)
+        ]
         outcomes = session.run_batch(puts)
         assert sum(outcome.ok for outcome in outcomes) == 900
         assert {outcome.error for outcome in outcomes[900:]} == {ErrorCode.ALIAS_ALREADY_EXISTS}
@@ -684,14 +701,14 @@ class TestBatches:
         session.blob_put("a", b"1", NEVER)
         session.attach_tag("a", "t")
         operations = [
-            Operation(Kind.GET_ENTRY_TYPE, "t"),
-            Operation(Kind.BLOB_GET_AND_REMOVE, "a"),
-            Operation(Kind.BLOB_REMOVE_IF, "a", comparand=b"1"),
-            Operation(Kind.STRING_PUT, "s", "é".encode()),
-            Operation(Kind.STRING_GET, "s"),
-            Operation(Kind.BLOB_REMOVE, "s"),
-            Operation(Kind.STRING_REMOVE, "s"),
-            Operation(Kind.BLOB_CAS, "s", b"", b""),
+            BatchOperation(OperationKind.GET_ENTRY_TYPE, "t"),
+            BatchOperation(OperationKind.BLOB_GET_AND_REMOVE, "a"),
+            BatchOperation(OperationKind.BLOB_REMOVE_IF, "a", comparand=b"1"),
+            BatchOperation(OperationKind.STRING_PUT, "s", "é".encode()),
+            BatchOperation(OperationKind.STRING_GET, "s"),
+            BatchOperation(OperationKind.BLOB_REMOVE, "s"),
+            BatchOperation(OperationKind.STRING_REMOVE, "s"),
+            BatchOperation(OperationKind.BLOB_CAS, "s", b"", b""),
         ]
         outcomes = session.run_batch(operations)
         assert [(outcome.error, outcome.content) for outcome in outcomes] == [
@@ -708,21 +725,21 @@ class TestBatches:
     @pytest.mark.parametrize(
         "malformed",
         [
-            Operation(Kind.BLOB_PUT, "x", None),
-            Operation(Kind.BLOB_PUT, "x", 5),
-            Operation(Kind.BLOB_CAS, "x", b"1"),
-            Operation(Kind.INT_PUT, "x", 1 << 63),
-            Operation(Kind.INT_PUT, "x", b"1"),
-            Operation(Kind.STRING_PUT, "x", b"\xff"),
-            Operation(Kind.BLOB_UPDATE, "x", b"", expiry=5),
-            Operation(Kind.HAS_TAG, "x"),
-            Operation(99, "x"),
+            BatchOperation(OperationKind.BLOB_PUT, "x", None),
+            BatchOperation(OperationKind.BLOB_PUT, "x", 5),
+            BatchOperation(OperationKind.BLOB_CAS, "x", b"1"),
+            BatchOperation(OperationKind.INT_PUT, "x", 1 << 63),
+            BatchOperation(OperationKind.INT_PUT, "x", b"1"),
+            BatchOperation(OperationKind.STRING_PUT, "x", b"\xff"),
+            BatchOperation(OperationKind.BLOB_UPDATE, "x", b"", expiry=5),
+            BatchOperation(OperationKind.HAS_TAG, "x"),
+            BatchOperation(99, "x"),
         ],
     )
     def test_a_malformed_one_spoils_it(
-        self, session: EmbeddedSession, malformed: Operation
+        self, session: EmbeddedSession, malformed: BatchOperation
     ) -> None:
-        good = Operation(Kind.BLOB_PUT, "good", b"1")
+        good = BatchOperation(OperationKind.BLOB_PUT, "good", b"1")
         errors = [outcome.error for outcome in session.run_batch([good, malformed])]
         assert errors == [ErrorCode.SKIPPED, ErrorCode.INVALID_ARGUMENT]
         assert session.run_transaction([good, malformed])[:2] == (ErrorCode.INVALID_ARGUMENT, 1)
@@ -733,11 +750,11 @@ class TestBatches:
         session.attach_tag("a", "t")
         code, index, outcomes = session.run_transaction(
             [
-                Operation(Kind.BLOB_UPDATE, "a", b"2"),
-                Operation(Kind.BLOB_REMOVE, "a"),
-                Operation(Kind.INT_PUT, "a", 5),
-                Operation(Kind.BLOB_CAS, "a", b"3", b"4"),
-                Operation(Kind.BLOB_PUT, "b", b"5"),
+                BatchOperation(OperationKind.BLOB_UPDATE, "a", b"2"),
+                BatchOperation(OperationKind.BLOB_REMOVE, "a"),
+                BatchOperation(OperationKind.INT_PUT, "a", 5),
+                BatchOperation(OperationKind.BLOB_CAS, "a", b"3", b"4"),
+                BatchOperation(OperationKind.BLOB_PUT, "b", b"5"),
             ]
         )
         assert (code, index) == (ErrorCode.INCOMPATIBLE_TYPE, 3)

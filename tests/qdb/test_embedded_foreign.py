@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from storekit.qdb.embedded import EmbeddedEngine, EmbeddedSession, large_contents
-from storekit.qdb.engine import NEVER, Kind, Operation
+from storekit.qdb.engine import NEVER, BatchOperation, OperationKind
 from storekit.qdb.errors import DataCorruption, ErrorCode, QuasardbException
 
 COLUMNS = {
@@ -90,9 +90,13 @@ CALLS: list[Callable[[EmbeddedSession, str], object]] = [
     lambda s, a: s.blob_compare_and_swap(a, b"2", b"1", NEVER),
     lambda s, a: s.blob_get_and_update(a, b"3", NEVER),
     lambda s, a: s.string_compare_and_swap(a, "2", "1", NEVER),
-    lambda s, a: s.run_joined([Operation(Kind.BLOB_GET, a), Operation(Kind.INT_ADD, a, 1)]),
-    lambda s, a: s.run_batch([Operation(Kind.STRING_GET, a), Operation(Kind.DOUBLE_GET, a)]),
-    lambda s, a: s.run_transaction([Operation(Kind.BLOB_UPDATE, a, b"4")]),
+    lambda s, a: s.run_joined(
+        [BatchOperation(OperationKind.BLOB_GET, a), BatchOperation(OperationKind.INT_ADD, a, 1)]
+    ),
+    lambda s, a: s.run_batch(
+        [BatchOperation(OperationKind.STRING_GET, a), BatchOperation(OperationKind.DOUBLE_GET, a)]
+    ),
+    lambda s, a: s.run_transaction([BatchOperation(OperationKind.BLOB_UPDATE, a, b"4")]),
     lambda s, a: s.blob_remove_if(a, b"1"),
     lambda s, a: s.blob_get_and_remove(a),
     lambda s, a: s.string_get_and_remove(a),

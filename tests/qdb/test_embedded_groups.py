@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from storekit.qdb.alone import run_alone
 from storekit.qdb.embedded import EmbeddedEngine, EmbeddedSession
 from storekit.qdb.embedded.connection import Connection
-from storekit.qdb.engine import NEVER, Kind, Operation, Outcome
+from storekit.qdb.engine import NEVER, BatchOperation, OperationKind, Outcome
 from storekit.qdb.errors import (
     AliasAlreadyExists,
     AliasNotFound,
@@ -118,10 +118,16 @@ def test_writes_that_wait_together_are_one_transaction_each_with_its_own_outcome
             lambda s: s.blob_compare_and_swap("new", b"4", b"other", NEVER),
             lambda s: s.blob_get_and_update("new", b"5", NEVER),
             lambda s: s.run_transaction(
-                [Operation(Kind.BLOB_UPDATE, "new", b"?"), Operation(Kind.BLOB_GET, "missing")]
+                [
+                    BatchOperation(OperationKind.BLOB_UPDATE, "new", b"?"),
+                    BatchOperation(OperationKind.BLOB_GET, "missing"),
+                ]
             )[:2],
             lambda s: s.run_batch(
-                [Operation(Kind.BLOB_PUT, "last", b"6"), Operation(Kind.BLOB_PUT, "new", b"?")]
+                [
+                    BatchOperation(OperationKind.BLOB_PUT, "last", b"6"),
+                    BatchOperation(OperationKind.BLOB_PUT, "new", b"?"),
+                ]
             ),
         ],
     )
@@ -143,9 +149,9 @@ def test_writes_that_wait_together_are_one_transaction_each_with_its_own_outcome
 def test_calls_that_are_joined_are_one_transaction(
     sessions: list[EmbeddedSession], commits: list[object]
 ) -> None:
-    operations = [Operation(Kind.INT_PUT, "number", 0)]
-    operations += [Operation(Kind.INT_ADD, "number", 1)] * 20
-    operations += [Operation(Kind.BLOB_PUT, "number", b"")]
+    operations = [BatchOperation(OperationKind.INT_PUT, "number", 0)]
+    operations += [BatchOperation(OperationKind.INT_ADD, "number", 1)] * 20
+    operations += [BatchOperation(OperationKind.BLOB_PUT, "number", b"")]
     outcomes = sessions[0].run_joined(operations)
     assert [outcome.content for outcome in outcomes[1:-1]] == list(range(1, 21))
     assert outcomes[-1].error == ErrorCode.INCOMPATIBLE_TYPE
@@ -248,30 +254,44 @@ ALIASES = st.sampled_from(["a", "b"])
 CONTENTS = st.sampled_from([b"", b"1", b"22"])
 SMALL, MOST = st.integers(-9, 9), st.just((1 << 63) - 1)
 OPERATIONS = st.one_of(
-    st.builds(Operation, st.sampled_from([Kind.BLOB_PUT, Kind.BLOB_UPDATE]), ALIASES, CONTENTS),
-    st.builds(Operation, st.just(Kind.BLOB_CAS), ALIASES, CONTENTS, CONTENTS),
-    st.builds(Operation, st.just(Kind.BLOB_GET_AND_UPDATE), ALIASES, CONTENTS),
-    st.builds(Operation, st.just(Kind.BLOB_REMOVE_IF), ALIASES, comparand=CONTENTS),
-    st.builds(Operation, st.sampled_from([Kind.BLOB_GET_AND_REMOVE, Kind.REMOVE]), ALIASES),
-    st.builds(Operation, st.sampled_from([Kind.INT_PUT, Kind.INT_UPDATE]), ALIASES, SMALL),
-    st.builds(Operation, st.just(Kind.INT_ADD), ALIASES, st.one_of(SMALL, MOST)),
-    st.builds(Operation, st.just(Kind.STRING_UPDATE), ALIASES, CONTENTS),
+    st.builds(
+        BatchOperation,
+        st.sampled_from([OperationKind.BLOB_PUT, OperationKind.BLOB_UPDATE]),
+        ALIASES,
+        CONTENTS,
+    ),
+    st.builds(BatchOperation, st.just(OperationKind.BLOB_CAS), ALIASES, CONTENTS, CONTENTS),
+    st.builds(BatchOperation, st.just(OperationKind.BLOB_GET_AND_UPDATE), ALIASES, CONTENTS),
+    st.builds(BatchOperation, st.just(OperationKind.BLOB_REMOVE_IF), ALIASES, comparand=CONTENTS),
+    st.builds(
+        BatchOperation,
+        st.sampled_from([OperationKind.BLOB_GET_AND_REMOVE, OperationKind.REMOVE]),
+        ALIASES,
+    ),
+    st.builds(
+        BatchOperation,
+        st.sampled_from([OperationKind.INT_PUT, OperationKind.INT_UPDATE]),
+        ALIASES,
+        SMALL,
+    ),
+    st.builds(BatchOperation, st.just(OperationKind.INT_ADD), ALIASES, st.one_of(SMALL, MOST)),
+    st.builds(BatchOperation, st.just(OperationKind.STRING_UPDATE), ALIASES, CONTENTS),
 )
 STEPS = st.one_of(
     OPERATIONS,
     st.lists(OPERATIONS, min_size=1, max_size=3).map(tuple),  # a transaction
     st.tuples(st.sampled_from(["tag", "untag", "expire"]), ALIASES),
 )
-GETS = (Kind.BLOB_GET, Kind.INT_GET, Kind.STRING_GET)
-Step = Operation | tuple[object, ...]
+GETS = (OperationKind.BLOB_GET, OperationKind.INT_GET, OperationKind.STRING_GET)
+Step = BatchOperation | tuple[object, ...]
 
 
 def run(session: EmbeddedSession, step: Step) -> object:
     """Make a step; return what it gives or the code that it fails with."""
-    if isinstance(step, Operation):
+    if isinstance(step, BatchOperation):
         outcome = run_alone(session, step)
         return outcome.error, outcome.content
-    if isinstance(step[0], Operation):
+    if isinstance(step[0], BatchOperation):
         return session.run_transaction(step)  # type: ignore[arg-type]
     name, alias = step
     calls: dict[object, Callable[[], object]] = {
@@ -291,8 +311,8 @@ def all_of(session: EmbeddedSession) -> object:
     for alias in session.prefix_get("a", 9) + session.prefix_get("b", 9):
         found.append((alias, session.get_type(alias), session.get_expiry_time(alias)))
         found += [
-            run(session, Operation(kind, alias))
-            for kind in (Kind.BLOB_GET, Kind.INT_GET, Kind.STRING_GET)
+            run(session, BatchOperation(kind, alias))
+            for kind in (OperationKind.BLOB_GET, OperationKind.INT_GET, OperationKind.STRING_GET)
         ]
         found.append(session.get_tags(alias))
     return found
@@ -314,7 +334,7 @@ def test_any_steps_at_once_are_as_some_order_of_them_made_alone(
     sessions = [engine.connect() for _ in steps]
     for step in before:
         run(sessions[0], step)
-    if joined and all(isinstance(step, Operation) for step in steps):
+    if joined and all(isinstance(step, BatchOperation) for step in steps):
         outcomes = sessions[0].run_joined(steps)  # type: ignore[arg-type]
         found: list[object] = [(outcome.error, outcome.content) for outcome in outcomes]
     else:
@@ -356,7 +376,8 @@ def test_copy_of_the_files_at_any_commit_has_what_was_acknowledged(
         with closing(engine.connect()) as session:
             for count in range(25):
                 pair = [
-                    Operation(Kind.BLOB_PUT, f"{side}{number}.{count}", bytes(200)) for side in "<>"
+                    BatchOperation(OperationKind.BLOB_PUT, f"{side}{number}.{count}", bytes(200))
+                    for side in "<>"
                 ]
                 assert session.run_transaction(pair)[0] == ErrorCode.OK
                 acknowledged.append(f"{number}.{count}")

@@ -15,7 +15,7 @@ import pytest
 
 from storekit.qdb.embedded import EmbeddedEngine, EmbeddedSession, large_contents
 from storekit.qdb.embedded.groups import QueuedWrite
-from storekit.qdb.engine import NEVER, Kind, Operation
+from storekit.qdb.engine import NEVER, BatchOperation, OperationKind
 from storekit.qdb.errors import ErrorCode, QuasardbException
 
 pytestmark = [
@@ -122,7 +122,7 @@ def state(session: EmbeddedSession) -> object:
 
 
 LARGE = bytes(5000)
-WRITE = Operation(Kind.BLOB_UPDATE, "there", b"3")
+WRITE = BatchOperation(OperationKind.BLOB_UPDATE, "there", b"3")
 OPERATIONS: dict[str, Callable[[EmbeddedSession], object]] = {
     "get": lambda s: s.blob_get("there"),
     "get several": lambda s: s.blob_get_many(["there", "missing"]),
@@ -146,12 +146,12 @@ OPERATIONS: dict[str, Callable[[EmbeddedSession], object]] = {
     "untag": lambda s: s.detach_tag("there", "tag"),
     "scan": lambda s: s.scan(None, 10),
     "purge": lambda s: s.purge_all(10),
-    "batch": lambda s: s.run_batch([WRITE, Operation(Kind.BLOB_GET, "missing")]),
+    "batch": lambda s: s.run_batch([WRITE, BatchOperation(OperationKind.BLOB_GET, "missing")]),
     "transaction": lambda s: s.run_transaction([WRITE, WRITE]),
     "failing transaction": lambda s: s.run_transaction(
-        [WRITE, Operation(Kind.BLOB_PUT, "there", b"4")]
+        [WRITE, BatchOperation(OperationKind.BLOB_PUT, "there", b"4")]
     ),
-    "joined": lambda s: s.run_joined([WRITE, Operation(Kind.INT_ADD, "number", 5)]),
+    "joined": lambda s: s.run_joined([WRITE, BatchOperation(OperationKind.INT_ADD, "number", 5)]),
     "status": lambda s: s.node_status("127.0.0.1:2836"),
 }
 
@@ -178,7 +178,10 @@ def check(session: EmbeddedSession, other: EmbeddedSession, states: list[object]
     assert state(session) in states
     in_thread(lambda: other.blob_update("probe", b"1", NEVER))  # no lock is held
     assert other.run_transaction(
-        [Operation(Kind.BLOB_UPDATE, "probe", b"2"), Operation(Kind.BLOB_GET, "missing")]
+        [
+            BatchOperation(OperationKind.BLOB_UPDATE, "probe", b"2"),
+            BatchOperation(OperationKind.BLOB_GET, "missing"),
+        ]
     )[0]
     assert session.blob_get("probe") == b"1"
     session.blob_update("probe", b"3", NEVER)  # and the session goes on
@@ -336,7 +339,10 @@ INNER: dict[str, Callable[[EmbeddedSession], object]] = {
     "put": lambda s: s.blob_put("inner", b"1", NEVER),
     "tag": lambda s: s.attach_tag("inner tagged", "inner"),
     "failing transaction": lambda s: s.run_transaction(
-        [Operation(Kind.BLOB_UPDATE, "inner", b"1"), Operation(Kind.BLOB_GET, "missing")]
+        [
+            BatchOperation(OperationKind.BLOB_UPDATE, "inner", b"1"),
+            BatchOperation(OperationKind.BLOB_GET, "missing"),
+        ]
     ),
 }
 

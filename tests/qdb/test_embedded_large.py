@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from storekit.qdb.embedded import EmbeddedEngine, EmbeddedSession, large_contents, schema
 from storekit.qdb.embedded.large_contents import LARGE_CONTENT, LargeContents
-from storekit.qdb.engine import NEVER, PRESERVE, Kind, Operation
+from storekit.qdb.engine import NEVER, PRESERVE, BatchOperation, OperationKind
 from storekit.qdb.errors import (
     AliasAlreadyExists,
     AliasNotFound,
@@ -96,7 +96,9 @@ CHANGES: dict[str, Callable[[EmbeddedSession], object]] = {
     "swapped": lambda session: session.blob_compare_and_swap("a", b"1", LARGE, PRESERVE),
     "removed if it matches": lambda session: session.blob_remove_if("a", LARGE),
     "purged": lambda session: session.purge_all(10),
-    "removed in a batch": lambda session: session.run_batch([Operation(Kind.BLOB_REMOVE, "a")]),
+    "removed in a batch": lambda session: session.run_batch(
+        [BatchOperation(OperationKind.BLOB_REMOVE, "a")]
+    ),
 }
 
 
@@ -123,10 +125,10 @@ def test_contents_replaced_in_batches_do_not_pile_up(
     session: EmbeddedSession,
     path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    run: Callable[[EmbeddedSession, list[Operation]], object],
+    run: Callable[[EmbeddedSession, list[BatchOperation]], object],
 ) -> None:
     monkeypatch.setattr(large_contents, "_DELETED_AT_ONCE", 2)
-    writes = [Operation(Kind.BLOB_UPDATE, f"{number}", b"1") for number in range(10)]
+    writes = [BatchOperation(OperationKind.BLOB_UPDATE, f"{number}", b"1") for number in range(10)]
     for _ in range(20):
         run(session, writes)
     assert len(files(path)) < 50
@@ -162,9 +164,9 @@ def test_failed_change_leaves_nothing_behind(session: EmbeddedSession, path: Pat
 def test_transaction_that_fails_changes_nothing(session: EmbeddedSession, path: Path) -> None:
     session.blob_put("a", b"1", NEVER)
     operations = [
-        Operation(Kind.BLOB_UPDATE, "a", b"2"),
-        Operation(Kind.BLOB_UPDATE, "b", b"three"),
-        Operation(Kind.BLOB_GET, "missing"),
+        BatchOperation(OperationKind.BLOB_UPDATE, "a", b"2"),
+        BatchOperation(OperationKind.BLOB_UPDATE, "b", b"three"),
+        BatchOperation(OperationKind.BLOB_GET, "missing"),
     ]
     assert session.run_transaction(operations)[0] == ErrorCode.ALIAS_NOT_FOUND
     assert session.blob_get("a") == b"1"
@@ -399,8 +401,8 @@ def test_power_failure_at_any_time_leaves_an_earlier_state(
             elif step == "checkpoint":
                 session.connection.one("PRAGMA wal_checkpoint(TRUNCATE)")
             elif step == "fail":
-                write = Operation(Kind.BLOB_UPDATE, "a", b"never")
-                session.run_transaction([write, Operation(Kind.BLOB_GET, "missing")])
+                write = BatchOperation(OperationKind.BLOB_UPDATE, "a", b"never")
+                session.run_transaction([write, BatchOperation(OperationKind.BLOB_GET, "missing")])
             elif step == "-a":
                 if state.pop("a", None):
                     session.remove("a")
@@ -537,7 +539,10 @@ def test_file_that_cannot_be_written_is_the_failure_of_its_operation_alone(
     def fail(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    puts = [Operation(Kind.BLOB_PUT, "a", b"1"), Operation(Kind.BLOB_PUT, "b", LARGE)]
+    puts = [
+        BatchOperation(OperationKind.BLOB_PUT, "a", b"1"),
+        BatchOperation(OperationKind.BLOB_PUT, "b", LARGE),
+    ]
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fail)
         outcomes = session.run_batch(puts)

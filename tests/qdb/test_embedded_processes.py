@@ -18,7 +18,7 @@ import pytest
 
 from storekit.qdb import RawClient
 from storekit.qdb.embedded import EmbeddedEngine
-from storekit.qdb.engine import Kind, Operation, SessionOptions
+from storekit.qdb.engine import BatchOperation, OperationKind, SessionOptions
 from storekit.qdb.errors import ErrorCode, QuasardbException, ResourceLocked
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +75,7 @@ def test_threads_share_a_store_in_memory_without_spurious_errors() -> None:
                 own.int_add("sum", 1)
                 own.blob_update(f"{number}.{count}", b"x" * 100, 0)
                 own.blob_get_and_update("pair", b"%d" % count, 0)
-                own.run_transaction([Operation(Kind.BLOB_UPDATE, "pair", b"?")] * 2)
+                own.run_transaction([BatchOperation(OperationKind.BLOB_UPDATE, "pair", b"?")] * 2)
                 assert own.blob_get(f"{number}.{count}") == b"x" * 100
                 if count % 50 == 0:
                     assert own.prefix_count(f"{number}.") == count + 1
@@ -133,7 +133,7 @@ def test_a_lock_held_by_another_process_is_an_error_and_nothing_is_lost(tmp_path
     child = start("hold", tmp_path / "store", stdin=subprocess.PIPE)
     assert child.stdout is not None
     assert child.stdout.readline() == "locked\n"
-    put = Operation(Kind.BLOB_PUT, "b", b"2")
+    put = BatchOperation(OperationKind.BLOB_PUT, "b", b"2")
     with pytest.raises(ResourceLocked):
         session.blob_put("b", b"2", 0)
     with pytest.raises(ResourceLocked):
@@ -143,7 +143,7 @@ def test_a_lock_held_by_another_process_is_an_error_and_nothing_is_lost(tmp_path
     assert {outcome.error for outcome in outcomes} == {ErrorCode.RESOURCE_LOCKED}
     assert session.blob_get("a") == b"1"  # readers do not wait
     late = engine.connect()
-    assert late.run_batch([Operation(Kind.BLOB_GET, "a")])[0].content == b"1"
+    assert late.run_batch([BatchOperation(OperationKind.BLOB_GET, "a")])[0].content == b"1"
     late.close()
     child.communicate("")
     session.blob_put("b", b"2", 0)
@@ -161,7 +161,7 @@ def test_wait_for_another_process_ends_when_the_timeout_says(
         lambda: session.blob_update("a", b"2", 0),
         lambda: session.blob_get_and_update("a", b"2", 0),
         lambda: session.attach_tag("a", "b"),
-        lambda: session.run_joined([Operation(Kind.BLOB_UPDATE, "a", b"2")] * 2),
+        lambda: session.run_joined([BatchOperation(OperationKind.BLOB_UPDATE, "a", b"2")] * 2),
         lambda: session.purge_all(60),
     ]
     with locked(tmp_path / "store"):

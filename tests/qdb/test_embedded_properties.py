@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from storekit.qdb.embedded import EmbeddedEngine
 from storekit.qdb.embedded.checks import above
 from storekit.qdb.embedded.regex import Regex
-from storekit.qdb.engine import NEVER, PRESERVE, Kind, Operation
+from storekit.qdb.engine import NEVER, PRESERVE, BatchOperation, OperationKind
 from storekit.qdb.errors import AliasAlreadyExists, AliasNotFound, ErrorCode, QuasardbException
 from tests.qdb.semantics import Clock
 
@@ -48,47 +48,47 @@ class Model:
     def drop(self, alias: str) -> None:
         del self._entries[alias]
 
-    def run(self, op: Operation) -> tuple[int, bytes | None]:
+    def run(self, op: BatchOperation) -> tuple[int, bytes | None]:
         there = self.alive().get(op.alias)
         value, comparand = bytes(op.content or b""), op.comparand
-        if op.kind is Kind.BLOB_PUT:
+        if op.kind is OperationKind.BLOB_PUT:
             if there is not None:
                 return THERE, None
             self.set(op.alias, value, op.expiry)
             return FOUND, None
-        if op.kind is Kind.BLOB_UPDATE:
+        if op.kind is OperationKind.BLOB_UPDATE:
             self.set(op.alias, value, op.expiry)
             return (CREATED if there is None else FOUND), None
         if there is None:
             return NONE, None
-        if op.kind is Kind.BLOB_GET:
+        if op.kind is OperationKind.BLOB_GET:
             return FOUND, there
-        if op.kind is Kind.BLOB_GET_AND_UPDATE:
+        if op.kind is OperationKind.BLOB_GET_AND_UPDATE:
             self.set(op.alias, value, op.expiry)
             return FOUND, there
-        if op.kind is Kind.BLOB_CAS:
+        if op.kind is OperationKind.BLOB_CAS:
             if there != comparand:
                 return UNMATCHED, there
             self.set(op.alias, value, op.expiry)
             return FOUND, None
-        if op.kind is Kind.BLOB_REMOVE_IF and there != comparand:
+        if op.kind is OperationKind.BLOB_REMOVE_IF and there != comparand:
             return UNMATCHED, None
         self.drop(op.alias)
-        return FOUND, there if op.kind is Kind.BLOB_GET_AND_REMOVE else None
+        return FOUND, there if op.kind is OperationKind.BLOB_GET_AND_REMOVE else None
 
 
 BLOB_KINDS = [
-    Kind.BLOB_GET,
-    Kind.BLOB_PUT,
-    Kind.BLOB_UPDATE,
-    Kind.BLOB_CAS,
-    Kind.BLOB_GET_AND_UPDATE,
-    Kind.BLOB_REMOVE,
-    Kind.BLOB_GET_AND_REMOVE,
-    Kind.BLOB_REMOVE_IF,
+    OperationKind.BLOB_GET,
+    OperationKind.BLOB_PUT,
+    OperationKind.BLOB_UPDATE,
+    OperationKind.BLOB_CAS,
+    OperationKind.BLOB_GET_AND_UPDATE,
+    OperationKind.BLOB_REMOVE,
+    OperationKind.BLOB_GET_AND_REMOVE,
+    OperationKind.BLOB_REMOVE_IF,
 ]
 OPERATIONS = st.builds(
-    Operation, st.sampled_from(BLOB_KINDS), ALIASES, CONTENTS, CONTENTS, EXPIRIES
+    BatchOperation, st.sampled_from(BLOB_KINDS), ALIASES, CONTENTS, CONTENTS, EXPIRIES
 )
 
 
@@ -99,36 +99,36 @@ class AgainstModel(RuleBasedStateMachine):
         self.session = EmbeddedEngine("embedded:", clock=self.clock.now).connect()
         self.model = Model(self.clock)
 
-    def at(self, op: Operation) -> Operation:
+    def at(self, op: BatchOperation) -> BatchOperation:
         expiry = op.expiry
         if expiry not in (NEVER, PRESERVE):
             expiry += self.clock.now()
-        return Operation(op.kind, op.alias, op.content, op.comparand, expiry)
+        return BatchOperation(op.kind, op.alias, op.content, op.comparand, expiry)
 
-    def call(self, op: Operation) -> tuple[int, bytes | None]:
+    def call(self, op: BatchOperation) -> tuple[int, bytes | None]:
         s, alias, value, old = self.session, op.alias, op.content, op.comparand
         calls = {
-            Kind.BLOB_GET: lambda: (FOUND, s.blob_get(alias)),
-            Kind.BLOB_PUT: lambda: (FOUND, s.blob_put(alias, value, op.expiry)),
-            Kind.BLOB_UPDATE: lambda: (
+            OperationKind.BLOB_GET: lambda: (FOUND, s.blob_get(alias)),
+            OperationKind.BLOB_PUT: lambda: (FOUND, s.blob_put(alias, value, op.expiry)),
+            OperationKind.BLOB_UPDATE: lambda: (
                 CREATED if s.blob_update(alias, value, op.expiry) else FOUND,
                 None,
             ),
-            Kind.BLOB_GET_AND_UPDATE: lambda: (
+            OperationKind.BLOB_GET_AND_UPDATE: lambda: (
                 FOUND,
                 s.blob_get_and_update(alias, value, op.expiry),
             ),
-            Kind.BLOB_REMOVE: lambda: (FOUND, s.remove(alias)),
-            Kind.BLOB_GET_AND_REMOVE: lambda: (FOUND, s.blob_get_and_remove(alias)),
-            Kind.BLOB_REMOVE_IF: lambda: (FOUND, s.blob_remove_if(alias, old)),
+            OperationKind.BLOB_REMOVE: lambda: (FOUND, s.remove(alias)),
+            OperationKind.BLOB_GET_AND_REMOVE: lambda: (FOUND, s.blob_get_and_remove(alias)),
+            OperationKind.BLOB_REMOVE_IF: lambda: (FOUND, s.blob_remove_if(alias, old)),
         }
-        if op.kind is Kind.BLOB_CAS:
+        if op.kind is OperationKind.BLOB_CAS:
             there = s.blob_compare_and_swap(alias, value, old, op.expiry)
             return (FOUND if there is None else UNMATCHED), there
         return calls[op.kind]()
 
     @rule(op=OPERATIONS)
-    def single(self, op: Operation) -> None:
+    def single(self, op: BatchOperation) -> None:
         op = self.at(op)
         expected = self.model.run(op)
         try:
@@ -138,13 +138,13 @@ class AgainstModel(RuleBasedStateMachine):
         assert found == expected
 
     @rule(ops=st.lists(OPERATIONS, max_size=6))
-    def batch(self, ops: list[Operation]) -> None:
+    def batch(self, ops: list[BatchOperation]) -> None:
         ops = [self.at(op) for op in ops]
         outcomes = self.session.run_batch(ops)
         assert [(one.error, one.content) for one in outcomes] == [self.model.run(op) for op in ops]
 
     @rule(ops=st.lists(OPERATIONS, max_size=4))
-    def transaction(self, ops: list[Operation]) -> None:
+    def transaction(self, ops: list[BatchOperation]) -> None:
         ops = [self.at(op) for op in ops]
         before = dict(self.model._entries)
         expected = []
@@ -299,7 +299,9 @@ def test_each_entry_is_there_up_to_its_last_millisecond(expiries: list, later: i
     assert sorted(alias for alias, _ in session.scan(None, 99)[0]) == expected
     assert session.get_tagged("t") == expected
     assert session.get_tagged_count("t") == session.prefix_count("e") == len(expected)
-    gets = session.run_batch([Operation(Kind.BLOB_GET, f"e{n:02}") for n in range(len(expiries))])
+    gets = session.run_batch(
+        [BatchOperation(OperationKind.BLOB_GET, f"e{n:02}") for n in range(len(expiries))]
+    )
     assert sum(outcome.ok for outcome in gets) == len(expected)
     session.close()
 

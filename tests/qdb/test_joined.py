@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from storekit.qdb.alone import run_alone
 from storekit.qdb.embedded import EmbeddedEngine
-from storekit.qdb.engine import NEVER, PRESERVE, EntryType, Kind, Operation, Outcome
+from storekit.qdb.engine import NEVER, PRESERVE, BatchOperation, EntryType, OperationKind, Outcome
 from storekit.qdb.errors import AliasNotFound, ErrorCode
 
 GONE = Outcome(ErrorCode.ALIAS_NOT_FOUND)
@@ -32,44 +32,56 @@ def session(request, tmp_path):
 @pytest.mark.parametrize(
     ("operation", "outcome"),
     [
-        (Operation(Kind.BLOB_GET, "blob"), Outcome(0, b"old")),
-        (Operation(Kind.BLOB_GET, "none"), GONE),
-        (Operation(Kind.BLOB_PUT, "new", b"1"), Outcome(0)),
-        (Operation(Kind.BLOB_PUT, "blob", b"1"), Outcome(ErrorCode.ALIAS_ALREADY_EXISTS)),
-        (Operation(Kind.BLOB_UPDATE, "new", b"1"), Outcome(ErrorCode.OK_CREATED)),
-        (Operation(Kind.BLOB_UPDATE, "blob", b"1"), Outcome(0)),
-        (Operation(Kind.BLOB_CAS, "blob", b"1", b"old"), Outcome(0)),
-        (Operation(Kind.BLOB_CAS, "blob", b"1", b""), Outcome(ErrorCode.UNMATCHED_CONTENT, b"old")),
-        (Operation(Kind.BLOB_GET_AND_UPDATE, "blob", b"1"), Outcome(0, b"old")),
-        (Operation(Kind.BLOB_GET_AND_REMOVE, "blob"), Outcome(0, b"old")),
-        (Operation(Kind.BLOB_REMOVE_IF, "blob", None, b"old"), Outcome(0)),
-        (Operation(Kind.BLOB_REMOVE_IF, "blob", None, b""), Outcome(ErrorCode.UNMATCHED_CONTENT)),
-        (Operation(Kind.REMOVE, "int"), Outcome(0)),
-        (Operation(Kind.REMOVE, "none"), GONE),
-        (Operation(Kind.HAS_TAG, "blob", tag="t"), Outcome(ErrorCode.TAG_NOT_SET)),
-        (Operation(Kind.GET_ENTRY_TYPE, "int"), Outcome(0, EntryType.INTEGER)),
-        (Operation(Kind.INT_PUT, "new", 1), Outcome(0)),
-        (Operation(Kind.INT_UPDATE, "new", 1), Outcome(ErrorCode.OK_CREATED)),
-        (Operation(Kind.INT_GET, "int"), Outcome(0, 1)),
-        (Operation(Kind.INT_ADD, "int", 2), Outcome(0, 3)),
-        (Operation(Kind.INT_ADD, "int", 2**63 - 1), Outcome(ErrorCode.OVERFLOW)),
-        (Operation(Kind.DOUBLE_PUT, "new", 0.5), Outcome(0)),
-        (Operation(Kind.DOUBLE_UPDATE, "double", 0.5), Outcome(0)),
-        (Operation(Kind.DOUBLE_GET, "double"), Outcome(0, 1.5)),
-        (Operation(Kind.DOUBLE_ADD, "double", 1.0), Outcome(0, 2.5)),
-        (Operation(Kind.STRING_GET, "string"), Outcome(0, "ä".encode())),
-        (Operation(Kind.STRING_PUT, "new", b"a"), Outcome(0)),
-        (Operation(Kind.STRING_UPDATE, "new", b"a"), Outcome(ErrorCode.OK_CREATED)),
+        (BatchOperation(OperationKind.BLOB_GET, "blob"), Outcome(0, b"old")),
+        (BatchOperation(OperationKind.BLOB_GET, "none"), GONE),
+        (BatchOperation(OperationKind.BLOB_PUT, "new", b"1"), Outcome(0)),
         (
-            Operation(Kind.STRING_CAS, "string", b"a", b"b"),
+            BatchOperation(OperationKind.BLOB_PUT, "blob", b"1"),
+            Outcome(ErrorCode.ALIAS_ALREADY_EXISTS),
+        ),
+        (BatchOperation(OperationKind.BLOB_UPDATE, "new", b"1"), Outcome(ErrorCode.OK_CREATED)),
+        (BatchOperation(OperationKind.BLOB_UPDATE, "blob", b"1"), Outcome(0)),
+        (BatchOperation(OperationKind.BLOB_CAS, "blob", b"1", b"old"), Outcome(0)),
+        (
+            BatchOperation(OperationKind.BLOB_CAS, "blob", b"1", b""),
+            Outcome(ErrorCode.UNMATCHED_CONTENT, b"old"),
+        ),
+        (BatchOperation(OperationKind.BLOB_GET_AND_UPDATE, "blob", b"1"), Outcome(0, b"old")),
+        (BatchOperation(OperationKind.BLOB_GET_AND_REMOVE, "blob"), Outcome(0, b"old")),
+        (BatchOperation(OperationKind.BLOB_REMOVE_IF, "blob", None, b"old"), Outcome(0)),
+        (
+            BatchOperation(OperationKind.BLOB_REMOVE_IF, "blob", None, b""),
+            Outcome(ErrorCode.UNMATCHED_CONTENT),
+        ),
+        (BatchOperation(OperationKind.REMOVE, "int"), Outcome(0)),
+        (BatchOperation(OperationKind.REMOVE, "none"), GONE),
+        (BatchOperation(OperationKind.HAS_TAG, "blob", tag="t"), Outcome(ErrorCode.TAG_NOT_SET)),
+        (BatchOperation(OperationKind.GET_ENTRY_TYPE, "int"), Outcome(0, EntryType.INTEGER)),
+        (BatchOperation(OperationKind.INT_PUT, "new", 1), Outcome(0)),
+        (BatchOperation(OperationKind.INT_UPDATE, "new", 1), Outcome(ErrorCode.OK_CREATED)),
+        (BatchOperation(OperationKind.INT_GET, "int"), Outcome(0, 1)),
+        (BatchOperation(OperationKind.INT_ADD, "int", 2), Outcome(0, 3)),
+        (BatchOperation(OperationKind.INT_ADD, "int", 2**63 - 1), Outcome(ErrorCode.OVERFLOW)),
+        (BatchOperation(OperationKind.DOUBLE_PUT, "new", 0.5), Outcome(0)),
+        (BatchOperation(OperationKind.DOUBLE_UPDATE, "double", 0.5), Outcome(0)),
+        (BatchOperation(OperationKind.DOUBLE_GET, "double"), Outcome(0, 1.5)),
+        (BatchOperation(OperationKind.DOUBLE_ADD, "double", 1.0), Outcome(0, 2.5)),
+        (BatchOperation(OperationKind.STRING_GET, "string"), Outcome(0, "ä".encode())),
+        (BatchOperation(OperationKind.STRING_PUT, "new", b"a"), Outcome(0)),
+        (BatchOperation(OperationKind.STRING_UPDATE, "new", b"a"), Outcome(ErrorCode.OK_CREATED)),
+        (
+            BatchOperation(OperationKind.STRING_CAS, "string", b"a", b"b"),
             Outcome(ErrorCode.UNMATCHED_CONTENT, "ä".encode()),
         ),
-        (Operation(Kind.STRING_GET_AND_UPDATE, "string", b"a"), Outcome(0, "ä".encode())),
-        (Operation(Kind.BLOB_GET, "int"), Outcome(ErrorCode.INCOMPATIBLE_TYPE)),
+        (
+            BatchOperation(OperationKind.STRING_GET_AND_UPDATE, "string", b"a"),
+            Outcome(0, "ä".encode()),
+        ),
+        (BatchOperation(OperationKind.BLOB_GET, "int"), Outcome(ErrorCode.INCOMPATIBLE_TYPE)),
     ],
 )
 def test_an_operation_has_the_outcome_of_its_method(session, operation, outcome):
-    made = session.run_joined([operation, Operation(Kind.REMOVE, "none")])
+    made = session.run_joined([operation, BatchOperation(OperationKind.REMOVE, "none")])
     assert [(each.error, each.content) for each in made] == [
         (outcome.error, outcome.content),
         (GONE.error, None),
@@ -79,11 +91,11 @@ def test_an_operation_has_the_outcome_of_its_method(session, operation, outcome)
 def test_what_is_malformed_has_its_own_error_and_the_rest_is_done(session):
     made = session.run_joined(
         [
-            Operation(Kind.BLOB_UPDATE, "a", b"1"),
-            Operation(Kind.BLOB_UPDATE, "..b", b"2"),
-            Operation(Kind.BLOB_UPDATE, "", b"3"),
-            Operation(Kind.BLOB_UPDATE, "c", b"4", expiry=1),
-            Operation(Kind.BLOB_GET, "blob"),
+            BatchOperation(OperationKind.BLOB_UPDATE, "a", b"1"),
+            BatchOperation(OperationKind.BLOB_UPDATE, "..b", b"2"),
+            BatchOperation(OperationKind.BLOB_UPDATE, "", b"3"),
+            BatchOperation(OperationKind.BLOB_UPDATE, "c", b"4", expiry=1),
+            BatchOperation(OperationKind.BLOB_GET, "blob"),
         ]
     )
     assert [each.error for each in made] == [
@@ -103,34 +115,55 @@ TEXTS = st.sampled_from([b"", "ä".encode(), b"a\0b", b"\xff"])
 EXPIRIES = st.sampled_from([NEVER, PRESERVE, 1, 2**62, 2**63])
 ALIASES = st.sampled_from(["a", "b", "blob", "int", "double", "string", "tagged", "..a", "", "\0"])
 
-WRITES = [Kind.BLOB_PUT, Kind.BLOB_UPDATE, Kind.BLOB_GET_AND_UPDATE]
-STRING_WRITES = [Kind.STRING_PUT, Kind.STRING_UPDATE, Kind.STRING_GET_AND_UPDATE]
+WRITES = [OperationKind.BLOB_PUT, OperationKind.BLOB_UPDATE, OperationKind.BLOB_GET_AND_UPDATE]
+STRING_WRITES = [
+    OperationKind.STRING_PUT,
+    OperationKind.STRING_UPDATE,
+    OperationKind.STRING_GET_AND_UPDATE,
+]
 LOOKS = [
-    Kind.BLOB_GET, Kind.INT_GET, Kind.DOUBLE_GET, Kind.STRING_GET, Kind.REMOVE,
-    Kind.BLOB_GET_AND_REMOVE, Kind.GET_ENTRY_TYPE,
-]  # fmt: skip
+    OperationKind.BLOB_GET,
+    OperationKind.INT_GET,
+    OperationKind.DOUBLE_GET,
+    OperationKind.STRING_GET,
+    OperationKind.REMOVE,
+    OperationKind.BLOB_GET_AND_REMOVE,
+    OperationKind.GET_ENTRY_TYPE,
+]
 
 
 def operations(aliases=ALIASES):
     return st.one_of(
-        st.builds(Operation, st.sampled_from(WRITES), aliases, CONTENTS, expiry=EXPIRIES),
-        st.builds(Operation, st.just(Kind.BLOB_CAS), aliases, CONTENTS, CONTENTS, EXPIRIES),
-        st.builds(Operation, st.just(Kind.BLOB_REMOVE_IF), aliases, st.none(), CONTENTS),
-        st.builds(Operation, st.sampled_from(STRING_WRITES), aliases, TEXTS, expiry=EXPIRIES),
-        st.builds(Operation, st.just(Kind.STRING_CAS), aliases, TEXTS, TEXTS, EXPIRIES),
+        st.builds(BatchOperation, st.sampled_from(WRITES), aliases, CONTENTS, expiry=EXPIRIES),
         st.builds(
-            Operation, st.sampled_from([Kind.INT_PUT, Kind.INT_UPDATE]), aliases, NUMBERS,
+            BatchOperation, st.just(OperationKind.BLOB_CAS), aliases, CONTENTS, CONTENTS, EXPIRIES
+        ),
+        st.builds(
+            BatchOperation, st.just(OperationKind.BLOB_REMOVE_IF), aliases, st.none(), CONTENTS
+        ),
+        st.builds(BatchOperation, st.sampled_from(STRING_WRITES), aliases, TEXTS, expiry=EXPIRIES),
+        st.builds(
+            BatchOperation, st.just(OperationKind.STRING_CAS), aliases, TEXTS, TEXTS, EXPIRIES
+        ),
+        st.builds(
+            BatchOperation,
+            st.sampled_from([OperationKind.INT_PUT, OperationKind.INT_UPDATE]),
+            aliases,
+            NUMBERS,
             expiry=EXPIRIES,
         ),
-        st.builds(Operation, st.just(Kind.INT_ADD), aliases, NUMBERS),
+        st.builds(BatchOperation, st.just(OperationKind.INT_ADD), aliases, NUMBERS),
         st.builds(
-            Operation, st.sampled_from([Kind.DOUBLE_PUT, Kind.DOUBLE_UPDATE]), aliases, DOUBLES,
+            BatchOperation,
+            st.sampled_from([OperationKind.DOUBLE_PUT, OperationKind.DOUBLE_UPDATE]),
+            aliases,
+            DOUBLES,
             expiry=EXPIRIES,
         ),
-        st.builds(Operation, st.just(Kind.DOUBLE_ADD), aliases, DOUBLES),
-        st.builds(Operation, st.sampled_from(LOOKS), aliases),
-        st.builds(Operation, st.just(Kind.HAS_TAG), aliases, tag=st.just("tag")),
-    )  # fmt: skip
+        st.builds(BatchOperation, st.just(OperationKind.DOUBLE_ADD), aliases, DOUBLES),
+        st.builds(BatchOperation, st.sampled_from(LOOKS), aliases),
+        st.builds(BatchOperation, st.just(OperationKind.HAS_TAG), aliases, tag=st.just("tag")),
+    )
 
 
 def filled(session):
@@ -187,7 +220,7 @@ def well_formed(given):
     return b"\xff" not in texts
 
 
-STRINGS = {*STRING_WRITES, Kind.STRING_CAS}
+STRINGS = {*STRING_WRITES, OperationKind.STRING_CAS}
 
 
 @given(

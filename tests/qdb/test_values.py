@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storekit import qdb
-from storekit.qdb.engine import Kind, Outcome
+from storekit.qdb.engine import OperationKind, Outcome
 from storekit.qdb.errors import error_for
 from storekit.qdb.location import open_engine, redirected
 from storekit.qdb.times import from_milliseconds, milliseconds_from_now, to_milliseconds
@@ -139,7 +139,7 @@ def test_requests_and_results_pickle_their_contents():
     assert pickle.loads(pickled.comparand) == {"b": 2}
     assert qdb.BatchRequest(qdb.Operations.put, "a").pickle().content is None
     low = pickled.cpp_type(None)
-    assert (low.kind, low.alias, low.content) == (Kind.BLOB_CAS, "a", pickled.content)
+    assert (low.kind, low.alias, low.content) == (OperationKind.BLOB_CAS, "a", pickled.content)
     result = qdb.BatchResult.of(request, Outcome(qdb.ErrorCode.OK_CREATED), pickled.content)
     assert result.error == 0
     assert result.ok

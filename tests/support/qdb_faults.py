@@ -3,7 +3,7 @@
 import threading
 import time
 
-from storekit.qdb.engine import Kind, Outcome
+from storekit.qdb.engine import OperationKind, Outcome
 from storekit.qdb.errors import ErrorCode, error_for
 
 
@@ -129,19 +129,19 @@ class FaultySession:
         entries, alias = self._engine.entries, operation.alias
         there = alias in entries
         match operation.kind:
-            case Kind.BLOB_UPDATE:
+            case OperationKind.BLOB_UPDATE:
                 entries[alias] = operation.content
                 return Outcome(ErrorCode.OK if there else ErrorCode.OK_CREATED)
-            case Kind.BLOB_PUT:
+            case OperationKind.BLOB_PUT:
                 if there:
                     return Outcome(ErrorCode.ALIAS_ALREADY_EXISTS)
                 entries[alias] = operation.content
                 return Outcome(ErrorCode.OK)
             case _ if not there:
                 return Outcome(ErrorCode.ALIAS_NOT_FOUND)
-            case Kind.BLOB_GET:
+            case OperationKind.BLOB_GET:
                 return Outcome(ErrorCode.OK, entries[alias])
-            case Kind.REMOVE:
+            case OperationKind.REMOVE:
                 del entries[alias]
                 return Outcome(ErrorCode.OK)
         raise AssertionError(operation.kind)

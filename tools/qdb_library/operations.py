@@ -6,14 +6,14 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from storekit.qdb.engine import Kind, Operation, Outcome
+from storekit.qdb.engine import BatchOperation, OperationKind, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException
 from tools.qdb_library.calls import call, content, define, signed, text, there
 from tools.qdb_library.embedding import CData, ffi
 from tools.qdb_library.handles import Handle, find
 
 _SUCCESSES = (ErrorCode.OK, ErrorCode.OK_CREATED)
-_NOT_IN_C = (Kind.BLOB_GET_AND_REMOVE, Kind.BLOB_REMOVE_IF, Kind.REMOVE)
+_NOT_IN_C = (OperationKind.BLOB_GET_AND_REMOVE, OperationKind.BLOB_REMOVE_IF, OperationKind.REMOVE)
 
 
 @define
@@ -57,48 +57,53 @@ def run_transaction(handle: Handle, places: CData, count: int, failed: CData) ->
     return code
 
 
-def _read(places: CData, count: int) -> list[Operation]:
+def _read(places: CData, count: int) -> list[BatchOperation]:
     return [_operation(places[i]) for i in range(count)]
 
 
-def _operation(place: CData) -> Operation:
-    kind = Kind(place.type) if place.type in set(Kind) - set(_NOT_IN_C) else None
+def _operation(place: CData) -> BatchOperation:
+    kind = OperationKind(place.type) if place.type in set(OperationKind) - set(_NOT_IN_C) else None
     try:
         alias = text(place.alias)
     except QuasardbException:
         alias = ""  # as malformed as what is there
     if kind is None:
-        return Operation(Kind.BLOB_GET, "")
+        return BatchOperation(OperationKind.BLOB_GET, "")
     data: CData = None
     comparand: bytes | None = None
     expiry, tag = 0, None
-    if kind in (Kind.BLOB_PUT, Kind.BLOB_UPDATE, Kind.STRING_PUT, Kind.STRING_UPDATE):
+    if kind in (
+        OperationKind.BLOB_PUT,
+        OperationKind.BLOB_UPDATE,
+        OperationKind.STRING_PUT,
+        OperationKind.STRING_UPDATE,
+    ):
         put = place.blob_put
         data, expiry = content(put.content, put.content_size), put.expiry_time
-    elif kind in (Kind.BLOB_CAS, Kind.STRING_CAS):
+    elif kind in (OperationKind.BLOB_CAS, OperationKind.STRING_CAS):
         cas = place.blob_cas
         data, expiry = content(cas.new_content, cas.new_content_size), cas.expiry_time
         comparand = content(cas.comparand, cas.comparand_size)
-    elif kind in (Kind.BLOB_GET_AND_UPDATE, Kind.STRING_GET_AND_UPDATE):
+    elif kind in (OperationKind.BLOB_GET_AND_UPDATE, OperationKind.STRING_GET_AND_UPDATE):
         new = place.blob_get_and_update
         data, expiry = content(new.new_content, new.new_content_size), new.expiry_time
-    elif kind in (Kind.INT_PUT, Kind.INT_UPDATE):
+    elif kind in (OperationKind.INT_PUT, OperationKind.INT_UPDATE):
         data, expiry = place.int_put.value, place.int_put.expiry_time
-    elif kind in (Kind.DOUBLE_PUT, Kind.DOUBLE_UPDATE):
+    elif kind in (OperationKind.DOUBLE_PUT, OperationKind.DOUBLE_UPDATE):
         data, expiry = place.double_put.value, place.double_put.expiry_time
-    elif kind in (Kind.TIMESTAMP_PUT, Kind.TIMESTAMP_UPDATE):
+    elif kind in (OperationKind.TIMESTAMP_PUT, OperationKind.TIMESTAMP_UPDATE):
         put = place.timestamp_put
         data, expiry = put.value.tv_sec * 10**9 + put.value.tv_nsec, put.expiry_time
-    elif kind is Kind.TIMESTAMP_ADD:
+    elif kind is OperationKind.TIMESTAMP_ADD:
         addend = place.timestamp_add.addend
         data = addend.tv_sec * 10**9 + addend.tv_nsec
-    elif kind is Kind.INT_ADD:
+    elif kind is OperationKind.INT_ADD:
         data = place.int_add.addend
-    elif kind is Kind.DOUBLE_ADD:
+    elif kind is OperationKind.DOUBLE_ADD:
         data = place.double_add.addend
-    elif kind is Kind.HAS_TAG:
+    elif kind is OperationKind.HAS_TAG:
         tag = text(place.has_tag.tag, "tag")
-    return Operation(kind, alias, content=data, comparand=comparand, expiry=expiry, tag=tag)
+    return BatchOperation(kind, alias, content=data, comparand=comparand, expiry=expiry, tag=tag)
 
 
 def _fail(places: CData, count: int, code: ErrorCode) -> None:
@@ -116,14 +121,14 @@ def _write(handle: Handle, places: CData, outcomes: Sequence[Outcome]) -> None:
         if isinstance(value, bytes | memoryview):
             # All of them go back by one release, of the operations.
             pointer = handle.give(value, owner=places) if len(value) else ffi.NULL
-            if place.type in (Kind.BLOB_GET, Kind.STRING_GET):
+            if place.type in (OperationKind.BLOB_GET, OperationKind.STRING_GET):
                 place.blob_get.content, place.blob_get.content_size = pointer, len(value)
             else:  # the first two fields of what else gives out content
                 cas = place.blob_cas
                 cas.original_content, cas.original_content_size = pointer, len(value)
-        elif place.type == Kind.GET_ENTRY_TYPE:
+        elif place.type == OperationKind.GET_ENTRY_TYPE:
             place.get_entry_type.type = int(value)
-        elif place.type in (Kind.TIMESTAMP_GET, Kind.TIMESTAMP_ADD):
+        elif place.type in (OperationKind.TIMESTAMP_GET, OperationKind.TIMESTAMP_ADD):
             result = place.timestamp_get.result  # which is first in both
             result.tv_sec, result.tv_nsec = divmod(int(value), 10**9)
         elif isinstance(value, int):

@@ -13,7 +13,7 @@ from storekit.qcache.errors import (
     UnsupportedContentType,
 )
 from storekit.qcache.result import QueryResult
-from storekit.qcache.wire import Call, Reply, error_text, retry_after
+from storekit.qcache.wire import PreparedRequest, Reply, error_text, retry_after
 
 __all__ = ["error_of", "is_busy", "query_result"]
 
@@ -41,7 +41,7 @@ def is_busy(reply: Reply) -> bool:
 
 
 def error_of(
-    call: Call,
+    request: PreparedRequest,
     reply: Reply,
     *,
     kind: type[QClientException] | None = None,
@@ -58,9 +58,9 @@ def error_of(
     said = f": {text}" if text else ""
     advice = hint or _HINTS.get(reply.status, "")
     parts = [
-        f"{call.operation}: {reply.node} answered {reply.status}{said}",
+        f"{request.operation}: {reply.node} answered {reply.status}{said}",
         advice,
-        call.aftermath,
+        request.aftermath,
     ]
     error = kind(
         "; ".join(part for part in parts if part),
@@ -73,25 +73,27 @@ def error_of(
     return error
 
 
-def query_result(call: Call, reply: Reply, accept: str, key: str) -> QueryResult:
+def query_result(request: PreparedRequest, reply: Reply, accept: str, key: str) -> QueryResult:
     """Return the result that answers a query, or raise what the answer says."""
     if reply.status == 200:
         try:
             return QueryResult(reply, key)
         except (KeyError, ValueError):
             raise UnexpectedServerResponse(
-                f"{call.operation}: {reply.node} answered 200 without a proper "
+                f"{request.operation}: {reply.node} answered 200 without a proper "
                 "X-QCache-unsliced-length header; is it a QCache node?",
                 node=reply.node,
                 status=200,
             ) from None
     if reply.status == 406:
-        raise error_of(call, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}")
+        raise error_of(request, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}")
     if reply.status == 400:
         # The Go port answers 400, in plain text, where QCache has 406. What QCache says of a
         # query is JSON.
         if accept not in ("application/json", "text/csv") and not reply.content.startswith(b"{"):
-            raise error_of(call, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}")
+            raise error_of(
+                request, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}"
+            )
         hint = _QUOTES if error_text(reply.content).startswith(_UNQUOTED) else ""
-        raise error_of(call, reply, kind=MalformedQueryException, hint=hint)
-    raise error_of(call, reply)
+        raise error_of(request, reply, kind=MalformedQueryException, hint=hint)
+    raise error_of(request, reply)

@@ -21,7 +21,7 @@ from storekit.qcache.wire import printable
 
 __all__ = [
     "Diagnosis",
-    "Node",
+    "NodeAddress",
     "NodeReport",
     "NodeStatistics",
     "NodeStatus",
@@ -35,7 +35,7 @@ _LAST_PROBE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class NodeAddress:
     """One node: `name` as the caller wrote it, which is what the ring hashes."""
 
     name: str

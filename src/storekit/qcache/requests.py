@@ -11,8 +11,8 @@ from storekit.qcache.arguments import check_media_type
 from storekit.qcache.compression import Compression
 from storekit.qcache.wire import (
     MAX_GET_QUERY,
-    Call,
     Headers,
+    PreparedRequest,
     check_key,
     encode_query,
     merge_headers,
@@ -44,7 +44,7 @@ class RequestBuilder:
         post_query: bool = False,
         query_headers: Headers | None = None,
         stand_in_columns: Mapping[str, object] | None = None,
-    ) -> Call:
+    ) -> PreparedRequest:
         """Return the request of a query: with the query in the URL, if that is not too long."""
         target = f"qcache/dataset/{check_key(key)}"
         text = encode_query(q)
@@ -52,10 +52,10 @@ class RequestBuilder:
             encoded = quote(text, safe="")
             if len(encoded) <= MAX_GET_QUERY:
                 headers = self._headers_of_query(accept, query_headers, stand_in_columns)
-                return Call(f"get {key!r}", "GET", f"{target}?q={encoded}", headers)
+                return PreparedRequest(f"get {key!r}", "GET", f"{target}?q={encoded}", headers)
         content = text.encode()
         headers = self._headers_of_query(accept, query_headers, stand_in_columns, content)
-        return Call(f"get {key!r}", "POST", f"{target}/q", headers, content)
+        return PreparedRequest(f"get {key!r}", "POST", f"{target}/q", headers, content)
 
     def _headers_of_query(
         self,
@@ -104,9 +104,9 @@ class RequestBuilder:
         headers: Mapping[str, bytes],
         content: bytes,
         stream: httpx.AsyncByteStream | httpx.SyncByteStream | None = None,
-    ) -> Call:
+    ) -> PreparedRequest:
         """Return the request that stores a table, which is there or comes as a stream."""
-        return Call(
+        return PreparedRequest(
             f"post {key!r}",
             "POST",
             f"qcache/dataset/{check_key(key)}",
@@ -120,7 +120,7 @@ class RequestBuilder:
             write_timeout=_longer(self._timeouts.write),
         )
 
-    def delete(self, key: str) -> Call:
+    def delete(self, key: str) -> PreparedRequest:
         """Return the request that removes a table."""
         return self.plain(
             f"delete {key!r}",
@@ -128,10 +128,10 @@ class RequestBuilder:
             f"qcache/dataset/{check_key(key)}",
         )._replace(writes=True, aftermath="the dataset may or may not have been deleted")
 
-    def plain(self, operation: str, method: str, target: str) -> Call:
+    def plain(self, operation: str, method: str, target: str) -> PreparedRequest:
         """Return a request without content."""
         headers = merge_headers(self._headers, {"Accept": JSON})
-        return Call(operation, method, target, _as_sent(headers))
+        return PreparedRequest(operation, method, target, _as_sent(headers))
 
 
 def _as_sent(headers: Mapping[str, bytes]) -> httpx.Headers:

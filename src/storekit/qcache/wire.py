@@ -18,10 +18,10 @@ from storekit.qcache.errors import UnexpectedServerResponse
 
 __all__ = [
     "MAX_GET_QUERY",
-    "Call",
     "Content",
     "Frame",
     "Headers",
+    "PreparedRequest",
     "Reply",
     "Table",
     "check_key",
@@ -79,7 +79,7 @@ _COLUMN_TYPES = ("string", "enum", "float", "int", "bool")
 _OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
 
-class Call(NamedTuple):
+class PreparedRequest(NamedTuple):
     """One request, without the node that it goes to."""
 
     operation: str  # for messages, e.g. "get 'key'"

@@ -11,26 +11,42 @@ from storekit.errors import CodecError
 from storekit.qdb._show import table
 from storekit.qdb.arguments import check_double, check_integer, check_string
 from storekit.qdb.codec import STORED, check_comparable
-from storekit.qdb.engine import NEVER, EntryType, Kind, Operation, Outcome
+from storekit.qdb.engine import NEVER, BatchOperation, EntryType, OperationKind, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException
 from storekit.qdb.times import Expiry, from_nanoseconds, to_milliseconds, to_nanoseconds
 from storekit.qdb.values import BatchRequest, BatchResult, copies
 
 __all__ = ["ManyResult", "Tally", "Translation", "explain_transaction", "in_chunks", "size_of"]
 
-_BLOBS = frozenset({Kind.BLOB_PUT, Kind.BLOB_UPDATE, Kind.BLOB_CAS, Kind.BLOB_GET_AND_UPDATE})
-_STRINGS = frozenset(
-    {Kind.STRING_PUT, Kind.STRING_UPDATE, Kind.STRING_CAS, Kind.STRING_GET_AND_UPDATE}
+_BLOBS = frozenset(
+    {
+        OperationKind.BLOB_PUT,
+        OperationKind.BLOB_UPDATE,
+        OperationKind.BLOB_CAS,
+        OperationKind.BLOB_GET_AND_UPDATE,
+    }
 )
-_INTEGERS = frozenset({Kind.INT_PUT, Kind.INT_UPDATE, Kind.INT_ADD})
-_DOUBLES = frozenset({Kind.DOUBLE_PUT, Kind.DOUBLE_UPDATE, Kind.DOUBLE_ADD})
-_TIMESTAMPS = frozenset({Kind.TIMESTAMP_PUT, Kind.TIMESTAMP_UPDATE})
-_ADDS = frozenset({Kind.INT_ADD, Kind.DOUBLE_ADD, Kind.TIMESTAMP_ADD})
-_SWAPS = frozenset({Kind.BLOB_CAS, Kind.STRING_CAS})
+_STRINGS = frozenset(
+    {
+        OperationKind.STRING_PUT,
+        OperationKind.STRING_UPDATE,
+        OperationKind.STRING_CAS,
+        OperationKind.STRING_GET_AND_UPDATE,
+    }
+)
+_INTEGERS = frozenset({OperationKind.INT_PUT, OperationKind.INT_UPDATE, OperationKind.INT_ADD})
+_DOUBLES = frozenset(
+    {OperationKind.DOUBLE_PUT, OperationKind.DOUBLE_UPDATE, OperationKind.DOUBLE_ADD}
+)
+_TIMESTAMPS = frozenset({OperationKind.TIMESTAMP_PUT, OperationKind.TIMESTAMP_UPDATE})
+_ADDS = frozenset({OperationKind.INT_ADD, OperationKind.DOUBLE_ADD, OperationKind.TIMESTAMP_ADD})
+_SWAPS = frozenset({OperationKind.BLOB_CAS, OperationKind.STRING_CAS})
 _WITH_CONTENT = _BLOBS | _STRINGS | _INTEGERS | _DOUBLES | _TIMESTAMPS | _ADDS
-_WITH_COMPARAND = _SWAPS | {Kind.BLOB_REMOVE_IF}
+_WITH_COMPARAND = _SWAPS | {OperationKind.BLOB_REMOVE_IF}
 _WITH_EXPIRY = _WITH_CONTENT - _ADDS
-_GIVES_TEXT = frozenset({Kind.STRING_GET, Kind.STRING_CAS, Kind.STRING_GET_AND_UPDATE})
+_GIVES_TEXT = frozenset(
+    {OperationKind.STRING_GET, OperationKind.STRING_CAS, OperationKind.STRING_GET_AND_UPDATE}
+)
 T = TypeVar("T")
 
 _LONG_AGO = 1
@@ -46,7 +62,7 @@ class Translation:
 
     def operations_of(
         self, requests: Iterable[BatchRequest], now: float
-    ) -> tuple[list[BatchRequest], list[Operation]]:
+    ) -> tuple[list[BatchRequest], list[BatchOperation]]:
         """Return the requests and their operations for an engine, all of them checked.
 
         Aliases and times are left to the engine, which refuses for each request by itself.
@@ -55,7 +71,7 @@ class Translation:
         checked = copies(requests)
         return checked, [self._operation(request, now) for request in checked]
 
-    def _operation(self, request: BatchRequest, now: float) -> Operation:
+    def _operation(self, request: BatchRequest, now: float) -> BatchOperation:
         kind = request.kind
         takes_content, compares = kind in _WITH_CONTENT, kind in _WITH_COMPARAND
         if request.alias is None:
@@ -66,13 +82,13 @@ class Translation:
             raise ValueError(
                 f"a request of the batch ({kind.name}) has a comparand, and takes none"
             )
-        if request.tag is not None and kind is not Kind.HAS_TAG:
+        if request.tag is not None and kind is not OperationKind.HAS_TAG:
             raise ValueError(f"a request of the batch ({kind.name}) has a tag, and takes none")
-        if kind is Kind.HAS_TAG and request.tag is None:
+        if kind is OperationKind.HAS_TAG and request.tag is None:
             raise ValueError(f"a request of the batch ({kind.name}) has no tag to ask for")
-        if kind in (Kind.BLOB_CAS, Kind.BLOB_REMOVE_IF):
+        if kind in (OperationKind.BLOB_CAS, OperationKind.BLOB_REMOVE_IF):
             check_comparable(self.codec, kind.name)
-        return Operation(
+        return BatchOperation(
             kind,
             self.alias(request.alias),
             self._dump(kind, request.content) if takes_content else None,
@@ -81,18 +97,18 @@ class Translation:
             None if request.tag is None else self.alias(request.tag),
         )
 
-    def _dump(self, kind: Kind, value: object) -> bytes | int | float:
+    def _dump(self, kind: OperationKind, value: object) -> bytes | int | float:
         if kind in _INTEGERS:
             return check_integer(value)
         if kind in _DOUBLES:
             return check_double(value)
         if kind in _TIMESTAMPS:
             return to_nanoseconds(value, datetime)
-        if kind is Kind.TIMESTAMP_ADD:
+        if kind is OperationKind.TIMESTAMP_ADD:
             return to_nanoseconds(value, timedelta)
         return self._content(kind, value)
 
-    def _content(self, kind: Kind, value: object) -> bytes:
+    def _content(self, kind: OperationKind, value: object) -> bytes:
         if kind in _STRINGS:
             return check_string(value).encode()
         if value is None and self.codec is STORED:
@@ -102,7 +118,7 @@ class Translation:
     def results_of(
         self,
         requests: Sequence[BatchRequest],
-        operations: Sequence[Operation],
+        operations: Sequence[BatchOperation],
         outcomes: Sequence[Outcome],
     ) -> tuple[int, list[BatchResult[Any]]]:
         """Return how many were successful, and the result of each."""
@@ -113,16 +129,19 @@ class Translation:
         return sum(result.ok for result in results), results
 
     def _result(
-        self, request: BatchRequest, operation: Operation, outcome: Outcome
+        self, request: BatchRequest, operation: BatchOperation, outcome: Outcome
     ) -> BatchResult[Any]:
         kind, content = operation.kind, outcome.content
         if kind in _SWAPS and outcome.ok:
             content = bytes(operation.comparand or b"")  # the original content, as documented
-        elif kind is Kind.BLOB_GET and outcome.ok and content is None:
+        elif kind is OperationKind.BLOB_GET and outcome.ok and content is None:
             content = b""
-        elif kind is Kind.HAS_TAG and outcome.error in (ErrorCode.OK, ErrorCode.TAG_NOT_SET):
+        elif kind is OperationKind.HAS_TAG and outcome.error in (
+            ErrorCode.OK,
+            ErrorCode.TAG_NOT_SET,
+        ):
             return BatchResult.of(request, outcome, outcome.ok)
-        elif kind is Kind.GET_ENTRY_TYPE and isinstance(content, int):
+        elif kind is OperationKind.GET_ENTRY_TYPE and isinstance(content, int):
             return BatchResult.of(request, outcome, EntryType(content))
         elif isinstance(content, int) and _is_moment(kind, request):
             return _read(request, outcome, lambda: from_nanoseconds(content, operation.alias))
@@ -135,10 +154,10 @@ class Translation:
         return _read(request, outcome, lambda: decode_value(self.codec, content, operation.alias))
 
 
-def _is_moment(kind: Kind, request: BatchRequest) -> bool:
+def _is_moment(kind: OperationKind, request: BatchRequest) -> bool:
     """Tell whether the outcome is a datetime: what is added as an int gives an int."""
-    adds = kind is Kind.TIMESTAMP_ADD and not isinstance(request.content, int)
-    return adds or kind is Kind.TIMESTAMP_GET
+    adds = kind is OperationKind.TIMESTAMP_ADD and not isinstance(request.content, int)
+    return adds or kind is OperationKind.TIMESTAMP_GET
 
 
 def _read(request: BatchRequest, outcome: Outcome, read: Callable[[], Any]) -> BatchResult[Any]:
@@ -149,7 +168,7 @@ def _read(request: BatchRequest, outcome: Outcome, read: Callable[[], Any]) -> B
         return BatchResult.of(request, Outcome(ErrorCode.INVALID_REPLY), None, failure)
 
 
-def size_of(operations: Iterable[Operation], outcomes: Iterable[Outcome]) -> int:
+def size_of(operations: Iterable[BatchOperation], outcomes: Iterable[Outcome]) -> int:
     """Return how many bytes there are to decode, at most."""
     return sum(
         len(content)
@@ -169,7 +188,7 @@ def _expiry(expiry: Expiry, now: float) -> int:
         return _LONG_AGO
 
 
-def explain_transaction(operations: Sequence[Operation], index: int) -> tuple[str | None, str]:
+def explain_transaction(operations: Sequence[BatchOperation], index: int) -> tuple[str | None, str]:
     """Return the alias that a transaction failed at, and what to say about it."""
     if not 0 <= index < len(operations):
         return None, "Nothing was changed."

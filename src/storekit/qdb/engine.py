@@ -25,12 +25,12 @@ __all__ = [
     "MAX_ALIAS",
     "NEVER",
     "PRESERVE",
+    "BatchOperation",
     "Buffer",
     "Engine",
     "EntryType",
-    "Kind",
     "Metadata",
-    "Operation",
+    "OperationKind",
     "Outcome",
     "Session",
     "SessionOptions",
@@ -63,7 +63,7 @@ class EntryType(IntEnum):
     STRING = 12
 
 
-class Kind(IntEnum):
+class OperationKind(IntEnum):
     """What an operation of a batch does, by its number in the C API.
 
     Negative ones have no number there: engines make them separate calls.
@@ -106,10 +106,10 @@ class Kind(IntEnum):
 # Not frozen: a frozen one takes five times as long to make, half a microsecond more, and
 # each call that travels with others is one.
 @dataclass(slots=True)
-class Operation:
+class BatchOperation:
     """One operation of a batch or transaction. Nobody changes it."""
 
-    kind: Kind
+    kind: OperationKind
     alias: str
     content: Buffer | int | float | None = None  # the value, or the addend
     comparand: Buffer | None = None
@@ -317,14 +317,14 @@ class Session(Protocol):
 
     # Batches
 
-    def run_batch(self, operations: Sequence[Operation]) -> list[Outcome]:
+    def run_batch(self, operations: Sequence[BatchOperation]) -> list[Outcome]:
         """Run each for itself, in no particular order.
 
         If one is malformed (alias, expiry), it has its error and all others are
         `SKIPPED`: nothing was done.
         """
 
-    def run_joined(self, operations: Sequence[Operation]) -> list[Outcome]:
+    def run_joined(self, operations: Sequence[BatchOperation]) -> list[Outcome]:
         """Run calls of several callers in one way to the store, each as if it were alone.
 
         Each has the outcome that its single call would have: code, content (that of a failed
@@ -336,7 +336,9 @@ class Session(Protocol):
         then the error of each.
         """
 
-    def run_transaction(self, operations: Sequence[Operation]) -> tuple[int, int, list[Outcome]]:
+    def run_transaction(
+        self, operations: Sequence[BatchOperation]
+    ) -> tuple[int, int, list[Outcome]]:
         """Run all in order, or none: error code, index of the one that failed, outcomes."""
 
     # The cluster. `node` is "host:port"; answers are JSON.

@@ -1,6 +1,6 @@
 """Calls for single entries that wait together, made as one.
 
-An item is an `Operation`, or an alias alone for a get of its content: gets are the most, and
+An item is an `BatchOperation`, or an alias alone for a get of its content: gets are the most, and
 need nothing else. Its value is what the method of a session returns that a single call uses,
 but that an update that created nothing may give None.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from storekit.core.threads.call import Batching
 from storekit.qdb.alone import call_alone
-from storekit.qdb.engine import Kind, Operation, Outcome, Session
+from storekit.qdb.engine import BatchOperation, OperationKind, Outcome, Session
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["BRIEF", "JOINED", "LARGEST_JOINED", "item_of"]
@@ -40,12 +40,14 @@ BRIEF = frozenset(
 )
 """Methods of a session that do not travel with others, and look at one entry only."""
 
-Item = str | Operation
+Item = str | BatchOperation
 
 _SPOILT = frozenset({ErrorCode.SKIPPED, ErrorCode.INVALID_ARGUMENT, ErrorCode.ALIAS_TOO_LONG})
 _CREATED = ErrorCode.OK_CREATED
 _UNMATCHED = ErrorCode.UNMATCHED_CONTENT
-_CONVERTED = frozenset({Kind.STRING_GET, Kind.STRING_CAS, Kind.STRING_GET_AND_UPDATE})
+_CONVERTED = frozenset(
+    {OperationKind.STRING_GET, OperationKind.STRING_CAS, OperationKind.STRING_GET_AND_UPDATE}
+)
 
 
 def item_of(method: str, arguments: Sequence[Any]) -> tuple[Item, int] | None:
@@ -64,59 +66,68 @@ def item_of(method: str, arguments: Sequence[Any]) -> tuple[Item, int] | None:
 _ITEMS: dict[str, Callable[..., tuple[Item, int]]] = {
     "blob_get": lambda alias: (alias, 0),
     "blob_put": lambda alias, content, expiry: (
-        Operation(Kind.BLOB_PUT, alias, content, None, expiry),
+        BatchOperation(OperationKind.BLOB_PUT, alias, content, None, expiry),
         len(content),
     ),
     "blob_update": lambda alias, content, expiry: (
-        Operation(Kind.BLOB_UPDATE, alias, content, None, expiry),
+        BatchOperation(OperationKind.BLOB_UPDATE, alias, content, None, expiry),
         len(content),
     ),
     "blob_get_and_update": lambda alias, content, expiry: (
-        Operation(Kind.BLOB_GET_AND_UPDATE, alias, content, None, expiry),
+        BatchOperation(OperationKind.BLOB_GET_AND_UPDATE, alias, content, None, expiry),
         len(content),
     ),
     "blob_compare_and_swap": lambda alias, content, comparand, expiry: (
-        Operation(Kind.BLOB_CAS, alias, content, comparand, expiry),
+        BatchOperation(OperationKind.BLOB_CAS, alias, content, comparand, expiry),
         len(content) + len(comparand),
     ),
-    "remove": lambda alias: (Operation(Kind.REMOVE, alias), 0),
-    "int_get": lambda alias: (Operation(Kind.INT_GET, alias), 0),
+    "remove": lambda alias: (BatchOperation(OperationKind.REMOVE, alias), 0),
+    "int_get": lambda alias: (BatchOperation(OperationKind.INT_GET, alias), 0),
     "int_put": lambda alias, value, expiry: (
-        Operation(Kind.INT_PUT, alias, value, None, expiry),
+        BatchOperation(OperationKind.INT_PUT, alias, value, None, expiry),
         0,
     ),
     "int_update": lambda alias, value, expiry: (
-        Operation(Kind.INT_UPDATE, alias, value, None, expiry),
+        BatchOperation(OperationKind.INT_UPDATE, alias, value, None, expiry),
         0,
     ),
-    "int_add": lambda alias, addend: (Operation(Kind.INT_ADD, alias, addend), 0),
-    "double_get": lambda alias: (Operation(Kind.DOUBLE_GET, alias), 0),
+    "int_add": lambda alias, addend: (BatchOperation(OperationKind.INT_ADD, alias, addend), 0),
+    "double_get": lambda alias: (BatchOperation(OperationKind.DOUBLE_GET, alias), 0),
     "double_put": lambda alias, value, expiry: (
-        Operation(Kind.DOUBLE_PUT, alias, value, None, expiry),
+        BatchOperation(OperationKind.DOUBLE_PUT, alias, value, None, expiry),
         0,
     ),
     "double_update": lambda alias, value, expiry: (
-        Operation(Kind.DOUBLE_UPDATE, alias, value, None, expiry),
+        BatchOperation(OperationKind.DOUBLE_UPDATE, alias, value, None, expiry),
         0,
     ),
-    "double_add": lambda alias, addend: (Operation(Kind.DOUBLE_ADD, alias, addend), 0),
-    "string_get": lambda alias: (Operation(Kind.STRING_GET, alias), 0),
-    "string_put": lambda alias, text, expiry: _string(Kind.STRING_PUT, alias, text, expiry),
-    "string_update": lambda alias, text, expiry: _string(Kind.STRING_UPDATE, alias, text, expiry),
+    "double_add": lambda alias, addend: (
+        BatchOperation(OperationKind.DOUBLE_ADD, alias, addend),
+        0,
+    ),
+    "string_get": lambda alias: (BatchOperation(OperationKind.STRING_GET, alias), 0),
+    "string_put": lambda alias, text, expiry: _string(
+        OperationKind.STRING_PUT, alias, text, expiry
+    ),
+    "string_update": lambda alias, text, expiry: _string(
+        OperationKind.STRING_UPDATE, alias, text, expiry
+    ),
     "string_get_and_update": lambda alias, text, expiry: _string(
-        Kind.STRING_GET_AND_UPDATE, alias, text, expiry
+        OperationKind.STRING_GET_AND_UPDATE, alias, text, expiry
     ),
     "string_compare_and_swap": lambda alias, text, comparand, expiry: _string(
-        Kind.STRING_CAS, alias, text, expiry, comparand.encode()
+        OperationKind.STRING_CAS, alias, text, expiry, comparand.encode()
     ),
 }
 
 
 def _string(
-    kind: Kind, alias: str, text: str, expiry: int, comparand: bytes | None = None
+    kind: OperationKind, alias: str, text: str, expiry: int, comparand: bytes | None = None
 ) -> tuple[Item, int]:
     content = text.encode()
-    return Operation(kind, alias, content, comparand, expiry), len(content) + len(comparand or b"")
+    return BatchOperation(kind, alias, content, comparand, expiry), len(content) + len(
+        comparand or b""
+    )
 
 
 def _alone(session: Session, item: Item) -> Any:  # noqa: ANN401 - as the methods of a session
@@ -127,7 +138,8 @@ def _together(session: Session, items: Sequence[Any]) -> Sequence[Any]:
     if all(isinstance(item, str) for item in items):
         return _get_many(session, items)
     operations = [
-        Operation(Kind.BLOB_GET, item) if isinstance(item, str) else item for item in items
+        BatchOperation(OperationKind.BLOB_GET, item) if isinstance(item, str) else item
+        for item in items
     ]
     outcomes = session.run_joined(operations)
     return [
@@ -140,7 +152,7 @@ def _together(session: Session, items: Sequence[Any]) -> Sequence[Any]:
     ]
 
 
-def _value(kind: Kind, outcome: Outcome) -> object:
+def _value(kind: OperationKind, outcome: Outcome) -> object:
     """Return what a method returns, or the error that it raises."""
     code = outcome.error
     if code == _CREATED:

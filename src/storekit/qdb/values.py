@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, Self
 from storekit.qdb._show import moment, shorten, table
 from storekit.qdb._typing import T
 from storekit.qdb.codec import DEFAULT_PICKLER
-from storekit.qdb.engine import EntryType, Kind, Metadata, Operation, Outcome
+from storekit.qdb.engine import BatchOperation, EntryType, Metadata, OperationKind, Outcome
 from storekit.qdb.errors import ErrorCode, make_error_string
 from storekit.qdb.times import Expiry, from_milliseconds, to_milliseconds, tz
 
@@ -167,15 +167,19 @@ class Operations(IntEnum):
 
 
 _KINDS = {
-    Operations.get_alloc: Kind.BLOB_GET,
-    Operations.put: Kind.BLOB_PUT,
-    Operations.update: Kind.BLOB_UPDATE,
-    Operations.remove: Kind.BLOB_REMOVE,
-    Operations.cas: Kind.BLOB_CAS,
-    Operations.get_update: Kind.BLOB_GET_AND_UPDATE,
-    Operations.get_remove: Kind.BLOB_GET_AND_REMOVE,
-    Operations.remove_if: Kind.BLOB_REMOVE_IF,
-    **{operation: Kind(operation) for operation in Operations if operation > Operations.remove_if},
+    Operations.get_alloc: OperationKind.BLOB_GET,
+    Operations.put: OperationKind.BLOB_PUT,
+    Operations.update: OperationKind.BLOB_UPDATE,
+    Operations.remove: OperationKind.BLOB_REMOVE,
+    Operations.cas: OperationKind.BLOB_CAS,
+    Operations.get_update: OperationKind.BLOB_GET_AND_UPDATE,
+    Operations.get_remove: OperationKind.BLOB_GET_AND_REMOVE,
+    Operations.remove_if: OperationKind.BLOB_REMOVE_IF,
+    **{
+        operation: OperationKind(operation)
+        for operation in Operations
+        if operation > Operations.remove_if
+    },
 }
 
 
@@ -207,7 +211,7 @@ class BatchRequest:
         self.op_type = operation
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> OperationKind:
         """The operation for an engine; `ValueError` if there is no such operation."""
         try:
             return _KINDS[Operations(self.op_type)]
@@ -216,9 +220,9 @@ class BatchRequest:
                 f"{self.op_type!r} is not an operation of a batch; use one of qdb.Operations"
             ) from None
 
-    def cpp_type(self, handle: object = None, now: float = 0.0) -> Operation:  # noqa: ARG002 - documented, and of no use here
+    def cpp_type(self, handle: object = None, now: float = 0.0) -> BatchOperation:  # noqa: ARG002 - documented, and of no use here
         """Return the low-level value that engines take. Content must be bytes by now."""
-        return Operation(
+        return BatchOperation(
             self.kind,
             self.alias,
             b"" if self.content is None else self.content,

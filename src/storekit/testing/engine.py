@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from storekit.qdb.alone import run_alone
-from storekit.qdb.engine import Engine, Operation, Outcome, Session
+from storekit.qdb.engine import BatchOperation, Engine, Outcome, Session
 from storekit.qdb.errors import QuasardbException
 from storekit.qdb.methods import operation_of
 from storekit.testing.faults import Faults
@@ -79,6 +79,6 @@ class _FaultySession:
                 found.append(error)
         return found
 
-    def run_joined(self, operations: Sequence[Operation]) -> list[Outcome]:
+    def run_joined(self, operations: Sequence[BatchOperation]) -> list[Outcome]:
         session = cast("Session", self)
         return [run_alone(session, operation) for operation in operations]

@@ -34,7 +34,7 @@ from storekit.qcache import (
 from storekit.qcache._async.node_pool import AsyncNodePool
 from storekit.qcache.addresses import check_node
 from storekit.qcache.ring import HashRing
-from storekit.qcache.wire import Call
+from storekit.qcache.wire import PreparedRequest
 from tests.support.bad_nodes import (
     WAIT,
     Answer,
@@ -61,7 +61,7 @@ AT_ONCE = RetryPolicy(attempts=3, initial_backoff=0)
 PATIENT = {"connect_timeout": WAIT, "read_timeout": WAIT, "retry": AT_ONCE}
 TABLE = "a\n1\n"
 HEADERS = httpx.Headers({"accept": "application/json"})
-PROBE = Call("status", "GET", "qcache/status", HEADERS)
+PROBE = PreparedRequest("status", "GET", "qcache/status", HEADERS)
 
 
 @pytest.fixture
@@ -81,8 +81,8 @@ def clock() -> Clock:
     return Clock()
 
 
-def read(key: str) -> Call:
-    return Call(f"get {key!r}", "GET", f"qcache/dataset/{key}?q=%7B%7D", HEADERS)
+def read(key: str) -> PreparedRequest:
+    return PreparedRequest(f"get {key!r}", "GET", f"qcache/dataset/{key}?q=%7B%7D", HEADERS)
 
 
 class Pauses:
@@ -847,7 +847,9 @@ async def test_nodes_that_die_and_restart(
     nodes = [first.url, second.url]
     key = key_of(first.url, nodes)
     headers = httpx.Headers({"content-type": "text/csv", "content-length": str(len(TABLE))})
-    upload = Call("post", "POST", f"qcache/dataset/{key}", headers, TABLE.encode(), writes=True)
+    upload = PreparedRequest(
+        "post", "POST", f"qcache/dataset/{key}", headers, TABLE.encode(), writes=True
+    )
     soon = Timeouts(connect=WAIT, read=0.1, write=WAIT)
     async with (
         pool_of(nodes, clock) as pool,

@@ -31,12 +31,12 @@ from storekit.qcache.errors import (
 )
 from storekit.qcache.nodes import (
     Diagnosis,
-    Node,
+    NodeAddress,
     Outage,
     probe_pause,
 )
 from storekit.qcache.ring import HashRing
-from storekit.qcache.wire import Call, Reply
+from storekit.qcache.wire import PreparedRequest, Reply
 
 __all__ = ["AsyncNodePool"]
 
@@ -50,11 +50,11 @@ _EARLY = 0.01
 
 
 _MOST_SILENT = 2
-"""How often a call is sent to nodes that are well and yet do not answer it in time."""
+"""How often a request is sent to nodes that are well and yet do not answer it in time."""
 
 
 class _TooHeavy(Exception):
-    """The call was not answered in time as often as it may be, though a node is well."""
+    """The request was not answered in time as often as it may be, though a node is well."""
 
 
 class _AllOut(Exception):
@@ -77,7 +77,7 @@ class AsyncNodePool(AsyncNodeRequests):
         *,
         timeouts: Timeouts,
         retry: RetryPolicy,
-        probe: Call,
+        probe: PreparedRequest,
         max_content_size: int,
         embedded: Mapping[str, httpx.AsyncBaseTransport] | None = None,
         clock: Callable[[], float] = monotonic,
@@ -85,7 +85,7 @@ class AsyncNodePool(AsyncNodeRequests):
         rng: Callable[[], float] = random.random,
     ) -> None:
         super().__init__(
-            {name: Node(name, url, host_header(url)) for name, url in nodes.items()},
+            {name: NodeAddress(name, url, host_header(url)) for name, url in nodes.items()},
             transport,
             embedded or {},
             timeouts=timeouts,
@@ -117,36 +117,44 @@ class AsyncNodePool(AsyncNodeRequests):
     # Calls
 
     async def send(
-        self, key: str, call: Call, watch: Watch | None = None, until: float | None = None
+        self,
+        key: str,
+        request: PreparedRequest,
+        watch: Watch | None = None,
+        until: float | None = None,
     ) -> Reply:
-        """Send a call to the node that holds `key`, or to the next in line that lives.
+        """Send a request to the node that holds `key`, or to the next in line that lives.
 
         `until` is the time of the clock by which all must be done, by default that of an
         operation that starts now.
         """
-        self._check_open(call)
+        self._check_open(request)
         if until is None:
             until = self.deadline()
         silent: list[NodeTimeout] = []
         attempts = self._retrier.attempts(
-            partial(self._judge, call),
+            partial(self._judge, request),
             until=until,
             on_repeat=None if watch is None else watch.retry,
         )
         try:
             async for attempt in attempts:
                 with attempt:
-                    return await self._attempt(key, call, until, watch, silent)
+                    return await self._attempt(key, request, until, watch, silent)
         except _AllOut as out:
-            self._raise_unavailable(call, out)
+            self._raise_unavailable(request, out)
         except _TooHeavy:
             raise silent[-1] from _grouped([*silent[:-1]])
-        return self._raise_gave_up(call, attempts)
+        return self._raise_gave_up(request, attempts)
 
-    async def send_to(self, name: str, call: Call, until: float | None = None) -> Reply:
-        """Send a call once, to this node and no other."""
-        self._check_open(call)
-        return await self._ask(self.nodes[name], call, self.deadline() if until is None else until)
+    async def send_to(
+        self, name: str, request: PreparedRequest, until: float | None = None
+    ) -> Reply:
+        """Send a request once, to this node and no other."""
+        self._check_open(request)
+        return await self._ask(
+            self.nodes[name], request, self.deadline() if until is None else until
+        )
 
     def now(self) -> float:
         """Return the time of the clock."""
@@ -157,14 +165,14 @@ class AsyncNodePool(AsyncNodeRequests):
         total = self._timeouts.total
         return None if total is None else self._clock() + total
 
-    def _check_open(self, call: Call) -> None:
+    def _check_open(self, request: PreparedRequest) -> None:
         if self._closed:
-            raise ClientClosed(f"{call.operation}: the client is closed; make a new one")
+            raise ClientClosed(f"{request.operation}: the client is closed; make a new one")
 
     async def _attempt(
         self,
         key: str,
-        call: Call,
+        request: PreparedRequest,
         until: float | None,
         watch: Watch | None,
         silent: list[NodeTimeout],
@@ -179,25 +187,27 @@ class AsyncNodePool(AsyncNodeRequests):
             in_time = await self._probe_all(until)
             name = self._ring.node_for(key)
             if name is None:
-                self._check_open(call)
+                self._check_open(request)
                 if not in_time:
-                    raise NodeTimeout(f"{call.operation}: no node came back in time", reached=False)
+                    raise NodeTimeout(
+                        f"{request.operation}: no node came back in time", reached=False
+                    )
                 raise _AllOut
         if watch is not None:
             watch.node = name
         try:
-            reply = await self._ask(self.nodes[name], call, until)
+            reply = await self._ask(self.nodes[name], request, until)
         except NodeTimeout as error:
             if error.reached:
                 silent.append(error)
             raise
         if is_busy(reply):
-            raise error_of(call, reply)
+            raise error_of(request, reply)
         return reply
 
-    def _judge(self, call: Call, error: Exception) -> Repeat | None:
-        may_have_happened = call.writes and getattr(error, "reached", True)
-        repeatable = self._policy.retry_writes and getattr(call.stream, "repeatable", True)
+    def _judge(self, request: PreparedRequest, error: Exception) -> Repeat | None:
+        may_have_happened = request.writes and getattr(error, "reached", True)
+        repeatable = self._policy.retry_writes and getattr(request.stream, "repeatable", True)
         if may_have_happened and not repeatable:
             return None
         if isinstance(error, ServerBusy):
@@ -206,18 +216,18 @@ class AsyncNodePool(AsyncNodeRequests):
             return Repeat(elsewhere=self._ring.has_live_node())
         return None
 
-    async def _ask(self, node: Node, call: Call, until: float | None) -> Reply:
-        """Send a call to one node, and draw conclusions on its health."""
+    async def _ask(self, node: NodeAddress, request: PreparedRequest, until: float | None) -> Reply:
+        """Send a request to one node, and draw conclusions on its health."""
         try:
-            reply = await self._exchange(node, call, until)
+            reply = await self._exchange(node, request, until)
         except NodeFailed as failed:
             diagnosis = failed.diagnosis
             self._count(node.name, diagnosis.counter)
             if until is None or self._clock() < until - _EARLY:  # else it had no fair chance
                 self._take_out(node.name, diagnosis)
-            aftermath = f"; {call.aftermath}" if call.aftermath and diagnosis.reached else ""
+            aftermath = f"; {request.aftermath}" if request.aftermath and diagnosis.reached else ""
             raise diagnosis.kind(
-                f"{call.operation}: {diagnosis.reason}{aftermath}",
+                f"{request.operation}: {diagnosis.reason}{aftermath}",
                 node=node.name,
                 reached=diagnosis.reached,
             ) from failed.__cause__
@@ -230,7 +240,7 @@ class AsyncNodePool(AsyncNodeRequests):
     def _take_out(self, name: str, diagnosis: Diagnosis) -> None:
         with self._guard:
             outage = self._outages.get(name)
-            if outage is not None:  # a call that was under way when the node went out
+            if outage is not None:  # a request that was under way when the node went out
                 outage.diagnosis = diagnosis
                 return
             self._outages[name] = Outage(diagnosis, self._clock() + probe_pause(0, self._rng()))
@@ -275,7 +285,7 @@ class AsyncNodePool(AsyncNodeRequests):
     async def _any_is_well(self, silent: Iterable[NodeTimeout], until: float | None) -> bool:
         """Whether one of the nodes that did not answer in time answers when asked for its status.
 
-        Then it is the call that takes longer than it may.
+        Then it is the request that takes longer than it may.
         """
         names = {error.node for error in silent}
         self._start_probes(due=False, names=names)
@@ -345,7 +355,7 @@ class AsyncNodePool(AsyncNodeRequests):
 
     # What the caller gets when nothing helped
 
-    def _raise_gave_up(self, call: Call, attempts: AsyncAttempts) -> NoReturn:
+    def _raise_gave_up(self, request: PreparedRequest, attempts: AsyncAttempts) -> NoReturn:
         errors = attempts.errors
         if len(errors) == 1 and not attempts.out_of_time:  # nothing was repeated
             raise errors[0]
@@ -354,12 +364,12 @@ class AsyncNodePool(AsyncNodeRequests):
         node = getattr(errors[-1], "node", None)
         kind = NodeTimeout if attempts.out_of_time else TooManyConsecutiveErrors
         raise kind(
-            f"{call.operation}: {attempts.reason}; the last error: {errors[-1]}",
+            f"{request.operation}: {attempts.reason}; the last error: {errors[-1]}",
             node=node,
             reached=_reached(errors),
         ) from _grouped(errors)
 
-    def _raise_unavailable(self, call: Call, out: _AllOut) -> NoReturn:
+    def _raise_unavailable(self, request: PreparedRequest, out: _AllOut) -> NoReturn:
         with self._guard:
             outages = {name: outage.diagnosis for name, outage in self._outages.items()}
         kinds = {diagnosis.kind for diagnosis in outages.values()}
@@ -367,9 +377,9 @@ class AsyncNodePool(AsyncNodeRequests):
         reasons = "; ".join(diagnosis.reason for diagnosis in outages.values())
         attempts = out.__cause__.exceptions if isinstance(out.__cause__, ExceptionGroup) else ()
         reached = _reached(attempts)
-        aftermath = f"; {call.aftermath}" if call.aftermath and reached else ""
+        aftermath = f"; {request.aftermath}" if request.aftermath and reached else ""
         raise kind(
-            f"{call.operation}: no QCache is reachable: "
+            f"{request.operation}: no QCache is reachable: "
             f"{reasons or 'a node came and went'}{aftermath}",
             node=next(iter(outages)) if len(outages) == 1 else None,
             reached=reached,

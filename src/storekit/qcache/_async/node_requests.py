@@ -12,8 +12,8 @@ from storekit.core.shortage import raise_shortage
 from storekit.options import Timeouts
 from storekit.qcache.compression import ContentTooLarge, decompress
 from storekit.qcache.errors import ClientBusy, UnexpectedServerResponse
-from storekit.qcache.nodes import Diagnosis, Node, NodeStatistics, diagnose
-from storekit.qcache.wire import Call, Reply, headers_of
+from storekit.qcache.nodes import Diagnosis, NodeAddress, NodeStatistics, diagnose
+from storekit.qcache.wire import PreparedRequest, Reply, headers_of
 
 __all__ = ["AsyncNodeRequests", "NodeFailed"]
 
@@ -35,11 +35,11 @@ class NodeFailed(Exception):
 
 
 class AsyncNodeRequests:
-    """NodeRequests with nodes, counted. Nodes in `embedded` have a transport each."""
+    """Sends requests to nodes, and counts them. Nodes in `embedded` have a transport each."""
 
     def __init__(
         self,
-        nodes: Mapping[str, Node],
+        nodes: Mapping[str, NodeAddress],
         transport: httpx.AsyncBaseTransport,
         embedded: Mapping[str, httpx.AsyncBaseTransport],
         *,
@@ -69,38 +69,44 @@ class AsyncNodeRequests:
         with self._guard:
             self._counts[name][event] += 1
 
-    async def _exchange(self, node: Node, call: Call, until: float | None) -> Reply:
+    async def _exchange(
+        self, node: NodeAddress, request: PreparedRequest, until: float | None
+    ) -> Reply:
         self._count(node.name, "requests")
         transport = self._embedded.get(node.name, self._transport)
         try:
-            response = await transport.handle_async_request(self._build(node, call, until))
-            content = await self._read(node, call, response, until)
+            response = await transport.handle_async_request(self._build(node, request, until))
+            content = await self._read(node, request, response, until)
         except httpx.PoolTimeout as error:
-            raise ClientBusy(f"{call.operation}: {error}", node=node.name, reached=False) from error
+            raise ClientBusy(
+                f"{request.operation}: {error}", node=node.name, reached=False
+            ) from error
         except httpx.TransportError as error:
             raise_shortage(error, f"ask {node.name}")  # as a transport of the caller's has it
             raise NodeFailed(diagnose(node.name, error)) from error
         headers = headers_of(response.headers.raw)
         encoding = headers.pop("content-encoding", None)
         if encoding is not None and content:
-            content = await self._unpack(node, call, response.status_code, encoding, content)
+            content = await self._unpack(node, request, response.status_code, encoding, content)
         return Reply(node.name, response.status_code, headers, content)
 
-    def _build(self, node: Node, call: Call, until: float | None) -> httpx.Request:
+    def _build(
+        self, node: NodeAddress, request: PreparedRequest, until: float | None
+    ) -> httpx.Request:
         timeouts = self._timeouts
         extensions: dict[str, object] = {
             "timeout": {
                 "connect": timeouts.connect,
-                "read": call.read_timeout or timeouts.read,
-                "write": call.write_timeout or timeouts.write,
+                "read": request.read_timeout or timeouts.read,
+                "write": request.write_timeout or timeouts.write,
                 "pool": timeouts.pool,
             },
             "deadline": until,
-            "idempotent": not call.writes,
+            "idempotent": not request.writes,
         }
         url = node.url
-        target = url.raw_path + call.target.encode()
-        headers = call.headers
+        target = url.raw_path + request.target.encode()
+        headers = request.headers
         if self._takes_target or node.name in self._embedded:
             extensions["target"] = target
         else:
@@ -108,20 +114,24 @@ class AsyncNodeRequests:
         if url is not node.url or node.name in self._zoned:
             headers = httpx.Headers([(b"Host", node.host), *headers.raw])
         return httpx.Request(
-            call.method,
+            request.method,
             url,
             headers=headers,
-            stream=_stream(call),
+            stream=_stream(request),
             extensions=extensions,
         )
 
     async def _read(
-        self, node: Node, call: Call, response: httpx.Response, until: float | None
+        self,
+        node: NodeAddress,
+        request: PreparedRequest,
+        response: httpx.Response,
+        until: float | None,
     ) -> bytes:
         stream = response.stream
         if isinstance(stream, httpx.ByteStream):  # the usual small reply is there already
             content = b"".join(stream)
-            self._check_size(node, call, response, len(content))
+            self._check_size(node, request, response, len(content))
             return content
         if not isinstance(stream, httpx.AsyncByteStream):
             raise TypeError("the transport answered with a stream that is no AsyncByteStream")
@@ -131,7 +141,7 @@ class AsyncNodeRequests:
         pieces = stream.__aiter__()
         try:
             async for piece in pieces:
-                self._check_size(node, call, response, buffer.tell() + len(piece))
+                self._check_size(node, request, response, buffer.tell() + len(piece))
                 if until is not None and self._clock() >= until:
                     raise httpx.ReadTimeout("the total timeout passed", request=response.request)
                 buffer.write(piece)
@@ -142,17 +152,24 @@ class AsyncNodeRequests:
             await stream.aclose()
         return buffer.getvalue()
 
-    def _check_size(self, node: Node, call: Call, response: httpx.Response, size: int) -> None:
+    def _check_size(
+        self, node: NodeAddress, request: PreparedRequest, response: httpx.Response, size: int
+    ) -> None:
         if size > self._max_content_size:
             raise UnexpectedServerResponse(
-                f"{call.operation}: {node.name} sent more than {self._max_content_size} bytes; "
+                f"{request.operation}: {node.name} sent more than {self._max_content_size} bytes; "
                 "raise max_content_size= if that is right",
                 node=node.name,
                 status=response.status_code,
             )
 
     async def _unpack(
-        self, node: Node, call: Call, status: int, encoding: str, content: bytes
+        self,
+        node: NodeAddress,
+        request: PreparedRequest,
+        status: int,
+        encoding: str,
+        content: bytes,
     ) -> bytes:
         most = self._max_content_size
         try:
@@ -166,15 +183,15 @@ class AsyncNodeRequests:
         except ValueError as error:
             self._count(node.name, "unknown_error")
             raise UnexpectedServerResponse(
-                f"{call.operation}: {node.name} sent content that cannot be used: {error}",
+                f"{request.operation}: {node.name} sent content that cannot be used: {error}",
                 node=node.name,
                 status=status,
             ) from error
 
 
-def _stream(call: Call) -> httpx.AsyncByteStream:
-    if call.stream is not None:
-        if not isinstance(call.stream, httpx.AsyncByteStream):
+def _stream(request: PreparedRequest) -> httpx.AsyncByteStream:
+    if request.stream is not None:
+        if not isinstance(request.stream, httpx.AsyncByteStream):
             raise TypeError("the content of a request must be an AsyncByteStream")
-        return call.stream
-    return httpx.ByteStream(call.content) if call.content else _EMPTY
+        return request.stream
+    return httpx.ByteStream(request.content) if request.content else _EMPTY

@@ -48,8 +48,8 @@ from storekit.qcache.result import QueryResult, request_statistics
 from storekit.qcache.sql import parse as parse_sql
 from storekit.qcache.tables import OWN, F, Own, R, is_large_query
 from storekit.qcache.wire import (
-    Call,
     Headers,
+    PreparedRequest,
     Reply,
     Table,
     check_key,
@@ -173,12 +173,14 @@ class Operations(Generic[R]):
             accept = chosen.accept
         build = self._requests.query
         if is_large_query(q):
-            call = call_blocking(build, key, q, accept, post_query, query_headers, stand_in_columns)
+            request = call_blocking(
+                build, key, q, accept, post_query, query_headers, stand_in_columns
+            )
         else:
-            call = build(key, q, accept, post_query, query_headers, stand_in_columns)
+            request = build(key, q, accept, post_query, query_headers, stand_in_columns)
         if not self._observers and current_operation(self) is None:  # the usual case
-            return self._get(key, call, accept, chosen, None)
-        return self._operate("get", key, partial(self._get, key, call, accept, chosen))
+            return self._get(key, request, accept, chosen, None)
+        return self._operate("get", key, partial(self._get, key, request, accept, chosen))
 
     @overload
     def sql(self, text: str) -> R: ...
@@ -204,8 +206,8 @@ class Operations(Generic[R]):
         chosen = self._result_codec(codec)
         accept = JSON if chosen is None else chosen.accept
         key, q = parse_sql(text)
-        call = self._requests.query(key, q, accept)
-        result = self._operate("sql", key, partial(self._get, key, call, accept, chosen))
+        request = self._requests.query(key, q, accept)
+        result = self._operate("sql", key, partial(self._get, key, request, accept, chosen))
         if result is None:
             raise DatasetMissing(f"sql: there is no dataset {key!r}")
         return result
@@ -357,8 +359,8 @@ class Operations(Generic[R]):
         while True:
             size = page_size if end is None else min(page_size, end - offset)
             sliced = {**q, "offset": offset, "limit": size}
-            call = self._requests.query(key, sliced, accept, False, query_headers)
-            work = partial(self._get_page, operation, key, call, accept, total)
+            request = self._requests.query(key, sliced, accept, False, query_headers)
+            work = partial(self._get_page, operation, key, request, accept, total)
             result = self._operate(operation, key, work, until=budget.until)
             rows = result.unsliced_result_len
             is_last = offset + size >= rows or (end is not None and offset + size >= end)
@@ -374,18 +376,18 @@ class Operations(Generic[R]):
     def _get(
         self,
         key: str,
-        call: Call,
+        request: PreparedRequest,
         accept: str,
         codec: TableCodec[Any] | None,
         operation: Operation | None,
     ) -> Any:
         if operation is None:
-            reply = self._nodes.send(key, call)
+            reply = self._nodes.send(key, request)
         else:
-            reply = self._nodes.send(key, call, operation.watch, operation.until)
+            reply = self._nodes.send(key, request, operation.watch, operation.until)
         if reply.status == 404:
             return None
-        result = query_result(call, reply, accept, key)
+        result = query_result(request, reply, accept, key)
         if codec is None:
             return result
         began = self._nodes.now()
@@ -398,12 +400,12 @@ class Operations(Generic[R]):
         self,
         name: str,
         key: str,
-        call: Call,
+        request: PreparedRequest,
         accept: str,
         total: int | None,
         operation: Operation,
     ) -> QueryResult:
-        result: QueryResult | None = self._get(key, call, accept, None, operation)
+        result: QueryResult | None = self._get(key, request, accept, None, operation)
         if result is None:
             raise DatasetMissing(f"{name} {key!r}: there is no such dataset")
         rows = result.unsliced_result_len
@@ -499,10 +501,10 @@ class Operations(Generic[R]):
         began = self._nodes.now()
         is_packed = any(name.lower() == "content-encoding" for name in post_headers or ())
         upload = prepare_upload(content, content_type, codec, self._tables, is_packed=is_packed)
-        call = self._upload_call(key, upload, post_headers, types, stand_in_columns)
+        request = self._upload_call(key, upload, post_headers, types, stand_in_columns)
         if outer is not None:
             outer.extend(self._nodes.now() - began)
-        self._operate("post", key, partial(self._post, key, call))
+        self._operate("post", key, partial(self._post, key, request))
 
     def delete(self, key: str) -> None:
         """Delete the table stored under `key`; nothing happens if there is none.
@@ -521,8 +523,8 @@ class Operations(Generic[R]):
             TypeError, ValueError: The key is wrong; nothing was sent.
 
         """
-        call = self._requests.delete(key)
-        self._operate("delete", key, partial(self._delete, key, call))
+        request = self._requests.delete(key)
+        self._operate("delete", key, partial(self._delete, key, request))
 
     # Asking, and storing what is not there
 
@@ -754,21 +756,21 @@ class Operations(Generic[R]):
         return self._operate(name, None, ask_all)
 
     def _status_of(self, name: str, operation: Operation) -> NodeStatus:
-        call = self._requests.plain("status", "GET", "qcache/status")
+        request = self._requests.plain("status", "GET", "qcache/status")
         try:
-            reply = self._nodes.send_to(name, call, operation.until)
+            reply = self._nodes.send_to(name, request, operation.until)
             if reply.status != 200:
-                raise error_of(call, reply)
+                raise error_of(request, reply)
         except QClientException as error:
             return NodeStatus(name, ok=False, error=error)
         return NodeStatus(name, ok=True)
 
     def _statistics_of(self, name: str, operation: Operation) -> NodeReport:
-        call = self._requests.plain("statistics", "GET", "qcache/statistics")
+        request = self._requests.plain("statistics", "GET", "qcache/statistics")
         try:
-            reply = self._nodes.send_to(name, call, operation.until)
+            reply = self._nodes.send_to(name, request, operation.until)
             if reply.status != 200:
-                raise error_of(call, reply)
+                raise error_of(request, reply)
             return NodeReport(name, call_blocking(parse_statistics, reply))
         except QClientException as error:
             return NodeReport(name, None, error)
@@ -798,20 +800,20 @@ class Operations(Generic[R]):
             operation.watch = watch
             return work(operation)
 
-    def _send(self, key: str, call: Call, operation: Operation) -> Reply:
-        return self._nodes.send(key, call, operation.watch, operation.until)
+    def _send(self, key: str, request: PreparedRequest, operation: Operation) -> Reply:
+        return self._nodes.send(key, request, operation.watch, operation.until)
 
-    def _post(self, key: str, call: Call, operation: Operation) -> None:
-        reply = self._send(key, call, operation)
+    def _post(self, key: str, request: PreparedRequest, operation: Operation) -> None:
+        reply = self._send(key, request, operation)
         if reply.status != 201:
-            raise error_of(call, reply)
+            raise error_of(request, reply)
         operation.statistics = request_statistics(reply.headers, "insert_")
 
-    def _delete(self, key: str, call: Call, operation: Operation) -> None:
-        reply = self._send(key, call, operation)
+    def _delete(self, key: str, request: PreparedRequest, operation: Operation) -> None:
+        reply = self._send(key, request, operation)
         if reply.status != 200:
             hint = "the Go port of QCache has no delete" if reply.status == 405 else ""
-            raise error_of(call, reply, hint=hint)
+            raise error_of(request, reply, hint=hint)
 
     def _upload_call(
         self,
@@ -820,7 +822,7 @@ class Operations(Generic[R]):
         post_headers: Headers | None,
         types: Mapping[str, str] | None,
         stand_in_columns: Mapping[str, object] | None,
-    ) -> Call:
+    ) -> PreparedRequest:
         headers = self._requests.upload_headers(
             upload.content_type, {**upload.types, **(types or {})}, stand_in_columns, post_headers
         )

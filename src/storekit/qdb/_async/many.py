@@ -17,7 +17,7 @@ from storekit.qdb.batches import (
     size_of,
 )
 from storekit.qdb.codec import MANY, takes_long_to_decode, takes_long_to_encode
-from storekit.qdb.engine import Kind, Operation, Outcome, Session
+from storekit.qdb.engine import BatchOperation, OperationKind, Outcome, Session
 from storekit.qdb.errors import AliasNotFound, ErrorCode, QuasardbException, error_for
 from storekit.qdb.methods import bound
 from storekit.qdb.times import Expiry, to_milliseconds
@@ -60,17 +60,17 @@ class AsyncManyEntries:
 
     async def store(
         self,
-        kind: Kind,
+        kind: OperationKind,
         entries: Items[Alias, D] | Iterable[tuple[Alias, D]],
         expiry_time: Expiry,
         codec: Codec[Any] | str | None,
     ) -> ManyResult[Alias]:
         """Store entries, new ones or any; return what failed."""
-        name = "put_many" if kind is Kind.BLOB_PUT else "update_many"
+        name = "put_many" if kind is OperationKind.BLOB_PUT else "update_many"
         chosen = self._conversion.chosen(codec)
         expiry = to_milliseconds(expiry_time, self._clock(), name)
         tally = Tally[Alias]()
-        waiting: list[tuple[Alias, Operation]] = []
+        waiting: list[tuple[Alias, BatchOperation]] = []
         size = 0
         for alias, value in _pairs(entries, name):
             try:
@@ -79,7 +79,7 @@ class AsyncManyEntries:
                 tally.fail(alias, error)
                 continue
             content = await self._conversion.encode(chosen, value)
-            waiting.append((alias, Operation(kind, text, content, expiry=expiry)))
+            waiting.append((alias, BatchOperation(kind, text, content, expiry=expiry)))
             size += len(content)
             if len(waiting) >= _CHUNK or size >= _CHUNK_BYTES:
                 await self._run(name, tally, waiting)
@@ -98,12 +98,12 @@ class AsyncManyEntries:
                 except QuasardbException as error:
                     tally.fail(alias, error)
                 else:
-                    operations.append((alias, Operation(Kind.REMOVE, text)))
+                    operations.append((alias, BatchOperation(OperationKind.REMOVE, text)))
             await self._run("remove_many", tally, operations)
         return tally.result()
 
     async def _run(
-        self, name: str, tally: Tally[Alias], entries: list[tuple[Alias, Operation]]
+        self, name: str, tally: Tally[Alias], entries: list[tuple[Alias, BatchOperation]]
     ) -> None:
         """Make operations in one call, and note what became of each."""
         if not entries:
@@ -155,7 +155,7 @@ class AsyncManyEntries:
 
     async def _translate(
         self, translation: Translation, requests: Iterable[BatchRequest]
-    ) -> tuple[list[BatchRequest], list[Operation]]:
+    ) -> tuple[list[BatchRequest], list[BatchOperation]]:
         """Check requests and encode their content; in a thread, if that takes long."""
         batch = listed(requests)
         if len(batch) >= MANY or any(
@@ -169,7 +169,7 @@ class AsyncManyEntries:
         self,
         translation: Translation,
         requests: list[BatchRequest],
-        operations: list[Operation],
+        operations: list[BatchOperation],
         outcomes: list[Outcome],
     ) -> tuple[int, list[BatchResult[Any]]]:
         if len(operations) >= MANY or takes_long_to_decode(

@@ -34,7 +34,7 @@ from storekit.qdb.times import (
 )
 from storekit.qdb.values import EntryMetadata
 
-__all__ = ["AsyncOperations"]
+__all__ = ["AsyncEntryOperations"]
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -43,7 +43,7 @@ _ALL = 2**31 - 1
 
 
 @named_without_class
-class AsyncOperations(AsyncBaseClient, Generic[Alias, Found, Data, Value]):
+class AsyncEntryOperations(AsyncBaseClient, Generic[Alias, Found, Data, Value]):
     """The operations, whatever the aliases and values of a client are.
 
     `codec` is that of one call, itself or by its name in the registry of the client.

@@ -36,7 +36,7 @@ from storekit.qdb.times import (
 )
 from storekit.qdb.values import EntryMetadata
 
-__all__ = ["Operations"]
+__all__ = ["EntryOperations"]
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -45,7 +45,7 @@ _ALL = 2**31 - 1
 
 
 @named_without_class
-class Operations(BaseClient, Generic[Alias, Found, Data, Value]):
+class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
     """The operations, whatever the aliases and values of a client are.
 
     `codec` is that of one call, itself or by its name in the registry of the client.

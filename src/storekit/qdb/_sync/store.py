@@ -15,14 +15,14 @@ from storekit.core.arguments import check_callable, named_without_class
 from storekit.core.seam._sync import answer_in
 from storekit.observers import Observer
 from storekit.qdb._sync.many import ManyEntries
-from storekit.qdb._sync.operations import Operations
+from storekit.qdb._sync.operations import EntryOperations
 from storekit.qdb._typing import Alias, Data, Found, Items, Other, Value
 from storekit.qdb.batches import ManyResult
 from storekit.qdb.documents._sync.documents import Documents
 from storekit.qdb.documents._sync.files import File, Pieces
 from storekit.qdb.documents.manifest import SLICE_SIZE, DocumentInfo
 from storekit.qdb.documents.progress import Progress
-from storekit.qdb.engine import Kind, Session
+from storekit.qdb.engine import OperationKind, Session
 from storekit.qdb.errors import ErrorCode, InvalidArgument, error_for
 from storekit.qdb.methods import bound, operation_of
 from storekit.qdb.times import Expiry
@@ -35,7 +35,7 @@ _ABSENT = object()
 
 
 @named_without_class
-class Store(Operations[Alias, Found, Data, Value]):
+class Store(EntryOperations[Alias, Found, Data, Value]):
     """The operations on many entries, documents and nodes, each declared once."""
 
     @property
@@ -97,7 +97,7 @@ class Store(Operations[Alias, Found, Data, Value]):
         ends the whole is raised: that the cluster can't be reached, and `TypeError` for what
         has no form in the codec. What came before that is stored.
         """
-        return self._many().store(Kind.BLOB_PUT, entries, expiry_time, codec)
+        return self._many().store(OperationKind.BLOB_PUT, entries, expiry_time, codec)
 
     def update_many(
         self,
@@ -107,7 +107,7 @@ class Store(Operations[Alias, Found, Data, Value]):
         codec: Codec[Any] | str | None = None,
     ) -> ManyResult[Alias]:
         """Store entries, new or not; see `put_many`."""
-        return self._many().store(Kind.BLOB_UPDATE, entries, expiry_time, codec)
+        return self._many().store(OperationKind.BLOB_UPDATE, entries, expiry_time, codec)
 
     def remove_many(self, aliases: Iterable[Alias]) -> ManyResult[Alias]:
         """Remove entries of any type; return what failed, as `put_many` does.

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from storekit.qdb.capi.arguments import alias_to_write, as_content
 from storekit.qdb.capi.calls import NOT_RUN, Calls
 from storekit.qdb.capi.library import CData
-from storekit.qdb.capi.operations import SEPARATE, BatchOperations, validate
-from storekit.qdb.engine import Kind, Operation, Outcome
+from storekit.qdb.capi.operations import SEPARATE, OperationArray, validate
+from storekit.qdb.engine import BatchOperation, OperationKind, Outcome
 from storekit.qdb.errors import ErrorCode
 
 __all__ = ["Batches"]
@@ -17,7 +17,7 @@ _SKIPPED = Outcome(ErrorCode.SKIPPED)
 class Batches(Calls):
     """Many operations in one call."""
 
-    def run_batch(self, operations: Sequence[Operation]) -> list[Outcome]:
+    def run_batch(self, operations: Sequence[BatchOperation]) -> list[Outcome]:
         """Run each for itself; those that the C batch does not have follow one by one.
 
         Raises:
@@ -40,7 +40,9 @@ class Batches(Calls):
                 for result, operation in zip(results, operations, strict=True)
             ]
 
-    def run_transaction(self, operations: Sequence[Operation]) -> tuple[int, int, list[Outcome]]:
+    def run_transaction(
+        self, operations: Sequence[BatchOperation]
+    ) -> tuple[int, int, list[Outcome]]:
         """Run all in order, or none: error code, index of the one that failed, outcomes.
 
         `get_and_remove` and `remove_if` can't be part of one: they are `NOT_IMPLEMENTED`.
@@ -55,7 +57,7 @@ class Batches(Calls):
                 outcomes[index] = Outcome(code)
                 return code, index, outcomes
         with self._handle as pointer:
-            joined = BatchOperations(self._ffi, self._lib, operations)
+            joined = OperationArray(self._ffi, self._lib, operations)
             self._count[0] = 0
             try:
                 code = self._lib.qdb_run_transaction(
@@ -69,8 +71,8 @@ class Batches(Calls):
             finally:
                 self._lib.qdb_release(pointer, joined.array)
 
-    def _run_joined(self, pointer: CData, operations: Sequence[Operation]) -> list[Outcome]:
-        joined = BatchOperations(self._ffi, self._lib, operations)
+    def _run_joined(self, pointer: CData, operations: Sequence[BatchOperation]) -> list[Outcome]:
+        joined = OperationArray(self._ffi, self._lib, operations)
         try:
             done = self._lib.qdb_run_batch(pointer, joined.array, len(joined))
             if failure := self._batch_failure(done, joined.codes()):
@@ -79,12 +81,12 @@ class Batches(Calls):
         finally:
             self._lib.qdb_release(pointer, joined.array)
 
-    def _run_separate(self, pointer: CData, operation: Operation) -> Outcome:
+    def _run_separate(self, pointer: CData, operation: BatchOperation) -> Outcome:
         raw = alias_to_write(operation.alias)
-        if operation.kind == Kind.BLOB_REMOVE_IF and operation.comparand is not None:
+        if operation.kind == OperationKind.BLOB_REMOVE_IF and operation.comparand is not None:
             data, size = as_content(self._ffi, operation.comparand)
             return Outcome(self._lib.qdb_blob_remove_if(pointer, raw, data, size) & 0xFFFFFFFF)
-        if operation.kind == Kind.REMOVE:
+        if operation.kind == OperationKind.REMOVE:
             return Outcome(self._lib.qdb_remove(pointer, raw) & 0xFFFFFFFF)
         code = self._lib.qdb_blob_get_and_remove(pointer, raw, self._out, self._size)
         if code:
@@ -93,7 +95,7 @@ class Batches(Calls):
         return Outcome(ErrorCode.OK, self._handle.take_bytes(self._out, self._size[0]))
 
 
-def _refusals(operations: Sequence[Operation]) -> list[Outcome] | None:
+def _refusals(operations: Sequence[BatchOperation]) -> list[Outcome] | None:
     """Return the outcomes of a batch that must not run, None if it may."""
     codes = [validate(operation) for operation in operations]
     if not any(codes):

@@ -11,45 +11,61 @@ from storekit.qdb.capi.arguments import (
     as_int64,
 )
 from storekit.qdb.capi.library import CData
-from storekit.qdb.engine import Kind, Operation, Outcome
+from storekit.qdb.engine import BatchOperation, OperationKind, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException
 
-__all__ = ["SEPARATE", "BatchOperations", "validate"]
+__all__ = ["SEPARATE", "OperationArray", "validate"]
 
-SEPARATE = frozenset({Kind.BLOB_GET_AND_REMOVE, Kind.BLOB_REMOVE_IF, Kind.REMOVE})
+SEPARATE = frozenset(
+    {OperationKind.BLOB_GET_AND_REMOVE, OperationKind.BLOB_REMOVE_IF, OperationKind.REMOVE}
+)
 """Kinds that the C batch does not have."""
 
-_GETS = frozenset({Kind.BLOB_GET, Kind.STRING_GET})
-_WRITES = frozenset({Kind.BLOB_PUT, Kind.BLOB_UPDATE, Kind.STRING_PUT, Kind.STRING_UPDATE})
-_REPLACES = frozenset({Kind.BLOB_GET_AND_UPDATE, Kind.STRING_GET_AND_UPDATE})
-_SWAPS = frozenset({Kind.BLOB_CAS, Kind.STRING_CAS})
-_BYTES = _WRITES | _REPLACES | _SWAPS
-_COMPARED = _SWAPS | {Kind.BLOB_REMOVE_IF}
-_TEXTS = frozenset(
-    {Kind.STRING_PUT, Kind.STRING_UPDATE, Kind.STRING_CAS, Kind.STRING_GET_AND_UPDATE}
+_GETS = frozenset({OperationKind.BLOB_GET, OperationKind.STRING_GET})
+_WRITES = frozenset(
+    {
+        OperationKind.BLOB_PUT,
+        OperationKind.BLOB_UPDATE,
+        OperationKind.STRING_PUT,
+        OperationKind.STRING_UPDATE,
+    }
 )
-_INTS = frozenset({Kind.INT_PUT, Kind.INT_UPDATE, Kind.INT_ADD})
-_DOUBLES = frozenset({Kind.DOUBLE_PUT, Kind.DOUBLE_UPDATE, Kind.DOUBLE_ADD})
-_TIMESTAMPS = frozenset({Kind.TIMESTAMP_PUT, Kind.TIMESTAMP_UPDATE})
-_NANOSECONDS = _TIMESTAMPS | {Kind.TIMESTAMP_ADD}
-_ADDENDS = frozenset({Kind.INT_ADD, Kind.DOUBLE_ADD})
+_REPLACES = frozenset({OperationKind.BLOB_GET_AND_UPDATE, OperationKind.STRING_GET_AND_UPDATE})
+_SWAPS = frozenset({OperationKind.BLOB_CAS, OperationKind.STRING_CAS})
+_BYTES = _WRITES | _REPLACES | _SWAPS
+_COMPARED = _SWAPS | {OperationKind.BLOB_REMOVE_IF}
+_TEXTS = frozenset(
+    {
+        OperationKind.STRING_PUT,
+        OperationKind.STRING_UPDATE,
+        OperationKind.STRING_CAS,
+        OperationKind.STRING_GET_AND_UPDATE,
+    }
+)
+_INTS = frozenset({OperationKind.INT_PUT, OperationKind.INT_UPDATE, OperationKind.INT_ADD})
+_DOUBLES = frozenset(
+    {OperationKind.DOUBLE_PUT, OperationKind.DOUBLE_UPDATE, OperationKind.DOUBLE_ADD}
+)
+_TIMESTAMPS = frozenset({OperationKind.TIMESTAMP_PUT, OperationKind.TIMESTAMP_UPDATE})
+_NANOSECONDS = _TIMESTAMPS | {OperationKind.TIMESTAMP_ADD}
+_ADDENDS = frozenset({OperationKind.INT_ADD, OperationKind.DOUBLE_ADD})
 _NUMBERS = (_INTS | _DOUBLES) - _ADDENDS
 _CREATED = ErrorCode.OK_CREATED
 _BUFFER = bytes | bytearray | memoryview
 
 
-def validate(operation: Operation) -> int:
+def validate(operation: BatchOperation) -> int:
     """Return `OK`, or the code of what is wrong with an operation before it is sent.
 
     One that is malformed has the library skip all of the batch, and on some paths it does
     not say which one it was.
     """
     try:
-        kind = Kind(operation.kind)
+        kind = OperationKind(operation.kind)
         # The library has names of its own for all but these.
         (alias_to_read if kind in _GETS else alias_to_write)(operation.alias)
         as_expiry(operation.expiry)
-        if kind is Kind.HAS_TAG:
+        if kind is OperationKind.HAS_TAG:
             alias_to_write(operation.tag or "")
         content = operation.content
         if kind in _TEXTS and isinstance(content, _BUFFER):
@@ -72,10 +88,10 @@ def validate(operation: Operation) -> int:
     return ErrorCode.OK if well_formed else ErrorCode.INVALID_ARGUMENT
 
 
-class BatchOperations:
+class OperationArray:
     """Operations in C, and all memory that they point to. They must have been validated."""
 
-    def __init__(self, ffi: CData, lib: CData, operations: Sequence[Operation]) -> None:
+    def __init__(self, ffi: CData, lib: CData, operations: Sequence[BatchOperation]) -> None:
         self._ffi = ffi
         self._kinds = [operation.kind for operation in operations]
         self._keep: list[CData] = []
@@ -98,7 +114,7 @@ class BatchOperations:
         """Return what became of each, with all contents copied."""
         return [self._outcome(kind, self.array[i]) for i, kind in enumerate(self._kinds)]
 
-    def _outcome(self, kind: Kind, place: CData) -> Outcome:
+    def _outcome(self, kind: OperationKind, place: CData) -> Outcome:
         code = place.error & 0xFFFFFFFF
         content: bytes | int | float | None = None
         if code == ErrorCode.UNMATCHED_CONTENT and kind in _SWAPS:
@@ -110,14 +126,14 @@ class BatchOperations:
             elif kind in _REPLACES:
                 old = place.blob_get_and_update
                 content = self._bytes(old.original_content, old.original_content_size)
-            elif kind in (Kind.TIMESTAMP_GET, Kind.TIMESTAMP_ADD):
+            elif kind in (OperationKind.TIMESTAMP_GET, OperationKind.TIMESTAMP_ADD):
                 result = place.timestamp_get.result  # which is first in both
                 content = int(result.tv_sec) * 10**9 + int(result.tv_nsec)
-            elif kind in (Kind.INT_GET, Kind.INT_ADD):
+            elif kind in (OperationKind.INT_GET, OperationKind.INT_ADD):
                 content = place.int_get.result  # which is first in both
-            elif kind in (Kind.DOUBLE_GET, Kind.DOUBLE_ADD):
+            elif kind in (OperationKind.DOUBLE_GET, OperationKind.DOUBLE_ADD):
                 content = place.double_get.result
-            elif kind is Kind.GET_ENTRY_TYPE:
+            elif kind is OperationKind.GET_ENTRY_TYPE:
                 content = place.get_entry_type.type
         return Outcome(code, content)
 
@@ -136,23 +152,23 @@ class BatchOperations:
         self._keep.append(pointer)
         return pointer, size
 
-    def _fill_blob(self, place: CData, operation: Operation) -> None:
+    def _fill_blob(self, place: CData, operation: BatchOperation) -> None:
         field = place.blob_put
         field.content, field.content_size = self._data(operation.content)
         field.expiry_time = operation.expiry
 
-    def _fill_get_and_update(self, place: CData, operation: Operation) -> None:
+    def _fill_get_and_update(self, place: CData, operation: BatchOperation) -> None:
         field = place.blob_get_and_update
         field.new_content, field.new_content_size = self._data(operation.content)
         field.expiry_time = operation.expiry
 
-    def _fill_cas(self, place: CData, operation: Operation) -> None:
+    def _fill_cas(self, place: CData, operation: BatchOperation) -> None:
         field = place.blob_cas
         field.new_content, field.new_content_size = self._data(operation.content)
         field.comparand, field.comparand_size = self._data(operation.comparand)
         field.expiry_time = operation.expiry
 
-    def _fill_number(self, place: CData, operation: Operation) -> None:
+    def _fill_number(self, place: CData, operation: BatchOperation) -> None:
         integer = operation.kind in _INTS
         field = place.int_put if integer else place.double_put
         field.value = operation.content
@@ -167,25 +183,25 @@ class BatchOperations:
         addend = place.timestamp_add.addend
         addend.tv_sec, addend.tv_nsec = divmod(operation.content, 10**9)
 
-    def _fill_addend(self, place: CData, operation: Operation) -> None:
-        field = place.int_add if operation.kind is Kind.INT_ADD else place.double_add
+    def _fill_addend(self, place: CData, operation: BatchOperation) -> None:
+        field = place.int_add if operation.kind is OperationKind.INT_ADD else place.double_add
         field.addend = operation.content
 
-    def _fill_tag(self, place: CData, operation: Operation) -> None:
+    def _fill_tag(self, place: CData, operation: BatchOperation) -> None:
         place.has_tag.tag = self._text(operation.tag or "")
 
 
-def _nothing(operations: BatchOperations, place: CData, operation: Operation) -> None:
+def _nothing(operations: OperationArray, place: CData, operation: BatchOperation) -> None:
     """Operations that consist of kind and alias."""
 
 
-_FILL: dict[Kind, Callable[[BatchOperations, CData, Operation], None]] = {
-    **dict.fromkeys(_WRITES, BatchOperations._fill_blob),  # noqa: SLF001 - a table of its methods
-    **dict.fromkeys(_SWAPS, BatchOperations._fill_cas),  # noqa: SLF001
-    **dict.fromkeys(_REPLACES, BatchOperations._fill_get_and_update),  # noqa: SLF001
-    **dict.fromkeys(_NUMBERS, BatchOperations._fill_number),  # noqa: SLF001
-    **dict.fromkeys(_ADDENDS, BatchOperations._fill_addend),  # noqa: SLF001
-    **dict.fromkeys(_TIMESTAMPS, BatchOperations._fill_timestamp),  # noqa: SLF001
-    Kind.TIMESTAMP_ADD: BatchOperations._fill_span,  # noqa: SLF001
-    Kind.HAS_TAG: BatchOperations._fill_tag,  # noqa: SLF001
+_FILL: dict[OperationKind, Callable[[OperationArray, CData, BatchOperation], None]] = {
+    **dict.fromkeys(_WRITES, OperationArray._fill_blob),  # noqa: SLF001 - a table of its methods
+    **dict.fromkeys(_SWAPS, OperationArray._fill_cas),  # noqa: SLF001
+    **dict.fromkeys(_REPLACES, OperationArray._fill_get_and_update),  # noqa: SLF001
+    **dict.fromkeys(_NUMBERS, OperationArray._fill_number),  # noqa: SLF001
+    **dict.fromkeys(_ADDENDS, OperationArray._fill_addend),  # noqa: SLF001
+    **dict.fromkeys(_TIMESTAMPS, OperationArray._fill_timestamp),  # noqa: SLF001
+    OperationKind.TIMESTAMP_ADD: OperationArray._fill_span,  # noqa: SLF001
+    OperationKind.HAS_TAG: OperationArray._fill_tag,  # noqa: SLF001
 }

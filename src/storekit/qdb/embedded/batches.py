@@ -7,7 +7,7 @@ from storekit.qdb.embedded.connection import READING, WRITING
 from storekit.qdb.embedded.entries import EmbeddedEntries
 from storekit.qdb.embedded.rows import STAMPS, Content, Stored, as_stamp, of_stamp
 from storekit.qdb.embedded.tags import EmbeddedTags
-from storekit.qdb.engine import NEVER, PRESERVE, EntryType, Kind, Operation, Outcome
+from storekit.qdb.engine import NEVER, PRESERVE, BatchOperation, EntryType, OperationKind, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["READ_ONLY", "TOGETHER", "EmbeddedBatches"]
@@ -18,49 +18,52 @@ TOGETHER = 256
 _NS = 1_000_000  # in a millisecond
 
 _READS = {
-    Kind.BLOB_GET: int(EntryType.BLOB),
-    Kind.INT_GET: int(EntryType.INTEGER),
-    Kind.DOUBLE_GET: int(EntryType.DOUBLE),
-    Kind.STRING_GET: int(EntryType.STRING),
-    Kind.TIMESTAMP_GET: int(EntryType.TIMESTAMP),
+    OperationKind.BLOB_GET: int(EntryType.BLOB),
+    OperationKind.INT_GET: int(EntryType.INTEGER),
+    OperationKind.DOUBLE_GET: int(EntryType.DOUBLE),
+    OperationKind.STRING_GET: int(EntryType.STRING),
+    OperationKind.TIMESTAMP_GET: int(EntryType.TIMESTAMP),
 }
 _PUTS = {
-    Kind.BLOB_PUT: int(EntryType.BLOB),
-    Kind.INT_PUT: int(EntryType.INTEGER),
-    Kind.DOUBLE_PUT: int(EntryType.DOUBLE),
-    Kind.STRING_PUT: int(EntryType.STRING),
-    Kind.TIMESTAMP_PUT: int(EntryType.TIMESTAMP),
+    OperationKind.BLOB_PUT: int(EntryType.BLOB),
+    OperationKind.INT_PUT: int(EntryType.INTEGER),
+    OperationKind.DOUBLE_PUT: int(EntryType.DOUBLE),
+    OperationKind.STRING_PUT: int(EntryType.STRING),
+    OperationKind.TIMESTAMP_PUT: int(EntryType.TIMESTAMP),
 }
 _UPDATES = {
-    Kind.BLOB_UPDATE: int(EntryType.BLOB),
-    Kind.INT_UPDATE: int(EntryType.INTEGER),
-    Kind.DOUBLE_UPDATE: int(EntryType.DOUBLE),
-    Kind.STRING_UPDATE: int(EntryType.STRING),
-    Kind.TIMESTAMP_UPDATE: int(EntryType.TIMESTAMP),
+    OperationKind.BLOB_UPDATE: int(EntryType.BLOB),
+    OperationKind.INT_UPDATE: int(EntryType.INTEGER),
+    OperationKind.DOUBLE_UPDATE: int(EntryType.DOUBLE),
+    OperationKind.STRING_UPDATE: int(EntryType.STRING),
+    OperationKind.TIMESTAMP_UPDATE: int(EntryType.TIMESTAMP),
 }
 _REMOVES = {
-    Kind.BLOB_REMOVE: int(EntryType.BLOB),
-    Kind.INT_REMOVE: int(EntryType.INTEGER),
-    Kind.DOUBLE_REMOVE: int(EntryType.DOUBLE),
-    Kind.STRING_REMOVE: int(EntryType.STRING),
-    Kind.TIMESTAMP_REMOVE: int(EntryType.TIMESTAMP),
+    OperationKind.BLOB_REMOVE: int(EntryType.BLOB),
+    OperationKind.INT_REMOVE: int(EntryType.INTEGER),
+    OperationKind.DOUBLE_REMOVE: int(EntryType.DOUBLE),
+    OperationKind.STRING_REMOVE: int(EntryType.STRING),
+    OperationKind.TIMESTAMP_REMOVE: int(EntryType.TIMESTAMP),
 }
 _ADDS = {
-    Kind.INT_ADD: int(EntryType.INTEGER),
-    Kind.DOUBLE_ADD: int(EntryType.DOUBLE),
-    Kind.TIMESTAMP_ADD: int(EntryType.TIMESTAMP),
+    OperationKind.INT_ADD: int(EntryType.INTEGER),
+    OperationKind.DOUBLE_ADD: int(EntryType.DOUBLE),
+    OperationKind.TIMESTAMP_ADD: int(EntryType.TIMESTAMP),
 }
 _REPLACE = {
-    Kind.BLOB_GET_AND_UPDATE: int(EntryType.BLOB),
-    Kind.STRING_GET_AND_UPDATE: int(EntryType.STRING),
+    OperationKind.BLOB_GET_AND_UPDATE: int(EntryType.BLOB),
+    OperationKind.STRING_GET_AND_UPDATE: int(EntryType.STRING),
 }
-_SWAPS = {Kind.BLOB_CAS: int(EntryType.BLOB), Kind.STRING_CAS: int(EntryType.STRING)}
+_SWAPS = {
+    OperationKind.BLOB_CAS: int(EntryType.BLOB),
+    OperationKind.STRING_CAS: int(EntryType.STRING),
+}
 _VALUES = {**_PUTS, **_UPDATES, **_ADDS, **_REPLACE, **_SWAPS}  # what carries a content
-_COMPARES = {*_SWAPS, Kind.BLOB_REMOVE_IF}
-READ_ONLY = frozenset({*_READS, Kind.HAS_TAG, Kind.GET_ENTRY_TYPE})
+_COMPARES = {*_SWAPS, OperationKind.BLOB_REMOVE_IF}
+READ_ONLY = frozenset({*_READS, OperationKind.HAS_TAG, OperationKind.GET_ENTRY_TYPE})
 """Kinds of operations that change nothing."""
 
-_UNRESERVED = {Kind.BLOB_GET, Kind.STRING_GET}
+_UNRESERVED = {OperationKind.BLOB_GET, OperationKind.STRING_GET}
 _SKIPPED = Outcome(ErrorCode.SKIPPED)
 _NAN = float("nan")
 
@@ -73,7 +76,7 @@ class EmbeddedBatches:
         self._tags = tags
         self._connection = entries.connection
 
-    def run(self, operations: Sequence[Operation]) -> list[Outcome]:
+    def run(self, operations: Sequence[BatchOperation]) -> list[Outcome]:
         """Run each for itself, in one change; raises if the store fails, and nothing is done."""
         reads = all(operation.kind in READ_ONLY for operation in operations)
         with self._connection.transaction(READING if reads else WRITING):
@@ -82,7 +85,7 @@ class EmbeddedBatches:
             self._entries.sweep_if_due()
         return outcomes
 
-    def refuse(self, operations: Sequence[Operation]) -> tuple[int, int, list[Outcome]] | None:
+    def refuse(self, operations: Sequence[BatchOperation]) -> tuple[int, int, list[Outcome]] | None:
         """Return what a transaction comes to of which one operation is malformed."""
         for index, operation in enumerate(operations):
             code = self.malformed(operation)
@@ -90,7 +93,7 @@ class EmbeddedBatches:
                 return code, index, _only(index, Outcome(code), len(operations))
         return None
 
-    def transact(self, operations: Sequence[Operation]) -> tuple[int, int, list[Outcome]]:
+    def transact(self, operations: Sequence[BatchOperation]) -> tuple[int, int, list[Outcome]]:
         """Run all in order or none: error code, index of the one that failed, outcomes.
 
         An operation fails also when a comparand does not match or a tag is not set. Raises
@@ -118,7 +121,7 @@ class EmbeddedBatches:
         self._entries.sweep_if_due()
         return ErrorCode.OK, 0, outcomes
 
-    def _attempt(self, operation: Operation) -> Outcome:
+    def _attempt(self, operation: BatchOperation) -> Outcome:
         """Run an operation; raise only where the store itself fails."""
         try:
             return self._apply(operation)
@@ -127,7 +130,7 @@ class EmbeddedBatches:
                 return Outcome(error.error_code)
             raise
 
-    def outcome(self, operation: Operation) -> Outcome:
+    def outcome(self, operation: BatchOperation) -> Outcome:
         """Run an operation by itself; raises only what undoes more than that."""
         inside = self._connection.in_transaction
         try:
@@ -137,33 +140,33 @@ class EmbeddedBatches:
                 raise
             return Outcome(error.error_code)
 
-    def _apply(self, operation: Operation) -> Outcome:
+    def _apply(self, operation: BatchOperation) -> Outcome:
         run = _RUN.get(operation.kind)
         if run is None:
             raise error_for(ErrorCode.NOT_IMPLEMENTED)
         return run(self, operation)
 
-    def _read(self, operation: Operation) -> Outcome:
+    def _read(self, operation: BatchOperation) -> Outcome:
         kind = _READS[operation.kind]
         content = self._entries.get(operation.alias, kind)
         return Outcome(ErrorCode.OK, _given(kind, content))
 
-    def _put(self, operation: Operation) -> Outcome:
+    def _put(self, operation: BatchOperation) -> Outcome:
         kind = _PUTS[operation.kind]
         self._entries.put(operation.alias, kind, _value(kind, operation), operation.expiry)
         return Outcome(ErrorCode.OK)
 
-    def _update(self, operation: Operation) -> Outcome:
+    def _update(self, operation: BatchOperation) -> Outcome:
         kind = _UPDATES[operation.kind]
         value = _value(kind, operation)
         created = self._entries.update(operation.alias, kind, value, operation.expiry)
         return Outcome(ErrorCode.OK_CREATED if created else ErrorCode.OK)
 
-    def _remove(self, operation: Operation) -> Outcome:
+    def _remove(self, operation: BatchOperation) -> Outcome:
         self._entries.remove(operation.alias, _REMOVES.get(operation.kind))
         return Outcome(ErrorCode.OK)
 
-    def _add(self, operation: Operation) -> Outcome:
+    def _add(self, operation: BatchOperation) -> Outcome:
         kind = _ADDS[operation.kind]
         if kind == EntryType.TIMESTAMP:
             assert isinstance(operation.content, int)  # noqa: S101 - it has been checked
@@ -176,14 +179,14 @@ class EmbeddedBatches:
         total = self._entries.add_double(operation.alias, value)
         return Outcome(ErrorCode.OK, _given(kind, total))
 
-    def _replace(self, operation: Operation) -> Outcome:
+    def _replace(self, operation: BatchOperation) -> Outcome:
         kind = _REPLACE[operation.kind]
         before = self._entries.get_and_update(
             operation.alias, kind, _bytes(operation.content), operation.expiry
         )
         return Outcome(ErrorCode.OK, _given(kind, before))
 
-    def _swap(self, operation: Operation) -> Outcome:
+    def _swap(self, operation: BatchOperation) -> Outcome:
         kind = _SWAPS[operation.kind]
         there = self._entries.compare_and_swap(
             operation.alias,
@@ -196,22 +199,22 @@ class EmbeddedBatches:
             return Outcome(ErrorCode.OK)
         return Outcome(ErrorCode.UNMATCHED_CONTENT, _given(kind, there))
 
-    def _take(self, operation: Operation) -> Outcome:
+    def _take(self, operation: BatchOperation) -> Outcome:
         content = self._entries.get_and_remove(operation.alias, EntryType.BLOB)
         return Outcome(ErrorCode.OK, _given(EntryType.BLOB, content))
 
-    def _remove_if(self, operation: Operation) -> Outcome:
+    def _remove_if(self, operation: BatchOperation) -> Outcome:
         self._entries.remove_if(operation.alias, EntryType.BLOB, _bytes(operation.comparand))
         return Outcome(ErrorCode.OK)
 
-    def _has_tag(self, operation: Operation) -> Outcome:
+    def _has_tag(self, operation: BatchOperation) -> Outcome:
         known = self._tags.has(operation.alias, operation.tag or "")
         return Outcome(ErrorCode.OK if known else ErrorCode.TAG_NOT_SET)
 
-    def _entry_type(self, operation: Operation) -> Outcome:
+    def _entry_type(self, operation: BatchOperation) -> Outcome:
         return Outcome(ErrorCode.OK, int(self._entries.kind_of(operation.alias)))
 
-    def malformed(self, operation: Operation) -> int | None:
+    def malformed(self, operation: BatchOperation) -> int | None:
         """Return what is wrong with an operation, whatever is in the store."""
         kind = operation.kind
         try:
@@ -222,7 +225,7 @@ class EmbeddedBatches:
                 raise error_for(ErrorCode.INVALID_ARGUMENT)
             if kind in _COMPARES and not _is_buffer(operation.comparand):
                 raise error_for(ErrorCode.INVALID_ARGUMENT)
-            if kind is Kind.HAS_TAG:
+            if kind is OperationKind.HAS_TAG:
                 check_name(operation.tag or "")
             if operation.expiry not in (NEVER, PRESERVE) and kind in _VALUES:
                 deadline(operation.expiry, self._entries.now_ns() // _NS)
@@ -244,7 +247,7 @@ _OWN_ERRORS = {
 }
 """What an operation meets in the store and leaves as it was."""
 
-_RUN: dict[Kind, Callable[[EmbeddedBatches, Operation], Outcome]] = {
+_RUN: dict[OperationKind, Callable[[EmbeddedBatches, BatchOperation], Outcome]] = {
     **dict.fromkeys(_READS, EmbeddedBatches._read),  # noqa: SLF001 - the table of the class above
     **dict.fromkeys(_PUTS, EmbeddedBatches._put),  # noqa: SLF001
     **dict.fromkeys(_UPDATES, EmbeddedBatches._update),  # noqa: SLF001
@@ -252,11 +255,11 @@ _RUN: dict[Kind, Callable[[EmbeddedBatches, Operation], Outcome]] = {
     **dict.fromkeys(_ADDS, EmbeddedBatches._add),  # noqa: SLF001
     **dict.fromkeys(_REPLACE, EmbeddedBatches._replace),
     **dict.fromkeys(_SWAPS, EmbeddedBatches._swap),  # noqa: SLF001
-    Kind.REMOVE: EmbeddedBatches._remove,  # noqa: SLF001
-    Kind.BLOB_GET_AND_REMOVE: EmbeddedBatches._take,  # noqa: SLF001
-    Kind.BLOB_REMOVE_IF: EmbeddedBatches._remove_if,  # noqa: SLF001
-    Kind.HAS_TAG: EmbeddedBatches._has_tag,  # noqa: SLF001
-    Kind.GET_ENTRY_TYPE: EmbeddedBatches._entry_type,  # noqa: SLF001
+    OperationKind.REMOVE: EmbeddedBatches._remove,  # noqa: SLF001
+    OperationKind.BLOB_GET_AND_REMOVE: EmbeddedBatches._take,  # noqa: SLF001
+    OperationKind.BLOB_REMOVE_IF: EmbeddedBatches._remove_if,  # noqa: SLF001
+    OperationKind.HAS_TAG: EmbeddedBatches._has_tag,  # noqa: SLF001
+    OperationKind.GET_ENTRY_TYPE: EmbeddedBatches._entry_type,  # noqa: SLF001
 }
 
 
@@ -266,7 +269,7 @@ def _only(index: int, outcome: Outcome, count: int) -> list[Outcome]:
     return outcomes
 
 
-def _fits(kind: int, operation: Operation) -> bool:
+def _fits(kind: int, operation: BatchOperation) -> bool:
     value = operation.content
     if kind == EntryType.INTEGER:
         return isinstance(value, int) and integer(value) == value
@@ -291,7 +294,7 @@ def _is_utf8(content: bytes | bytearray | memoryview) -> bool:
     return True
 
 
-def _value(kind: int, operation: Operation) -> Content:
+def _value(kind: int, operation: BatchOperation) -> Content:
     if kind == EntryType.DOUBLE and isinstance(operation.content, (int, float)):
         return float(operation.content)
     if kind == EntryType.TIMESTAMP and isinstance(operation.content, int):

@@ -15,7 +15,7 @@ from storekit.qdb.embedded.regex import Regex
 from storekit.qdb.embedded.rows import Content, Stored, as_stamp, damaged, of_stamp, size_of
 from storekit.qdb.embedded.status import EmbeddedNode
 from storekit.qdb.embedded.tags import EmbeddedTags
-from storekit.qdb.engine import Buffer, EntryType, Metadata, Operation, Outcome
+from storekit.qdb.engine import BatchOperation, Buffer, EntryType, Metadata, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["EmbeddedOperations"]
@@ -381,7 +381,7 @@ class EmbeddedOperations:
 
     # Several at once
 
-    def joined(self, operations: Sequence[Operation], *, writes: bool) -> list[Outcome]:
+    def joined(self, operations: Sequence[BatchOperation], *, writes: bool) -> list[Outcome]:
         """Run each as if it were alone, in one change; raises if the store fails as a whole."""
         with (
             nullcontext()
@@ -390,7 +390,7 @@ class EmbeddedOperations:
         ):
             return [self._made(operation) for operation in operations]
 
-    def _made(self, operation: Operation) -> Outcome:
+    def _made(self, operation: BatchOperation) -> Outcome:
         outcome = run_alone(self, operation)  # type: ignore[arg-type]  # it has what that calls
         if not self.connection.in_transaction:  # SQLite has rolled it back, with all before
             raise error_for(outcome.error, outcome.detail)

@@ -11,7 +11,7 @@ from storekit.qdb.embedded.groups import WriteQueue
 from storekit.qdb.embedded.large_contents import LargeContents
 from storekit.qdb.embedded.operations import EmbeddedOperations
 from storekit.qdb.embedded.status import EmbeddedNode
-from storekit.qdb.engine import Operation, Outcome
+from storekit.qdb.engine import BatchOperation, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["EmbeddedSession"]
@@ -71,7 +71,7 @@ class EmbeddedSession(EmbeddedOperations):
 
     # Batches
 
-    def run_batch(self, operations: Sequence[Operation]) -> list[Outcome]:
+    def run_batch(self, operations: Sequence[BatchOperation]) -> list[Outcome]:
         """Run each for itself, in order; none if one is malformed."""
         malformed = [self.batches.malformed(operation) for operation in operations]
         if any(code is not None for code in malformed):
@@ -91,15 +91,17 @@ class EmbeddedSession(EmbeddedOperations):
                 return outcomes + [Outcome(error.error_code)] * (len(operations) - start)
         return outcomes
 
-    def _run_together(self, some: Sequence[Operation]) -> list[Outcome]:
+    def _run_together(self, some: Sequence[BatchOperation]) -> list[Outcome]:
         if _is_read_only(some):
             return self._read(self.batches.run, some)
         return self._write(lambda do: do.batches.run(some), _size(some))
 
-    def _run_single(self, operation: Operation) -> Outcome:
+    def _run_single(self, operation: BatchOperation) -> Outcome:
         return self._write(lambda do: do.batches.outcome(operation), _size([operation]))
 
-    def run_transaction(self, operations: Sequence[Operation]) -> tuple[int, int, list[Outcome]]:
+    def run_transaction(
+        self, operations: Sequence[BatchOperation]
+    ) -> tuple[int, int, list[Outcome]]:
         """Run all in order or none: error code, index of the one that failed, outcomes."""
         refused = self.batches.refuse(operations)
         if refused is not None:
@@ -111,7 +113,7 @@ class EmbeddedSession(EmbeddedOperations):
                 raise
             return ErrorCode.CONFLICT, 0, [_SKIPPED] * len(operations)
 
-    def run_joined(self, operations: Sequence[Operation]) -> list[Outcome]:
+    def run_joined(self, operations: Sequence[BatchOperation]) -> list[Outcome]:
         """Run each as if it were alone; those that write are one change, or a few."""
         outcomes: list[Outcome] = []
         for start in range(0, len(operations), TOGETHER):
@@ -128,7 +130,7 @@ class EmbeddedSession(EmbeddedOperations):
                 outcomes += [run_alone(self, operation) for operation in some]
         return outcomes
 
-    def _run_joined(self, some: Sequence[Operation]) -> list[Outcome]:
+    def _run_joined(self, some: Sequence[BatchOperation]) -> list[Outcome]:
         if len(some) == 1:
             return [run_alone(self, some[0])]
         if _is_read_only(some):
@@ -170,11 +172,11 @@ class EmbeddedSession(EmbeddedOperations):
         self.node.closed(self)
 
 
-def _is_read_only(operations: Sequence[Operation]) -> bool:
+def _is_read_only(operations: Sequence[BatchOperation]) -> bool:
     return all(operation.kind in READ_ONLY for operation in operations)
 
 
-def _size(operations: Sequence[Operation]) -> int:
+def _size(operations: Sequence[BatchOperation]) -> int:
     """Return how many bytes operations have, and something for each."""
     size = _EACH * len(operations)
     for operation in operations:

@@ -11,7 +11,7 @@ from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.categories import is_coded, values_of, with_text
 from storekit.qcache.node.errors import BadQuery
 from storekit.qcache.node.query.floats import without_nan
-from storekit.qcache.node.query.rows import Rows
+from storekit.qcache.node.query.rows import RowSelection
 from storekit.qcache.node.query.whole_numbers import WIDE, too_large, within_64_bits
 from storekit.qcache.node.tables import (
     BOOL,
@@ -340,7 +340,7 @@ def _bytes_of_text(column: pl.Series) -> int:
     return int(column.estimated_size()) if is_text(dtype) else 0
 
 
-def in_table(rows: Rows, functions: Mapping[str, str], budget: Budget) -> pl.DataFrame:
+def in_table(rows: RowSelection, functions: Mapping[str, str], budget: Budget) -> pl.DataFrame:
     """Return one row: what functions of `TABLE_FUNCTIONS` make of the columns that have one."""
     if not rows.frame.height:
         if not LABEL_FUNCTIONS.isdisjoint(functions.values()):

@@ -11,10 +11,10 @@ from storekit.qcache.node.errors import BadQuery
 from storekit.qcache.node.query.arithmetic import Operand, apply, constant, size_of_result
 from storekit.qcache.node.query.expressions import (
     KEYWORDS,
-    Call,
-    Column,
+    ColumnReference,
     Constant,
     Expression,
+    FunctionCall,
     parse_expression,
 )
 from storekit.qcache.node.query.refusing import bad_query
@@ -36,13 +36,13 @@ def with_aliases(
     """
     if not aliases:
         return frame
-    run = _Run(frame, budget)
+    run = _AliasEvaluation(frame, budget)
     for alias in aliases:
         run.add(alias)
     return frame.with_columns(run.columns.values())
 
 
-class _Run:
+class _AliasEvaluation:
     def __init__(self, frame: pl.DataFrame, budget: Budget) -> None:
         self.columns: dict[str, pl.Series] = {}
         self._frame = frame
@@ -54,14 +54,14 @@ class _Run:
         # What it was made of is given back; the column itself is held until the answer is there.
         if operand.constant:
             self._budget.take(operand.size * height, _WHAT)
-        elif isinstance(expression, Call):
+        elif isinstance(expression, FunctionCall):
             self._budget.take(operand.size, _WHAT)
         self.columns[name] = operand.at_height(height).alias(name)
 
     def _evaluate(self, expression: Expression) -> Operand:
         if isinstance(expression, Constant):
             return constant(expression.value)
-        if isinstance(expression, Column):
+        if isinstance(expression, ColumnReference):
             return Operand(self._text(self._column(expression.name)))
         self._budget.spend_operation()
         operands: list[Operand] = []
@@ -69,7 +69,7 @@ class _Run:
         for part in expression.operands:
             operand = self._evaluate(part)
             operands.append(operand)
-            if isinstance(part, Call):
+            if isinstance(part, FunctionCall):
                 self._budget.take(operand.size, _WHAT)
                 held += operand.size
         with self._budget.lend(size_of_result(operands), _WHAT):

@@ -18,10 +18,10 @@ from storekit.qcache.node.query.refusing import bad_query
 
 __all__ = [
     "KEYWORDS",
-    "Call",
-    "Column",
+    "ColumnReference",
     "Constant",
     "Expression",
+    "FunctionCall",
     "parse_expression",
 ]
 
@@ -34,21 +34,21 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnReference:
     """A column of the table, or an alias from further left."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionCall:
     """An operator or function of `OPERATORS`, and its operands."""
 
     name: str
     operands: tuple["Expression", ...]
 
 
-Expression = Constant | Column | Call
+Expression = Constant | ColumnReference | FunctionCall
 
 KEYWORDS = frozenset(keyword.kwlist) - {"True", "False", "async", "await", "nonlocal"} | {
     "exec",
@@ -113,7 +113,7 @@ def _call(name: str, operands: tuple[Expression, ...]) -> Expression:
     whole = [number for number in numbers if type(number) is int]  # and no bool
     function = _OF_WHOLE.get((name, len(operands)))
     result = None if function is None or len(whole) < len(operands) else function(*whole)
-    return Call(name, operands) if result is None else Constant(result)
+    return FunctionCall(name, operands) if result is None else Constant(result)
 
 
 def _quotient(number: int, by: int) -> int | None:
@@ -281,7 +281,7 @@ class _Parser:
             return _call(token, operands)
         if token in _NO_NAMES:
             raise self._error()
-        return Constant(_NAMED[token]) if token in _NAMED else Column(token)
+        return Constant(_NAMED[token]) if token in _NAMED else ColumnReference(token)
 
     def _group(self) -> tuple[Expression, ...]:
         """Read expressions with commas between them, up to the closing parenthesis."""

@@ -12,7 +12,7 @@ from storekit.qcache.node.query.few_groups import few_groups
 from storekit.qcache.node.query.floats import without_nan
 from storekit.qcache.node.query.mixed import sort_key
 from storekit.qcache.node.query.refusing import bad_query
-from storekit.qcache.node.query.rows import Rows
+from storekit.qcache.node.query.rows import RowSelection
 from storekit.qcache.node.query.whole_numbers import WIDE, within_64_bits
 from storekit.qcache.node.tables import FLOAT, INT, UINT, is_mixed, unused_name
 
@@ -25,7 +25,7 @@ _LONG = 10_000
 """Rows from which on the optimizer of Polars is worth its time: it halves that of sums."""
 
 
-def distinct(rows: Rows, names: object) -> Rows:
+def distinct(rows: RowSelection, names: object) -> RowSelection:
     """Return the first row of each kind. Nulls are equal. If none is named, all columns count."""
     frame = rows.frame
     if isinstance(names, str) and names:
@@ -73,7 +73,7 @@ def count_groups(frame: pl.DataFrame, keys: list[str]) -> int:
 
 
 def group(
-    rows: Rows, keys: list[str], functions: Mapping[str, str], budget: Budget
+    rows: RowSelection, keys: list[str], functions: Mapping[str, str], budget: Budget
 ) -> pl.DataFrame:
     """Return one row for each group, in the order of the keys: them, and what functions yield.
 

@@ -16,7 +16,7 @@ from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.errors import BadQuery
 from storekit.qcache.node.tables import BOOL
 
-__all__ = ["Kind", "Pattern", "matches", "parse_pattern"]
+__all__ = ["Pattern", "PatternKind", "matches", "parse_pattern"]
 
 _STEP = 20_000_000
 """Characters times weight of a pattern to be looked at in one step: a fifth of a second, where
@@ -34,7 +34,7 @@ _PLACES = {"A": r"\A", "Z": r"\z", "b": r"(?-u:\b)", "B": r"\B"}
 _CONTROLS = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
-class Kind(Enum):
+class PatternKind(Enum):
     """How a pattern is best looked for."""
 
     WHOLE = auto()
@@ -51,7 +51,7 @@ class Pattern:
     `weight` is by how much more time each character may take than with a plain text.
     """
 
-    kind: Kind
+    kind: PatternKind
     text: str
     weight: int = 1
 
@@ -72,7 +72,7 @@ def parse_pattern(pattern: str, *, ignore_case: bool) -> Pattern:
     if len(pattern) > _LENGTH:
         raise BadQuery(f"like: a regular expression has at most {_LENGTH} characters")
     whole = f"{'' if open_start else '^'}{pattern}{'' if open_end else '$'}"
-    return Pattern(Kind.REGEX, *_Translator(whole, ignore_case).all())
+    return Pattern(PatternKind.REGEX, *_Translator(whole, ignore_case).all())
 
 
 def matches(column: pl.Series, pattern: Pattern, budget: Budget) -> pl.Series:
@@ -88,13 +88,13 @@ def matches(column: pl.Series, pattern: Pattern, budget: Budget) -> pl.Series:
 
 def _matches(column: pl.Series, pattern: Pattern) -> pl.Series:
     wanted = pattern.text
-    if pattern.kind is Kind.WHOLE:
+    if pattern.kind is PatternKind.WHOLE:
         return (column == wanted) | (column == wanted + "\n")
-    if pattern.kind is Kind.START:
+    if pattern.kind is PatternKind.START:
         return column.str.starts_with(wanted)
-    if pattern.kind is Kind.END:
+    if pattern.kind is PatternKind.END:
         return column.str.ends_with(wanted) | column.str.ends_with(wanted + "\n")
-    if pattern.kind is Kind.INSIDE:
+    if pattern.kind is PatternKind.INSIDE:
         return column.str.contains(wanted, literal=True)
     try:
         return column.str.contains(wanted)
@@ -103,10 +103,10 @@ def _matches(column: pl.Series, pattern: Pattern) -> pl.Series:
 
 
 _PLAIN_KINDS = {
-    (False, False): Kind.WHOLE,
-    (False, True): Kind.START,
-    (True, False): Kind.END,
-    (True, True): Kind.INSIDE,
+    (False, False): PatternKind.WHOLE,
+    (False, True): PatternKind.START,
+    (True, False): PatternKind.END,
+    (True, True): PatternKind.INSIDE,
 }
 
 

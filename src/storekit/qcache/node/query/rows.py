@@ -8,11 +8,11 @@ import polars as pl
 
 from storekit.qcache.node.tables import is_bool, unused_name
 
-__all__ = ["Rows"]
+__all__ = ["RowSelection"]
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class RowSelection:
     """Some rows of a table.
 
     `labels` are the numbers that they have in the table, or None if nobody asks. They are no
@@ -28,19 +28,19 @@ class Rows:
         labels = pl.int_range(frame.height, dtype=pl.UInt32, eager=True) if labelled else None
         return cls(frame, labels)
 
-    def filter(self, mask: pl.Series, names: Sequence[str]) -> "Rows":
+    def filter(self, mask: pl.Series, names: Sequence[str]) -> "RowSelection":
         """Return the rows where a mask is true, with some of the columns."""
         # twice as fast as DataFrame.filter for a small table, and no slower for a large one
         frame = pl.DataFrame([self.frame.get_column(name).filter(mask) for name in names])
-        return Rows(frame, None if self.labels is None else self.labels.filter(mask))
+        return RowSelection(frame, None if self.labels is None else self.labels.filter(mask))
 
-    def choose(self, chosen: pl.Series) -> "Rows":
+    def choose(self, chosen: pl.Series) -> "RowSelection":
         """Return the rows that a mask, or a list of places, stands for."""
         if is_bool(chosen.dtype):
             labels = None if self.labels is None else self.labels.filter(chosen)
-            return Rows(self.frame.filter(chosen), labels)
+            return RowSelection(self.frame.filter(chosen), labels)
         labels = None if self.labels is None else self.labels.gather(chosen)
-        return Rows(self.frame[chosen], labels)
+        return RowSelection(self.frame[chosen], labels)
 
     def with_labels(self) -> tuple[pl.DataFrame, str]:
         """Return the table with the labels as a column, and its name; for who names no more."""

@@ -13,7 +13,7 @@ from storekit.qcache.node.query.grouping import check_keys, distinct
 from storekit.qcache.node.query.ordering import check_order, check_slice, ordered
 from storekit.qcache.node.query.parse import check_object
 from storekit.qcache.node.query.refusing import bad_query
-from storekit.qcache.node.query.rows import Rows
+from storekit.qcache.node.query.rows import RowSelection
 from storekit.qcache.node.query.selecting import needed_columns, project, wants_labels
 from storekit.qcache.node.query.where import Conditions
 
@@ -33,7 +33,7 @@ def run_query(frame: pl.DataFrame, query: Mapping[str, object], budget: Budget) 
     `BadQuery` if there can be none, or not within the budget; and what `Budget.check` raises.
     """
     try:
-        answer = _Run(frame, budget).answer(frame, query)
+        answer = _QueryRun(frame, budget).answer(frame, query)
     except RecursionError:
         raise BadQuery("The query is nested too deeply") from None
     rows = answer.frame
@@ -44,7 +44,7 @@ def run_query(frame: pl.DataFrame, query: Mapping[str, object], budget: Budget) 
     return replace(answer, frame=with_text(rows))
 
 
-class _Run:
+class _QueryRun:
     def __init__(self, stored: pl.DataFrame, budget: Budget) -> None:
         self._stored = stored
         self._budget = budget
@@ -63,7 +63,7 @@ class _Run:
     def _answer(self, frame: pl.DataFrame, query: Mapping[str, object]) -> Answer:
         self._budget.check()
         select = query.get("select")
-        rows = self._where(Rows.of(frame, labelled=wants_labels(select)), query)
+        rows = self._where(RowSelection.of(frame, labelled=wants_labels(select)), query)
         keys = check_keys(rows.frame, query["group_by"]) if query.get("group_by") else None
         if query.get("distinct") is not None:
             if keys is not None:
@@ -85,7 +85,7 @@ class _Run:
             chosen = result.frame.slice(wanted[0], wanted[1] - wanted[0])
         return Answer(chosen, result.header, length)
 
-    def _where(self, rows: Rows, query: Mapping[str, object]) -> Rows:
+    def _where(self, rows: RowSelection, query: Mapping[str, object]) -> RowSelection:
         """Return the chosen rows; of their columns, perhaps only those that matter."""
         condition = query.get("where")
         if not condition:

@@ -16,7 +16,7 @@ from storekit.qcache.node.query.aggregates import (
 from storekit.qcache.node.query.aliases import with_aliases
 from storekit.qcache.node.query.grouping import count_groups, group
 from storekit.qcache.node.query.refusing import bad_query
-from storekit.qcache.node.query.rows import Rows
+from storekit.qcache.node.query.rows import RowSelection
 from storekit.qcache.node.tables import INT, unused_name
 
 __all__ = ["Projection", "needed_columns", "project", "wants_labels"]
@@ -71,7 +71,9 @@ def wants_labels(select: object) -> bool:
     )
 
 
-def project(rows: Rows, select: object, keys: list[str] | None, budget: Budget) -> Projection:
+def project(
+    rows: RowSelection, select: object, keys: list[str] | None, budget: Budget
+) -> Projection:
     """Return the selected columns, of groups if there are keys."""
     frame = rows.frame
     if not select:
@@ -111,7 +113,7 @@ def _parts(select: list[object]) -> tuple[list[list[object]], list[list[object]]
 
 
 def _grouped(
-    rows: Rows,
+    rows: RowSelection,
     select: list[object],
     keys: list[str],
     aggregates: list[list[object]],
@@ -134,7 +136,7 @@ def _grouped(
 
 
 def _aggregated(
-    rows: Rows, select: list[object], aggregates: list[list[object]], budget: Budget
+    rows: RowSelection, select: list[object], aggregates: list[list[object]], budget: Budget
 ) -> Projection:
     names = {str(name) for _, name in aggregates}
     if len(names) < len(select):

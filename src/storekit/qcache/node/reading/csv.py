@@ -8,7 +8,7 @@ import polars as pl
 from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.errors import BadTable
 from storekit.qcache.node.reading.csv_text import (
-    Rows,
+    CsvRows,
     header_of,
     rows_in,
     rows_of,
@@ -72,7 +72,7 @@ def may_have_blank_lines(frame: pl.DataFrame) -> bool:
     return all(column.null_count() for column in frame.get_columns()[1:])
 
 
-def _split(rows: Rows, names: list[str], types: Mapping[str, str]) -> _Cells:
+def _split(rows: CsvRows, names: list[str], types: Mapping[str, str]) -> _Cells:
     """Return the cells as text, or as numbers or bools where Polars reads the same ones."""
     text: dict[str, pl.DataType] = dict.fromkeys(names, TEXT)
     if len(rows.text) < _WORTH_A_GUESS:
@@ -84,7 +84,7 @@ def _split(rows: Rows, names: list[str], types: Mapping[str, str]) -> _Cells:
     return _Cells(typed_cells(rows, dtypes), decimals)
 
 
-def typed_cells(rows: Rows, dtypes: Mapping[str, pl.DataType]) -> pl.DataFrame:
+def typed_cells(rows: CsvRows, dtypes: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Return the cells as the types that columns are thought to have, where all of them have it.
 
     The other columns are text; all are, if cells are of another kind than their column.
@@ -109,7 +109,7 @@ def _is_certain(column: pl.Series) -> bool:
 
 
 def cells_of(
-    rows: Rows, dtypes: Mapping[str, pl.DataType], most: int | None = None
+    rows: CsvRows, dtypes: Mapping[str, pl.DataType], most: int | None = None
 ) -> pl.DataFrame:
     """Return the cells of the first rows, or all, as these types; `BadTable` if they are not."""
     if rows.start == len(rows.text):

@@ -22,7 +22,7 @@ from storekit.qcache.node.reading.csv import (
     typed,
     typed_cells,
 )
-from storekit.qcache.node.reading.csv_text import Rows, header_of, plain_rows, rows_in
+from storekit.qcache.node.reading.csv_text import CsvRows, header_of, plain_rows, rows_in
 from storekit.qcache.node.reading.limits import take_cells
 from storekit.qcache.node.reading.types import begins_with_text, guess, infer
 from storekit.qcache.node.tables import BOOL, FLOAT, INT, TEXT
@@ -154,7 +154,7 @@ class CsvBlocks:
             ]
         ).rechunk()
 
-    def _rows(self, number: int, block: bytes) -> Rows | None:
+    def _rows(self, number: int, block: bytes) -> CsvRows | None:
         names, start = header_of(block) if number == 0 else ([], 0)
         rows = plain_rows(block, start)
         if rows is None:
@@ -170,9 +170,9 @@ class CsvBlocks:
             self._plan = self._planned(rows, names)
         return rows
 
-    def _planned(self, rows: Rows, names: list[str]) -> _Plan:
+    def _planned(self, rows: CsvRows, names: list[str]) -> _Plan:
         end = rows.text.rfind(b"\n", rows.start, rows.start + _SAMPLE) + 1
-        first = Rows(rows.text[:end], rows.start, quoted=False) if end else rows
+        first = CsvRows(rows.text[:end], rows.start, quoted=False) if end else rows
         dtypes: dict[str, pl.DataType] = dict.fromkeys(names, TEXT)
         texts, decimals = set(), set()
         for column in cells_of(first, dtypes):

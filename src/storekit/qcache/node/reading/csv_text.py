@@ -12,7 +12,7 @@ from storekit.qcache.node.errors import BadTable
 from storekit.qcache.node.reading.limits import check_columns
 
 __all__ = [
-    "Rows",
+    "CsvRows",
     "header_of",
     "plain_rows",
     "rows_in",
@@ -42,7 +42,7 @@ _QUOTED_FIELDS = re.compile(
 _ENDS = b",\r\n"
 
 
-class Rows(NamedTuple):
+class CsvRows(NamedTuple):
     """Text with LF or CRLF at line ends, and quotes around whole fields only."""
 
     text: bytes
@@ -120,27 +120,27 @@ def _distinct(fields: list[str]) -> Iterator[str]:
         yield name
 
 
-def rows_of(body: bytes, start: int) -> Rows:
+def rows_of(body: bytes, start: int) -> CsvRows:
     """Return the rows that begin at `start`, rewritten if need be. `BadTable`: an open quote."""
     plain = plain_rows(body, start)
     if plain is not None:
         return plain
     quoted = body.find(b'"', start) >= 0
     if _has_regular_lines(body) and _is_well_quoted(body, start):
-        return Rows(_with_last_field(body, start), start, quoted)
+        return CsvRows(_with_last_field(body, start), start, quoted)
     if not quoted or not _has_quoted_fields(body, start):  # quotes are text like any other
-        return Rows(_with_last_field(_with_regular_lines(body, start), 0), 0, quoted=False)
-    return Rows(_rewritten(body, start), 0, quoted)
+        return CsvRows(_with_last_field(_with_regular_lines(body, start), 0), 0, quoted=False)
+    return CsvRows(_rewritten(body, start), 0, quoted)
 
 
-def plain_rows(body: bytes, start: int) -> Rows | None:
+def plain_rows(body: bytes, start: int) -> CsvRows | None:
     """Return the rows that begin at `start`; None if there are quotes or lone CRs."""
     if body.find(b'"', start) >= 0 or not _has_regular_lines(body):
         return None
-    return Rows(_with_last_field(body, start), start, quoted=False)
+    return CsvRows(_with_last_field(body, start), start, quoted=False)
 
 
-def rows_in(rows: Rows) -> int:
+def rows_in(rows: CsvRows) -> int:
     """Return how many rows there are, or more: line ends in quotes are counted, too."""
     text = rows.text
     return _count(text, b"\n", rows.start, len(text)) + (not text.endswith(b"\n"))
@@ -227,7 +227,7 @@ def _rewritten(body: bytes, start: int) -> bytes:
     return bytes(text)
 
 
-def without_blank_lines(rows: Rows) -> Rows:
+def without_blank_lines(rows: CsvRows) -> CsvRows:
     """Return the rows without the lines that have nothing but blanks."""
     text = rows.text
     kept = bytearray()
@@ -248,10 +248,10 @@ def without_blank_lines(rows: Rows) -> Rows:
             kept += lines[len(before) :]
         inside ^= rows.quoted and lines.count(b'"') % 2
         start = end
-    return Rows(bytes(kept), 0, rows.quoted)
+    return CsvRows(bytes(kept), 0, rows.quoted)
 
 
-def unmarked(rows: Rows) -> bytes:
+def unmarked(rows: CsvRows) -> bytes:
     """Return the text such that Polars takes all of it for text: it drops one BOM."""
     text, start = rows.text, rows.start
     if text.startswith(_BOM, start):

@@ -10,7 +10,7 @@ from typing import TypeVar
 from storekit.qdb._sync.calls import Caller
 from storekit.qdb.documents.keys import DocumentKey
 from storekit.qdb.documents.manifest import DocumentIncomplete, Manifest
-from storekit.qdb.engine import Kind, Operation, Session
+from storekit.qdb.engine import BatchOperation, OperationKind, Session
 from storekit.qdb.errors import AliasNotFound, ErrorCode, QuasardbException, error_for
 from storekit.qdb.methods import bound
 
@@ -122,7 +122,7 @@ class DocumentEntries:
                 return False
             raise
 
-    def change_all(self, operations: list[Operation]) -> bool:
+    def change_all(self, operations: list[BatchOperation]) -> bool:
         """Run a transaction; return False if an entry is not what it was thought to be."""
         run = partial(_run_together, operations=operations)
         return self._write(operations[0].alias, run)
@@ -194,7 +194,9 @@ def _size_of(session: Session, alias: str) -> int:
 
 
 def _remove(session: Session, aliases: list[str]) -> None:
-    outcomes = session.run_batch([Operation(Kind.BLOB_REMOVE, alias) for alias in aliases])
+    outcomes = session.run_batch(
+        [BatchOperation(OperationKind.BLOB_REMOVE, alias) for alias in aliases]
+    )
     for alias, outcome in zip(aliases, outcomes, strict=True):
         if not outcome.ok and outcome.error != ErrorCode.ALIAS_NOT_FOUND:
             raise error_for(outcome.error, alias=alias)
@@ -204,7 +206,9 @@ def _read_together(
     session: Session, aliases: list[str], absent: Collection[int]
 ) -> list[bytes | None]:
     contents: list[bytes | None] = []
-    outcomes = session.run_batch([Operation(Kind.BLOB_GET, alias) for alias in aliases])
+    outcomes = session.run_batch(
+        [BatchOperation(OperationKind.BLOB_GET, alias) for alias in aliases]
+    )
     for alias, outcome in zip(aliases, outcomes, strict=True):
         if outcome.ok:
             contents.append(outcome.content if isinstance(outcome.content, bytes) else b"")
@@ -215,7 +219,7 @@ def _read_together(
     return contents
 
 
-def _run_together(session: Session, operations: list[Operation]) -> bool:
+def _run_together(session: Session, operations: list[BatchOperation]) -> bool:
     error, index, outcomes = session.run_transaction(operations)
     if error in (ErrorCode.UNMATCHED_CONTENT, ErrorCode.ALIAS_NOT_FOUND):
         return False

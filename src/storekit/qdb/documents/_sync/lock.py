@@ -16,7 +16,7 @@ from storekit.qdb.documents.manifest import (
     dump_digests,
     load_digests,
 )
-from storekit.qdb.engine import Kind, Operation
+from storekit.qdb.engine import BatchOperation, OperationKind
 from storekit.qdb.errors import UnmatchedContent
 
 __all__ = ["UploadLock"]
@@ -110,8 +110,10 @@ class UploadLock:
         listed = manifest.info(self._key).dump()
         self.check()
         done = self._change(
-            Operation(Kind.BLOB_UPDATE, self._key.manifest, manifest.dump(), expiry=self._expiry),
-            Operation(Kind.BLOB_UPDATE, self._key.index, listed, expiry=self._expiry),
+            BatchOperation(
+                OperationKind.BLOB_UPDATE, self._key.manifest, manifest.dump(), expiry=self._expiry
+            ),
+            BatchOperation(OperationKind.BLOB_UPDATE, self._key.index, listed, expiry=self._expiry),
             ended=True,
         )
         if not done:
@@ -129,16 +131,16 @@ class UploadLock:
         ]
         if not found:
             return
-        removals = [Operation(Kind.BLOB_REMOVE, alias) for alias in found]
+        removals = [BatchOperation(OperationKind.BLOB_REMOVE, alias) for alias in found]
         if not self._change(*removals):
             self.check()  # else it has expired
 
-    def _change(self, *changes: Operation, ended: bool = False) -> bool:
+    def _change(self, *changes: BatchOperation, ended: bool = False) -> bool:
         """Change entries in one transaction with the lock; return whether that was done."""
         after = replace(self._record, step=self._record.step + 1, ended=ended)
         alias = self._key.lock
-        hold = Operation(
-            Kind.BLOB_CAS,
+        hold = BatchOperation(
+            OperationKind.BLOB_CAS,
             alias,
             after.dump(),
             comparand=self._record.dump(),
