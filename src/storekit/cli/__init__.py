@@ -1,0 +1,23 @@
+"""The command `storekit`: both stores by hand. It needs `storekit[cli]`.
+
+What the command loads, it loads late: `storekit --help` has neither a client nor an event loop.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from storekit._extras import require
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, by default that of the process; return the exit code."""
+    try:
+        require("the command storekit", "cli", "click")
+    except ModuleNotFoundError as error:
+        print(f"storekit: error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    from storekit.cli.application import run  # noqa: PLC0415 - what it stands on may be missing
+
+    return run(sys.argv[1:] if arguments is None else [*arguments])

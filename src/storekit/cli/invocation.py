@@ -1,0 +1,116 @@
+"""What all commands are given: the store, its settings, and how to print.
+
+The options are taken before and behind the name of a command, `storekit --json get KEY` as well
+as `storekit get KEY --json`.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from storekit.cli.output import Output
+
+if TYPE_CHECKING:
+    from storekit.kit import Settings
+
+__all__ = ["Invocation", "StoreCommand", "command", "shared_options"]
+
+
+@dataclass(slots=True)
+class Invocation:
+    """One run of the command.
+
+    `store` is the URL that was given, `config` the path of a TOML file, `timeout` in seconds.
+    """
+
+    store: str | None = None
+    config: str | None = None
+    timeout: float | None = None
+    json: bool = False
+    verbose: bool = False
+    output: Output = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make what prints; it asks this one how."""
+        self.output = Output(self)
+
+    def settings(self) -> "Settings":
+        """Return the settings of the file that was named, else of the environment.
+
+        Raises `OSError`, `TypeError` and `ValueError`.
+        """
+        from storekit.kit import Settings  # noqa: PLC0415 - `--help` does without
+
+        if self.config is not None:
+            settings = Settings.from_toml(self.config)
+        else:
+            settings = Settings.from_environment()
+        if self.timeout is not None:
+            connecting = settings.connect_timeout
+            settings = replace(
+                settings,
+                timeout=self.timeout,
+                connect_timeout=min(self.timeout, connecting or self.timeout),
+            )
+        return settings
+
+
+class StoreCommand(click.Command):
+    """A command with the options that all have."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - click's
+        options["params"] = [*(options.get("params") or ()), *shared_options()]
+        super().__init__(*args, **options)
+
+
+def command(name: str, **options: Any) -> Callable[[Callable[..., object]], click.Command]:  # noqa: ANN401
+    """Declare a command. Its function gets the `Invocation` first."""
+
+    def declare(function: Callable[..., object]) -> click.Command:
+        return click.command(name, cls=StoreCommand, **options)(click.pass_obj(function))
+
+    return declare
+
+
+def shared_options() -> list[click.Option]:
+    """Return the options of all commands."""
+
+    def option(name: str, help_: str, **more: Any) -> click.Option:  # noqa: ANN401
+        keep = partial(_keep, name.removeprefix("--"))
+        return click.Option([name], expose_value=False, callback=keep, help=help_, **more)
+
+    return [
+        option(
+            "--store",
+            "The store: qdb://HOST:PORT, embedded:PATH, qcache://HOST:PORT. By default, what "
+            "--config says, or STOREKIT_QDB and STOREKIT_QCACHE.",
+            metavar="URL",
+        ),
+        option(
+            "--config",
+            "A TOML file with a table [storekit], as of a kit. The environment is not read then.",
+            metavar="FILE",
+        ),
+        option(
+            "--timeout",
+            "For each operation.",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="SECONDS",
+        ),
+        option("--json", "Print JSON, one object a line.", is_flag=True),
+        option("--verbose", "Show what is done, and where errors come from.", is_flag=True),
+    ]
+
+
+def _keep(name: str, ctx: click.Context, _: click.Parameter, value: object) -> None:
+    """Keep the value of an option, unless it was not given here and may have been before."""
+    if value is None or value is False:
+        return
+    setattr(ctx.obj, name, value)
+    if name == "verbose":
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+        logging.getLogger("storekit").setLevel(logging.DEBUG)

@@ -1,0 +1,110 @@
+"""From the settings to a client. The clients are the sync ones: they load no event loop."""
+
+from typing import TYPE_CHECKING, Any
+
+from storekit.cli.exits import USAGE, CommandError
+
+if TYPE_CHECKING:
+    from storekit.cli.invocation import Invocation
+    from storekit.codecs.base import Codec
+    from storekit.kit import Settings
+    from storekit.qcache import QClient
+    from storekit.qdb import RawClient
+
+__all__ = ["chosen_codec", "open_qcache", "open_qdb", "qcache_nodes", "qdb_place"]
+
+_OF_VALUES = ("allow", "trust_pickle", "pickle_aliases")
+"""Options of the client of any values that the client of bytes does not have."""
+
+
+def open_qdb(invocation: "Invocation") -> "RawClient":
+    """Return a client of the store of QuasarDB. What it is given and gives is bytes."""
+    from storekit.kit.settings import session_options  # noqa: PLC0415 - each when it is used
+    from storekit.qdb import RawClient  # noqa: PLC0415
+
+    settings = invocation.settings()
+    options: dict[str, Any] = {
+        "timeout": settings.timeout,
+        "connect_timeout": settings.connect_timeout,
+        "retry": settings.retry,
+        **settings.qdb_options,
+    }
+    if "session" in options:
+        options["options"] = session_options(options.pop("session"))
+    for name in _OF_VALUES:
+        options.pop(name, None)
+    return RawClient(qdb_place(invocation, settings), **options)
+
+
+def qdb_place(invocation: "Invocation", settings: "Settings") -> str:
+    """Return the address of the store of QuasarDB. Raises `CommandError` if none was named."""
+    from storekit.kit.urls import QDB, parse_url  # noqa: PLC0415
+
+    if invocation.store is not None:
+        store = parse_url(invocation.store)
+        if not isinstance(store, QDB):
+            raise CommandError(
+                "this command is for QuasarDB: give --store qdb://HOST:PORT or embedded:PATH",
+                USAGE,
+            )
+        return store.place
+    default = type(settings)().qdb  # a store in memory, of this process: of no use here
+    if settings.qdb is None or settings.qdb == default:
+        raise CommandError(
+            "no store was named: give --store qdb://HOST:PORT or embedded:PATH, set "
+            "STOREKIT_QDB, or name a file by --config",
+            USAGE,
+        )
+    return settings.qdb.removeprefix("qdb+")
+
+
+def open_qcache(invocation: "Invocation") -> "QClient[Any]":
+    """Return a client of the nodes of QCache. It waits for an answer as long as for the whole."""
+    from storekit.qcache import QClient  # noqa: PLC0415
+
+    settings = invocation.settings()
+    options: dict[str, Any] = {
+        "connect_timeout": settings.connect_timeout,
+        "read_timeout": settings.timeout,
+        "total_timeout": settings.timeout,
+        "retry": settings.retry,
+        **settings.qcache_options,
+    }
+    return QClient(qcache_nodes(invocation, settings), **options)
+
+
+def qcache_nodes(invocation: "Invocation", settings: "Settings") -> tuple[str, ...]:
+    """Return the addresses of the nodes of QCache. Raises `CommandError` if none was named."""
+    from storekit.kit.urls import QCache, parse_url  # noqa: PLC0415
+
+    if invocation.store is not None:
+        store = parse_url(invocation.store)
+        if not isinstance(store, QCache):
+            raise CommandError(
+                "this command is for QCache: give --store qcache://HOST:PORT[,HOST:PORT...]", USAGE
+            )
+        return store.nodes
+    default = type(settings)().qcache  # a node in this process: of no use here
+    if settings.qcache is None or settings.qcache == default:
+        raise CommandError(
+            "no node was named: give --store qcache://HOST:PORT[,HOST:PORT...], set "
+            "STOREKIT_QCACHE, or name a file by --config",
+            USAGE,
+        )
+    store = parse_url(settings.qcache)
+    return store.nodes if isinstance(store, QCache) else ()
+
+
+def chosen_codec(settings: "Settings", name: str | None) -> "Codec[Any]":
+    """Return the codec of a name, else that of clients with these settings. Raises `ValueError`."""
+    name = settings.codec if name is None else name
+    if name is None:
+        from storekit.qdb.codec import ValuePickler  # noqa: PLC0415
+
+        options = settings.qdb_options
+        return ValuePickler(
+            options.get("allow", ()), trust_pickle=options.get("trust_pickle", False)
+        )
+    from storekit.codecs.registry import CodecRegistry  # noqa: PLC0415
+
+    return CodecRegistry.default().get(name)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import io
+import json
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from storekit.cli import main
+
+
+@dataclass
+class Ran:
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self):
+        return self.out.decode()
+
+    @property
+    def lines(self):
+        return self.text.splitlines()
+
+    @property
+    def json(self):
+        """Each line of the output as JSON, the only one by itself."""
+        found = [json.loads(line) for line in self.lines]
+        return found[0] if len(found) == 1 else found
+
+
+@pytest.fixture
+def run(capfdbinary, monkeypatch):
+    """Run a command line in this process."""
+
+    def run_command(*arguments, stdin=b""):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        code = main([str(each) for each in arguments])
+        captured = capfdbinary.readouterr()
+        return Ran(code, captured.out, captured.err.decode())
+
+    return run_command
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch):
+    """Leave the settings of whoever runs the tests out."""
+    for name in ("STOREKIT_QDB", "STOREKIT_QCACHE", "STOREKIT_TIMEOUT", "STOREKIT_CODEC"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """The URL of a store in a file, which the environment names."""
+    url = f"embedded:{tmp_path / 'store.db'}"
+    monkeypatch.setenv("STOREKIT_QDB", url)
+    return url
