@@ -5,12 +5,14 @@ reference, each anchor, each page without a place is a warning, and warnings are
 inventory, by which other projects link to ours, and because it, MyST and Furo are kept.
 """
 
+import sys
 import tomllib
 from pathlib import Path
 
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # for tools/site_reference.py
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 project = PROJECT["name"]
@@ -18,12 +20,15 @@ author = "The storekit maintainers"
 copyright = author  # noqa: A001 - the name that Sphinx wants
 release = version = PROJECT["version"]
 
-extensions = ["myst_parser", "sphinx.ext.intersphinx", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx_copybutton", "tools.site_reference"]
 exclude_patterns = ["_templates"]
 nitpicky = True
+add_module_names = False
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 80
 
 myst_heading_anchors = 4  # the anchors that GitHub makes, so that one link serves both
-myst_enable_extensions = ["attrs_inline", "colon_fence"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "fieldlist"]
 
 html_theme = "furo"
 html_title = f"storekit {release}"

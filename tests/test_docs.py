@@ -1,10 +1,12 @@
-"""Every Python snippet in README, docs and docstrings runs, on the real server."""
+"""Documentation holds: snippets run, links lead somewhere, all public names are described."""
 
 import ast
+import importlib
 import inspect
 import re
 import textwrap
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -94,3 +96,137 @@ def test_the_readme_names_every_extra():
     _, _, behind = README.read_text().partition("\n## Install\n")
     section, _, _ = behind.partition("\n## ")
     assert [each for each in project["optional-dependencies"] if f"`{each}`" not in section] == []
+
+
+# The site
+
+TOCTREE = re.compile(r"^```\{toctree\}\n(?::[^\n]*\n)*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"^( *)(```+|~~~+).*?^\1\2$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(<?([^)>\s]+)>?(?: \"[^\"]*\")?\)")
+HEADING = re.compile(r"^#{1,6} (.*)$", re.MULTILINE)
+FENCED = re.compile(r"^( *)(```+|~~~+).*?^\1\2$", re.MULTILINE | re.DOTALL)
+
+
+def _places(page):
+    """Return the pages, or patterns of pages, to which the navigation of a page leads."""
+    return [
+        f"{page.parent.relative_to(ROOT / 'docs')}/{line}".removeprefix("./")
+        for entries in TOCTREE.findall(page.read_text())
+        for line in entries.split()
+    ]
+
+
+def _anchors(page):
+    """Return the anchors that GitHub and the site make of the headings of a page."""
+    seen, anchors = {}, set()
+    for heading in HEADING.findall(FENCED.sub("", page.read_text())):
+        text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).replace("`", "").replace("*", "")
+        slug = re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", "-")
+        count = seen.get(slug, 0)
+        seen[slug] = count + 1
+        anchors.add(f"{slug}-{count}" if count else slug)
+    return anchors
+
+
+def _lead_nowhere(page):
+    for target in LINK.findall(CODE.sub("", page.read_text())):
+        if re.match(r"[a-z]+:", target):
+            continue  # other sites may be away; CI asks none
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        has_anchors = there.exists() and there.suffix == ".md"
+        if not there.exists() or (anchor and has_anchors and anchor not in _anchors(there)):
+            yield target
+
+
+def test_every_page_has_a_place_in_the_navigation():
+    places = [place for page in PAGES for place in _places(page)]
+    assert len(places) >= 20
+    pages = [str(page.relative_to(ROOT / "docs").with_suffix("")) for page in PAGES]
+    missing = [page for page in pages if not any(fnmatch(page, place) for place in places)]
+    assert missing == ["index"], "where it all begins"
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, *sorted(ROOT.glob("*.md"))], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_no_link_leads_nowhere(page):
+    assert [*_lead_nowhere(page)] == []
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Here `x`\n[a](#here-x) [b](#there) [c](other.md) `[code](no.md)` [d](page.md#here-x)\n"
+    )
+    assert [*_lead_nowhere(page)] == ["#there", "other.md"]
+
+
+MODULES = [
+    "storekit",
+    "storekit.codecs",
+    "storekit.codecs.tables",
+    "storekit.core",
+    "storekit.kit",
+    "storekit.observers",
+    "storekit.observers.opentelemetry",
+    "storekit.qcache",
+    "storekit.qcache.node",
+    "storekit.qcache.query",
+    "storekit.qcache.sql",
+    "storekit.qdb",
+    "storekit.recipes",
+    "storekit.testing",
+]
+API = re.compile(r"^```\{api\} (.+)\n((?::.*\n)?)\n?((?:\w.*\n)+)```", re.MULTILINE)
+
+
+def _described():
+    """Return what the reference describes: objects of modules, and names of methods by class."""
+    objects, methods, whole = [], {}, []
+    for page in (ROOT / "docs" / "reference").glob("*.md"):
+        for owners, option, lines in API.findall(page.read_text()):
+            for owner, each in [
+                (owner, each)
+                for owner in owners.split(" = ")
+                for line in lines.split("\n")
+                for each in line.split(" = ")
+                if each
+            ]:
+                module, _, cls = owner.rpartition(".")
+                if cls[0].isupper():
+                    methods.setdefault(getattr(importlib.import_module(module), cls), set()).add(
+                        each
+                    )
+                else:
+                    objects.append(getattr(importlib.import_module(owner), each))
+                    if not option:
+                        whole.append(objects[-1])
+    return objects, methods, whole
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_public_name_is_in_the_reference(module):
+    described, _, _ = _described()
+    module = importlib.import_module(module)
+    missing = [
+        name
+        for name in module.__all__
+        if not any(getattr(module, name) is each for each in described)
+    ]
+    assert missing == [], "write them on a page of docs/reference"
+
+
+def test_every_method_of_a_client_is_in_the_reference():
+    objects, methods, whole = _described()
+    parted = [each for each in objects if each not in whole and each in methods]
+    assert len(parted) >= 2
+    for cls in parted:
+        public = {
+            name
+            for name, value in inspect.getmembers_static(cls)
+            if not name.startswith("_")
+            and (callable(value) or isinstance(value, property | classmethod | staticmethod))
+        }
+        listed = {name if hasattr(cls, name) else name.removeprefix("a") for name in methods[cls]}
+        assert public - listed == set(), f"write them on the page of {cls.__name__}"
