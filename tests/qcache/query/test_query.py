@@ -46,7 +46,7 @@ def rows(client, query):
         (Query().where(col("a") == col("b")), {"where": ["==", "a", "b"]}),
         (Query().where(col("a") == None), {"where": ["isnull", "a"]}),  # noqa: E711 - as people write
         (Query().where(~col("a").is_null()), {"where": ["!", ["isnull", "a"]]}),
-        (Query().where(col("a")), {"where": "a"}),
+        (Query().where(col("a")), {"where": ["&", "a"]}),
         (Query().where(~col("a")), {"where": ["!", "a"]}),
         (Query().where(col("a").like("x%")), {"where": ["like", "a", "'x%'"]}),
         (Query().where(col("a").ilike("x")), {"where": ["ilike", "a", "'x'"]}),
@@ -111,6 +111,16 @@ def test_a_query_is_the_json_of_qcache(query, expected):
     assert json.loads(query.to_json()) == expected
     assert dict(query) == expected
     assert repr(query) == f"Query({json.dumps(expected)})"
+
+
+def test_a_column_of_bools_is_a_filter_by_itself(client):
+    client.post("bools", "n,good\n1,true\n2,false\n")
+    good = Query().select("n").where(col("good"))
+    assert client.get("bools", good).json() == [{"n": 1}]
+    assert client.get("bools", Query().select("n").where(~col("good"))).json() == [{"n": 2}]
+    among = Query().select("n").where(col("n").is_in(good))
+    assert client.get("bools", among).json() == [{"n": 1}]
+    assert client.sql("select n from bools where good").json() == [{"n": 1}]
 
 
 def test_the_example_of_the_documentation(client):

@@ -50,7 +50,9 @@ class _Stage:
         if self.source is not None:
             made["from"] = self.source
         if self.condition is not None:
-            made["where"] = self.condition.to_where()
+            where = self.condition.to_where()
+            # QCache takes no lone column for a filter, and so a list of one condition.
+            made["where"] = where if isinstance(where, list) else ["&", where]
         if self.groups:
             made["group_by"] = self.groups
         if self.distinct is not None:
