@@ -157,6 +157,7 @@ def types(session: nox.Session) -> None:
     """Check types: the sources strictly, and the public interface for completeness."""
     _install(session, "types", ".[all]")
     session.run("mypy")
+    session.run("python", "-m", "tools.pages")  # what the documentation shows
     session.run("pyright", "--verifytypes", "storekit", "--ignoreexternal")
     session.run("pyright", "tests/typing")
 

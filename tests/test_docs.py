@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tools.pages import taught
+
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = sorted((ROOT / "docs").glob("**/*.md"))  # the README has a test of its own
+TAUGHT = {page.path for page in taught()}  # run as whole pages, in tests/docs
+PAGES = sorted({*(ROOT / "docs").glob("**/*.md")} - TAUGHT)  # the README has a test of its own
 SOURCES = sorted((ROOT / "src").glob("**/*.py"))
 FENCE = re.compile(r"^([ ]*)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 PLACEHOLDER = re.compile(r"http://host\d:9401")

@@ -28,12 +28,12 @@ from storekit.qcache.query import (
 from storekit.qcache.sql.parse import Refused
 from storekit.qcache.sql.values import Scope
 
-__all__ = ["translate"]
+__all__ = ["AGGREGATES", "translate"]
 
 _CLAUSES = frozenset(
     {"expressions", "from_", "where", "group", "having", "distinct", "order", "limit", "offset"}
 )
-_AGGREGATES: dict[type[exp.Expr], Callable[[Expression | str], Aggregate]] = {
+AGGREGATES: dict[type[exp.Expr], Callable[[Expression | str], Aggregate]] = {
     exp.Sum: sum_,
     exp.Avg: mean,
     exp.Min: min_,
@@ -105,7 +105,7 @@ class _Select:
                 found.append((node.name, node))
             elif isinstance(node, exp.Count) and isinstance(node.this, exp.Star):
                 found.append(("count", node))
-            elif type(node) in _AGGREGATES and isinstance(node.this, exp.Column):
+            elif type(node) in AGGREGATES and isinstance(node.this, exp.Column):
                 found.append((f"{node.key}_{node.this.name}", node))
             else:
                 raise Refused(each, "what is computed needs a name: ... AS name")
@@ -182,9 +182,9 @@ class _Select:
             if isinstance(argument, exp.Star | exp.Literal):
                 return count()
             return count(self.scope.expression(argument))
-        if type(node) not in _AGGREGATES or isinstance(argument, exp.Distinct | exp.Order):
+        if type(node) not in AGGREGATES or isinstance(argument, exp.Distinct | exp.Order):
             raise Refused(node, "QCache has no such aggregate")
-        return _AGGREGATES[type(node)](self.scope.expression(argument))
+        return AGGREGATES[type(node)](self.scope.expression(argument))
 
     # Names, order, limits
 

@@ -20,7 +20,7 @@ from storekit.qcache.sql.parse import Refused
 if TYPE_CHECKING:
     from storekit.qcache.query import FunctionName, Query
 
-__all__ = ["Scope"]
+__all__ = ["FUNCTIONS", "Scope"]
 
 _COMPARISONS: dict[type[exp.Expr], str] = {
     exp.EQ: "==",
@@ -46,7 +46,7 @@ _ARITHMETIC: dict[type[exp.Expr], Callable[[Expression, Expression], Expression]
     exp.Div: lambda left, right: left / right,
     exp.Pow: lambda left, right: left**right,
 }
-_FUNCTIONS: dict[type[exp.Expr], FunctionName] = {
+FUNCTIONS: dict[type[exp.Expr], FunctionName] = {
     exp.Abs: "abs",
     exp.Sqrt: "sqrt",
     exp.Exp: "exp",
@@ -115,8 +115,8 @@ class Scope:
             return _ARITHMETIC[type(node)](left, right)
         if isinstance(node, exp.Mod | exp.IntDiv):
             return self._divide_whole(node)
-        if type(node) in _FUNCTIONS:
-            return fn(_FUNCTIONS[type(node)], self.expression(node.this))
+        if type(node) in FUNCTIONS:
+            return fn(FUNCTIONS[type(node)], self.expression(node.this))
         if isinstance(node, exp.AggFunc):
             raise Refused(node, "an aggregate has no place here")
         raise Refused(node, f"QCache has no equal of {_kind(node)}")

@@ -17,14 +17,15 @@ from storekit.qcache.node.query.rows import RowSelection
 from storekit.qcache.node.query.selecting import needed_columns, project, wants_labels
 from storekit.qcache.node.query.where import Conditions
 
-__all__ = ["run_query"]
+__all__ = ["CLAUSES", "run_query"]
 
 _VIEW = 16
 """Bytes that each row of a text column takes beside the text."""
 
-_CLAUSES = frozenset(
+CLAUSES = frozenset(
     {"select", "where", "group_by", "distinct", "order_by", "offset", "limit", "from"}
 )
+"""What a query may have."""
 
 
 def run_query(frame: pl.DataFrame, query: Mapping[str, object], budget: Budget) -> Answer:
@@ -51,7 +52,7 @@ class _QueryRun:
 
     def answer(self, frame: pl.DataFrame, clauses: object) -> Answer:
         query = check_object(clauses)
-        if unknown := query.keys() - _CLAUSES:
+        if unknown := query.keys() - CLAUSES:
             raise bad_query("Unknown query clauses", ", ".join(sorted(unknown)))
         if "from" not in query:
             return self._answer(frame, query)

@@ -1,0 +1,156 @@
+"""The query reference: its examples are answered as shown, and it leaves nothing out."""
+
+import ast
+import json
+import re
+
+import pytest
+
+import storekit.qcache.query as in_python
+from storekit.qcache import QClient
+from storekit.qcache.node.query import aggregates, arithmetic, where
+from storekit.qcache.node.query.run import CLAUSES
+from storekit.qcache.sql import values
+from storekit.qcache.sql.select import AGGREGATES
+from tools.pages import ROOT, Page, groups, is_expression
+
+FOLDER = ROOT / "docs" / "queries"
+PAGES = [Page(path) for path in sorted(FOLDER.glob("*.md"))]
+NAMES = {name: getattr(in_python, name) for name in in_python.__all__}
+
+
+def examples():
+    """Yield each form of each example, with the rows that the page shows."""
+    for page in PAGES:
+        for group in groups(page):
+            forms = []
+            for block in group:
+                if block.language in ("json", "sql") or is_expression(block):
+                    forms.append(block)
+                elif block.language == "text":
+                    for form in forms:
+                        name = f"{page.path.stem}:{form.line}-{form.language}"
+                        yield pytest.param(form, block.text, id=name)
+                    forms = []
+            assert forms == [], f"{page.name}:{forms[0].line} has no rows behind it"
+
+
+EXAMPLES = list(examples())
+
+
+def ask(client, form):
+    if form.language == "sql":
+        result = client.sql(form.text)
+    elif form.language == "json":
+        result = client.get("cities", json.loads(form.text))
+    else:
+        result = client.get("cities", eval(form.text, dict(NAMES)))
+    return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in result.json())
+
+
+def post_cities(client):
+    (block,) = (each for each in Page(FOLDER / "index.md").blocks() if "CITIES =" in each.text)
+    (text,) = (
+        node.value.value
+        for node in ast.walk(ast.parse(block.text))
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+    )
+    client.post("cities", text)
+
+
+@pytest.fixture(scope="module")
+def client():
+    with QClient(["embedded:"]) as client:
+        post_cities(client)
+        yield client
+
+
+@pytest.mark.parametrize(("form", "shown"), EXAMPLES)
+def test_an_example_gives_the_rows_that_are_shown(form, shown, client):
+    assert ask(client, form) == shown
+
+
+@pytest.fixture(scope="module")
+def reference(qcache_node):
+    with QClient([qcache_node.url]) as client:
+        post_cities(client)
+        yield client
+
+
+@pytest.mark.parametrize(("form", "shown"), EXAMPLES)
+def test_qcache_itself_gives_them_too(form, shown, reference):
+    assert ask(reference, form) == shown
+
+
+def test_examples_are_in_all_three_languages():
+    for language in ("json", "python", "sql"):
+        assert sum(each.values[0].language == language for each in EXAMPLES) >= 35
+
+
+# That nothing is left out
+
+
+def texts(*languages):
+    return [
+        form.text for form, _ in (each.values for each in EXAMPLES) if form.language in languages
+    ]
+
+
+def lists(part):
+    """Yield all lists of a query, and its objects as their clauses."""
+    if isinstance(part, dict):
+        yield [*part]
+        for each in part.values():
+            yield from lists(each)
+    elif isinstance(part, list):
+        yield part
+        for each in part:
+            yield from lists(each)
+
+
+def asked():
+    """Return all that stands first in a list of a JSON example, and all clauses."""
+    queries = [json.loads(text) for text in texts("json")]
+    found = [each for query in queries for each in lists(query) if each]
+    firsts = {each[0] for each in found if isinstance(each[0], str)}
+    return firsts | {clause for query in queries for each in lists(query) for clause in each
+                     if isinstance(clause, str)}  # fmt: skip
+
+
+def test_every_clause_and_every_operator_of_a_filter_has_an_example_in_json():
+    assert CLAUSES - asked() == set()
+    assert {*where.OPERATORS} - asked() == set()
+
+
+def test_every_operator_of_a_computed_column_is_named():
+    text = (FOLDER / "select.md").read_text()
+    missing = {name for name, _ in arithmetic.OPERATORS if f"`{name}`" not in text}
+    assert missing == set()
+
+
+def test_every_aggregate_is_named():
+    text = (FOLDER / "groups.md").read_text()
+    names = {*aggregates.TABLE_FUNCTIONS, *aggregates.GROUP_FUNCTIONS}
+    assert {name for name in names if f'`"{name}"`' not in text} == set()
+
+
+def test_every_name_of_the_module_is_on_the_page_of_names_and_no_other():
+    text = (FOLDER / "python.md").read_text()
+    rows = re.findall(r"^\| `(\w+)", text, re.MULTILINE)
+    assert sorted(rows) == sorted(in_python.__all__)
+
+
+@pytest.mark.parametrize("kind", ["Query", "Column", "Expression"])
+def test_every_method_is_on_the_page_of_names(kind):
+    text = (FOLDER / "python.md").read_text()
+    methods = [name for name in vars(getattr(in_python, kind)) if not name.startswith("_")]
+    inner = {"columns", "to_select", "name"}  # for those who make expressions of their own
+    assert [name for name in methods if f"`.{name}(" not in text and f"`.{name}`" not in text
+            and name not in inner] == []  # fmt: skip
+
+
+def test_everything_that_sql_has_is_named():
+    text = (FOLDER / "sql.md").read_text()
+    names = [kind.sql_name() if hasattr(kind, "sql_name") else kind.__name__.upper()
+             for kind in (*AGGREGATES, *values.FUNCTIONS)]  # fmt: skip
+    assert [name for name in names if f"`{name}`" not in text] == []
