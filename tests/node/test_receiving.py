@@ -24,7 +24,7 @@ from storekit.qcache.node.http import connections
 from storekit.qcache.node.http.asgi import Application, application
 from storekit.qcache.node.http.bodies import RECEIVE_INTO, ClientGone, Lines, RequestBody
 from storekit.qcache.node.http.receiving import DirectContent
-from storekit.qcache.node.http.serve import server_tls
+from storekit.qcache.node.http.tls import server_tls
 from storekit.qcache.node.node import Node
 from tests.node.asking import gathered
 from tests.node.test_connections import Served, answer, served, until

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -11,8 +12,13 @@ from importlib.metadata import version
 
 from storekit._extras import require
 from storekit.qcache.node.options import ServeOptions, add_options, read_options
+from storekit.qcache.node.service import logs
+from storekit.qcache.node.service.checks import warnings
+from storekit.qcache.node.service.systemd import inherited_socket, notify
 
 __all__ = ["main", "parser", "run"]
+
+_log = logging.getLogger("storekit")
 
 _DESCRIPTION = """\
 Serve a QCache node over HTTP until SIGINT or SIGTERM. Options may also be variables of the
@@ -51,10 +57,13 @@ def run(options: ServeOptions) -> None:
     """
     require("serving a QCache node", "serve", "polars", "uvicorn")
     # Polars and uvicorn: `--help` and mistakes in options do without.
-    from storekit.qcache.node.http import serve as server  # noqa: PLC0415
     from storekit.qcache.node.http.access import Access  # noqa: PLC0415
+    from storekit.qcache.node.http.listening import Address, listen, url_of  # noqa: PLC0415
+    from storekit.qcache.node.http.serve import serve  # noqa: PLC0415
+    from storekit.qcache.node.http.tls import server_tls  # noqa: PLC0415
     from storekit.qcache.node.node import Node  # noqa: PLC0415
 
+    logs.configure(options.log_level, options.log_format)
     node = Node(
         size=options.size,
         age=options.age,
@@ -63,19 +72,18 @@ def run(options: ServeOptions) -> None:
         query_timeout=options.query_timeout,
     )
     tls = (
-        server.server_tls(options.cert_file, options.key_file, options.ca_file)
+        server_tls(options.cert_file, options.key_file, options.ca_file)
         if options.cert_file is not None
         else None
     )
-    hosts = [*options.allow_host, options.host]
-    Access(hosts, options.allow_origin)
-    listener = server.listen(server.Address(options.host, options.port))
-    server.serve(
-        node,
-        listener,
-        tls,
-        allow_hosts=hosts,
-        allow_origins=options.allow_origin,
-        log_level=options.log_level,
-        ready=lambda url: print(f"QCache node ready: {url}", flush=True),  # noqa: T201
-    )
+    Access([*options.allow_host, options.host], options.allow_origin)
+    listener = inherited_socket() or listen(Address(options.host, options.port))
+    for warning in warnings(options, listener):
+        _log.warning("%s", warning)
+    url = url_of(listener, secure=tls is not None)
+
+    def ready() -> None:
+        notify("READY=1", f"STATUS=ready: {url}")
+        print(f"QCache node ready: {url}", flush=True)  # noqa: T201
+
+    serve(node, listener, tls, options, ready)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha1
 from hmac import compare_digest
 from http import HTTPStatus
+from typing import Literal
 
 import polars as pl
 
@@ -38,10 +39,12 @@ from storekit.qcache.node.query import check_object, parse_query, run_query
 from storekit.qcache.node.reading import read_csv, read_json
 from storekit.qcache.node.reading.csv_blocks import CsvBlocks
 from storekit.qcache.node.reading.headers import add_stand_ins, parse_stand_ins, parse_types
+from storekit.qcache.node.service.exposition import CONTENT_TYPE
+from storekit.qcache.node.service.metrics import Metrics
 from storekit.qcache.node.statistics import Statistics, Totals
 from storekit.qcache.node.writing import to_csv, to_json
 
-__all__ = ["Node"]
+__all__ = ["Node", "State"]
 
 MOST_QUERY_BYTES = 16 * 2**20
 """A query may be large, since `in` takes lists; parsed, it takes some ten times its size."""
@@ -52,9 +55,15 @@ _SMALL_UPLOAD = 2**16
 _SMALL_WORK = 2**24
 """Bytes of a table times those of a query up to which that is thought to be answered quickly."""
 
-_PATH = re.compile(rb"/qcache/(?:(status|statistics)|dataset/([A-Za-z0-9_-]+)(?:(/q)|/?))")
+_PATH = re.compile(
+    rb"/(?:qcache/(?:(status|statistics)|dataset/([A-Za-z0-9_-]+)(?:(/q)|/?))|(health|metrics))"
+)
 _PLAIN = (("content-type", "text/html; charset=UTF-8"),)
 _DATASET_METHODS = ("GET", "POST", "DELETE")
+_READS = ("GET", "HEAD")
+_OF_THE_MOMENT = ("cache-control", "no-store")
+
+State = Literal["starting", "ready", "draining"]
 
 _log = logging.getLogger("storekit")
 
@@ -103,6 +112,9 @@ class Node:
         self._lock = threading.Lock()
         self._cache = Cache(size, age, clock)
         self._statistics = Statistics(statistics_buffer_size, clock)
+        self.metrics: Metrics = Metrics()
+        self.state: State = "ready"
+        """What `/health` says. Requests are served in any state."""
 
     @property
     def size(self) -> int:
@@ -173,7 +185,23 @@ class Node:
     def is_quick(self, request: Request) -> bool:
         """Whether serving this takes no more than microseconds: it asks for no table."""
         path = _PATH.fullmatch(request.path)
-        return path is None or path[1] is not None or request.method == "DELETE"
+        return path is None or path[2] is None or request.method == "DELETE"
+
+    def kind_of(self, request: Request) -> str:
+        """Return what a request is for, in a word: query, store, delete, status and the like."""
+        path = _PATH.fullmatch(request.path)
+        if path is None:
+            return "other"
+        if path[2] is None:
+            return (path[1] or path[4]).decode()
+        if _stores(request, path):
+            return "store"
+        return "delete" if request.method == "DELETE" else "query"
+
+    def key_of(self, request: Request) -> str | None:
+        """Return the key of the table that a request is for, if it is for one."""
+        path = _PATH.fullmatch(request.path)
+        return path[2].decode() if path is not None and path[2] is not None else None
 
     def table_to_come(self, request: Request) -> CsvBlocks | None:
         """Return what reads the table of an upload while it comes; None if that can't be."""
@@ -201,12 +229,13 @@ class Node:
     def _refuse(self, request: Request, path: re.Match[bytes] | None) -> Response | None:
         if path is None:
             return refused(404, "There is no such path")
+        if path[4] == b"health":  # probes have no password
+            return None if request.method in _READS else _not_allowed(request, _READS)
         if self._credentials is not None and not self._may_enter(request):
             return Response(401, (("www-authenticate", "Basic realm=Restricted"),))
-        methods = ("GET",) if path[1] else _DATASET_METHODS
+        methods = _READS if path[4] else ("GET",) if path[1] else _DATASET_METHODS
         if request.method not in methods:
-            allowed = ("allow", "POST" if path[3] else ", ".join(methods))
-            return refused(405, f"{request.method} has no meaning here", allowed)
+            return _not_allowed(request, ("POST",) if path[3] else methods)
         if path[3] and request.method != "POST":
             return refused(404, "Queries to this path are posted")
         return None
@@ -226,10 +255,13 @@ class Node:
             return Response(200, _PLAIN, b"OK")
         if path[1] == b"statistics":
             return self._tell_statistics()
+        if path[4]:
+            return self._tell_health() if path[4] == b"health" else self._tell_metrics()
         key = path[2].decode()
         if request.method == "DELETE":
             with self._lock:
                 self._cache.remove(key)
+                self._statistics.tally("delete_count")
             return Response(200, _PLAIN)
         started = self._clock()
         stores = _stores(request, path)
@@ -249,6 +281,22 @@ class Node:
             taken = self._statistics.take(datasets=len(self._cache), charged=self._cache.charged)
         kind = ("content-type", f"{JSON_TYPE}; charset=utf-8")
         return Response(200, (kind,), json.dumps(taken).encode())
+
+    def _tell_health(self) -> Response:
+        state = self.state
+        kind = ("content-type", "text/plain; charset=utf-8")
+        return Response(200 if state == "ready" else 503, (kind, _OF_THE_MOMENT), state.encode())
+
+    def _tell_metrics(self) -> Response:
+        totals = self.totals()
+        gauges: dict[str, float] = {
+            "qcache_ready": int(self.state == "ready"),
+            "qcache_tables": totals.datasets,
+            "qcache_tables_bytes": totals.charged,
+            "qcache_size_bytes": self.size,
+        }
+        text = self.metrics.text(totals.counts, gauges)
+        return Response(200, (("content-type", CONTENT_TYPE), _OF_THE_MOMENT), text.encode())
 
     def _store(self, key: str, request: Request, budget: Budget) -> Response:
         started = self._clock()
@@ -276,6 +324,7 @@ class Node:
             statistics.count("size_evict_count", len(stored.evicted_after))
             statistics.note("durations_until_eviction", *stored.evicted_after)
             statistics.note("store_row_counts", frame.height)
+            statistics.tally("stored_rows", frame.height)
             statistics.note("store_durations", self._clock() - started)
         return Response(201, _PLAIN)
 
@@ -308,6 +357,11 @@ class Node:
 
 class _Missing(Refusal):
     status = 404
+
+
+def _not_allowed(request: Request, methods: tuple[str, ...]) -> Response:
+    allowed = ("allow", ", ".join(methods))
+    return refused(405, f"{request.method} has no meaning here", allowed)
 
 
 def _types(headers: Mapping[str, str]) -> dict[str, str]:

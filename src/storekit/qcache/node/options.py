@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from storekit.qcache.node.units import parse_size
 
-__all__ = ["AUTH_VARIABLE", "CONFIG", "PREFIX", "ServeOptions", "add_options", "read_options"]
+__all__ = ["AUTH_VARIABLE", "PREFIX", "ServeOptions", "add_options", "read_options"]
 
 PREFIX = "STOREKIT_SERVE_"
 """How the variables of options begin."""
@@ -24,11 +24,9 @@ PREFIX = "STOREKIT_SERVE_"
 AUTH_VARIABLE = "STOREKIT_QCACHE_AUTH"
 """The variable of `--auth`."""
 
-CONFIG = "config"
-"""The option that names the file."""
-
 _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("text", "json")
+_LONGEST_DRAIN = 3600
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -161,7 +159,23 @@ class ServeOptions:
         several=True,
     )
     log_level: str = _option(
-        "warning", _one_of(*_LEVELS), "info has a line for each request", "LEVEL"
+        "warning",
+        _one_of(*_LEVELS),
+        "debug, info, warning or error; info has a line for each request",
+        "LEVEL",
+    )
+    log_format: str = _option(
+        "text", _one_of(*_FORMATS), "text, or json: one object a line", "FORMAT"
+    )
+    drain_delay: float = _option(
+        0,
+        _seconds,
+        "how long to go on when told to end, while /health says so to load balancers",
+        "SECONDS",
+    )
+    drain_timeout: float = _option(10, _seconds, "how long requests then have to end", "SECONDS")
+    config: str | None = _option(
+        None, _text, 'TOML file with any of these options, such as size = "2GB"', "FILE"
     )
 
     def credentials(self) -> tuple[str, str] | None:
@@ -189,6 +203,12 @@ class ServeOptions:
         if self.auth is not None and self.auth_file is not None:
             raise ValueError("--auth-file: not allowed with --auth")
         has_password = self.auth is not None or self.auth_file is not None
+        for name in ("drain_delay", "drain_timeout"):
+            seconds = getattr(self, name)
+            if not 0 <= seconds <= _LONGEST_DRAIN:
+                raise ValueError(
+                    f"{_on_command_line(name)} must be 0 to {_LONGEST_DRAIN} seconds, not {seconds}"
+                )
         if has_password and self.cert_file is None and not self.allow_plain_auth:
             self.credentials()  # what is wrong with the password is told first
             raise ValueError(
@@ -204,12 +224,6 @@ _EXCLUSIVE = ("auth", "auth_file")
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options to a parser. Its namespace has those that are given, and no others."""
-    parser.add_argument(
-        f"--{CONFIG}",
-        metavar="FILE",
-        default=argparse.SUPPRESS,
-        help='TOML file with any of these options, such as size = "2GB"',
-    )
     for each in fields(ServeOptions):
         form = _form(each)
         if form.read is _flag:
@@ -246,7 +260,7 @@ def read_options(given: Mapping[str, Any], environment: Mapping[str, str]) -> Se
 
     """
     variables = _of_environment(environment)
-    config = given.get(CONFIG, variables.pop(CONFIG, None))
+    config = given.get("config", variables.get("config"))
     options = ServeOptions()
     for found in ({} if config is None else _of_file(config), variables, given):
         known = {each.name: found[each.name] for each in fields(options) if each.name in found}
@@ -261,13 +275,11 @@ def read_options(given: Mapping[str, Any], environment: Mapping[str, str]) -> Se
 
 def _of_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     names = {f"{PREFIX}{each.name.upper()}": each for each in fields(ServeOptions)}
-    del names[f"{PREFIX}AUTH"]
-    names[AUTH_VARIABLE] = _field("auth")
+    names[AUTH_VARIABLE] = names.pop(f"{PREFIX}AUTH")
     found: dict[str, Any] = {}
     for variable, text in environment.items():
-        if variable == f"{PREFIX}{CONFIG.upper()}":
-            found[CONFIG] = text
-        elif each := names.get(variable):
+        each = names.get(variable)
+        if each is not None:
             several = _form(each).several
             value: object = [part.strip() for part in text.split(",")] if several else text
             found[each.name] = _read(each, value, variable)
@@ -280,8 +292,9 @@ def _of_file(config: str) -> dict[str, Any]:
     try:
         content = tomllib.loads(Path(config).read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:  # of TOML, or of UTF-8
-        raise ValueError(f"--{CONFIG} {config} cannot be read: {error}") from error
+        raise ValueError(f"--config {config} cannot be read: {error}") from error
     names = {each.name.replace("_", "-"): each for each in fields(ServeOptions)}
+    del names["config"]
     found: dict[str, Any] = {}
     for name, value in content.items():
         each = names.get(name)
@@ -329,7 +342,3 @@ def _on_command_line(name: str) -> str:
 def _form(each: Field[Any]) -> _Form:
     form: _Form = each.metadata["form"]
     return form
-
-
-def _field(name: str) -> Field[Any]:
-    return next(each for each in fields(ServeOptions) if each.name == name)

@@ -37,8 +37,8 @@ class Totals:
     """Seconds since it was made."""
 
     counts: Mapping[str, int]
-    """Events by the names that `/qcache/statistics` has for them; those that never happened
-    may be missing."""
+    """Events by the names that `/qcache/statistics` has for them, and some that it has not; those
+    that never happened may be missing."""
 
     queries: Durations
     stores: Durations
@@ -73,6 +73,10 @@ class Statistics:
     def count(self, event: str, times: int = 1) -> None:
         """Count an event. One that happened 0 times is there from now on, too."""
         self._counts[event] += times
+        self._total_counts[event] += times
+
+    def tally(self, event: str, times: int = 1) -> None:
+        """Count an event in the totals alone: QCache's statistics do not have it."""
         self._total_counts[event] += times
 
     def note(self, name: str, *figures: float) -> None:

@@ -14,6 +14,7 @@ from storekit.options import PoolLimits
 from storekit.qcache.node.budget import Budget, NotQuick
 from storekit.qcache.node.http.access import Access
 from storekit.qcache.node.http.bodies import Body, ClientGone, Lines, RequestBody
+from storekit.qcache.node.http.exchange import Exchange
 from storekit.qcache.node.http.requests import Request, Response, fold_headers, refused
 from storekit.qcache.node.node import Node
 from storekit.qcache.node.reading.csv_blocks import CsvBlocks
@@ -67,6 +68,7 @@ def application(
     send_timeout: float = 60.0,
     allow_hosts: Iterable[str] = (),
     allow_origins: Iterable[str] = (),
+    access_log: bool = False,
 ) -> "Application":
     """Return an ASGI application that serves a node.
 
@@ -85,6 +87,8 @@ def application(
             all hosts.
         allow_origins: Origins of web pages, such as `https://app.example`, that may read, store
             and remove tables; `*` for all. Without them, pages of other hosts may not.
+        access_log: Whether each request is logged, when it is over: at the level INFO, by the
+            logger `storekit.access`.
 
     Raises:
         TypeError, ValueError: A host or origin is none.
@@ -92,7 +96,7 @@ def application(
     """
     access = Access(allow_hosts, allow_origins)
     limits = PoolLimits(max_size=threads, max_waiting=max_waiting)
-    return Application(node, access, limits, body_timeout, send_timeout)
+    return Application(node, access, limits, body_timeout, send_timeout, access_log=access_log)
 
 
 class Application:
@@ -109,6 +113,8 @@ class Application:
         limits: PoolLimits,
         body_timeout: float,
         send_timeout: float,
+        *,
+        access_log: bool = False,
     ) -> None:
         self._node = node
         self._access = access
@@ -120,22 +126,40 @@ class Application:
         self._most = max(node.size, _LEAST_ROOM)  # bytes on their way, in each direction
         self._room = self._most  # what requests leave of it
         self._sending = 0  # bytes of large answers on their way
+        self._access_log = access_log
+        self._in_progress = 0
+        node.metrics.watch(self)
+
+    def gauges(self) -> dict[str, float]:
+        """Return the figures of this moment, by their names in `/metrics`."""
+        return {
+            "qcache_requests_in_progress": self._in_progress,
+            "qcache_requests_waiting small": self._small.waiting(),
+            "qcache_requests_waiting large": self._large.waiting(),
+        }
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request, or one event of the life of the server."""
         if scope["type"] == "http":
-            request = _request_of(scope)
-            try:
-                response = await self._answer(request, scope, receive)
-            except ClientGone:
-                _log.debug("a client left before its request was complete")
-            else:
-                await self._send(send, self._access.shared(request, response))
+            await self._serve(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:  # no WebSockets here
             await receive()
             await send({"type": "websocket.close"})
+
+    async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        request = _request_of(scope)
+        exchange = Exchange(self._node, request, scope.get("client"), self._access_log)
+        self._in_progress += 1
+        try:
+            response = await self._answer(request, scope, receive, exchange)
+            await self._send(send, self._access.shared(request, response), exchange)
+        except ClientGone:
+            _log.debug("a client left before its request was complete")
+        finally:
+            self._in_progress -= 1
+            exchange.end()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "lifespan.shutdown":
@@ -145,7 +169,11 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(
-        self, request: Request, scope: MutableMapping[str, Any], receive: Receive
+        self,
+        request: Request,
+        scope: MutableMapping[str, Any],
+        receive: Receive,
+        exchange: Exchange,
     ) -> Response:
         refusal = self._refuse(request, scope.get("server"))
         if refusal is not None:
@@ -165,6 +193,7 @@ class Application:
                 await content.discard(_MOST_DISCARDED)
             return _refused(error.status, error.text, ("connection", "close"))
         finally:
+            exchange.received = content.wanted
             self._room += content.wanted
 
     def _refuse(self, request: Request, server: tuple[str, int | None] | None) -> Response | None:
@@ -247,18 +276,20 @@ class Application:
 
     # Answers
 
-    async def _send(self, send: Send, response: Response) -> None:
+    async def _send(self, send: Send, response: Response, exchange: Exchange) -> None:
         size = len(response.body)
         if size <= _PIECE:
             await send(_start_of(response))
             await send({"type": "http.response.body", "body": response.body})
+            exchange.answer(response)
             return None
         if self._sending and self._sending + size > self._most:
             refusal = _refused(503, "Too much content is on its way from this node")
-            return await self._send(send, refusal)
+            return await self._send(send, refusal, exchange)
         self._sending += size
         try:
             await self._send_pieces(send, response)
+            exchange.answer(response)
         except TimeoutError:  # the server ends the connection, since the answer is not whole
             _log.warning("a client did not take its answer of %s bytes in time", size)
         finally:
@@ -290,6 +321,10 @@ class _Lane:
         if self._threads is None:
             self._threads = Executor(_nothing, _ignore, limits=self._limits, name="qcache-node")
         return self._threads
+
+    def waiting(self) -> int:
+        """Return how many requests wait for a thread."""
+        return 0 if self._threads is None else self._threads.statistics().queued
 
     async def aclose(self) -> None:
         """End the threads."""

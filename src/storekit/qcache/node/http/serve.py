@@ -1,170 +1,124 @@
-"""A node on a port, by uvicorn: `python -m storekit.qcache serve`."""
+"""A node on a port, by uvicorn: from its start to its end."""
 
+import asyncio
 import contextlib
-import logging
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from storekit.qcache.node.http.asgi import application
+from storekit.core.seam._async import monotonic
+from storekit.qcache.node.http.asgi import Application, application
 from storekit.qcache.node.http.connections import BoundedConnection
+from storekit.qcache.node.http.listening import BACKLOG
 from storekit.qcache.node.node import Node
+from storekit.qcache.node.options import ServeOptions
+from storekit.qcache.node.service.systemd import notify, watchdog_pause
 
-__all__ = ["Address", "CannotServe", "listen", "serve", "server_tls"]
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
+
+__all__ = ["serve"]
 
 _KEEP_ALIVE = 3600
 """Seconds that a connection may be idle: longer than clients keep theirs, for a request on one
 that is just being closed fails."""
 
-_GRACE = 10
-"""Seconds that requests have to end when the server is to stop."""
-
-_BACKLOG = 2048
-
 _MOST_FILES = 65536
 """Open files, of which each connection is one: systems often allow a few hundred unless asked."""
 
-
-class CannotServe(ValueError):
-    """The server does not start; says why, and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen. Port 0 stands for any that is free."""
-
-    host: str = "127.0.0.1"
-    port: int = 8888
-
-
-def listen(address: Address) -> socket.socket:
-    """Return a socket that listens. `CannotServe` if that is not possible."""
-    host, port = address.host, address.port
-    try:
-        family, kind, protocol, _, place = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        # Only where the protocol is named does asyncio set TCP_NODELAY on connections. Without it,
-        # the second piece of an answer waits for the client to acknowledge the first: 40 ms.
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise CannotServe(f"--host {host}: {error}") from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(place)
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise CannotServe(
-            f"{host}:{port} cannot be had: {error.strerror}; choose another --port, or 0 for any"
-        ) from error
-    listener.setblocking(False)
-    return listener
-
-
-def server_tls(cert_file: str, key_file: str | None, ca_file: str | None) -> ssl.SSLContext:
-    """Return TLS settings. With `ca_file`, clients must have a certificate of that authority."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.sslobject_class = _TellingTLS
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        # With no password at all, OpenSSL would ask for it at the terminal.
-        context.load_cert_chain(cert_file, key_file, password="")
-    except OSError as error:  # ssl.SSLError is one
-        where = cert_file if key_file is None else f"{cert_file} and {key_file}"
-        raise CannotServe(
-            f"--cert-file: no usable certificate with its key in {where}: {error}"
-        ) from error
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(ca_file)
-        except OSError as error:
-            raise CannotServe(f"--ca-file: no certificates in {ca_file}: {error}") from error
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
+_TICK = 0.1
+"""Seconds after which a wait looks whether it is to end."""
 
 
 def serve(
     node: Node,
     listener: socket.socket,
     tls: ssl.SSLContext | None,
-    *,
-    allow_hosts: Iterable[str] = (),
-    allow_origins: Iterable[str] = (),
-    log_level: str = "warning",
-    ready: Callable[[str], object] = print,
-) -> None:
-    """Serve a node until SIGINT or SIGTERM; `ready` is told the URL. The socket is closed.
+    options: ServeOptions,
+    ready: Callable[[], object],
+) -> bool:
+    """Serve a node until SIGINT or SIGTERM; `ready` is called once it listens.
+
+    When told to end, the node says on `/health` that it is draining, goes on for `drain_delay`
+    seconds, takes no more requests, and gives those under way `drain_timeout` seconds. The
+    socket is then closed. Returns whether there was time for that: False if it was told twice.
 
     The address of the socket is among the hosts that are allowed. `TypeError` and `ValueError`
     for a host or origin that is none.
     """
-    hosts = [*allow_hosts, listener.getsockname()[0]]
-    app = application(node, allow_hosts=hosts, allow_origins=allow_origins)
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    hosts = [*options.allow_host, options.host, listener.getsockname()[0]]
+    app = application(node, allow_hosts=hosts, allow_origins=options.allow_origin, access_log=True)
     config = uvicorn.Config(
-        app,
+        _quiet(app),
         http=BoundedConnection,
         ws="none",
         lifespan="on",
         interface="asgi3",
         log_config=None,
-        log_level=log_level,
-        access_log=log_level in ("debug", "info"),
+        log_level=options.log_level,
+        access_log=False,  # it would have the text of queries
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=_GRACE,
-        backlog=_BACKLOG,
+        timeout_graceful_shutdown=options.drain_timeout,  # type: ignore[arg-type]  # in part seconds
+        backlog=BACKLOG,
         ssl_context_factory=None if tls is None else lambda _config, _default: tls,
     )
     _allow_many_files()
-    url = _url(listener, secure=tls is not None)
-    _Server(config, lambda: ready(url)).run(sockets=[listener])
+    server = _Server(config, node, options.drain_delay, ready)
+    server.run(sockets=[listener])
+    return not server.force_exit
 
 
-class _TellingTLS(ssl.SSLObject):
-    """TLS that tells the client that its certificate is missing or bad.
+def _quiet(app: Application) -> "ASGI3Application":
+    """Return an application whose life may be cut short: uvicorn logs that as an error."""
 
-    Event loops send what is to be sent when a handshake wants to read, and drop it when it
-    fails: the client would see no more than a closed connection. So a handshake that failed
-    for that reason goes on wanting to read, until the client leaves, or talks on.
-    """
-
-    _PATIENCE = 16  # pieces of data
-
-    def do_handshake(self) -> None:
+    async def call(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own
         try:
-            super().do_handshake()
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except ssl.SSLError as error:
-            self._failures = getattr(self, "_failures", 0) + 1
-            if self._failures > self._PATIENCE or not (
-                isinstance(error, ssl.SSLCertVerificationError)
-                or error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
-            ):
+            await app(scope, receive, send)
+        except asyncio.CancelledError:
+            if scope["type"] != "lifespan":
                 raise
-            raise ssl.SSLWantReadError("the handshake has failed") from error
+
+    return call
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready, and ends with a return, not by the signal that stopped it."""
+    """Says how it is, drains, and ends with a return, not by the signal that stopped it."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, node: Node, delay: float, ready: Callable[[], object]
+    ) -> None:
         super().__init__(config)
+        self._node = node
+        self._delay = delay
         self._ready = ready
+        self._watchdog: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started:
-            self._ready()
+        if not self.started:
+            return
+        pause = watchdog_pause()
+        if pause is not None:
+            self._watchdog = asyncio.create_task(_feed_watchdog(pause))
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._node.state = "draining"
+        notify("STOPPING=1", "STATUS=draining")
+        end = monotonic() + self._delay
+        # A signal handler sets the flag.
+        while not self.force_exit and (left := end - monotonic()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(min(left, _TICK))
+        await super().shutdown(sockets)
+        if self._watchdog is not None:
+            self._watchdog.cancel()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -180,6 +134,13 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
+async def _feed_watchdog(pause: float) -> None:
+    """Tell the service manager that the event loop is alive."""
+    while True:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(pause)
+
+
 def _allow_many_files() -> None:
     try:
         import resource  # noqa: PLC0415 - not on Windows, which has no such limit
@@ -190,9 +151,3 @@ def _allow_many_files() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _url(listener: socket.socket, *, secure: bool) -> str:
-    host, port = listener.getsockname()[:2]
-    scheme = "https" if secure else "http"
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -1,0 +1,76 @@
+"""One request and its answer, as figures and in the log."""
+
+import logging
+
+from storekit.core.seam._async import monotonic
+from storekit.qcache.node.http.requests import Request, Response
+from storekit.qcache.node.node import Node
+from storekit.qcache.node.service.metrics import LEFT
+
+__all__ = ["Exchange"]
+
+_log = logging.getLogger("storekit.access")
+
+
+class Exchange:
+    """Counts a request among the figures of its node, and logs it, when it is over.
+
+    What is logged: who asked, method, path, status, bytes and seconds. Never the query, headers or
+    content, which hold data and passwords.
+    """
+
+    __slots__ = (
+        "_client",
+        "_is_logged",
+        "_node",
+        "_request",
+        "_started",
+        "received",
+        "sent",
+        "status",
+    )
+
+    def __init__(
+        self, node: Node, request: Request, client: tuple[str, int] | None, is_logged: bool
+    ) -> None:
+        self._node = node
+        self._request = request
+        self._client = client
+        self._is_logged = is_logged and _log.isEnabledFor(logging.INFO)
+        self._started = monotonic()
+        self.received = 0
+        self.status: int = LEFT
+        self.sent = 0
+
+    def answer(self, response: Response) -> None:
+        """Note the answer, which has been handed over."""
+        self.status = response.status
+        self.sent = len(response.body)
+
+    def end(self) -> None:
+        """Count and log. Without an answer, the client has left."""
+        seconds = monotonic() - self._started
+        request, status = self._request, int(self.status)
+        kind = self._node.kind_of(request)
+        self._node.metrics.note(kind, status, seconds, self.received, self.sent)
+        if not self._is_logged:
+            return
+        client = "-" if self._client is None else f"{self._client[0]}:{self._client[1]}"
+        path = ascii(request.path.decode("latin-1"))[1:-1]
+        _log.info(
+            "%s %s %s: %d, %d bytes in, %d out, %.6f s",
+            *(client, request.method, path, status, self.received, self.sent, seconds),
+            extra={
+                "access": {
+                    "client": client,
+                    "method": request.method,
+                    "path": path,
+                    "kind": kind,
+                    "key": self._node.key_of(request),
+                    "status": status,
+                    "received": self.received,
+                    "sent": self.sent,
+                    "seconds": round(seconds, 6),
+                }
+            },
+        )
