@@ -1,35 +1,40 @@
-"""What a query computes and asks of columns, as Python expressions. Pure: no I/O, no types of data.
+"""What a query computes and asks of columns, as Python expressions.
 
-Each object knows the form that QCache 0.9.3 has for it, and is refused where QCache has none: a
-filter compares columns with values, columns or the result of another query; only a select computes.
+The form that QCache has for each is in `qcache.query.forms`.
 """
 
 from __future__ import annotations
 
-import keyword
-import math
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from typing import NoReturn, Protocol
+
+from storekit.qcache.query.values import (
+    Value,
+    check_name,
+    check_text,
+    check_value,
+    check_whole,
+    quote,
+    split_list,
+)
 
 __all__ = [
     "Aliased",
+    "Calculation",
     "Column",
+    "Comparison",
     "Condition",
     "Expression",
+    "Flag",
+    "Junction",
     "LiteralValue",
+    "Negation",
     "SubQuery",
-    "Value",
-    "check_name",
-    "check_value",
+    "Test",
     "is_null",
     "operand",
 ]
 
-Number = int | float
-Value = Number | str
-
-_COMPUTED_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPPOSITES = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
@@ -44,18 +49,6 @@ class SubQuery(Protocol):
         """Return it as QCache takes it."""
 
 
-def check_name(name: object, what: str) -> str:
-    """Return a name that QCache takes for a new column. Raises `TypeError` and `ValueError`."""
-    if not isinstance(name, str):
-        raise TypeError(f"{what} must be text, not {name!r}")
-    if not _COMPUTED_NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise ValueError(
-            f"{what} must be letters, digits and _, begin with no digit and be no keyword of "
-            f"Python, not {name!r}: QCache can't compute with other names"
-        )
-    return name
-
-
 class Expression:
     """Something with a value for each row. Combine with `+ - * / // % **` and comparisons."""
 
@@ -64,16 +57,6 @@ class Expression:
     def as_(self, name: str) -> Aliased:
         """Return this as a column of a result: letters, digits and `_`."""
         return Aliased(self, check_name(name, "the name of a column"))
-
-    # What subclasses say
-
-    def columns(self) -> Iterator[str]:
-        """Yield the names of the columns it needs."""
-        raise NotImplementedError
-
-    def to_select(self) -> object:
-        """Return the form inside of a select."""
-        raise NotImplementedError
 
     # Arithmetic
 
@@ -175,14 +158,6 @@ class Column(Expression):
     def __repr__(self) -> str:
         return f"col({self.name!r})"
 
-    def columns(self) -> Iterator[str]:
-        """Yield its name."""
-        yield self.name
-
-    def to_select(self) -> object:
-        """Return its name. Raises `ValueError` for one that QCache can't compute with."""
-        return check_name(self.name, "a column that is computed with")
-
     def is_null(self) -> Condition:
         """Whether there is no value."""
         return is_null(self)
@@ -200,19 +175,19 @@ class Column(Expression):
 
         What is between is a regular expression of Python, as QCache has it.
         """
-        return Test("like", self, _quote(_text(pattern, "a pattern")))
+        return Test("like", self, quote(check_text(pattern, "a pattern")))
 
     def ilike(self, pattern: str) -> Condition:
         """Whether a text matches, whatever the case of its letters; as `like` else."""
-        return Test("ilike", self, _quote(_text(pattern, "a pattern")))
+        return Test("ilike", self, quote(check_text(pattern, "a pattern")))
 
     def any_bits(self, bits: int) -> Condition:
         """Whether a whole number has at least one of these bits, and they make no negative one."""
-        return Test("any_bits", self, _whole(bits))
+        return Test("any_bits", self, check_whole(bits))
 
     def all_bits(self, bits: int) -> Condition:
         """Whether a whole number has all of these bits."""
-        return Test("all_bits", self, _whole(bits))
+        return Test("all_bits", self, check_whole(bits))
 
     # A column of bools is a condition.
 
@@ -243,14 +218,6 @@ class LiteralValue(Expression):
     def __repr__(self) -> str:
         return f"lit({self.value!r})"
 
-    def columns(self) -> Iterator[str]:
-        """Yield no column."""
-        return iter(())
-
-    def to_select(self) -> object:
-        """Return the value, a text in quotes."""
-        return to_value(self.value)
-
 
 class Calculation(Expression):
     """A function or an arithmetic operator."""
@@ -266,30 +233,11 @@ class Calculation(Expression):
             return f"({self.arguments[0]!r} {self.name} {self.arguments[1]!r})"
         return f"{self.name}({self.arguments[0]!r})"
 
-    def columns(self) -> Iterator[str]:
-        for each in self.arguments:
-            yield from each.columns()
-
-    def to_select(self) -> object:
-        return [self.name, *(each.to_select() for each in self.arguments)]
-
 
 class Condition(Expression):
     """Something that is true or false for each row. Combine with `&`, `|` and `~`."""
 
     __slots__ = ()
-
-    def to_where(self) -> object:
-        """Return the form of a filter."""
-        raise NotImplementedError
-
-    def computed(self) -> Iterator[Expression]:
-        """Yield what it compares that is no column: a filter of QCache has no place for it."""
-        return iter(())
-
-    def with_columns(self, names: Mapping[int, str]) -> Condition:  # noqa: ARG002 - for some
-        """Return the same on columns in place of what is computed, by the `id` of that."""
-        return self
 
     def __and__(self, other: Condition | Column) -> Condition:
         return _join("&", self, other)
@@ -339,38 +287,6 @@ class Comparison(Condition):
     def __repr__(self) -> str:
         return f"({self.left!r} {self.operator} {self.right!r})"
 
-    def columns(self) -> Iterator[str]:
-        yield from self.left.columns()
-        yield from self.right.columns()
-
-    def to_select(self) -> object:
-        return [self.operator, self.left.to_select(), self.right.to_select()]
-
-    def computed(self) -> Iterator[Expression]:
-        for each in (self.left, self.right):
-            if not isinstance(each, Column | LiteralValue):
-                yield each
-
-    def with_columns(self, names: Mapping[int, str]) -> Condition:
-        left, right = (
-            Column(names[id(each)]) if id(each) in names else each
-            for each in (self.left, self.right)
-        )
-        return Comparison(self.operator, left, right)
-
-    def to_where(self) -> object:
-        if not isinstance(self.left, Column) or not isinstance(self.right, Column | LiteralValue):
-            raise ValueError(  # noqa: TRY004 - of the query
-                f"a filter of QCache compares columns, not {self!r}: name the columns of the "
-                "result with select(...), or compute it in a query that from_(...) asks"
-            )
-        right = self.right
-        return [
-            self.operator,
-            self.left.name,
-            right.name if isinstance(right, Column) else to_value(right.value),
-        ]
-
 
 class Test(Condition):
     """A test of one column that is no comparison."""
@@ -385,15 +301,6 @@ class Test(Condition):
     def __repr__(self) -> str:
         return f"{self.column!r}.{self.name}({', '.join(map(repr, self.argument))})"
 
-    def columns(self) -> Iterator[str]:
-        yield self.column.name
-
-    def to_where(self) -> object:
-        return [self.name, self.column.name, *self.argument]
-
-    def to_select(self) -> object:
-        raise ValueError(f"{self!r} can filter, but QCache has no column of it")
-
 
 class Flag(Condition):
     """A column of bools."""
@@ -405,15 +312,6 @@ class Flag(Condition):
 
     def __repr__(self) -> str:
         return repr(self.column)
-
-    def columns(self) -> Iterator[str]:
-        yield self.column.name
-
-    def to_where(self) -> object:
-        return self.column.name
-
-    def to_select(self) -> object:
-        return self.column.to_select()
 
 
 class Junction(Condition):
@@ -428,26 +326,6 @@ class Junction(Condition):
     def __repr__(self) -> str:
         return f"({f' {self.operator} '.join(map(repr, self.parts))})"
 
-    def columns(self) -> Iterator[str]:
-        for each in self.parts:
-            yield from each.columns()
-
-    def computed(self) -> Iterator[Expression]:
-        for each in self.parts:
-            yield from each.computed()
-
-    def with_columns(self, names: Mapping[int, str]) -> Condition:
-        return Junction(self.operator, tuple(each.with_columns(names) for each in self.parts))
-
-    def to_where(self) -> object:
-        return [self.operator, *(each.to_where() for each in self.parts)]
-
-    def to_select(self) -> object:
-        found, *others = (each.to_select() for each in self.parts)
-        for each in others:
-            found = ["and" if self.operator == "&" else "or", found, each]
-        return found
-
 
 class Negation(Condition):
     """The opposite of a condition. A comparison with null is false, so its opposite is true."""
@@ -459,21 +337,6 @@ class Negation(Condition):
 
     def __repr__(self) -> str:
         return f"~{self.part!r}"
-
-    def columns(self) -> Iterator[str]:
-        yield from self.part.columns()
-
-    def computed(self) -> Iterator[Expression]:
-        yield from self.part.computed()
-
-    def with_columns(self, names: Mapping[int, str]) -> Condition:
-        return Negation(self.part.with_columns(names))
-
-    def to_where(self) -> object:
-        return ["!", self.part.to_where()]
-
-    def to_select(self) -> object:
-        return ["not", self.part.to_select()]
 
 
 class Aliased:
@@ -501,11 +364,6 @@ def operand(value: object) -> Expression:
     if isinstance(value, Expression):
         return value
     return LiteralValue(check_value(value))
-
-
-def to_value(value: Value) -> object:
-    """Return the form that QCache has for a value: a text without quotes would be a column."""
-    return _quote(value) if isinstance(value, str) else value
 
 
 def _compare(operator: str, left: Expression, right: object) -> Condition:
@@ -559,59 +417,9 @@ def _is_in(column: Column, values: object) -> Condition:
         return Test("in", column, values.to_dict())
     if not isinstance(values, Iterable):
         raise TypeError(f"is_in takes several values or a query, not {values!r}")
-    return _is_in_list(column, [None if each is None else check_value(each) for each in values])
-
-
-def _is_in_list(column: Column, values: Sequence[Value | None]) -> Condition:
-    """Ask one by one for what QCache 0.9.3 gets wrong in a list.
-
-    It never finds text that is not ASCII, finds null in some columns only, and cuts a float down
-    to a whole number where the column has these.
-    """
-    plain = [each for each in values if _is_safe_in_list(each)]
-    others = [each for each in values if not _is_safe_in_list(each)]
-    numbers = [each for each in plain if not isinstance(each, str)]
-    texts = [each for each in plain if isinstance(each, str)]
-    parts: list[Condition] = [Test("in", column, each) for each in (numbers, texts) if each]
+    lists, others = split_list([None if each is None else check_value(each) for each in values])
+    parts: list[Condition] = [Test("in", column, each) for each in lists]
     parts += [is_null(column) if each is None else _compare("==", column, each) for each in others]
     if not parts:
         return Test("in", column, [])
     return parts[0] if len(parts) == 1 else Junction("|", tuple(parts))
-
-
-def _is_safe_in_list(value: Value | None) -> bool:
-    return value.isascii() if isinstance(value, str) else isinstance(value, int)
-
-
-def check_value(value: object) -> Value:
-    """Return a value that QCache has. Raises `TypeError` and `ValueError`."""
-    if isinstance(value, bool | str):
-        return value
-    if isinstance(value, int):
-        return _whole(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError(f"QCache compares with finite numbers, not {value!r}")
-        return value
-    raise TypeError(
-        f"QCache has numbers, bools and text, not {type(value).__name__}: {value!r}; "
-        "a time is text or a number, as the table has it"
-    )
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"it must be a whole number, not {value!r}")
-    if not -(2**63) <= value < 2**64:
-        raise ValueError(f"{value} does not fit into 64 bits")
-    return value
-
-
-def _text(value: object, what: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{what} must be text, not {value!r}")
-    return value
-
-
-def _quote(text: str) -> str:
-    return f"'{text}'"

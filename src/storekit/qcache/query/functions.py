@@ -9,10 +9,9 @@ from storekit.qcache.query.expressions import (
     Column,
     Expression,
     LiteralValue,
-    Value,
-    check_name,
     operand,
 )
+from storekit.qcache.query.values import Value, check_name
 
 __all__ = [
     "Aggregate",

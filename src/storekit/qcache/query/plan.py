@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from storekit.qcache.query.expressions import Aliased, Column, Condition, Expression, LiteralValue
+from storekit.qcache.query.forms import columns_of, computed_in, to_select, to_where, with_columns
 from storekit.qcache.query.functions import Aggregate
 
 __all__ = ["Parts", "plan"]
@@ -50,7 +51,7 @@ class _Stage:
         if self.source is not None:
             made["from"] = self.source
         if self.condition is not None:
-            where = self.condition.to_where()
+            where = to_where(self.condition)
             # QCache takes no lone column for a filter, and so a list of one condition.
             made["where"] = where if isinstance(where, list) else ["&", where]
         if self.groups:
@@ -133,7 +134,7 @@ def _plan_aggregates(parts: Parts, aggregates: list[Aggregate]) -> Made:
     names: list[object] = []
     for each in parts.selected:
         place = place_of[id(each)] if isinstance(each, Aggregate) else _key_of(each)
-        renamed = ["=", each.name, Column(place).to_select()]
+        renamed = ["=", each.name, to_select(Column(place))]
         names.append(place if place == each.name else renamed)
     return {"from": made, "select": names}
 
@@ -163,7 +164,7 @@ def _place_aggregates(
             continue
         place = fresh.name()
         argument = LiteralValue(1) if each.argument is None else each.argument  # rows are counted
-        computed.append(["=", place, argument.to_select()])
+        computed.append(["=", place, to_select(argument)])
         places.append(place)
     return places
 
@@ -173,18 +174,18 @@ def _compute_for_filter(stage: _Stage, needed: Iterable[str], fresh: _Fresh) -> 
     condition = stage.condition
     if condition is None:
         return
-    computed = list(condition.computed())
+    computed = list(computed_in(condition))
     if not computed:
         return
     names = {id(each): (fresh.name(), each) for each in computed}
-    columns = dict.fromkeys([*needed, *condition.columns()])
+    columns = dict.fromkeys([*needed, *columns_of(condition)])
     inner = _Stage(stage.source)
     inner.selected = [
         *columns,
-        *(["=", name, expression.to_select()] for name, expression in names.values()),
+        *(["=", name, to_select(expression)] for name, expression in names.values()),
     ]
     stage.source = inner.make()
-    stage.condition = condition.with_columns({key: name for key, (name, _) in names.items()})
+    stage.condition = with_columns(condition, {key: name for key, (name, _) in names.items()})
 
 
 class _Fresh:
@@ -208,7 +209,7 @@ class _Fresh:
         taken = {each.name for each in parts.selected} | set(parts.source_names or ())
         taken.update(_columns(parts.selected), _columns(parts.groups))
         if parts.condition is not None:
-            taken.update(parts.condition.columns())
+            taken.update(columns_of(parts.condition))
         return taken
 
 
@@ -218,7 +219,7 @@ def _columns(items: Iterable[Column | Aliased | Aggregate]) -> Iterator[str]:
     for each in items:
         expression = _expression(each)
         if expression is not None:
-            yield from (name for name in expression.columns() if name not in made)
+            yield from (name for name in columns_of(expression) if name not in made)
         if isinstance(each, Aliased):
             made.add(each.name)
 
@@ -231,7 +232,7 @@ def _expression(item: Column | Aliased | Aggregate) -> Expression | None:
 
 def _select(item: Column | Aliased | Aggregate) -> object:
     if isinstance(item, Aliased):
-        return ["=", item.name, item.expression.to_select()]
+        return ["=", item.name, to_select(item.expression)]
     return item.name
 
 
@@ -271,7 +272,7 @@ def _check_known(parts: Parts) -> None:
         return
     used = [*_columns(parts.selected), *_columns(parts.groups), *(parts.distinct or ())]
     if parts.condition is not None:
-        used += parts.condition.columns()
+        used += columns_of(parts.condition)
     for name in used:
         if name not in parts.source_names:
             known = ", ".join(parts.source_names)

@@ -25,6 +25,7 @@ from storekit.qcache.query import (
     sum_,
     var,
 )
+from storekit.qcache.query.forms import columns_of
 from storekit.qcache.sql.parse import Refused
 from storekit.qcache.sql.values import Scope
 
@@ -219,7 +220,7 @@ class _Select:
         if not _overlap(chosen):
             return query.select(*(_named(name, each) for name, each in chosen))
         # QCache lets a column see the names before it, SQL does not: two steps keep them apart.
-        taken = {name for name, _ in chosen} | {n for _, each in chosen for n in each.columns()}
+        taken = {name for name, _ in chosen} | {n for _, each in chosen for n in columns_of(each)}
         steps = [(self._fresh("s", taken), name, each) for name, each in chosen]
         query = query.select(*(each.as_(step) for step, _, each in steps))
         return Query().from_(query).select(*(col(step).as_(name) for step, name, _ in steps))
@@ -311,7 +312,7 @@ def _overlap(chosen: list[tuple[str, Expression]]) -> bool:
     """Tell whether a column would see the name of one before it in place of the table's column."""
     made: set[str] = set()
     for name, expression in chosen:
-        if made.intersection(expression.columns()):
+        if made.intersection(columns_of(expression)):
             return True
         if not isinstance(expression, Column) or expression.name != name:
             made.add(name)

@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from storekit.qcache.query import Column, Condition, Expression, fn, lit
 from storekit.qcache.query.expressions import Flag, is_null
+from storekit.qcache.query.forms import columns_of
 from storekit.qcache.sql.parse import Refused
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ class Scope:
         if operator != "!=" and (constant or operator in "<>"):
             return found
         # Null differs from any value in QCache, and may equal another null.
-        for name in dict.fromkeys(found.columns()):
+        for name in dict.fromkeys(columns_of(found)):
             found = found & ~is_null(Column(name))
         return found
 
@@ -258,7 +259,7 @@ def _where_known(condition: Condition, negated: bool) -> Condition:
     if not negated:
         return condition
     found = ~condition
-    for name in dict.fromkeys(condition.columns()):
+    for name in dict.fromkeys(columns_of(condition)):
         found = found & ~is_null(Column(name))
     return found
 
