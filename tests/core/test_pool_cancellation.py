@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storekit.core._async.pool import AsyncPool, Lease
+from storekit.core._async.pool import AsyncPool
 from storekit.core._async.retry import AsyncRetrier, Repeat
 from storekit.core._async.single_flight import AsyncSingleFlight
+from storekit.core.places import Lease
 from storekit.errors import ClientClosed, PoolError
 from storekit.options import PoolLimits, RetryPolicy
 from tests.support.concurrency import PATIENCE, Clock
@@ -159,7 +160,7 @@ class World:
         if now.waiting:
             assert now.size == self.plan.max_size, "callers wait although there is room"
             assert now.idle == 0, "callers wait although a connection is idle"
-        idle = {place.connection for place in self.pool._idle}
+        idle = {place.connection for place in self.pool._state.idle}
         assert len(idle) >= now.idle  # some may be promised
         assert idle <= self.made
         assert idle.isdisjoint(self.owners)
@@ -169,7 +170,7 @@ class World:
         self.check()
         now = self.pool.statistics()
         assert (now.leased, now.connecting, now.waiting) == (0, 0, 0)
-        idle = {place.connection for place in self.pool._idle}
+        idle = {place.connection for place in self.pool._state.idle}
         assert idle | self.closed.keys() == self.made, "a connection was lost"
 
 

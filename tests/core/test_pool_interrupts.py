@@ -15,8 +15,10 @@ import pytest
 
 from storekit.core import places
 from storekit.core._async import pool as async_pool
+from storekit.core._async import pool_state as async_state
 from storekit.core._async.pool import AsyncPool
 from storekit.core._sync import pool as sync_pool
+from storekit.core._sync import pool_state as sync_state
 from storekit.core._sync.pool import Pool
 from storekit.errors import PoolTimeout
 from storekit.options import PoolLimits
@@ -25,7 +27,7 @@ from tests.support.concurrency._sync import Crew
 from tests.support.concurrency._sync import until as sync_until
 
 SIZE = 2
-TRACED = {module.__file__ for module in (places, async_pool, sync_pool)}
+TRACED = {module.__file__ for module in (places, async_pool, async_state, sync_pool, sync_state)}
 
 
 # Steps by which the interpreter notes what exception is handled. No handler runs before them, and
@@ -166,7 +168,7 @@ def wait_in_vain(pool: Pool, node: Node, clock: Clock) -> None:
 
 def wait_with_success(pool: Pool, node: Node, clock: Clock) -> None:
     first, second = pool.acquire(), pool.acquire()
-    waits = pool._join_line
+    waits = pool._state.join_line
 
     def join_line() -> Any:
         """Have a connection given back just before the caller falls asleep."""
@@ -174,13 +176,13 @@ def wait_with_success(pool: Pool, node: Node, clock: Clock) -> None:
         pool.release(first, reuse=True)
         return line
 
-    pool._join_line = join_line
+    pool._state.join_line = join_line
     try:
         third = pool.acquire()
         assert third.connection is first.connection
         pool.release(third, reuse=True)
     finally:
-        del pool._join_line
+        del pool._state.join_line
     pool.release(second, reuse=True)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import ClassVar, Generic, TypeVar
 from weakref import ref
 
-__all__ = ["IdentityRef", "Place", "Places"]
+__all__ = ["IdentityRef", "Lease", "Place", "Places"]
 
 T = TypeVar("T")
 
@@ -38,6 +38,22 @@ class Place(Generic[T]):
         self.expires_at: float = 0.0
         self.idle_since: float = 0.0
         self.count: _Count[T] | None = None  # while it counts
+
+
+class Lease(Generic[T]):
+    """The right to use one connection, until it is given back to the pool.
+
+    A lease that is lost, because an exception came before it could be given back, is given up
+    with the last reference to it; the next call of the pool closes its connection.
+    """
+
+    __slots__ = ("connection", "expires_at", "place", "reusable")
+
+    def __init__(self, place: Place[T], connection: T) -> None:
+        self.place: Place[T] | None = place  # None once it was given back
+        self.connection = connection
+        self.expires_at = place.expires_at
+        self.reusable = True  # at the end of `async with pool.lease()`
 
 
 class _Count(IdentityRef[Place[T]]):

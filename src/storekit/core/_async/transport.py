@@ -9,9 +9,11 @@ from types import TracebackType
 import httpx
 
 from storekit.core._async.connection import AsyncHTTPConnection, ExchangeLimits
-from storekit.core._async.pool import AsyncPool, Lease, PoolStatistics
+from storekit.core._async.pool import AsyncPool
+from storekit.core._async.pool_state import PoolStatistics
 from storekit.core._async.stream import AsyncSocketStream
 from storekit.core.http1 import MAX_HEAD_SIZE, TruncatedReply
+from storekit.core.places import Lease
 from storekit.core.seam._async import monotonic
 from storekit.core.shortage import shortages_raised
 from storekit.core.tls import Cert, Verify, create_tls_context

@@ -23,20 +23,19 @@ flight. Where a wake-up was lost with its waker, they look again after a second.
 import logging
 import os
 import random
-from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
 from typing import Generic, TypeVar
 
+from storekit.core._sync.lease import LeaseContext
+from storekit.core._sync.pool_state import PoolState, PoolStatistics
 from storekit.core.forks import fork_count
-from storekit.core.places import IdentityRef, Place, Places
+from storekit.core.places import Lease, Place
 from storekit.core.seam._sync import BackgroundTasks, Event, current_owner, monotonic, shielded
-from storekit.errors import ClientClosed, OwnerMismatch, PoolFull, PoolTimeout, StoreKitError
+from storekit.errors import ClientClosed, OwnerMismatch, PoolTimeout, StoreKitError
 from storekit.options import PoolLimits
 
-__all__ = ["Lease", "Pool", "PoolStatistics"]
+__all__ = ["Pool"]
 
 T = TypeVar("T")
 
@@ -44,47 +43,6 @@ _log = logging.getLogger("storekit")
 
 _LOOK_AGAIN = 1.0
 """Seconds after which a caller that waits looks for what it was not told of."""
-
-
-class Lease(Generic[T]):
-    """The right to use one connection, until it is given back to the pool.
-
-    A lease that is lost, because an exception came before it could be given back, is given up
-    with the last reference to it; the next call of the pool closes its connection.
-    """
-
-    __slots__ = ("connection", "expires_at", "place", "reusable")
-
-    def __init__(self, place: Place[T], connection: T) -> None:
-        self.place: Place[T] | None = place  # None once it was given back
-        self.connection = connection
-        self.expires_at = place.expires_at
-        self.reusable = True  # at the end of `with pool.lease()`
-
-
-@dataclass(frozen=True, slots=True)
-class PoolStatistics:
-    """The pool at one moment, and what happened since it was made."""
-
-    size: int
-    idle: int
-    leased: int
-    connecting: int
-    waiting: int
-    connections_made: int
-    connections_failed: int
-    connections_dropped: int
-    waits: int
-    wait_timeouts: int
-
-
-class _Waiter:
-    """One caller in the queue. It is `promised` what it can take once it is woken."""
-
-    __slots__ = ("__weakref__", "event")
-
-    def __init__(self) -> None:
-        self.event = Event()
 
 
 class Pool(Generic[T]):
@@ -113,21 +71,13 @@ class Pool(Generic[T]):
         self._name = name
         self._clock = clock
         self._rng = rng
-        self._places: Places[T] = Places()
-        self._idle: deque[Place[T]] = deque()  # the longest idle on the left
-        self._waiters: deque[IdentityRef[_Waiter]] = deque()  # the longest waiting on the left
-        self._promised: set[IdentityRef[_Waiter]] = set()  # of those who exist
+        self._state: PoolState[T] = PoolState(limits, name)
         self._closed = False
         self._owner: object = None
         self._forks = fork_count()
         self._background = BackgroundTasks()
         self._keeping: float | None = None  # while `min_size` is kept, with this time limit
         self._refilling = False
-        self._made = 0
-        self._failed = 0
-        self._dropped = 0
-        self._waits = 0
-        self._wait_timeouts = 0
 
     def __repr__(self) -> str:
         now = self.statistics()
@@ -138,30 +88,7 @@ class Pool(Generic[T]):
 
     def statistics(self) -> PoolStatistics:
         """Return the counts of this moment. What was promised counts as taken."""
-        idle = leased = connecting = 0
-        idle_ones = set(map(id, list(self._idle)))
-        for place in self._places.listed():
-            if id(place) in idle_ones:
-                idle += 1
-            elif place.connection is None:
-                connecting += 1
-            else:
-                leased += 1
-        promised = len(self._promised)
-        of_idle = min(idle, promised)
-        idle, leased, connecting = idle - of_idle, leased + of_idle, connecting + promised - of_idle
-        return PoolStatistics(
-            size=idle + leased + connecting,
-            idle=idle,
-            leased=leased,
-            connecting=connecting,
-            waiting=sum(waiter() is not None for waiter in list(self._waiters)),
-            connections_made=self._made,
-            connections_failed=self._failed,
-            connections_dropped=self._dropped,
-            waits=self._waits,
-            wait_timeouts=self._wait_timeouts,
-        )
+        return self._state.statistics()
 
     def lease(
         self,
@@ -169,7 +96,7 @@ class Pool(Generic[T]):
         timeout: float | None = None,
         connect_timeout: float | None = None,
         until: float | None = None,
-    ) -> "LeaseContext[T]":
+    ) -> LeaseContext[T]:
         """Lease a connection for the body of a `with`, with the limits of `acquire`.
 
         It goes back to the pool at the end of the body. It is closed if the body ends with an
@@ -193,10 +120,11 @@ class Pool(Generic[T]):
         Raises `PoolTimeout`, `PoolFull`, `ClientClosed`, `OwnerMismatch`, and whatever
         `connect` raises.
         """
+        state = self._state
         self._check_use()
         now = self._clock()
         self._clear_away(now)
-        place = None if self._is_contended() else self._take()
+        place = None if state.is_contended() else state.take()
         if place is None:
             place = self._wait_in_line(self._shorter(timeout, until, now))
             now = self._clock()
@@ -212,6 +140,7 @@ class Pool(Generic[T]):
 
     def release(self, lease: Lease[T], *, reuse: bool) -> None:
         """Give a connection back. What was interrupted in mid-call must not be reused."""
+        state = self._state
         if self._forks != fork_count():  # it is the parent's, who goes on using it
             return
         place, lease.place = lease.place, None
@@ -222,10 +151,10 @@ class Pool(Generic[T]):
             self._drop([place])
         else:
             place.idle_since = now
-            self._idle.append(place)
-            self._promise()
+            state.idle.append(place)
+            state.promise()
             if self._closed:  # by another thread, which may not have seen this one
-                self._drop(self._take_idle())
+                self._drop(state.take_idle())
         self._clear_away(now)
 
     def fill(self, *, connect_timeout: float | None = None) -> None:
@@ -234,12 +163,13 @@ class Pool(Generic[T]):
         `connect_timeout` (seconds) is for each of them. Raises what `connect` raises; what is
         missing then is made beside later calls.
         """
+        state = self._state
         self._check_use()
         try:
-            while len(self._places) < self._limits.min_size:
+            while len(state.places) < self._limits.min_size:
                 self._check_use()
                 # Callers in line make connections where they were promised room.
-                place = None if self._is_contended() else self._reserve()
+                place = None if state.is_contended() else state.reserve()
                 if place is None:
                     return
                 try:
@@ -256,14 +186,15 @@ class Pool(Generic[T]):
 
         Whoever waits for a connection gets `ClientClosed`. Closing twice does nothing.
         """
+        state = self._state
         self._closed = True
         if self._forks != fork_count():  # all is the parent's, who goes on using it
             return
-        for waiter in [*self._waiters, *self._promised]:
+        for waiter in [*state.waiters, *state.promised]:
             waiting = waiter()
             if waiting is not None:
                 waiting.event.set()
-        self._drop(self._take_idle())
+        self._drop(state.take_idle())
         self._clear_away(self._clock())
         self._background.close()
 
@@ -271,8 +202,9 @@ class Pool(Generic[T]):
 
     def _check_use(self) -> None:
         """Refuse a caller to whom the pool does not belong."""
+        state = self._state
         if self._forks != fork_count():
-            if len(self._places):
+            if len(state.places):
                 raise OwnerMismatch(
                     f"{self._name}: process {os.getpid()} inherited the connections of another "
                     "through a fork; make the client after the fork"
@@ -283,219 +215,123 @@ class Pool(Generic[T]):
         owner = current_owner()
         if owner == self._owner:
             return
-        if len(self._places) > len(self._idle) or self._waiters:
+        if len(state.places) > len(state.idle) or state.waiters:
             raise OwnerMismatch(
                 f"{self._name}: the client is in use by another event loop; "
                 "give each event loop its own client"
             )
         self._owner = owner
 
-    def _free(self) -> int:
-        """Return how many places can be taken, promised ones included."""
-        return len(self._idle) + self._limits.max_size - len(self._places)
-
-    def _is_contended(self) -> bool:
-        """Whether all that is free belongs to those who came before."""
-        if not self._waiters and not self._promised:
-            return False
-        self._promise()
-        return bool(self._waiters) or self._free() <= len(self._promised)
-
     def _is_good(self, place: Place[T], now: float) -> bool:
         connection = place.connection
         return connection is not None and now < place.expires_at and self._is_usable(connection)
-
-    def _take(self) -> Place[T] | None:
-        return self._pop_idle() or self._reserve()
-
-    def _pop_idle(self) -> Place[T] | None:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return None
-
-    def _reserve(self) -> Place[T] | None:
-        """Return a new place, None if there is no room for one."""
-        while len(self._places) < self._limits.max_size:
-            place = self._places.make()
-            # Threads that took the last one at the same time all step back and try again.
-            if len(self._places) <= self._limits.max_size:
-                return place
-            self._places.remove(place)
-        return None
-
-    def _take_idle(self) -> list[Place[T]]:
-        places = []
-        while self._idle:
-            try:
-                places.append(self._idle.popleft())
-            except IndexError:  # another thread was faster
-                break
-        return places
-
-    def _take_surplus(self, now: float) -> list[Place[T]]:
-        """Remove what has been idle for too long, as far as `min_size` allows."""
-        surplus: list[Place[T]] = []
-        oldest = now - self._limits.max_idle
-        while len(self._places) - len(surplus) > self._limits.min_size:
-            place = self._longest_idle()
-            if place is None or place.idle_since >= oldest:
-                break
-            if self._remove_idle(place):
-                surplus.append(place)
-        return surplus
-
-    def _longest_idle(self) -> Place[T] | None:
-        try:
-            return self._idle[0]
-        except IndexError:
-            return None
-
-    def _remove_idle(self, place: Place[T]) -> bool:
-        """Take this very one; False if another thread was faster."""
-        try:
-            self._idle.remove(place)
-        except ValueError:
-            return False
-        return True
-
-    def _join_line(self) -> "tuple[_Waiter, IdentityRef[_Waiter]]":
-        most = self._limits.max_waiting
-        if most is not None and len(self._waiters) >= most:
-            gone = [waiter for waiter in list(self._waiters) if waiter() is None]
-            for each in gone:
-                self._remove_waiter(each)
-            if len(self._waiters) >= most:
-                raise PoolFull(
-                    f"{self._name}: {len(self._waiters)} callers are waiting for one of "
-                    f"{len(self._places)} connections; raise max_waiting or max_size, or call less"
-                )
-        waiter = _Waiter()
-        place_in_line = IdentityRef(waiter, self._promised.discard)
-        self._waiters.append(place_in_line)
-        self._waits += 1
-        return waiter, place_in_line
-
-    def _remove_waiter(self, place_in_line: "IdentityRef[_Waiter]") -> bool:
-        try:
-            self._waiters.remove(place_in_line)
-        except ValueError:
-            return False
-        return True
-
-    def _promise(self) -> None:
-        """Promise what is free to those who have waited longest, and wake them."""
-        while self._waiters and self._free() > len(self._promised):
-            try:
-                first = self._waiters[0]
-            except IndexError:  # another thread was faster
-                return
-            waiter = first()
-            if waiter is not None:
-                self._promised.add(first)
-            if self._remove_waiter(first) and waiter is not None:
-                waiter.event.set()
 
     # What follows may wait.
 
     def _wait_in_line(self, timeout: float | None) -> Place[T]:
         """Wait until it is this caller's turn, and take a place."""
-        waiter, place_in_line = self._join_line()
+        state = self._state
+        waiter, place_in_line = state.join_line()
         until = None if timeout is None else monotonic() + timeout
         try:
-            self._promise()  # what was given back since the last look
+            state.promise()  # what was given back since the last look
             while True:
                 left = _LOOK_AGAIN if until is None else until - monotonic()
                 woken = waiter.event.wait(max(0.0, min(left, _LOOK_AGAIN)))
                 if self._closed:
                     raise ClientClosed(f"{self._name}: the client was closed while a call waited")
-                if place_in_line in self._promised:
-                    place = self._take()
+                if place_in_line in state.promised:
+                    place = state.take()
                     if place is not None:
                         return place
                 if woken:  # another thread took it, having looked just before; back to the front
                     waiter.event = Event()
-                    self._waiters.appendleft(place_in_line)
-                    self._promised.discard(place_in_line)
+                    state.waiters.appendleft(place_in_line)
+                    state.promised.discard(place_in_line)
                 if until is not None and monotonic() >= until:
-                    self._wait_timeouts += 1
+                    state.wait_timeouts += 1
                     raise PoolTimeout(
                         f"{self._name}: all {self._limits.max_size} connections stayed in use; "
                         "raise max_size or the pool timeout, or call less at the same time"
                     )
-                self._promise()
+                state.promise()
         finally:
-            if place_in_line not in self._promised:
-                self._remove_waiter(place_in_line)
-            self._promised.discard(place_in_line)
-            self._promise()
+            if place_in_line not in state.promised:
+                state.remove_waiter(place_in_line)
+            state.promised.discard(place_in_line)
+            state.promise()
 
     def _replace(self, place: Place[T]) -> Place[T]:
         """Close a connection that is of no more use; return another idle one or an empty place."""
-        other = self._pop_idle()
+        state = self._state
+        other = state.pop_idle()
         if other is None:
-            connection = self._places.vacate(place)
-            self._dropped += 1
+            connection = state.places.vacate(place)
+            state.dropped += 1
             if connection is not None:
                 self._close_all([connection])
             return place
         try:
             self._drop([place])
         except BaseException:
-            self._idle.append(other)
-            self._promise()
+            state.idle.append(other)
+            state.promise()
             raise
         return other
 
     def _connect_in(self, place: Place[T], connect_timeout: float | None, until: float | None) -> T:
         """Make a connection in a place, which the caller frees if this fails."""
+        state = self._state
         now = self._clock()
         try:
             limit = self._shorter(connect_timeout, until, now)
             connection = self._connect(None if limit is None else now + limit)
         except BaseException:
-            self._failed += 1
+            state.failed += 1
             raise
-        self._places.occupy(place, connection)
+        state.places.occupy(place, connection)
         place.expires_at = self._clock() + self._limits.max_lifetime * (1 - 0.1 * self._rng())
-        self._made += 1
+        state.made += 1
         if self._closed:
             raise ClientClosed(f"{self._name}: the client was closed while it connected")
         return connection
 
     def _drop(self, places: Iterable[Place[T]]) -> None:
         """Free places, let those in line take them, and close the connections."""
+        state = self._state
         connections = []
         for place in places:
-            connection = self._places.vacate(place)
-            self._places.remove(place)
+            connection = state.places.vacate(place)
+            state.places.remove(place)
             if connection is not None:
-                self._dropped += 1
+                state.dropped += 1
                 connections.append(connection)
-        self._promise()
+        state.promise()
         self._close_all(connections)
 
     def _clear_away(self, now: float) -> None:
         """Close what has been idle for too long, and what was lost; see to `min_size`."""
-        idle = self._idle
+        state = self._state
+        idle = state.idle
         if idle and idle[0].idle_since < now - self._limits.max_idle:
-            surplus = self._take_surplus(now)
+            surplus = state.take_surplus(now)
             if surplus:
                 self._drop(surplus)
-        lost = self._places.take_lost()
+        lost = state.places.take_lost()
         if lost:
-            self._dropped += len(lost)
-            self._promise()
+            state.dropped += len(lost)
+            state.promise()
             self._close_all(lost)
         if self._keeping is not None:
             self._keep(now, self._keeping)
 
     def _keep(self, now: float, connect_timeout: float) -> None:
         """Replace connections of those kept that broke or became too old."""
-        place = self._longest_idle()
-        if place is not None and not self._is_good(place, now) and self._remove_idle(place):
+        state = self._state
+        place = state.longest_idle()
+        if place is not None and not self._is_good(place, now) and state.remove_idle(place):
             self._drop([place])
-        if len(self._places) >= self._limits.min_size or self._refilling or self._closed:
+        if len(state.places) >= self._limits.min_size or self._refilling or self._closed:
             return
         self._refilling = True
         try:
@@ -535,37 +371,3 @@ class Pool(Generic[T]):
             return timeout
         remaining = max(0.0, until - now)
         return remaining if timeout is None else min(timeout, remaining)
-
-
-class LeaseContext(Generic[T]):
-    """A lease for the body of a `with`; made by `Pool.lease`."""
-
-    __slots__ = ("_lease", "_limits", "_pool")
-
-    def __init__(
-        self,
-        pool: Pool[T],
-        timeout: float | None,
-        connect_timeout: float | None,
-        until: float | None,
-    ) -> None:
-        self._pool = pool
-        self._limits = (timeout, connect_timeout, until)
-        self._lease: Lease[T] | None = None
-
-    def __enter__(self) -> Lease[T]:
-        timeout, connect_timeout, until = self._limits
-        self._lease = self._pool.acquire(
-            timeout=timeout, connect_timeout=connect_timeout, until=until
-        )
-        return self._lease
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        lease, self._lease = self._lease, None
-        if lease is not None and lease.place is not None:
-            self._pool.release(lease, reuse=lease.reusable and exc_type is None)

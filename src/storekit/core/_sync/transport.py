@@ -11,9 +11,11 @@ from types import TracebackType
 import httpx
 
 from storekit.core._sync.connection import ExchangeLimits, HTTPConnection
-from storekit.core._sync.pool import Lease, Pool, PoolStatistics
+from storekit.core._sync.pool import Pool
+from storekit.core._sync.pool_state import PoolStatistics
 from storekit.core._sync.stream import SocketStream
 from storekit.core.http1 import MAX_HEAD_SIZE, TruncatedReply
+from storekit.core.places import Lease
 from storekit.core.seam._sync import monotonic
 from storekit.core.shortage import shortages_raised
 from storekit.core.tls import Cert, Verify, create_tls_context

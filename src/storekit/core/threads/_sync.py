@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
-from storekit.core._sync.pool import Lease, Pool
+from storekit.core._sync.pool import Pool
 from storekit.core.forks import fork_count
-from storekit.core.places import IdentityRef
+from storekit.core.places import IdentityRef, Lease
 from storekit.core.seam._sync import monotonic
 from storekit.core.threads.call import NO_BATCHING, Batching, CallStatistics, CallTimeout
 from storekit.errors import ClientClosed, OwnerMismatch, StoreKitError
