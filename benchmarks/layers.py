@@ -15,7 +15,7 @@ import anyio
 from benchmarks.clients import httpx_url, query_calls
 from benchmarks.harness import Calls, Comparison, Contender, Row, run_on_loop
 from storekit.core._async.stream import AsyncSocketStream
-from storekit.core.seam._async import SocketReader
+from storekit.core.seam.sockets._async import SocketReader
 
 __all__ = ["compare", "contenders"]
 

@@ -13,13 +13,11 @@ from storekit.core.seam._sync import (
     call_user_function,
     call_within,
     current_owner,
-    look_up,
     monotonic,
     run_all,
     shielded,
-    wait_readable,
-    wait_writable,
 )
+from storekit.core.seam.sockets._sync import look_up, wait_readable, wait_writable
 from tests.support.concurrency._sync import Crew, until
 
 

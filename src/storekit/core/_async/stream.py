@@ -14,11 +14,10 @@ import ssl
 from collections.abc import Sequence
 
 from storekit.core.readiness import readable_probe
-from storekit.core.seam._async import (
+from storekit.core.seam._async import checkpoint, monotonic
+from storekit.core.seam.sockets._async import (
     SocketReader,
-    checkpoint,
     look_up,
-    monotonic,
     wait_either,
     wait_readable,
     wait_writable,

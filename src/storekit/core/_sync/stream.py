@@ -16,11 +16,10 @@ import ssl
 from collections.abc import Sequence
 
 from storekit.core.readiness import readable_probe
-from storekit.core.seam._sync import (
+from storekit.core.seam._sync import checkpoint, monotonic
+from storekit.core.seam.sockets._sync import (
     SocketReader,
-    checkpoint,
     look_up,
-    monotonic,
     wait_either,
     wait_readable,
     wait_writable,

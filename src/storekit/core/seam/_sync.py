@@ -2,25 +2,20 @@
 
 import inspect
 import logging
-import socket
-import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from storekit.core.arguments import check_callable
-from storekit.core.readiness import wait_ready
 from storekit.core.shortage import shortages_raised
 
 __all__ = [
     "BackgroundTasks",
     "Event",
     "Guard",
-    "SocketReader",
     "answer_in",
     "call_blocking",
     "call_here",
@@ -29,14 +24,10 @@ __all__ = [
     "check_callback",
     "checkpoint",
     "current_owner",
-    "look_up",
     "monotonic",
     "run_all",
     "shielded",
     "sleep",
-    "wait_either",
-    "wait_readable",
-    "wait_writable",
 ]
 
 P = ParamSpec("P")
@@ -113,7 +104,7 @@ def run_all(calls: Sequence[Callable[[], T]]) -> list[T]:
     If the caller is interrupted, the threads of the others stop at their next wait for a
     socket and are waited for, at most a second; they do not keep the interpreter from ending.
     """
-    helpers = [_Helper(call) for call in calls]
+    helpers = [HelperThread(call) for call in calls]
     try:
         left = [helper for helper in helpers[1:] if not helper.start()]
         for helper in [*helpers[:1], *left]:
@@ -130,11 +121,11 @@ def run_all(calls: Sequence[Callable[[], T]]) -> list[T]:
     return [helper.result() for helper in helpers]
 
 
-class _Stopped(BaseException):
+class Stopped(BaseException):
     """The thread was told to stop."""
 
 
-class _Helper(Generic[T]):
+class HelperThread(Generic[T]):
     """A call in a thread beside that of its caller.
 
     It stands in for the futures of the standard library, whose locks do not survive exceptions of
@@ -162,7 +153,7 @@ class _Helper(Generic[T]):
             threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def _run(self) -> None:
-        _thread.helper = self
+        this_thread.helper = self
         try:
             self._value = (self._call(),)
         except BaseException as error:  # noqa: BLE001 - it goes to the caller
@@ -191,11 +182,12 @@ class _Helper(Generic[T]):
         raise TimeoutError
 
 
-class _OfThread(threading.local):
-    helper: _Helper[Any] | None = None
+class _ThisThread(threading.local):
+    helper: HelperThread[Any] | None = None
 
 
-_thread = _OfThread()
+this_thread = _ThisThread()
+"""Knows the helper that the calling thread is, if it is one."""
 
 
 def call_user_function(function: Callable[..., T], kwargs: Mapping[str, object]) -> T:
@@ -238,7 +230,7 @@ def call_within(timeout: float, call: Callable[[], T]) -> T:
     It then goes on in its thread, and nobody sees what comes of it. Raises `OutOfResources`
     if no thread can be started.
     """
-    helper = _Helper(call)
+    helper = HelperThread(call)
     helper.start_or_raise("storekit-call")
     return helper.result(timeout)
 
@@ -277,83 +269,3 @@ class BackgroundTasks:
         until = monotonic() + 5
         for thread in list(self._running):
             thread.join(max(0.0, until - monotonic()))
-
-
-AddressInfo = tuple[int, int, int, str, Any]
-
-_NOT_YET = (BlockingIOError, ssl.SSLWantReadError)
-_STOP_CHECK = 0.1  # seconds after which a helper that waits sees that it is to stop
-
-
-def wait_readable(sock: socket.socket, until: float | None) -> None:
-    """Wait until `sock` has data or is at its end; `TimeoutError` at the time `until`."""
-    _wait_ready(sock, until, read=True)
-
-
-def wait_writable(sock: socket.socket, until: float | None) -> None:
-    """Wait until `sock` takes data or is broken; `TimeoutError` at the time `until`."""
-    _wait_ready(sock, until, write=True)
-
-
-def wait_either(sock: socket.socket, until: float | None) -> None:
-    """Wait until `sock` takes data or has some; `TimeoutError` at the time `until`."""
-    _wait_ready(sock, until, read=True, write=True)
-
-
-def _wait_ready(
-    sock: socket.socket, until: float | None, *, read: bool = False, write: bool = False
-) -> None:
-    helper = _thread.helper
-    while True:
-        timeout = _remaining(until)
-        if helper is None:
-            if not wait_ready(sock, read=read, write=write, timeout=timeout):
-                raise TimeoutError
-            return
-        if helper.stopped:
-            raise _Stopped
-        some = _STOP_CHECK if timeout is None else min(timeout, _STOP_CHECK)
-        if wait_ready(sock, read=read, write=write, timeout=some):
-            return
-        if timeout is not None and timeout <= _STOP_CHECK:
-            raise TimeoutError
-
-
-def look_up(host: str, port: int, until: float | None) -> Sequence[AddressInfo]:
-    """Resolve a host name; `TimeoutError` at the time `until`."""
-    if until is None:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    # The resolver has no time limit that a caller could set: ask it from a thread that
-    # can be left behind. Only new connections to host names come here.
-    helper = _Helper(partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
-    helper.start_or_raise("storekit-look-up")
-    return helper.result(_remaining(until))
-
-
-def _remaining(until: float | None) -> float | None:
-    return None if until is None else max(0.0, until - monotonic())
-
-
-class SocketReader:
-    """Receives from one socket when there is something to receive."""
-
-    __slots__ = ("_sock",)
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-
-    def receive(self, size: int, until: float | None) -> bytes:
-        """Wait for data and return it, at most `size` bytes, none at the end.
-
-        Raises `TimeoutError` at the time `until`, `ssl.SSLWantWriteError`, or another
-        `OSError`.
-        """
-        while True:
-            wait_readable(self._sock, until)
-            try:
-                return self._sock.recv(size)
-            except _NOT_YET:
-                continue
-
-    def stop(self) -> None:
-        """Nothing watches the socket."""

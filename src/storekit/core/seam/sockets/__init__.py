@@ -1,0 +1,1 @@
+"""What differs between event loops and plain threads in the use of sockets."""
