@@ -157,7 +157,8 @@ def types(session: nox.Session) -> None:
     """Check types: the sources strictly, and the public interface for completeness."""
     _install(session, "types", ".[all]")
     session.run("mypy")
-    session.run("python", "-m", "tools.pages")  # what the documentation shows
+    session.run("python", "-m", "tools.pages")  # what pages show that run as a whole
+    session.run("python", "-m", "tools.snippets")  # and snippets that run by themselves
     session.run("pyright", "--verifytypes", "storekit", "--ignoreexternal")
     session.run("pyright", "tests/typing")
 

@@ -4,55 +4,35 @@ import ast
 import importlib
 import inspect
 import re
-import textwrap
 import tomllib
 from fnmatch import fnmatch
-from pathlib import Path
 
 import pytest
 
-from tools.pages import taught
+from tools.snippets import README, ROOT, of_docstrings, of_pages, snippets_in
 
-ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
-TAUGHT = {page.path for page in taught()}  # run as whole pages, in tests/docs
-PAGES = sorted({*(ROOT / "docs").glob("**/*.md")} - TAUGHT)  # the README has a test of its own
-SOURCES = sorted((ROOT / "src").glob("**/*.py"))
-FENCE = re.compile(r"^([ ]*)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+PAGES = sorted((ROOT / "docs").glob("**/*.md"))
 PLACEHOLDER = re.compile(r"http://host\d:9401")
 
 
-def _snippets(path, text):
-    for match in FENCE.finditer(text):
-        line = text.count("\n", 0, match.start()) + 2
-        yield pytest.param(
-            path, line, textwrap.dedent(match[2]), id=f"{path.relative_to(ROOT)}:{line}"
-        )
-
-
-def _page_snippets():
-    return [snippet for page in PAGES for snippet in _snippets(page, page.read_text())]
-
-
-def _docstring_snippets():
-    return [snippet for source in SOURCES for snippet in _snippets(source, source.read_text())]
-
-
-def _compile(path, line, code, url):
-    code = PLACEHOLDER.sub(url, code)
-    return compile(
-        "\n" * (line - 1) + code, str(path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+def _each(snippets):
+    return pytest.mark.parametrize(
+        "snippet", [pytest.param(snippet, id=snippet.name) for snippet in snippets]
     )
 
 
-async def _run(path, line, code, url):
+async def _run(snippet, url, capsys):
+    code = "\n" * (snippet.line - 1) + PLACEHOLDER.sub(url, snippet.code)
+    compiled = compile(
+        code, str(snippet.path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
+    )
     names = {"__name__": "__snippet__"}
-    exec("from storekit.qcache import AsyncQClient, QClient", names)  # said earlier on the page
-    compiled = _compile(path, line, code, url)
     if compiled.co_flags & inspect.CO_COROUTINE:
         await eval(compiled, names)
     else:
         exec(compiled, names)
+    if snippet.said:
+        assert capsys.readouterr().out.splitlines() == snippet.said
 
 
 @pytest.fixture(autouse=True)
@@ -60,34 +40,35 @@ def _files_of_snippets_go_elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize(("path", "line", "code"), _page_snippets())
-async def test_a_snippet_of_the_documentation_runs(path, line, code, qcache_node):
-    await _run(path, line, code, qcache_node.url)
+@_each(of_pages())
+async def test_a_snippet_of_the_documentation_runs_and_prints_what_is_shown(
+    snippet, qcache_node, capsys
+):
+    await _run(snippet, qcache_node.url, capsys)
 
 
-@pytest.mark.parametrize(("path", "line", "code"), _docstring_snippets())
-async def test_a_snippet_of_a_docstring_runs(path, line, code, qcache_node):
-    await _run(path, line, code, qcache_node.url)
+@_each(of_docstrings())
+async def test_a_snippet_of_a_docstring_runs(snippet, qcache_node, capsys):
+    await _run(snippet, qcache_node.url, capsys)
+
+
+@_each(snippets_in(README))
+async def test_a_snippet_of_the_readme_runs_by_itself_and_prints_what_is_shown(snippet, capsys):
+    """They need no server: the stores that the README runs on are in this process."""
+    await _run(snippet, "http://host1.invalid:9401", capsys)
+    assert snippet.said
 
 
 def test_there_are_snippets_to_run():
-    assert len(_page_snippets()) >= 10
-    assert len(_docstring_snippets()) >= 2
+    assert len(of_pages()) >= 10
+    assert len(of_docstrings()) >= 2
+    assert any(snippet.said for snippet in of_pages())
 
 
 def test_the_generated_docs_show_the_sync_client():
     from storekit.qcache import QClient
 
     assert "with QClient(" in QClient.__doc__
-
-
-@pytest.mark.parametrize(("path", "line", "code"), [*_snippets(README, README.read_text())])
-async def test_a_snippet_of_the_readme_prints_what_its_comments_say(path, line, code, capsys):
-    """They need no server: the node that the README runs on is in this process."""
-    await _run(path, line, code, "http://host1.invalid:9401")
-    said = re.findall(r"print\(.*\)  # (.*)", code)
-    assert said
-    assert capsys.readouterr().out.splitlines() == said
 
 
 def test_the_readme_is_short():

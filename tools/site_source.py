@@ -29,7 +29,13 @@ __all__ = [
     "text_of",
 ]
 
-_SECTIONS = {"Args": "param", "Raises": "raises", "Returns": "returns", "Yields": "yields"}
+_SECTIONS = {
+    "Args": "param",
+    "Attributes": "ivar",
+    "Raises": "raises",
+    "Returns": "returns",
+    "Yields": "yields",
+}
 
 
 @cache
@@ -170,7 +176,7 @@ def fields_of(docstring: str) -> str:
     """Turn the sections of a docstring (Args, Returns, Raises) into field lists of Markdown."""
     lines, made, section = docstring.splitlines(), [], ""
     for line in lines:
-        heading = re.fullmatch(r"(Args|Raises|Returns|Yields):", line)
+        heading = re.fullmatch(r"(Args|Attributes|Raises|Returns|Yields):", line)
         if heading:
             section = _SECTIONS[heading[1]]
         elif section and line and not line.startswith(" "):

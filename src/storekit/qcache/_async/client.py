@@ -56,6 +56,8 @@ class AsyncQClient(AsyncOperations[R]):
     """Client for a ring of QCache nodes.
 
     ```python
+    from storekit.qcache import AsyncQClient
+
     async with AsyncQClient(["http://host1:9401", "http://host2:9401"]) as client:
         result = await client.get("someKey", {"select": ["col1"], "where": ["<", "col2", 1]})
     ```

@@ -56,6 +56,8 @@ class QClient(Operations[R]):
     """Client for a ring of QCache nodes.
 
     ```python
+    from storekit.qcache import QClient
+
     with QClient(["http://host1:9401", "http://host2:9401"]) as client:
         result = client.get("someKey", {"select": ["col1"], "where": ["<", "col2", 1]})
     ```

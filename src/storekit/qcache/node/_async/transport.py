@@ -17,6 +17,7 @@ class AsyncEmbeddedTransport(httpx.AsyncBaseTransport):
     r"""Sends requests to a node in this process, whatever host they name.
 
     ```python
+    from storekit.qcache import AsyncQClient
     from storekit.qcache.node import AsyncEmbeddedTransport, Node
 
     transport = AsyncEmbeddedTransport(Node(size=100_000_000))

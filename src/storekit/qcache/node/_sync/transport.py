@@ -19,6 +19,7 @@ class EmbeddedTransport(httpx.BaseTransport):
     r"""Sends requests to a node in this process, whatever host they name.
 
     ```python
+    from storekit.qcache import QClient
     from storekit.qcache.node import EmbeddedTransport, Node
 
     transport = EmbeddedTransport(Node(size=100_000_000))
