@@ -14,7 +14,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from storekit.qcache.node.cache import Cache, charge_for
 from storekit.qcache.node.errors import TooLarge
 from storekit.qcache.node.node import Node
-from storekit.qcache.node.statistics import DURATION_BOUNDS, Statistics
 from tests.node.asking import ask, ask_query, statistics, store
 
 
@@ -366,25 +365,9 @@ def test_totals_go_on_when_the_counters_are_read(clock):
         assert totals.counts["miss_count"] == 1
         assert totals.counts["store_count"] == 2
         assert totals.counts["replace_count"] == 1
-        assert sum(totals.queries.counts) == 3
-        assert sum(totals.stores.counts) == 2
         assert totals.uptime == 60
         assert totals.datasets == 1
-        assert totals.charged == node.datasets()[0][1].charge > 8000
-
-
-def test_durations_are_counted_by_their_bounds():
-    kept = Statistics(1, lambda: 0.0)
-    kept.note("query_request_durations", 0.00005, 0.0001, 0.0003, 0.7, 1000.0)
-    queries = kept.totals(datasets=0, charged=0).queries
-    counts = dict(zip((*DURATION_BOUNDS, None), queries.counts, strict=True))
-    assert {bound: count for bound, count in counts.items() if count} == {
-        0.0001: 2,
-        0.0005: 1,
-        1.0: 1,
-        None: 1,
-    }
-    assert queries.seconds == pytest.approx(1000.70045)
+        assert totals.charged == dict(node.datasets())["k"].charge > 8000
 
 
 def test_hits_are_counted_for_each_table_and_looking_is_none(clock):
@@ -396,9 +379,7 @@ def test_hits_are_counted_for_each_table_and_looking_is_none(clock):
         ask_query(node, key, {})
     ask_query(node, "a", {})
     for _ in range(2):
-        assert [(key, each.hits, each.stored_at) for key, each in node.datasets()] == [
-            ("b", 1, 1005.0),
-            ("a", 3, 1000.0),
-        ]
+        found = {key: (each.hits, each.stored_at) for key, each in node.datasets()}
+        assert found == {"a": (3, 1000.0), "b": (1, 1005.0)}
     store(node, "a", table(10))
     assert dict(node.datasets())["a"].hits == 0

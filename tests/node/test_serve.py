@@ -59,6 +59,12 @@ def test_a_request_that_is_being_served_is_answered_before_the_end(serving):
     assert server.end()[0] == 0
 
 
+def test_browsers_are_shown_the_console_unless_told_otherwise(serving):
+    with httpx.Client(trust_env=False, headers={"accept": "text/html"}) as web:
+        assert "<title>QCache node</title>" in web.get(serving().url).text
+        assert web.get(serving("--no-console").url).status_code == 404
+
+
 def test_it_listens_on_loopback_only_unless_told_otherwise(serving):
     assert serving().url.startswith("http://127.0.0.1:")
     assert serving("--host=0.0.0.0").url.startswith("http://0.0.0.0:")

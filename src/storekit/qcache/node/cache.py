@@ -95,9 +95,10 @@ class Cache:
         """Return a table and what is known of it. That is no use of it."""
         return self._datasets.get(key)
 
-    def items(self) -> list[tuple[str, Dataset]]:
-        """Return all tables with their keys, the least recently used first. That is no use."""
-        return list(self._datasets.items())
+    def datasets(self) -> tuple[list[str], list[Dataset]]:
+        """Return all keys, and their tables, in any order. That is no use of them."""
+        # The methods of `dict` take a tenth of the time of those that go along the order of use.
+        return list(dict.keys(self._datasets)), list(dict.values(self._datasets))
 
     def is_expired(self, dataset: Dataset) -> bool:
         """Whether a table is too old, and goes when it is next asked for."""

@@ -1,13 +1,13 @@
 """A QCache node as a function from a request to a response. No I/O."""
 
 import json
-import logging
 import re
 import threading
 import time
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from hashlib import sha1
 from hmac import compare_digest
 from http import HTTPStatus
@@ -17,10 +17,12 @@ import polars as pl
 
 from storekit.qcache.addresses import authorization
 from storekit.qcache.compression import compress
-from storekit.qcache.node.budget import Budget, Limits, NotQuick
+from storekit.qcache.node.answer import Answer
+from storekit.qcache.node.budget import Budget, Limits
 from storekit.qcache.node.cache import Cache, Dataset, charge_for
 from storekit.qcache.node.categories import compact
 from storekit.qcache.node.errors import BadQuery, Refusal, TooLarge
+from storekit.qcache.node.http.answering import answered
 from storekit.qcache.node.http.negotiation import (
     accepted_format,
     check_table_format,
@@ -64,8 +66,6 @@ _READS = ("GET", "HEAD")
 _OF_THE_MOMENT = ("cache-control", "no-store")
 
 State = Literal["starting", "ready", "draining"]
-
-_log = logging.getLogger("storekit")
 
 
 class Node:
@@ -121,6 +121,11 @@ class Node:
         """Bytes that the tables may take."""
         return self._cache.size
 
+    @property
+    def age(self) -> float:
+        """Seconds after which a table is gone; 0 for never."""
+        return self._cache.age
+
     def __repr__(self) -> str:
         with self._lock:
             return (
@@ -132,10 +137,15 @@ class Node:
         with self._lock:
             return self._statistics.totals(datasets=len(self._cache), charged=self._cache.charged)
 
-    def datasets(self) -> list[tuple[str, Dataset]]:
-        """Return all tables with their keys, the least recently used first. That is no use."""
+    def now(self) -> float:
+        """Return the seconds of the clock that says when tables were stored."""
+        return self._clock()
+
+    def datasets(self) -> Iterator[tuple[str, Dataset]]:
+        """Return the tables of this moment with their keys, in any order: no use of them."""
         with self._lock:
-            return self._cache.items()
+            keys, datasets = self._cache.datasets()
+        return zip(keys, datasets, strict=True)
 
     def handle(self, request: Request) -> Response:
         """Serve a request. Whatever comes in, an answer comes out.
@@ -144,23 +154,16 @@ class Node:
 
         Raises `NotQuick` if its budget is to be quick, and it is not.
         """
-        try:
-            path = _PATH.fullmatch(request.path)
-            return _completed(request, self._refuse(request, path) or self._serve(request, path))
-        except NotQuick:
-            raise
-        except Refusal as refusal:
-            response = refused(refusal.status, str(refusal))
-        except RecursionError:
-            response = refused(400, "The request is nested too deeply")
-        except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - logged; an answer is due
-            _log.exception("the node failed at %s %r", request.method, request.path)
-            response = refused(500, "The node failed at this; its log says why")
-        return _completed(request, response)
+        path = _PATH.fullmatch(request.path)
+        return answered(request, partial(self._answer, request, path), _completed)
 
     def budget_for(self, request: Request) -> Budget:
         """Return what a request may take, by its head; made once for each."""
         return self._budget(stores=_stores(request, _PATH.fullmatch(request.path)))
+
+    def query_budget(self) -> Budget:
+        """Return what a query may take; made once for each."""
+        return self._budget(stores=False)
 
     def is_small(self, request: Request) -> bool:
         """Whether serving this should take some milliseconds: little is asked of a small table."""
@@ -224,6 +227,39 @@ class Node:
             return self.size
         return min(self.size, MOST_QUERY_BYTES)
 
+    def run(self, key: str, query: object, budget: Budget, *, peek: bool = False) -> Answer:
+        """Return the answer to a query about a table, without writing it as JSON or CSV.
+
+        Unless it is to `peek`, that is a use of the table, which is counted.
+
+        Raises `Refusal` if there can be no answer, and what `Budget.check` raises.
+        """
+        budget.start()
+        if peek:
+            return run_query(self.peek(key).frame, check_object(query), budget)
+        started = self._clock()
+        try:
+            answer = run_query(self._find(key), check_object(query), budget)
+            with self._lock:
+                self._statistics.count("hit_count")
+        finally:
+            self._note("query_request_durations", started)
+        return answer
+
+    def peek(self, key: str) -> Dataset:
+        """Return a table and what is known of it, which is no use of it. Raises `Refusal`."""
+        with self._lock:
+            dataset = self._cache.peek(key)
+        if dataset is None or self._cache.is_expired(dataset):
+            raise _Missing(f"There is no dataset {key}")
+        return dataset
+
+    def challenge(self, request: Request) -> Response | None:
+        """Return the answer to a request without the password, None if it has it or needs none."""
+        if self._credentials is None or self._may_enter(request):
+            return None
+        return Response(401, (("www-authenticate", "Basic realm=Restricted"),))
+
     # What needs no body
 
     def _refuse(self, request: Request, path: re.Match[bytes] | None) -> Response | None:
@@ -231,8 +267,8 @@ class Node:
             return refused(404, "There is no such path")
         if path[4] == b"health":  # probes have no password
             return None if request.method in _READS else _not_allowed(request, _READS)
-        if self._credentials is not None and not self._may_enter(request):
-            return Response(401, (("www-authenticate", "Basic realm=Restricted"),))
+        if (challenge := self.challenge(request)) is not None:
+            return challenge
         methods = _READS if path[4] else ("GET",) if path[1] else _DATASET_METHODS
         if request.method not in methods:
             return _not_allowed(request, ("POST",) if path[3] else methods)
@@ -246,6 +282,9 @@ class Node:
         return shown is not None and compare_digest(shown, self._credentials)
 
     # What does
+
+    def _answer(self, request: Request, path: re.Match[bytes] | None) -> Response:
+        return self._refuse(request, path) or self._serve(request, path)
 
     def _serve(self, request: Request, path: re.Match[bytes] | None) -> Response:
         assert path is not None  # noqa: S101 - it was looked at
@@ -271,10 +310,12 @@ class Node:
         try:
             return serve(key, request, budget)
         finally:
-            duration = self._clock() - started
-            figure = "store_request_durations" if stores else "query_request_durations"
-            with self._lock:
-                self._statistics.note(figure, duration)
+            self._note("store_request_durations" if stores else "query_request_durations", started)
+
+    def _note(self, figure: str, started: float) -> None:
+        duration = self._clock() - started
+        with self._lock:
+            self._statistics.note(figure, duration)
 
     def _tell_statistics(self) -> Response:
         with self._lock:

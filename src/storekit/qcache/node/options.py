@@ -158,6 +158,7 @@ class ServeOptions:
         "ORIGIN",
         several=True,
     )
+    console: bool = _option(True, _flag, "show the node, its tables and a query box to browsers")
     log_level: str = _option(
         "warning",
         _one_of(*_LEVELS),

@@ -12,6 +12,7 @@ from storekit.core.threads._async import Executor
 from storekit.errors import PoolFull
 from storekit.options import PoolLimits
 from storekit.qcache.node.budget import Budget, NotQuick
+from storekit.qcache.node.console import Console, Queue
 from storekit.qcache.node.http.access import Access
 from storekit.qcache.node.http.bodies import Body, ClientGone, Lines, RequestBody
 from storekit.qcache.node.http.exchange import Exchange
@@ -69,6 +70,7 @@ def application(
     allow_hosts: Iterable[str] = (),
     allow_origins: Iterable[str] = (),
     access_log: bool = False,
+    console: bool = True,
 ) -> "Application":
     """Return an ASGI application that serves a node.
 
@@ -89,6 +91,8 @@ def application(
             and remove tables; `*` for all. Without them, pages of other hosts may not.
         access_log: Whether each request is logged, when it is over: at the level INFO, by the
             logger `storekit.access`.
+        console: Whether a browser that opens `/` is shown the node, its tables, and queries on
+            them. What is no browser finds nothing there.
 
     Raises:
         TypeError, ValueError: A host or origin is none.
@@ -96,7 +100,15 @@ def application(
     """
     access = Access(allow_hosts, allow_origins)
     limits = PoolLimits(max_size=threads, max_waiting=max_waiting)
-    return Application(node, access, limits, body_timeout, send_timeout, access_log=access_log)
+    return Application(
+        node,
+        access,
+        limits,
+        body_timeout,
+        send_timeout,
+        access_log=access_log,
+        console=console,
+    )
 
 
 class Application:
@@ -115,6 +127,7 @@ class Application:
         send_timeout: float,
         *,
         access_log: bool = False,
+        console: bool = True,
     ) -> None:
         self._node = node
         self._access = access
@@ -124,6 +137,7 @@ class Application:
         self._large = _Lane(limits)
         self._small = _Lane(replace(limits, max_size=_SMALL_THREADS))
         self._most = max(node.size, _LEAST_ROOM)  # bytes on their way, in each direction
+        self._console = Console(node, self._queue) if console else None
         self._room = self._most  # what requests leave of it
         self._sending = 0  # bytes of large answers on their way
         self._access_log = access_log
@@ -134,8 +148,8 @@ class Application:
         """Return the figures of this moment, by their names in `/metrics`."""
         return {
             "qcache_requests_in_progress": self._in_progress,
-            "qcache_requests_waiting small": self._small.waiting(),
-            "qcache_requests_waiting large": self._large.waiting(),
+            "qcache_requests_waiting small": self._small.calls()[1],
+            "qcache_requests_waiting large": self._large.calls()[1],
         }
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -150,7 +164,8 @@ class Application:
 
     async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         request = _request_of(scope)
-        exchange = Exchange(self._node, request, scope.get("client"), self._access_log)
+        server, client = self._server_of(request), scope.get("client")
+        exchange = Exchange(server, self._node.metrics, request, client, self._access_log)
         self._in_progress += 1
         try:
             response = await self._answer(request, scope, receive, exchange)
@@ -181,7 +196,7 @@ class Application:
                 close = ("connection", "close")
                 return replace(refusal, headers=(*refusal.headers, close))
             return refusal
-        request = replace(request, budget=self._node.budget_for(request))
+        request = replace(request, budget=self._server_of(request).budget_for(request))
         if not _may_have_body(request):
             return await self._work(request, receive)
         content = RequestBody(scope, receive, self._body_timeout)
@@ -200,10 +215,20 @@ class Application:
         """Return the answer if there is one without the content. Who asks is looked at first."""
         listens_on = None if server is None else server[0]
         response = self._access.refuse(request, listens_on) or self._access.preflight(request)
-        return self._node.refuse_head(request) if response is None else _with_length(response)
+        if response is not None:
+            return _with_length(response)
+        return self._server_of(request).refuse_head(request)
+
+    def _server_of(self, request: Request) -> Node | Console:
+        console = self._console
+        return self._node if console is None or not console.serves(request) else console
+
+    def _queue(self) -> Queue:
+        working, waiting = zip(self._small.calls(), self._large.calls(), strict=True)
+        return Queue(sum(working), sum(waiting))
 
     async def _work(self, request: Request, receive: Receive) -> Response:
-        node, budget = self._node, request.budget
+        node, budget = self._server_of(request), request.budget
         if budget is None or node.is_quick(request):
             return node.handle(request)
         try:
@@ -231,12 +256,13 @@ class Application:
         transfer_coding = request.headers.get("transfer-encoding", "chunked")
         if transfer_coding.strip().lower() != "chunked":
             raise _BadBodyError(501, f"Transfer-Encoding must be chunked, not {transfer_coding!r}")
-        most = self._node.most_content(request)
+        node = self._server_of(request)
+        most = node.most_content(request)
         length = request.headers.get("content-length", "")
         announced = int(length) if length.isdecimal() else 0
         if announced > most:
             raise _BadBodyError(413, f"The content has {announced} bytes; the limit is {most}")
-        table = self._node.table_to_come(request) if announced >= _READ_EARLY else None
+        table = node.table_to_come(request) if announced >= _READ_EARLY else None
         if table is None:
             body = Body()
             await self._gather(content, body, most)
@@ -322,9 +348,12 @@ class _Lane:
             self._threads = Executor(_nothing, _ignore, limits=self._limits, name="qcache-node")
         return self._threads
 
-    def waiting(self) -> int:
-        """Return how many requests wait for a thread."""
-        return 0 if self._threads is None else self._threads.statistics().queued
+    def calls(self) -> tuple[int, int]:
+        """Return how many requests are worked on, and how many wait."""
+        if self._threads is None:
+            return 0, 0
+        told = self._threads.statistics()
+        return told.calls - told.queued, told.queued
 
     async def aclose(self) -> None:
         """End the threads."""

@@ -3,9 +3,10 @@
 import logging
 
 from storekit.core.seam._async import monotonic
+from storekit.qcache.node.console import Console
 from storekit.qcache.node.http.requests import Request, Response
 from storekit.qcache.node.node import Node
-from storekit.qcache.node.service.metrics import LEFT
+from storekit.qcache.node.service.metrics import LEFT, Metrics
 
 __all__ = ["Exchange"]
 
@@ -22,8 +23,9 @@ class Exchange:
     __slots__ = (
         "_client",
         "_is_logged",
-        "_node",
+        "_metrics",
         "_request",
+        "_server",
         "_started",
         "received",
         "sent",
@@ -31,9 +33,15 @@ class Exchange:
     )
 
     def __init__(
-        self, node: Node, request: Request, client: tuple[str, int] | None, is_logged: bool
+        self,
+        server: Node | Console,
+        metrics: Metrics,
+        request: Request,
+        client: tuple[str, int] | None,
+        is_logged: bool,
     ) -> None:
-        self._node = node
+        self._server = server
+        self._metrics = metrics
         self._request = request
         self._client = client
         self._is_logged = is_logged and _log.isEnabledFor(logging.INFO)
@@ -51,8 +59,8 @@ class Exchange:
         """Count and log. Without an answer, the client has left."""
         seconds = monotonic() - self._started
         request, status = self._request, int(self.status)
-        kind = self._node.kind_of(request)
-        self._node.metrics.note(kind, status, seconds, self.received, self.sent)
+        kind = self._server.kind_of(request)
+        self._metrics.note(kind, status, seconds, self.received, self.sent)
         if not self._is_logged:
             return
         client = "-" if self._client is None else f"{self._client[0]}:{self._client[1]}"
@@ -66,7 +74,7 @@ class Exchange:
                     "method": request.method,
                     "path": path,
                     "kind": kind,
-                    "key": self._node.key_of(request),
+                    "key": self._server.key_of(request),
                     "status": status,
                     "received": self.received,
                     "sent": self.sent,

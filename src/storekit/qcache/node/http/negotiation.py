@@ -17,6 +17,7 @@ __all__ = [
     "NotAcceptable",
     "UnsupportedType",
     "accepted_format",
+    "accepts",
     "check_table_format",
     "decode_body",
     "encoding_for",
@@ -98,6 +99,11 @@ def _preference(kind: str, wanted: Sequence[_Element]) -> tuple[float, int]:
             if each.name == name:
                 return each.weight, -place
     return 0.0, 0
+
+
+def accepts(accept: str | None, kind: str) -> bool:
+    """Whether an `Accept` header names a format itself, not by a wildcard."""
+    return any(each.name == kind and each.weight > 0 for each in _elements(accept or ""))
 
 
 def check_table_format(content_type: str | None) -> str:

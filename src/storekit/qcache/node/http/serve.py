@@ -52,7 +52,13 @@ def serve(
     for a host or origin that is none.
     """
     hosts = [*options.allow_host, options.host, listener.getsockname()[0]]
-    app = application(node, allow_hosts=hosts, allow_origins=options.allow_origin, access_log=True)
+    app = application(
+        node,
+        allow_hosts=hosts,
+        allow_origins=options.allow_origin,
+        access_log=True,
+        console=options.console,
+    )
     config = uvicorn.Config(
         _quiet(app),
         http=BoundedConnection,

@@ -22,7 +22,7 @@ LEFT = 499
 """The status of a request whose client left before it had an answer."""
 
 BOUNDS = (
-    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
     *(1.0, 2.5, 5.0, 10.0, 30.0),
 )
 """Upper bounds of the histogram of durations, in seconds."""
@@ -118,6 +118,14 @@ class Metrics:
             self._seconds[kind] += seconds
             self._received += received
             self._sent += sent
+
+    def durations(self, kind: str) -> tuple[int, ...]:
+        """Return how many requests of a kind took as long as each of `BOUNDS`, and longer than all.
+
+        Each is counted once, by the first bound that it is not above.
+        """
+        with self._lock:
+            return tuple(self._histograms.get(kind, (0,) * (len(BOUNDS) + 1)))
 
     def text(self, totals: Mapping[str, float], gauges: Mapping[str, float]) -> str:
         """Return all figures as text.
