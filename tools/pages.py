@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ROOT", "Block", "Page", "as_module", "groups", "is_expression", "taught"]
+__all__ = ["ROOT", "Block", "Page", "as_module", "groups", "is_expression", "taught", "tutorial"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,16 +55,22 @@ class Page:
         return found
 
 
-TAUGHT = (
-    "queries/*.md",
-)  # fmt: skip
+TAUGHT = ("queries/*.md",)  # fmt: skip
 """Pages whose blocks run one after the other in one namespace, as a reader pastes them."""
+
+PROGRAMS = "tutorial.md"
+"""The page whose blocks are files, each a program."""
 
 
 def taught() -> list[Page]:
     """Return the pages that are run as a whole."""
     docs = ROOT / "docs"
     return [Page(path) for pattern in TAUGHT for path in sorted(docs.glob(pattern))]
+
+
+def tutorial() -> Page:
+    """Return the page whose blocks are saved as files, and run by the commands below them."""
+    return Page(ROOT / "docs" / PROGRAMS)
 
 
 def groups(page: Page) -> Iterator[list[Block]]:
@@ -106,6 +112,10 @@ def main() -> int:
         for page in taught():
             name = re.sub(r"\W", "_", page.name.removesuffix(".md"))
             (Path(folder) / f"{name}.py").write_text(as_module(page))
+        for block in tutorial().blocks():
+            if block.language == "python":
+                text = "\n" * (block.line - 1) + block.text
+                (Path(folder) / f"tutorial_line_{block.line}.py").write_text(text)
         command = [sys.executable, "-m", "mypy", "--strict", folder]
         return subprocess.run(command, cwd=ROOT, check=False).returncode
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.pages import taught
+from tools.pages import taught, tutorial
 
 __all__ = ["README", "ROOT", "Snippet", "check_types", "of_docstrings", "of_pages", "snippets_in"]
 
@@ -75,7 +75,8 @@ def snippets_in(path: Path) -> Iterator[Snippet]:
 
 def of_pages() -> list[Snippet]:
     """Return the snippets of the pages that do not run as a whole (`tools/pages.py`)."""
-    pages = sorted({*(ROOT / "docs").glob("**/*.md")} - {page.path for page in taught()})
+    whole = {page.path for page in (*taught(), tutorial())}
+    pages = sorted({*(ROOT / "docs").glob("**/*.md")} - whole)
     return [snippet for page in pages for snippet in snippets_in(page)]
 
 
