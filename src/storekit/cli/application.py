@@ -33,6 +33,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "incr": "attributes",
         "tag": "attributes",
     },
+    "Documents": {"upload": "documents", "download": "documents", "docs": "documents"},
 }
 """Where each command is: by heading of the help, then name of the command; a module of this room.
 

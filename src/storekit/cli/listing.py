@@ -51,11 +51,8 @@ def ls_(
                 output.json({"key": key, **details})
             return
         lines = _long_lines(client, keys) if long else iter(keys)
-        if no_pager:
-            for line in lines:
-                output.text(line, kept="")
-        else:
-            output.pages(lines)
+        show = output.lines if no_pager else output.pages
+        show(lines)
 
 
 def _keys(client: "RawClient", prefix: str, tag: str | None, limit: int | None) -> list[str]:

@@ -119,11 +119,15 @@ class Output:
         """Say something beside the result, on standard error."""
         print(f"storekit: {visible(text)}", file=sys.stderr)  # noqa: T201
 
+    def lines(self, lines: Iterable[str]) -> None:
+        """Print lines, each as it comes."""
+        for line in lines:
+            self.text(line, kept="")
+
     def pages(self, lines: Iterable[str]) -> None:
         """Print lines, page by page on a terminal, if they are more than fit."""
         if not self.is_terminal:
-            for line in lines:
-                self.raw(line.encode("utf-8", "surrogateescape") + b"\n")
+            self.lines(lines)
             return
         from click import echo_via_pager  # noqa: PLC0415 - as all of click that is rarely used
 

@@ -4,7 +4,7 @@ import json
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from storekit.cli.exits import DAMAGED, USAGE, CommandError
 from storekit.cli.output import Output, shown_size
@@ -13,13 +13,31 @@ if TYPE_CHECKING:
     from storekit.cli.invocation import Invocation
     from storekit.qdb import RawClient
 
-__all__ = ["FORMS", "TYPES", "given_bytes", "given_typed", "given_value", "read_typed", "show"]
+__all__ = [
+    "FORMS",
+    "TYPES",
+    "given_bytes",
+    "given_typed",
+    "given_value",
+    "read_typed",
+    "show",
+    "standard_input",
+]
 
 FORMS = ("text", "json", "raw")
 """What a value is on the command line."""
 
 TYPES = ("integer", "double", "string", "timestamp")
 """Types of entries beside blobs."""
+
+
+def standard_input() -> BinaryIO:
+    """Return standard input for bytes, without a buffer.
+
+    The lock of the buffer would be held by a thread that reads, and end the process in a crash.
+    """
+    raw: BinaryIO = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+    return raw
 
 
 def given_bytes(value: str | None, file: str | None) -> bytes:

@@ -1,0 +1,230 @@
+"""`upload`, `download`, `docs`: files and directories of any size."""
+
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import click
+
+from storekit.cli.exits import INTERRUPTED, REFUSED, USAGE, CommandError
+from storekit.cli.invocation import Invocation, command
+from storekit.cli.output import shown_size
+from storekit.cli.parameters import as_duration, as_size
+from storekit.cli.progress import progress_bar
+from storekit.cli.stores import open_qdb
+from storekit.cli.trees import Tree, restore
+from storekit.cli.values import standard_input
+
+if TYPE_CHECKING:
+    from storekit.qdb import DocumentInfo, RawClient
+
+__all__ = ["docs_", "download_", "upload_"]
+
+
+@command("upload", short_help="Store a file or a directory as a document.")
+@click.argument("source", metavar="FILE|DIRECTORY|-")
+@click.argument("key", required=False)
+@click.option("--resume", is_flag=True, help="Go on with an upload that was broken off.")
+@click.option("--replace", is_flag=True, help="Also if there is such a document.")
+@click.option(
+    "--ttl", callback=as_duration, metavar="TIME", help="When it expires: 30s, 5m, 2h, 1d."
+)
+@click.option(
+    "--slice-size", callback=as_size, metavar="SIZE", help="Of the entries it is stored in."
+)
+def upload_(
+    invocation: Invocation,
+    source: str,
+    key: str | None,
+    ttl: timedelta | None,
+    slice_size: int | None,
+    *,
+    resume: bool,
+    replace: bool,
+) -> None:
+    """Store a file, a directory, or standard input as a document with the name KEY.
+
+    By default, KEY is the name of the file. That of a directory ends with a slash; the
+    document is a tar archive. What was broken off is no document until it was resumed.
+    """
+    action = shlex.join(["upload", source, *([] if key is None else [key])])
+    path = Path(source)
+    is_tree = source != "-" and path.is_dir()
+    key = _key_for(path, key, is_stdin=source == "-", is_tree=is_tree)
+    tree = Tree.of(path) if is_tree else None
+    for name in [] if tree is None else tree.left_out:
+        invocation.output.note(f"{name} is left out: it is no file, directory or link")
+    total = None if tree is None else tree.size
+    options = {} if slice_size is None else {"slice_size": slice_size}
+    with open_qdb(invocation) as client:
+        if not replace:
+            _refuse_what_is_there(client, key)
+        with _resumable(action), progress_bar(invocation, key, total) as report:
+            client.upload(
+                standard_input() if source == "-" else path if tree is None else tree.pieces(),
+                key,
+                resume=resume,
+                expiry_time=ttl,
+                progress=report,
+                **options,
+            )
+        info = client.document_info(key)
+    _say(invocation, "stored", info)
+
+
+def _key_for(path: Path, key: str | None, *, is_stdin: bool, is_tree: bool) -> str:
+    if key is None:
+        if is_stdin:
+            raise CommandError("what comes from standard input needs a KEY", USAGE)
+        key = path.resolve().name if is_tree else path.name
+        if not key:
+            raise CommandError(f"{path} has no name; give a KEY", USAGE)
+    if is_tree:
+        return key if key.endswith("/") else f"{key}/"
+    if key.endswith("/"):
+        raise CommandError(
+            f"a key that ends with a slash is a directory, and {path} is none", USAGE
+        )
+    return key
+
+
+def _refuse_what_is_there(client: "RawClient", key: str) -> None:
+    from storekit.qdb import AliasNotFound, DocumentIncomplete  # noqa: PLC0415 - loads a client
+
+    try:
+        found = client.document_info(key)
+    except (AliasNotFound, DocumentIncomplete):
+        return
+    raise CommandError(
+        f"there is a document {key!r} already, of {shown_size(found.size)}; --replace stores this "
+        "in its place",
+        REFUSED,
+    )
+
+
+@contextmanager
+def _resumable(action: str) -> Iterator[None]:
+    """Say how to go on with what is broken off."""
+    from storekit.qdb import DocumentConflict  # noqa: PLC0415 - loads a client
+
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        message = f"interrupted; `storekit {action} --resume` goes on"
+        raise CommandError(message, INTERRUPTED) from error
+    except DocumentConflict as error:
+        raise CommandError(
+            f"another upload of it is under way, or was broken off; `storekit {action} --resume` "
+            "takes over",
+            REFUSED,
+        ) from error
+
+
+@command("download", short_help="Write a document to a file or a directory.")
+@click.argument("key")
+@click.argument("target", required=False, metavar="[FILE|DIRECTORY|-]")
+@click.option("--resume", is_flag=True, help="Go on with a download that was broken off.")
+@click.option("--replace", is_flag=True, help="Also if there is such a file.")
+def download_(
+    invocation: Invocation, key: str, target: str | None, *, resume: bool, replace: bool
+) -> None:
+    """Write a document to a file, or to standard output, or restore a directory.
+
+    By default, the file has the name of the document, and a directory that is there gets it
+    into it. Files get their names when they are whole; until then, what is there has a name that
+    ends with .part, and --resume goes on with it.
+    """
+    output = invocation.output
+    with open_qdb(invocation) as client:
+        if target == "-":
+            output.refuse_terminal("a document", "write it to a file with >, or name one")
+            with progress_bar(invocation, key) as report:
+                client.download(key, output.stream(), progress=report)
+            output.stream().flush()
+            return
+        path = _target_for(key, target)
+        part = path.with_name(f"{path.name}.tar" if key.endswith("/") else path.name)
+        _refuse_paths_that_are_there(path, part, resume=resume, replace=replace)
+        with _resumable(shlex.join(["download", key, *([] if target is None else [target])])):
+            with progress_bar(invocation, key) as report:
+                info = client.download(key, part, resume=True, progress=report)
+            if key.endswith("/"):
+                with progress_bar(invocation, f"{path}/", info.size) as report:
+                    restore(part, path, lambda done: report(done, None))
+                part.unlink()
+    _say(invocation, "written", info, path)
+
+
+def _target_for(key: str, target: str | None) -> Path:
+    name = PurePosixPath(key).name
+    if target is None or (Path(target).is_dir() and not key.endswith("/")):
+        if name in {"", ".", ".."} or "\0" in name:
+            raise CommandError(f"{key!r} is no name of a file; give one", USAGE)
+        return Path(target or ".") / name
+    return Path(target)
+
+
+def _refuse_paths_that_are_there(path: Path, part: Path, *, resume: bool, replace: bool) -> None:
+    is_tree = part != path
+    if is_tree and path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise CommandError(f"{path} is there already; name a directory that is not", REFUSED)
+    if not replace and os.path.lexists(part) and not is_tree and not _is_special(part):
+        raise CommandError(f"{part} is there already; --replace writes in its place", REFUSED)
+    begun = part.with_name(f"{part.name}.part")
+    if begun.exists() and not resume:
+        raise CommandError(
+            f"{begun} is there, of a download that was broken off; --resume goes on with it, or "
+            "remove it",
+            REFUSED,
+        )
+
+
+def _is_special(path: Path) -> bool:
+    return path.exists() and not path.is_file()
+
+
+def _say(invocation: Invocation, done: str, info: "DocumentInfo", path: Path | None = None) -> None:
+    fields = _fields(info)
+    if path is not None:
+        fields["path"] = str(path)
+    invocation.output.result(**fields)
+    where = "" if path is None else f" to {path}"
+    invocation.output.line(f"{info.name}: {shown_size(info.size)} {done}{where}")
+
+
+def _fields(info: "DocumentInfo") -> dict[str, object]:
+    return {
+        "name": info.name,
+        "size": info.size,
+        "slices": info.slices,
+        "checksum": info.checksum,
+        "uploaded": None if info.uploaded is None else info.uploaded.isoformat(),
+    }
+
+
+@command("docs", short_help="List documents.")
+@click.argument("prefix", default="")
+@click.option("--no-pager", is_flag=True, help="Do not page on a terminal.")
+def docs_(invocation: Invocation, prefix: str, *, no_pager: bool) -> None:
+    """List the whole documents whose names begin with PREFIX, by default all.
+
+    `storekit rm --document NAME` removes one.
+    """
+    output = invocation.output
+    with open_qdb(invocation) as client:
+        found = client.documents(prefix)
+        if invocation.json:
+            for info in found:
+                output.json(_fields(info))
+            return
+        show = output.lines if no_pager else output.pages
+        show(map(_line, found))
+
+
+def _line(info: "DocumentInfo") -> str:
+    uploaded = "" if info.uploaded is None else f"{info.uploaded:%Y-%m-%d %H:%M:%S}"
+    return f"{shown_size(info.size):>10}  {uploaded:19}  {info.name}"

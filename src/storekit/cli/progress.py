@@ -1,0 +1,55 @@
+"""A bar on standard error, where that is a terminal: how much is done, how fast, how long yet."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from storekit._extras import require
+from storekit.cli.invocation import Invocation
+from storekit.cli.output import visible
+
+__all__ = ["Report", "progress_bar"]
+
+Report = Callable[[int, int | None], None]
+"""Told how many bytes are done, and of how many, None if that is not known."""
+
+
+@contextmanager
+def progress_bar(invocation: Invocation, label: str, total: int | None = None) -> Iterator[Report]:
+    """Draw a bar while the block runs. The block calls what it is given.
+
+    `total` is how many bytes there are, where what calls does not know it.
+    """
+    if invocation.json or not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    require("the progress bar", "cli", "rich")
+    from rich.console import Console  # noqa: PLC0415 - only where there is a bar
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    console = Console(stderr=True)
+    shown = visible(label)
+    if len(shown) > console.width // 3:
+        shown = shown[: console.width // 3 - 3] + "..."
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=console, expand=True) as bar:
+        task = bar.add_task(escape(shown), total=total)
+
+        def report(done: int, of: int | None) -> None:
+            bar.update(task, completed=done, total=total if of is None else of)
+
+        yield report
