@@ -34,6 +34,7 @@ __all__ = [
     "Outcome",
     "Session",
     "SessionOptions",
+    "WholeEntry",
 ]
 
 MAX_ALIAS = 1024
@@ -143,6 +144,22 @@ class Metadata:
     modified: int
     expiry: int  # 0 for never
     reference: tuple[int, int, int, int]
+
+
+# Not frozen, as a `BatchOperation` is not.
+@dataclass(slots=True)
+class WholeEntry:
+    """An entry with all that belongs to it. Nobody changes it.
+
+    `content` is bytes for a blob and for a string (UTF-8), nanoseconds for a timestamp, None for
+    a tag. `expiry` is in milliseconds since the epoch; `tags` are sorted.
+    """
+
+    alias: str
+    type: EntryType
+    content: bytes | memoryview | int | float | None
+    expiry: int = NEVER
+    tags: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +308,28 @@ class Session(Protocol):
         """
 
     def scan_close(self, cursor: object) -> None: ...
+
+    # Entries with all that belongs to them
+
+    def walk_entries(self, cursor: object, count: int) -> tuple[list[WholeEntry], object]:
+        """Return up to `count` entries of all types, and a cursor to go on from, None at the end.
+
+        As `scan` does, but that a cursor holds nothing, and is good in any session. Fewer come
+        where they are large. `NOT_IMPLEMENTED` is raised by engines whose stores can't be asked
+        for that.
+        """
+
+    def read_entries(
+        self,
+        aliases: Sequence[str],
+        contents: Sequence[Buffer] | None = None,
+        tags: bool = True,
+    ) -> list[WholeEntry | None]:
+        """Return entries of any type, None for those that are not there.
+
+        `contents` are those of blobs that the caller has read already; an engine may read them
+        again. Without `tags`, it may leave these out.
+        """
 
     # Tags
 

@@ -17,6 +17,7 @@ from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["Finding", "Scanning", "Tags"]
 
+_CHUNK = 4 << 20  # bytes of content after which a chunk ends, however few entries that are
 _END = frozenset({ErrorCode.ITERATOR_END, ErrorCode.ALIAS_NOT_FOUND})  # the latter in 1.x
 
 
@@ -141,7 +142,8 @@ class Scanning(Calls):
     def scan(self, cursor: object, count: int) -> tuple[list[tuple[str, bytes]], object]:
         """Return up to `count` blobs, and a cursor to go on from, None at the end.
 
-        Blobs that were found before an error are returned; the next step raises it.
+        Fewer may come before the end where they are large. Blobs that were found before an
+        error are returned; the next step raises it.
         """
         if count < 1:
             raise error_for(ErrorCode.INVALID_ARGUMENT, "The count is not positive.")
@@ -151,9 +153,11 @@ class Scanning(Calls):
             if at is None:
                 return entries, None
             iterator = at.iterator
+            size = 0
             try:
-                while len(entries) < count:
+                while len(entries) < count and size < _CHUNK:
                     entries.append(self._entry(iterator))
+                    size += len(entries[-1][1])
                     code = self._lib.qdb_iterator_next(iterator)
                     if code:
                         if code & 0xFFFFFFFF not in _END:

@@ -1,6 +1,7 @@
 """The session: what `storekit.qdb.engine.Session` asks for, by calls of the C library."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from storekit.qdb.capi.arguments import as_text
 from storekit.qdb.capi.batches import Batches
@@ -9,7 +10,9 @@ from storekit.qdb.capi.entries import Blobs, Entries, Numbers
 from storekit.qdb.capi.finding import Finding, Scanning, Tags
 from storekit.qdb.capi.joined import JoinedCalls
 from storekit.qdb.capi.typed import Texts, Timestamps
+from storekit.qdb.engine import Buffer, WholeEntry
 from storekit.qdb.errors import ErrorCode, error_for
+from storekit.qdb.whole import read_whole
 
 __all__ = ["CapiSession"]
 
@@ -61,6 +64,19 @@ class CapiSession(
     def is_free(self) -> bool:
         """Yes: no thread but the one that it belongs to calls a session."""
         return True
+
+    def walk_entries(self, cursor: object, count: int) -> NoReturn:  # noqa: ARG002 - of the protocol
+        """Raise `NOT_IMPLEMENTED`: the library lists blobs one by one, and all others at once."""
+        raise error_for(ErrorCode.NOT_IMPLEMENTED, "A cluster lists no entries of all types.")
+
+    def read_entries(
+        self,
+        aliases: Sequence[str],
+        contents: Sequence[Buffer] | None = None,
+        tags: bool = True,
+    ) -> list[WholeEntry | None]:
+        """Return entries of any type, None for those that are not there. Several calls for each."""
+        return read_whole(self, aliases, contents, tags=tags)
 
     @property
     def closed(self) -> bool:

@@ -15,7 +15,15 @@ from storekit.qdb.embedded.regex import Regex
 from storekit.qdb.embedded.rows import Content, Stored, as_stamp, damaged, of_stamp, size_of
 from storekit.qdb.embedded.status import EmbeddedNode
 from storekit.qdb.embedded.tags import EmbeddedTags
-from storekit.qdb.engine import BatchOperation, Buffer, EntryType, Metadata, Outcome
+from storekit.qdb.embedded.walking import EmbeddedWalks
+from storekit.qdb.engine import (
+    BatchOperation,
+    Buffer,
+    EntryType,
+    Metadata,
+    Outcome,
+    WholeEntry,
+)
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["EmbeddedOperations"]
@@ -50,6 +58,7 @@ class EmbeddedOperations:
         self.tags: EmbeddedTags = EmbeddedTags(self.entries)
         self.finding: EmbeddedSearches = EmbeddedSearches(connection, large, node.now_ns)
         self.batches: EmbeddedBatches = EmbeddedBatches(self.entries, self.tags)
+        self.walks: EmbeddedWalks = EmbeddedWalks(self.entries)
         self._for_nodes: dict[EmbeddedNode, EmbeddedOperations] = {}
         node.count(self.entries.counters)
 
@@ -323,6 +332,22 @@ class EmbeddedOperations:
 
     def scan_close(self, cursor: object) -> None:
         """Do nothing: a cursor holds nothing open."""
+
+    def walk_entries(self, cursor: object, count: int) -> tuple[list[WholeEntry], object]:
+        """Return the next entries of all types, and a cursor to go on from, None at the end."""
+        limit = check_limit(count)
+        return self._read(self.walks.walk, cursor, limit)
+
+    def read_entries(
+        self,
+        aliases: Sequence[str],
+        contents: Sequence[Buffer] | None = None,  # noqa: ARG002 - it takes no call to read them
+        tags: bool = True,  # noqa: ARG002 - as above
+    ) -> list[WholeEntry | None]:
+        """Return entries of any type, None for those that are not there; as of one moment."""
+        for alias in aliases:
+            check_alias(alias)
+        return self._read(self.walks.read, aliases)
 
     # Tags
 

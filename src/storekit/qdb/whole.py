@@ -1,0 +1,85 @@
+"""Entries with all that belongs to them, by the calls that every store has.
+
+Type, expiry, content and tags are read one after the other. Of an entry that somebody changes
+meanwhile, some may be older than others.
+"""
+
+from collections.abc import Sequence
+
+from storekit.qdb.engine import (
+    BatchOperation,
+    Buffer,
+    EntryType,
+    Kind,
+    Metadata,
+    Session,
+    WholeEntry,
+)
+from storekit.qdb.errors import AliasNotFound, ErrorCode, error_for
+
+__all__ = ["read_whole"]
+
+_NS = 1_000_000  # in a millisecond
+_TRIES = 3  # of an entry that changes its type between two calls
+_GETS = {
+    EntryType.BLOB: Kind.BLOB_GET,
+    EntryType.INTEGER: Kind.INT_GET,
+    EntryType.DOUBLE: Kind.DOUBLE_GET,
+    EntryType.STRING: Kind.STRING_GET,
+    EntryType.TIMESTAMP: Kind.TIMESTAMP_GET,
+}
+
+
+def read_whole(
+    session: Session,
+    aliases: Sequence[str],
+    contents: Sequence[Buffer] | None = None,
+    *,
+    tags: bool = True,
+    tries: int = _TRIES,
+) -> list[WholeEntry | None]:
+    """Return entries of any type, None for those that are not there.
+
+    `contents` are those of blobs that the caller has read already. Without `tags`, entries
+    have none.
+    """
+    entries: list[WholeEntry | None] = []
+    wanted: list[BatchOperation] = []
+    places: list[int] = []
+    for place, alias in enumerate(aliases):
+        known = _metadata(session, alias)
+        if known is None:
+            entries.append(None)
+            continue
+        entry = WholeEntry(alias, known.type, None, known.expiry // _NS)
+        entries.append(entry)
+        if contents is not None and known.type is EntryType.BLOB:
+            entry.content = bytes(contents[place])
+        elif known.type is not EntryType.TAG:
+            wanted.append(BatchOperation(_GETS[known.type], alias))
+            places.append(place)
+    for place, operation, outcome in zip(places, wanted, session.run_joined(wanted), strict=True):
+        found = entries[place]
+        if found is not None and outcome.ok:
+            found.content = b"" if outcome.content is None else outcome.content
+        elif outcome.error == ErrorCode.ALIAS_NOT_FOUND:
+            entries[place] = None
+        elif outcome.error == ErrorCode.INCOMPATIBLE_TYPE and tries > 1:
+            (entries[place],) = read_whole(session, [operation.alias], tags=False, tries=tries - 1)
+        else:
+            raise error_for(outcome.error, outcome.detail, alias=operation.alias)
+    if tags:
+        for place, each in enumerate(entries):
+            if each is not None:
+                try:
+                    each.tags = sorted(session.get_tags(each.alias))
+                except AliasNotFound:
+                    entries[place] = None
+    return entries
+
+
+def _metadata(session: Session, alias: str) -> Metadata | None:
+    try:
+        return session.get_metadata(alias)
+    except AliasNotFound:
+        return None
