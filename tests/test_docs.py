@@ -161,6 +161,7 @@ MODULES = [
     "storekit.qdb",
     "storekit.recipes",
     "storekit.testing",
+    "storekit.transfer",
 ]
 API = re.compile(r"^```\{api\} (.+)\n((?::.*\n)?)\n?((?:\w.*\n)+)```", re.MULTILINE)
 

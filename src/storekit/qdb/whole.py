@@ -10,8 +10,8 @@ from storekit.qdb.engine import (
     BatchOperation,
     Buffer,
     EntryType,
-    Kind,
     Metadata,
+    OperationKind,
     Session,
     WholeEntry,
 )
@@ -22,11 +22,11 @@ __all__ = ["read_whole"]
 _NS = 1_000_000  # in a millisecond
 _TRIES = 3  # of an entry that changes its type between two calls
 _GETS = {
-    EntryType.BLOB: Kind.BLOB_GET,
-    EntryType.INTEGER: Kind.INT_GET,
-    EntryType.DOUBLE: Kind.DOUBLE_GET,
-    EntryType.STRING: Kind.STRING_GET,
-    EntryType.TIMESTAMP: Kind.TIMESTAMP_GET,
+    EntryType.BLOB: OperationKind.BLOB_GET,
+    EntryType.INTEGER: OperationKind.INT_GET,
+    EntryType.DOUBLE: OperationKind.DOUBLE_GET,
+    EntryType.STRING: OperationKind.STRING_GET,
+    EntryType.TIMESTAMP: OperationKind.TIMESTAMP_GET,
 }
 
 

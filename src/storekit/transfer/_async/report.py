@@ -1,0 +1,25 @@
+"""Telling the caller's function how far a transfer is."""
+
+from typing import Literal
+
+from storekit.core.seam._async import call_here, check_callback
+from storekit.transfer.values import TransferCallback, TransferProgress
+
+__all__ = ["AsyncTransferReport"]
+
+
+class AsyncTransferReport:
+    """Calls a function, if there is one, with what was read in each phase."""
+
+    def __init__(self, report: TransferCallback | None) -> None:
+        """Take the function. Raises `TypeError` if it is none, or none for this client."""
+        if report is not None:
+            check_callback("progress", report)
+        self._report = report
+
+    async def __call__(
+        self, phase: Literal["checking", "copying", "verifying"], entries: int, content_bytes: int
+    ) -> None:
+        """Say how many entries and bytes of content were read."""
+        if self._report is not None:
+            await call_here(self._report, TransferProgress(phase, entries, content_bytes))

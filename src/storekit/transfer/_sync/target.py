@@ -1,0 +1,250 @@
+# Generated from src/storekit/transfer/_async/target.py by tools/generate_sync.py; do not edit.
+
+"""Entries into a store, whatever is there already."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from storekit.core.seam._sync import run_all
+from storekit.qdb._sync.calls import Caller
+from storekit.qdb.engine import NEVER, EntryType, Session, WholeEntry
+from storekit.qdb.errors import (
+    AliasAlreadyExists,
+    AliasNotFound,
+    ErrorCode,
+    UnmatchedContent,
+    error_for,
+)
+from storekit.transfer._sync.source import has_tags, read_entries, waits
+from storekit.transfer.errors import TransferMismatch, TransferUnfinished
+from storekit.transfer.marker import MARKER, Marker, unfinished
+from storekit.transfer.spool import AliasSpool
+from storekit.transfer.storing import has_same_content, is_same_entry, make_alike, store_new
+from storekit.transfer.tally import TransferTally
+from storekit.transfer.values import Existing
+
+__all__ = ["EntryTarget", "check_whole"]
+
+_AT_ONCE = 256  # entries of one call
+_BYTES_AT_ONCE = 4 << 20
+
+
+class EntryTarget:
+    """Writes entries, many at a time, each with all that belongs to it.
+
+    What is there already is left as it is if it is the same; if not, `existing` says what becomes
+    of it. Whoever resumes a transfer also finishes entries that have the right type and content.
+    """
+
+    def __init__(
+        self,
+        calls: Caller,
+        operation: str,
+        marker: Marker,
+        tally: TransferTally,
+        *,
+        existing: Existing,
+        resume: bool,
+    ) -> None:
+        self._calls = calls
+        self._operation = operation
+        self._marker = marker.dump()
+        self._existing = existing
+        self._resume = resume
+        self._tally = tally
+        self._tagged = True
+        self.waits: bool = waits(calls)
+        self.skipped: AliasSpool = AliasSpool()
+
+    def open(self) -> None:
+        """Mark the store as unfinished. Raises `TransferUnfinished` if it is already."""
+        there = _marker_of(self._calls, self._operation)
+        if there is not None and not self._resume:
+            raise TransferUnfinished(
+                f"{unfinished(there)} into {self._calls.address} is under way, or was broken off: "
+                f"resume it, or remove the entry {MARKER!r} if what is there is to stay as it is"
+            )
+
+        def mark(session: Session) -> None:
+            if there is not None:
+                session.blob_update(MARKER, self._marker, NEVER)
+                return
+            try:
+                session.blob_put(MARKER, self._marker, NEVER)
+            except AliasAlreadyExists:  # perhaps by an attempt that seemed to have failed
+                if bytes(session.blob_get(MARKER)) != self._marker:
+                    raise
+
+        self._calls.call(self._operation, MARKER, mark, reads=True)
+
+    def finish(self) -> None:
+        """Take the mark away. Raises `TransferUnfinished` if another transfer took over."""
+        attempts = 0
+
+        def unmark(session: Session) -> None:
+            nonlocal attempts
+            attempts += 1
+            try:
+                session.blob_remove_if(MARKER, self._marker)
+            except AliasNotFound:
+                if attempts == 1:  # else it went by an attempt that seemed to have failed
+                    raise
+
+        try:
+            self._calls.call(self._operation, MARKER, unmark, reads=True)
+        except (UnmatchedContent, AliasNotFound) as error:
+            raise TransferUnfinished(
+                f"another transfer into {self._calls.address} took over from this one"
+            ) from error
+
+    def write(self, entries: Sequence[WholeEntry]) -> None:
+        """Write entries. Raises `AliasAlreadyExists` for one that is there, and not the same."""
+        writes = [partial(self._write_some, some) for some in _in_parts(entries)]
+        if self.waits:
+            run_all(writes)
+            return
+        for write in writes:
+            write()
+
+    def _write_some(self, entries: list[WholeEntry]) -> None:
+        alive = [each for each in entries if not self._tally.is_expired(each)]
+        self._tally.expired += len(entries) - len(alive)
+        if self._resume:
+            there = self.read([each.alias for each in alive])
+            self._settle(alive, there, finishing=True)
+            return
+        attempts = 0
+
+        def store(session: Session) -> list[WholeEntry]:
+            nonlocal attempts
+            attempts += 1
+            return store_new(session, alive)
+
+        # As safe to repeat as a read: what an attempt that seemed to fail has made is found then.
+        taken = self._calls.call(self._operation, None, store, reads=True)
+        self._tally.written += len(alive) - len(taken)
+        if taken:
+            there = self.read([each.alias for each in taken])
+            self._settle(taken, there, finishing=attempts > 1)
+
+    def _settle(
+        self,
+        entries: Sequence[WholeEntry],
+        there: Sequence[WholeEntry | None],
+        *,
+        finishing: bool,
+    ) -> None:
+        """Do what is to be done about each entry, given what is there."""
+        to_write: list[WholeEntry] = []
+        for entry, found in zip(entries, there, strict=True):
+            if found is not None and is_same_entry(entry, found):
+                self._tally.unchanged += 1
+            elif (
+                found is None
+                or (finishing and has_same_content(entry, found))
+                # Tags come to be there by being attached.
+                or entry.type is found.type is EntryType.TAG
+                or self._existing == "overwrite"
+            ):
+                to_write.append(entry)
+            elif self._existing == "skip":
+                self.skipped.add([entry.alias])
+                self._tally.skipped += 1
+            else:
+                raise self._conflict(entry, found)
+        self._make_alike(to_write)
+        self._tally.written += len(to_write)
+
+    def _conflict(self, entry: WholeEntry, found: WholeEntry) -> AliasAlreadyExists:
+        differs = "another type or content"
+        if has_same_content(entry, found):
+            differs = "the same content, and another time of expiry or other tags"
+        error = error_for(
+            ErrorCode.ALIAS_ALREADY_EXISTS,
+            f"The target has an entry of that alias, with {differs}, and it was left as it is. "
+            f"{self._tally.written} entries were written before: resume with existing="
+            "'overwrite' or 'skip', or remove that entry and resume.",
+            operation=self._operation,
+            alias=entry.alias,
+            node=self._calls.address,
+        )
+        assert isinstance(error, AliasAlreadyExists)  # noqa: S101 - by its code
+        return error
+
+    def overwrite(self, entries: Sequence[WholeEntry]) -> None:
+        """Have entries be as they are here."""
+        self._make_alike([each for each in entries if not self._tally.is_expired(each)])
+
+    def _make_alike(self, entries: Sequence[WholeEntry]) -> None:
+        if not entries:
+            return
+
+        def change(session: Session) -> None:
+            # What is there may be something else by now, also since an earlier attempt.
+            there = session.read_entries([each.alias for each in entries])
+            for wanted, found in zip(entries, there, strict=True):
+                make_alike(session, wanted, found)
+
+        self._calls.call(self._operation, None, change, reads=True)
+
+    def read(self, aliases: Sequence[str]) -> list[WholeEntry | None]:
+        """Return what is there of entries."""
+        return read_entries(self._calls, self._operation, aliases, tags=self._tagged)
+
+    def look_for_tags(self) -> None:
+        """See whether entries may have tags, so that they are not asked for in vain."""
+        self._tagged = has_tags(self._calls, self._operation)
+
+    def differing(self, entries: Sequence[WholeEntry]) -> list[str]:
+        """Return the aliases of entries that are not there, or not the same."""
+        there = self.read([each.alias for each in entries])
+        return [
+            entry.alias
+            for entry, found in zip(entries, there, strict=True)
+            if not (
+                self._tally.is_expired(entry)
+                if found is None
+                else is_same_entry(entry, found) or entry.alias in self.skipped
+            )
+        ]
+
+    def mismatch(self, aliases: Sequence[str], count: int) -> TransferMismatch:
+        """Return the error for entries that are not the same."""
+        shown = ", ".join(repr(alias)[:80] for alias in aliases[:3])
+        return TransferMismatch(
+            f"{count} entries in {self._calls.address} are not as they are in the source ({shown}"
+            f"{', ...' if count > 3 else ''}): somebody changes them, here or there; resume when "
+            "that is over",
+            aliases=tuple(aliases[:100]),
+        )
+
+
+def check_whole(calls: Caller, operation: str) -> None:
+    """Raise `TransferUnfinished` for a store that a transfer into it has left unfinished."""
+    there = _marker_of(calls, operation)
+    if there is not None:
+        raise TransferUnfinished(
+            f"{calls.address} is not whole: {unfinished(there)} into it is under way, or was "
+            f"broken off; resume that first, or remove the entry {MARKER!r} to take what is there"
+        )
+
+
+def _marker_of(calls: Caller, operation: str) -> bytes | memoryview | None:
+    try:
+        return calls.call(operation, MARKER, lambda s: s.blob_get(MARKER), reads=True)
+    except AliasNotFound:
+        return None
+
+
+def _in_parts(entries: Sequence[WholeEntry]) -> list[list[WholeEntry]]:
+    """Return entries in lists of what one call takes."""
+    parts: list[list[WholeEntry]] = [[]]
+    size = 0
+    for entry in entries:
+        if len(parts[-1]) >= _AT_ONCE or size >= _BYTES_AT_ONCE:
+            parts.append([])
+            size = 0
+        parts[-1].append(entry)
+        if isinstance(entry.content, bytes | memoryview):
+            size += len(entry.content)
+    return parts

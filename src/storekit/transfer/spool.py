@@ -1,0 +1,56 @@
+"""A set of aliases of any number, in a file that nobody else sees."""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import suppress
+
+__all__ = ["AliasSpool"]
+
+_CACHE = 4000  # kB that may be in memory
+
+
+class AliasSpool:
+    """Keeps aliases, each once, in the order in which they came; a few MB in memory, the rest not.
+
+    Any thread may call it, one at a time.
+    """
+
+    def __init__(self) -> None:
+        # An empty name is a temporary file of SQLite's own, which has no name and no readers.
+        self._file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._file.execute(f"PRAGMA cache_size = -{_CACHE}")
+        self._file.execute("PRAGMA journal_mode = OFF")
+        self._file.execute("PRAGMA synchronous = OFF")
+        self._file.execute(
+            "CREATE TABLE spool (number INTEGER PRIMARY KEY, alias TEXT NOT NULL UNIQUE)"
+        )
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, aliases: Iterable[str]) -> None:
+        """Keep aliases that are not kept yet."""
+        self._file.execute("BEGIN")
+        rows = ((alias,) for alias in aliases)
+        added = self._file.executemany("INSERT OR IGNORE INTO spool (alias) VALUES (?)", rows)
+        self._count += max(0, added.rowcount)
+        self._file.execute("COMMIT")
+
+    def __contains__(self, alias: str) -> bool:
+        if not self._count:
+            return False
+        found = self._file.execute("SELECT 1 FROM spool WHERE alias = ?", (alias,)).fetchone()
+        return found is not None
+
+    def page(self, start: int, count: int) -> list[str]:
+        """Return up to `count` aliases, but for the first `start`."""
+        rows = self._file.execute(
+            "SELECT alias FROM spool WHERE number > ? ORDER BY number LIMIT ?", (start, count)
+        )
+        return [alias for (alias,) in rows]
+
+    def close(self) -> None:
+        """Forget all. Closing twice is fine."""
+        with suppress(sqlite3.Error):  # of a thread that was given up, and is still at it
+            self._file.close()

@@ -1,0 +1,46 @@
+"""What a transfer counts."""
+
+from collections.abc import Callable, Sequence
+
+from storekit.qdb.engine import WholeEntry
+from storekit.transfer.records import size_of_content
+from storekit.transfer.values import TransferResult
+
+__all__ = ["TransferTally"]
+
+
+class TransferTally:
+    """Counts entries and what becomes of them. `clock` gives seconds since the epoch."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.entries = 0
+        self.content_bytes = 0
+        self.written = 0
+        self.unchanged = 0
+        self.skipped = 0
+        self.expired = 0
+        self.changed = 0
+        self.removed = 0
+
+    def read(self, page: Sequence[WholeEntry]) -> None:
+        """Count entries that were read."""
+        self.entries += len(page)
+        self.content_bytes += sum(map(size_of_content, page))
+
+    def is_expired(self, entry: WholeEntry) -> bool:
+        """Return whether an entry has no time left."""
+        return bool(entry.expiry) and entry.expiry <= self._clock() * 1000
+
+    def result(self) -> TransferResult:
+        """Return the counts."""
+        return TransferResult(
+            entries=self.entries,
+            written=self.written,
+            unchanged=self.unchanged,
+            skipped=self.skipped,
+            expired=self.expired,
+            content_bytes=self.content_bytes,
+            changed=self.changed,
+            removed=self.removed,
+        )

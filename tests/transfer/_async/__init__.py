@@ -1,0 +1,1 @@
+"""Tests that run async and sync; the other tree of the same layout is generated from this one."""
