@@ -33,7 +33,7 @@ class RequestBuilder:
     ) -> None:
         self._headers = headers
         self._timeouts = timeouts
-        self._compression = compression
+        self.compression = compression  # of uploads
         self._query_headers: dict[str, httpx.Headers] = {}  # the usual ones, by what they accept
 
     def query(

@@ -9,12 +9,7 @@ from typing import NoReturn
 import httpx
 
 from storekit.core._async.retry import AsyncAttempts, AsyncRetrier, Repeat
-from storekit.core.seam._async import (
-    BackgroundTasks,
-    Event,
-    monotonic,
-    sleep,
-)
+from storekit.core.seam._async import BackgroundTasks, Event, monotonic, sleep
 from storekit.errors import ClientClosed, OutOfResources
 from storekit.observers import Watch
 from storekit.options import RetryPolicy, Timeouts
@@ -29,12 +24,7 @@ from storekit.qcache.errors import (
     TooManyConsecutiveErrors,
     UnexpectedServerResponse,
 )
-from storekit.qcache.nodes import (
-    Diagnosis,
-    NodeAddress,
-    Outage,
-    probe_pause,
-)
+from storekit.qcache.nodes import Diagnosis, NodeAddress, Outage, probe_pause
 from storekit.qcache.ring import HashRing
 from storekit.qcache.wire import PreparedRequest, Reply
 

@@ -1,417 +1,37 @@
-"""The operations of the qcache client."""
+"""The operations of a client, each declared once; those that only ask are in `queries`."""
 
 # ruff: noqa: ANN401 - a codec that is given by name makes tables of any type
 
-import os
-import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Generic, TypeVar, Unpack, overload
+from typing import Any, Unpack, overload
 
-from storekit.codecs.tables.base import JSON, TableCodec
-from storekit.codecs.tables.registry import TableRegistry
-from storekit.core._async.single_flight import AsyncSingleFlight
+from storekit.codecs.tables.base import TableCodec
 from storekit.core.arguments import named_without_class
-from storekit.core.backoff import pause_before
-from storekit.core.seam._async import call_blocking, call_user_function, run_all, sleep
-from storekit.observers import Observer, Watch
-from storekit.options import RetryPolicy
-from storekit.qcache._async.export import write_pages
-from storekit.qcache._async.node_pool import AsyncNodePool
-from storekit.qcache._async.paging import decode, uniform_pages
-from storekit.qcache._async.uploads import AsyncStreamed, AsyncUpload, is_used_up, prepare_upload
-from storekit.qcache.arguments import check_load_function, window
-from storekit.qcache.compression import Compression, compress
-from storekit.qcache.error_mapping import error_of, query_result
-from storekit.qcache.errors import (
-    DatasetChanged,
-    DatasetMissing,
-    NodeTimeout,
-    QClientException,
-    TooManyConsecutiveErrors,
-)
-from storekit.qcache.exporting import ExportFormat, export_format
+from storekit.core.seam._async import call_user_function
+from storekit.qcache._async.loading import AsyncLoadingQuery
+from storekit.qcache._async.queries import AsyncQueries
+from storekit.qcache._async.sources import AsyncStreamed
+from storekit.qcache._async.status import AsyncNodeReports
+from storekit.qcache._async.uploads import prepare_upload, upload_request
+from storekit.qcache.arguments import check_load_function
+from storekit.qcache.error_mapping import error_of
 from storekit.qcache.nodes import NodeReport, NodeStatistics, NodeStatus
-from storekit.qcache.operation import (
-    Operation,
-    current_operation,
-    loading,
-    outside_operations,
-    waiting_for_load,
-)
-from storekit.qcache.options import GetOptions, PostOptions
-from storekit.qcache.requests import RequestBuilder
+from storekit.qcache.operation import Operation, current_operation
+from storekit.qcache.options import PostOptions
 from storekit.qcache.result import QueryResult, request_statistics
-from storekit.qcache.sql import parse as parse_sql
 from storekit.qcache.tables import OWN, F, Own, R, is_large_query
-from storekit.qcache.wire import (
-    Headers,
-    PreparedRequest,
-    Reply,
-    Table,
-    check_key,
-    check_query,
-    parse_statistics,
-)
+from storekit.qcache.wire import Headers, PreparedRequest, Table, check_key, check_query
 
 __all__ = ["AsyncLoader", "AsyncOperations"]
-
-T = TypeVar("T")
 
 AsyncLoader = Callable[..., Table | AsyncStreamed | Awaitable[Table | AsyncStreamed]]
 """A function that returns what is to be stored, as `post` takes it."""
 
-_COMPRESS_FROM = 1024
-_COMPRESSED_AT_ONCE = 256 * 1024
-"""Bytes of an upload. Larger ones are packed in a thread: that takes a millisecond or more."""
-
 
 @named_without_class
-class AsyncOperations(Generic[R]):
+class AsyncOperations(AsyncQueries[R]):
     """What a client of QCache does. Its results are of the type `R`."""
-
-    _nodes: AsyncNodePool
-    _requests: RequestBuilder
-    _loads: AsyncSingleFlight[str, None]
-    _retry: RetryPolicy
-    _compression: Compression | None
-    _observers: tuple[Observer, ...]
-    _tables: TableRegistry
-    _codec: TableCodec[Any] | None  # of results, where a call has no other
-
-    # Asking
-
-    @overload
-    async def get(
-        self,
-        key: str,
-        q: Mapping[str, object],
-        accept: str = "application/json",
-        post_query: bool = False,
-        query_headers: Headers | None = None,
-        **options: Unpack[GetOptions],
-    ) -> R | None: ...
-    @overload
-    async def get(
-        self,
-        key: str,
-        q: Mapping[str, object],
-        accept: str = "application/json",
-        post_query: bool = False,
-        query_headers: Headers | None = None,
-        *,
-        codec: TableCodec[F],
-        **options: Unpack[GetOptions],
-    ) -> F | None: ...
-    @overload
-    async def get(
-        self,
-        key: str,
-        q: Mapping[str, object],
-        accept: str = "application/json",
-        post_query: bool = False,
-        query_headers: Headers | None = None,
-        *,
-        codec: str,
-        **options: Unpack[GetOptions],
-    ) -> Any | None: ...
-    @overload
-    async def get(
-        self,
-        key: str,
-        q: Mapping[str, object],
-        accept: str = "application/json",
-        post_query: bool = False,
-        query_headers: Headers | None = None,
-        *,
-        codec: None,
-        **options: Unpack[GetOptions],
-    ) -> QueryResult | None: ...
-    async def get(
-        self,
-        key: str,
-        q: Mapping[str, object],
-        accept: str = "application/json",
-        post_query: bool = False,
-        query_headers: Headers | None = None,
-        *,
-        stand_in_columns: Mapping[str, object] | None = None,
-        codec: TableCodec[Any] | str | Own | None = OWN,
-    ) -> Any:
-        """Execute a query and return its result, or None if there is no such dataset.
-
-        Args:
-            key: Key of the table to query: `[A-Za-z0-9_-]+`.
-            q: The query, as described in the QCache documentation.
-            accept: Format of the result, `application/json` or `text/csv`. The default leaves
-                it to the codec, if there is one.
-            post_query: Send the query in a body rather than in the URL. Queries above
-                4000 bytes go that way without being asked.
-            query_headers: More headers, by name.
-            stand_in_columns: Values for columns that the table may lack: a number, the
-                name of a column to copy, or a text in quotes. QCache writes them into the
-                stored table, where the first value stays for ever.
-            codec: What makes a table of the result, or its name, e.g. "polars"; None for a
-                `QueryResult`. By default the one that the client was made with.
-
-        Raises:
-            MalformedQueryException: The server does not understand the query (400).
-            UnsupportedAcceptType: The server cannot answer in this format (406).
-            UnexpectedServerResponse: Any other answer; see its subclasses.
-            NoCacheAvailable: No node could be reached, or answered in time; see its subclasses.
-            TooManyConsecutiveErrors: Nodes are reachable, but the query kept failing.
-            ClientBusy: All connections stayed in use.
-            CodecError: The codec can't read the result.
-            TypeError, ValueError: An argument is wrong; nothing was sent.
-
-        """
-        chosen = self._result_codec(codec)
-        if accept == JSON and chosen is not None:
-            accept = chosen.accept
-        build = self._requests.query
-        if is_large_query(q):
-            request = await call_blocking(
-                build, key, q, accept, post_query, query_headers, stand_in_columns
-            )
-        else:
-            request = build(key, q, accept, post_query, query_headers, stand_in_columns)
-        if not self._observers and current_operation(self) is None:  # the usual case
-            return await self._get(key, request, accept, chosen, None)
-        return await self._operate("get", key, partial(self._get, key, request, accept, chosen))
-
-    @overload
-    async def sql(self, text: str) -> R: ...
-    @overload
-    async def sql(self, text: str, *, codec: TableCodec[F]) -> F: ...
-    @overload
-    async def sql(self, text: str, *, codec: str) -> Any: ...
-    @overload
-    async def sql(self, text: str, *, codec: None) -> QueryResult: ...
-    async def sql(self, text: str, *, codec: TableCodec[Any] | str | Own | None = OWN) -> Any:
-        """Execute a SELECT; the table in it is the key of the dataset.
-
-        What QCache has no equal of is refused before anything is sent, with its place in the text;
-        `storekit.qcache.sql` says what there is. Needs `storekit[sql]`.
-
-        Raises:
-            UnsupportedSql: It is no SELECT, or has no equal in QCache.
-            DatasetMissing: There is no such dataset.
-            ModuleNotFoundError: `storekit[sql]` is not installed.
-            Exception: The errors of `get`.
-
-        """
-        chosen = self._result_codec(codec)
-        accept = JSON if chosen is None else chosen.accept
-        key, q = parse_sql(text)
-        request = self._requests.query(key, q, accept)
-        result = await self._operate("sql", key, partial(self._get, key, request, accept, chosen))
-        if result is None:
-            raise DatasetMissing(f"sql: there is no dataset {key!r}")
-        return result
-
-    @overload
-    def pages(
-        self,
-        key: str,
-        q: Mapping[str, object],
-        page_size: int = 1000,
-        accept: str = "application/json",
-        query_headers: Headers | None = None,
-    ) -> AsyncGenerator[R, None]: ...
-    @overload
-    def pages(
-        self,
-        key: str,
-        q: Mapping[str, object],
-        page_size: int = 1000,
-        accept: str = "application/json",
-        query_headers: Headers | None = None,
-        *,
-        codec: TableCodec[F],
-    ) -> AsyncGenerator[F, None]: ...
-    @overload
-    def pages(
-        self,
-        key: str,
-        q: Mapping[str, object],
-        page_size: int = 1000,
-        accept: str = "application/json",
-        query_headers: Headers | None = None,
-        *,
-        codec: str,
-    ) -> AsyncGenerator[Any, None]: ...
-    @overload
-    def pages(
-        self,
-        key: str,
-        q: Mapping[str, object],
-        page_size: int = 1000,
-        accept: str = "application/json",
-        query_headers: Headers | None = None,
-        *,
-        codec: None,
-    ) -> AsyncGenerator[QueryResult, None]: ...
-    async def pages(
-        self,
-        key: str,
-        q: Mapping[str, object],
-        page_size: int = 1000,
-        accept: str = "application/json",
-        query_headers: Headers | None = None,
-        *,
-        codec: TableCodec[Any] | str | Own | None = OWN,
-    ) -> AsyncGenerator[Any, None]:
-        """Fetch a long result page by page, each of at most `page_size` rows.
-
-        `offset` and `limit` of the query bound the whole. The pages are separate queries:
-        give an `order_by` that leaves no two rows equal if their order matters.
-
-        `codec` is as for `get`: each page is then a table. Where its columns have types, as
-        in frames, each page has the types that the whole would have. To know them, all pages
-        are fetched before the first is given, and kept in a temporary file.
-
-        `total_timeout` is for all pages together, without the time between them.
-
-        Raises:
-            DatasetMissing: There is no such dataset, or it vanished on the way.
-            DatasetChanged: The number of rows changed on the way: the dataset was replaced.
-            Exception: The errors of `get`.
-
-        """
-        chosen = self._result_codec(codec)
-        if accept == JSON and chosen is not None:
-            accept = chosen.accept
-        async with aclosing(self._fetch_pages(key, q, page_size, accept, query_headers)) as pages:
-            if chosen is None:
-                async for _, page in pages:
-                    yield page
-                return
-            async with aclosing(uniform_pages(pages, chosen)) as tables:
-                async for table in tables:
-                    yield table
-
-    async def export(
-        self,
-        key: str,
-        q: Mapping[str, object],
-        path: str | os.PathLike[str],
-        *,
-        format: ExportFormat | None = None,  # noqa: A002 - as in the file formats of others
-        page_size: int = 20_000,
-        query_headers: Headers | None = None,
-    ) -> int:
-        """Write the result of a query to a file, and return the number of its rows.
-
-        The result is fetched page by page, as by `pages`, and never held as a whole. The
-        types of columns are the same from the first row to the last. The file is there once
-        all is written, in place of the one before; after an error there is nothing new.
-
-        Args:
-            key: Key of the table to query.
-            q: The query, best with an `order_by` that leaves no two rows equal.
-            path: Where to write.
-            format: "csv", "json lines", "parquet" or "arrow". By default that is told by the
-                suffix of the name: `.csv`, `.jsonl` or `.ndjson`, `.parquet`, `.arrow` or
-                `.feather`. The last two formats need pyarrow (`storekit[arrow]`).
-            page_size: Rows of one page.
-            query_headers: More headers, by name.
-
-        Raises:
-            CodecError: A column has values of several types, which Parquet and Arrow can't have.
-            OSError: The file can't be written.
-            Exception: The errors of `pages`.
-
-        """
-        kind = export_format(path, format)
-        offset, end = window(check_query(q), page_size)
-        rows = 0
-
-        async def counted() -> AsyncGenerator[tuple[bool, QueryResult], None]:
-            nonlocal rows
-            pages = self._fetch_pages(key, q, page_size, kind.accept, query_headers, "export")
-            async with aclosing(pages):
-                async for is_last, page in pages:
-                    total = page.unsliced_result_len
-                    rows = max(0, min(total, total if end is None else end) - offset)
-                    yield is_last, page
-
-        async with aclosing(counted()) as pages:
-            await write_pages(pages, os.fspath(path), kind)
-        return rows
-
-    async def _fetch_pages(
-        self,
-        key: str,
-        q: Mapping[str, object],
-        page_size: int,
-        accept: str,
-        query_headers: Headers | None,
-        operation: str = "pages",
-    ) -> AsyncGenerator[tuple[bool, QueryResult], None]:
-        """Fetch pages; say of each whether it is the last one."""
-        offset, end = window(check_query(q), page_size)
-        check_key(key)
-        total: int | None = None
-        budget = Operation(self, self._nodes.deadline())
-        while True:
-            size = page_size if end is None else min(page_size, end - offset)
-            sliced = {**q, "offset": offset, "limit": size}
-            request = self._requests.query(key, sliced, accept, False, query_headers)
-            work = partial(self._get_page, operation, key, request, accept, total)
-            result = await self._operate(operation, key, work, until=budget.until)
-            rows = result.unsliced_result_len
-            is_last = offset + size >= rows or (end is not None and offset + size >= end)
-            if offset < rows or offset == 0:
-                began = self._nodes.now()
-                yield is_last, result
-                budget.extend(self._nodes.now() - began)
-            if is_last:
-                return
-            total = rows
-            offset += size
-
-    async def _get(
-        self,
-        key: str,
-        request: PreparedRequest,
-        accept: str,
-        codec: TableCodec[Any] | None,
-        operation: Operation | None,
-    ) -> Any:
-        if operation is None:
-            reply = await self._nodes.send(key, request)
-        else:
-            reply = await self._nodes.send(key, request, operation.watch, operation.until)
-        if reply.status == 404:
-            return None
-        result = query_result(request, reply, accept, key)
-        if codec is None:
-            return result
-        began = self._nodes.now()
-        table = await decode(result, codec)
-        if operation is not None:
-            operation.extend(self._nodes.now() - began)
-        return table
-
-    async def _get_page(
-        self,
-        name: str,
-        key: str,
-        request: PreparedRequest,
-        accept: str,
-        total: int | None,
-        operation: Operation,
-    ) -> QueryResult:
-        result: QueryResult | None = await self._get(key, request, accept, None, operation)
-        if result is None:
-            raise DatasetMissing(f"{name} {key!r}: there is no such dataset")
-        rows = result.unsliced_result_len
-        if total is not None and rows != total:
-            raise DatasetChanged(
-                f"{name} {key!r}: the result had {total} rows and now has {rows}; start again"
-            )
-        return result
 
     # Storing
 
@@ -501,10 +121,18 @@ class AsyncOperations(Generic[R]):
         upload = await prepare_upload(
             content, content_type, codec, self._tables, is_packed=is_packed
         )
-        request = await self._upload_call(key, upload, post_headers, types, stand_in_columns)
+        request = await upload_request(
+            self._requests, key, upload, post_headers, types, stand_in_columns
+        )
         if outer is not None:
             outer.extend(self._nodes.now() - began)
         await self._operate("post", key, partial(self._post, key, request))
+
+    async def _post(self, key: str, request: PreparedRequest, operation: Operation) -> None:
+        reply = await self._nodes.send(key, request, operation.watch, operation.until)
+        if reply.status != 201:
+            raise error_of(request, reply)
+        operation.statistics = request_statistics(reply.headers, "insert_")
 
     async def delete(self, key: str) -> None:
         """Delete the table stored under `key`; nothing happens if there is none.
@@ -525,6 +153,12 @@ class AsyncOperations(Generic[R]):
         """
         request = self._requests.delete(key)
         await self._operate("delete", key, partial(self._delete, key, request))
+
+    async def _delete(self, key: str, request: PreparedRequest, operation: Operation) -> None:
+        reply = await self._nodes.send(key, request, operation.watch, operation.until)
+        if reply.status != 200:
+            hint = "the Go port of QCache has no delete" if reply.status == 405 else ""
+            raise error_of(request, reply, hint=hint)
 
     # Asking, and storing what is not there
 
@@ -645,95 +279,32 @@ class AsyncOperations(Generic[R]):
             post_headers=post_headers,
             **_given(types=types, stand_in_columns=stand_in_columns),
         )
-        load = partial(call_user_function, load_fn, load_fn_kwargs or {})
         if self._observers and not is_large_query(check_query(q)):
             # What is wrong with the arguments is no call for observers.
             self._requests.query(key, q, accept, post_query, query_headers)
-        return await self._operate("query", key, partial(self._query, key, get, post, load))
-
-    async def _query(
-        self,
-        key: str,
-        get: Callable[[], Awaitable[Any]],
-        post: Callable[[object], Awaitable[None]],
-        load: Callable[[], Awaitable[object]],
-        operation: Operation,
-    ) -> Any:
-        attempts = self._retry.attempts
-        loaded: list[object] = []
-        for attempt in range(attempts + 1):
-            landings = self._loads.landings
-            with operation.as_current():
-                result = await get()
-            if result is not None:
-                if isinstance(result, QueryResult):
-                    result.statistics.update(operation.statistics)
-                return result
-            if attempt == attempts:
-                break
-            if attempt:  # posted, and gone again
-                await self._pause(
-                    operation, key, pause_before(attempt - 1, self._retry, random.random)
-                )
-            await self._share_load(key, landings, post, load, loaded, operation)
-        raise TooManyConsecutiveErrors(
-            f"query {key!r}: the dataset was missing again after each of "
-            f"{attempts} uploads; is it larger than the cache?"
+        query = AsyncLoadingQuery(
+            self,
+            key,
+            get=get,
+            post=post,
+            load=partial(call_user_function, load_fn, load_fn_kwargs or {}),
+            is_there=partial(self._is_there, key),
+            loads=self._loads,
+            retry=self._retry,
+            now=self._nodes.now,
         )
+        return await self._operate("query", key, query.run)
 
-    async def _share_load(
-        self,
-        key: str,
-        landings: int,
-        post: Callable[[object], Awaitable[None]],
-        load: Callable[[], Awaitable[object]],
-        loaded: list[object],
-        operation: Operation,
-    ) -> None:
-        """Load a table, or wait for a load that is under way.
-
-        `landings` is how many loads had ended before this caller found the table missing,
-        `loaded` the content that it had loaded before.
-        """
-        began = self._nodes.now()
-        leads = False
-
-        async def lead() -> None:
-            nonlocal leads
-            leads = True
-            operation.extend(self._nodes.now() - began)  # the load of another caller
-            # A load ended while this caller looked: perhaps it was the one needed here.
-            if self._loads.landings != landings:
-                with operation.as_current():
-                    codec = OWN if self._codec is None else None
-                    if await self.get(key, {"limit": 1}, **_given(codec=codec)) is not None:
-                        return
-            if not loaded or is_used_up(loaded[0]):
-                started = self._nodes.now()
-                with outside_operations(), loading(self, key):
-                    loaded[:] = [await load()]
-                operation.extend(self._nodes.now() - started)
-            with operation.as_current():
-                await post(loaded[0])
-
-        with waiting_for_load(self, key):
-            await self._loads.run(key, lead)
-        if not leads:
-            operation.extend(self._nodes.now() - began)
-
-    async def _pause(self, operation: Operation, key: str, seconds: float) -> None:
-        if operation.until is not None and self._nodes.now() + seconds >= operation.until:
-            raise NodeTimeout(
-                f"query {key!r}: the dataset was missing again after an upload, and "
-                "total_timeout is over"
-            )
-        await sleep(seconds)
+    async def _is_there(self, key: str) -> bool:
+        codec = OWN if self._codec is None else None
+        return await self.get(key, {"limit": 1}, **_given(codec=codec)) is not None
 
     # The nodes
 
     async def status(self) -> dict[str, NodeStatus]:
         """Ask every node whether it is well. Failures are in the answer, not raised."""
-        return {found.node: found for found in await self._of_all("status", self._status_of)}
+        found = await self._operate("status", None, self._reports().status)
+        return {status.node: status for status in found}
 
     async def statistics(self) -> dict[str, NodeReport]:
         """Fetch the counters of every node.
@@ -741,117 +312,15 @@ class AsyncOperations(Generic[R]):
         **The server resets its counters when they are read.** Failures are in the answer,
         not raised: what was read from the other nodes would be lost.
         """
-        reports = await self._of_all("statistics", self._statistics_of)
-        return {report.node: report for report in reports}
+        found = await self._operate("statistics", None, self._reports().statistics)
+        return {report.node: report for report in found}
 
     def get_statistics(self) -> dict[str, NodeStatistics]:
         """Return what this client met with at each node since the last call of this."""
         return self._nodes.take_statistics()
 
-    async def _of_all(self, name: str, ask: Callable[[str, Operation], Awaitable[T]]) -> list[T]:
-        async def ask_all(operation: Operation) -> list[T]:
-            nodes = self._nodes.nodes
-            if operation.watch is not None and len(nodes) == 1:
-                operation.watch.node = next(iter(nodes))
-            return await run_all([partial(ask, node, operation) for node in nodes])
-
-        return await self._operate(name, None, ask_all)
-
-    async def _status_of(self, name: str, operation: Operation) -> NodeStatus:
-        request = self._requests.plain("status", "GET", "qcache/status")
-        try:
-            reply = await self._nodes.send_to(name, request, operation.until)
-            if reply.status != 200:
-                raise error_of(request, reply)
-        except QClientException as error:
-            return NodeStatus(name, ok=False, error=error)
-        return NodeStatus(name, ok=True)
-
-    async def _statistics_of(self, name: str, operation: Operation) -> NodeReport:
-        request = self._requests.plain("statistics", "GET", "qcache/statistics")
-        try:
-            reply = await self._nodes.send_to(name, request, operation.until)
-            if reply.status != 200:
-                raise error_of(request, reply)
-            return NodeReport(name, await call_blocking(parse_statistics, reply))
-        except QClientException as error:
-            return NodeReport(name, None, error)
-
-    # What operations are made of
-
-    async def _operate(
-        self,
-        name: str,
-        key: str | None,
-        work: Callable[[Operation], Awaitable[T]],
-        *,
-        until: float | None = None,
-    ) -> T:
-        """Do the work of an operation, and tell observers of it.
-
-        What is a part of another operation of this client has its deadline, and is no call
-        of its own to observers.
-        """
-        outer = current_operation(self)
-        if outer is not None:
-            return await work(outer)
-        operation = Operation(self, self._nodes.deadline() if until is None else until)
-        if not self._observers:
-            return await work(operation)
-        with Watch(self._observers, "qcache", name, None, key) as watch:
-            operation.watch = watch
-            return await work(operation)
-
-    async def _send(self, key: str, request: PreparedRequest, operation: Operation) -> Reply:
-        return await self._nodes.send(key, request, operation.watch, operation.until)
-
-    async def _post(self, key: str, request: PreparedRequest, operation: Operation) -> None:
-        reply = await self._send(key, request, operation)
-        if reply.status != 201:
-            raise error_of(request, reply)
-        operation.statistics = request_statistics(reply.headers, "insert_")
-
-    async def _delete(self, key: str, request: PreparedRequest, operation: Operation) -> None:
-        reply = await self._send(key, request, operation)
-        if reply.status != 200:
-            hint = "the Go port of QCache has no delete" if reply.status == 405 else ""
-            raise error_of(request, reply, hint=hint)
-
-    async def _upload_call(
-        self,
-        key: str,
-        upload: AsyncUpload,
-        post_headers: Headers | None,
-        types: Mapping[str, str] | None,
-        stand_in_columns: Mapping[str, object] | None,
-    ) -> PreparedRequest:
-        headers = self._requests.upload_headers(
-            upload.content_type, {**upload.types, **(types or {})}, stand_in_columns, post_headers
-        )
-        body = upload.content
-        if upload.encoding is not None:
-            headers["content-encoding"] = upload.encoding.encode()
-        elif (
-            self._compression is not None
-            and len(body) >= _COMPRESS_FROM
-            and "content-encoding" not in headers  # else the caller has packed it
-        ):
-            headers["content-encoding"] = self._compression.encode()
-            if len(body) < _COMPRESSED_AT_ONCE:
-                body = compress(body, self._compression)
-            else:
-                body = await call_blocking(compress, body, self._compression)
-        length = len(body) if upload.stream is None else upload.length
-        if length is None:
-            headers["transfer-encoding"] = b"chunked"
-        else:
-            headers["content-length"] = str(length).encode()
-        return self._requests.upload(key, headers, body, upload.stream)
-
-    def _result_codec(self, codec: TableCodec[Any] | str | Own | None) -> TableCodec[Any] | None:
-        if codec is OWN:
-            return self._codec
-        return None if codec is None else self._tables.get(codec)
+    def _reports(self) -> AsyncNodeReports:
+        return AsyncNodeReports(self._nodes, self._requests)
 
 
 def _given(**options: object) -> dict[str, Any]:

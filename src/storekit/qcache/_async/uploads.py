@@ -2,43 +2,28 @@
 
 # ruff: noqa: ANN401 - tables and files are of any type until they are looked at
 
-import os
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Protocol
-
-import httpx
+from typing import Any
 
 from storekit.codecs.tables.base import JSON, TableCodec, TableContent, media_type
 from storekit.codecs.tables.registry import TableRegistry
-from storekit.core.seam._async import call_blocking, call_user_function
-from storekit.qcache.formats import BOM, PEEK, Format, JsonLines, format_of
-from storekit.qcache.tables import (
-    check_text_content,
-    check_upload,
-    codec_of,
-    is_large,
-    read_frame,
-)
+from storekit.core.seam._async import call_blocking
+from storekit.qcache._async.sources import AsyncContentSource, AsyncContentStream, source_of
+from storekit.qcache.compression import compress
+from storekit.qcache.formats import BOM, Format, format_of
+from storekit.qcache.requests import RequestBuilder
+from storekit.qcache.tables import check_text_content, check_upload, codec_of, is_large, read_frame
+from storekit.qcache.wire import Headers, PreparedRequest
 
-__all__ = ["AsyncReadable", "AsyncStreamed", "AsyncUpload", "is_used_up", "prepare_upload"]
+__all__ = ["AsyncUpload", "prepare_upload", "upload_request"]
 
-_PIECE = 256 * 1024
-"""Bytes of a file that are read at once."""
+_LARGE = 256 * 1024
+"""Bytes of text. Larger ones are looked at in a thread: that takes a millisecond or more."""
 
-
-class AsyncReadable(Protocol):
-    """An open file."""
-
-    def read(self, size: int, /) -> bytes | str | Awaitable[bytes | str]:
-        """Return the next bytes or characters, at most `size` of them, and none at the end."""
-
-
-AsyncStreamed = (
-    os.PathLike[str] | AsyncReadable | Iterable[bytes | str] | AsyncIterable[bytes | str]
-)
-"""Content that is streamed: a path, an open file, or an iterator of bytes or text."""
+_COMPRESS_FROM = 1024
+_COMPRESSED_AT_ONCE = 256 * 1024
+"""Bytes of an upload. Larger ones are packed in a thread: that takes a millisecond or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +32,7 @@ class AsyncUpload:
 
     content_type: str
     content: bytes = b""
-    stream: "_Stream | None" = None
+    stream: AsyncContentStream | None = None
     types: dict[str, str] = field(default_factory=dict)
     encoding: str | None = None  # in which it is already
     length: int | None = None  # of the stream, where it is known
@@ -69,7 +54,7 @@ async def prepare_upload(
     if codec is None and not isinstance(content, TableContent):
         if isinstance(content, bytes | bytearray | memoryview | str):
             return await _of_text(content, content_type, tables, is_packed=is_packed)
-        if (source := _source_of(content)) is not None:
+        if (source := source_of(content)) is not None:
             return await _of_source(source, content_type, tables, is_packed=is_packed)
         codec = codec_of(content, tables)
     if codec is None:
@@ -89,7 +74,7 @@ async def _of_text(
 ) -> AsyncUpload:
     size = content.nbytes if isinstance(content, memoryview) else len(content)
     ready = await _in_thread_if(
-        size >= _PIECE, check_text_content, content, content_type, is_packed=is_packed
+        size >= _LARGE, check_text_content, content, content_type, is_packed=is_packed
     )
     if isinstance(ready, TableContent):
         return AsyncUpload(ready.content_type, ready.content)
@@ -111,24 +96,24 @@ async def _of_frame(data: bytes | str, kind: Format, tables: TableRegistry) -> A
 
 
 async def _of_source(
-    source: "_Source", content_type: str, tables: TableRegistry, *, is_packed: bool
+    source: AsyncContentSource, content_type: str, tables: TableRegistry, *, is_packed: bool
 ) -> AsyncUpload:
     start = await source.peek()
     if is_packed:
-        return AsyncUpload(content_type, stream=_Stream(source), length=source.length)
+        return AsyncUpload(content_type, stream=AsyncContentStream(source), length=source.length)
     kind, is_gzip = format_of(start, source.name)
     if kind in ("parquet", "arrow"):
         if source.path is not None:
             return await _of_frame(source.path, kind, tables)
         return await _of_frame(await source.read_all(), kind, tables)
     if kind == "json lines":
-        return AsyncUpload(JSON, stream=_Stream(source, as_list=True))
+        return AsyncUpload(JSON, stream=AsyncContentStream(source, as_list=True))
     if kind == "json":
         content_type = JSON
     skipped = len(BOM) if media_type(content_type) == JSON and start.startswith(BOM) else 0
     return AsyncUpload(
         content_type,
-        stream=_Stream(source, skipped=skipped),
+        stream=AsyncContentStream(source, skipped=skipped),
         encoding="gzip" if is_gzip else None,
         length=None if source.length is None else source.length - skipped,
     )
@@ -138,193 +123,34 @@ async def _in_thread_if(large: bool, call: Callable[..., Any], *args: Any, **kwa
     return await call_blocking(call, *args, **kwargs) if large else call(*args, **kwargs)
 
 
-def _source_of(content: object) -> "_Source | None":
-    """Return content that is streamed; None for what may be a table."""
-    if isinstance(content, os.PathLike):
-        return _PathSource(os.fspath(content))
-    if callable(getattr(content, "read", None)):
-        return _FileSource(content)
-    if hasattr(content, "__next__") or hasattr(content, "__anext__"):
-        return _IteratorSource(content)
-    if isinstance(content, AsyncIterable) and not hasattr(content, "__len__"):
-        return _IteratorSource(content)
-    return None
-
-
-def is_used_up(content: object) -> bool:
-    """Whether content that was posted can't be posted again: a file, or an iterator."""
-    return any(hasattr(content, name) for name in ("read", "__next__", "__anext__"))
-
-
-class _Source:
-    """Where content comes from. `pieces` may be asked for again if it is `repeatable`."""
-
-    path: str | None = None
-    name: str = ""
-    length: int | None = None
-    repeatable: bool = True
-
-    async def peek(self) -> bytes:
-        """Return the first bytes, which `pieces` gives all the same."""
-        raise NotImplementedError
-
-    def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Return the content piece by piece."""
-        raise NotImplementedError
-
-    async def read_all(self) -> bytes:
-        """Return all of the content."""
-        whole = bytearray()
-        async for piece in self.pieces():
-            whole += piece
-        return bytes(whole)
-
-
-class _PathSource(_Source):
-    def __init__(self, path: str | bytes) -> None:
-        self.path = self.name = os.fsdecode(path)
-
-    async def peek(self) -> bytes:
-        def peek() -> bytes:
-            with open(self.name, "rb") as file:
-                self.length = os.fstat(file.fileno()).st_size or None
-                return file.read(PEEK)
-
-        return await call_blocking(peek)
-
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        file = await call_blocking(open, self.name, "rb")
-        try:
-            left = self.length
-            while left is None or left > 0:
-                # No more than was announced, if somebody writes to the file meanwhile.
-                piece = await call_blocking(
-                    file.read, _PIECE if left is None else min(left, _PIECE)
-                )
-                if not piece:
-                    return
-                if left is not None:
-                    left -= len(piece)
-                yield piece
-        finally:
-            file.close()
-
-
-class _FileSource(_Source):
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        name = getattr(file, "name", "")
-        self.name = name if isinstance(name, str) else ""
-        self._start: int | None = None
-        self.repeatable = False
-        self._head = b""
-
-    async def peek(self) -> bytes:
-        self._start = await self._tell()
-        self.repeatable = self._start is not None
-        self._head = await self._read(PEEK)
-        return self._head
-
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        if self._head or not self.repeatable:
-            head, self._head = self._head, b""
-            if head:
-                yield head
+async def upload_request(
+    requests: RequestBuilder,
+    key: str,
+    upload: AsyncUpload,
+    post_headers: Headers | None,
+    types: Mapping[str, str] | None,
+    stand_in_columns: Mapping[str, object] | None,
+) -> PreparedRequest:
+    """Return the request that stores content, packed if that is worth it."""
+    headers = requests.upload_headers(
+        upload.content_type, {**upload.types, **(types or {})}, stand_in_columns, post_headers
+    )
+    body = upload.content
+    if upload.encoding is not None:
+        headers["content-encoding"] = upload.encoding.encode()
+    elif (
+        requests.compression is not None
+        and len(body) >= _COMPRESS_FROM
+        and "content-encoding" not in headers  # else the caller has packed it
+    ):
+        headers["content-encoding"] = requests.compression.encode()
+        if len(body) < _COMPRESSED_AT_ONCE:
+            body = compress(body, requests.compression)
         else:
-            await self._call(self._file.seek, self._start)
-        while piece := await self._read(_PIECE):
-            yield piece
-
-    async def _tell(self) -> int | None:
-        try:
-            position = await self._call(self._file.tell)
-        except (AttributeError, OSError, ValueError):
-            return None
-        seekable = getattr(self._file, "seekable", None)
-        if seekable is None or not await self._call(seekable):
-            return None
-        return position if isinstance(position, int) else None
-
-    async def _read(self, size: int) -> bytes:
-        return _as_bytes(await self._call(self._file.read, size), "read() of the file")
-
-    @staticmethod
-    async def _call(method: Callable[..., Any], *args: Any) -> Any:
-        return await call_user_function(partial(method, *args), {})
-
-
-class _IteratorSource(_Source):
-    repeatable = False
-
-    def __init__(self, pieces: Any) -> None:
-        self._pieces = _iterate(pieces)
-        self._first: list[bytes] = []
-
-    async def peek(self) -> bytes:
-        while sum(map(len, self._first)) < 64 and (piece := await self._next()) is not None:
-            self._first.append(piece)
-        return b"".join(self._first)[:PEEK]
-
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        first, self._first = self._first, []
-        for piece in first:
-            yield piece
-        while (more := await self._next()) is not None:
-            yield more
-
-    async def _next(self) -> bytes | None:
-        if hasattr(self._pieces, "__anext__"):
-            try:
-                piece = await anext(self._pieces)
-            except StopAsyncIteration:
-                return None
-        else:
-            piece = await call_user_function(partial(next, self._pieces, None), {})
-            if piece is None:
-                return None
-        return _as_bytes(piece, "an iterator that is posted")
-
-
-def _iterate(pieces: Any) -> Any:
-    if hasattr(pieces, "__aiter__"):
-        return aiter(pieces)
-    return iter(pieces)
-
-
-def _as_bytes(piece: object, whose: str) -> bytes:
-    if isinstance(piece, str):
-        return piece.encode()
-    if isinstance(piece, bytes):
-        return piece
-    if isinstance(piece, bytearray | memoryview):
-        return bytes(piece)
-    hint = "; post a list of the rows" if isinstance(piece, dict) else ""
-    raise TypeError(f"content: {whose} must give bytes or str, not {type(piece).__name__}{hint}")
-
-
-class _Stream(httpx.AsyncByteStream):
-    """The content of an upload, read while it is sent."""
-
-    def __init__(self, source: _Source, *, as_list: bool = False, skipped: int = 0) -> None:
-        self._source = source
-        self._skipped = skipped  # bytes at the beginning that are not sent
-        self._as_list = as_list  # JSON lines, sent as a list
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether the content can be sent once more after some of it was."""
-        return self._source.repeatable
-
-    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        lines = JsonLines() if self._as_list else None
-        pieces = self._source.pieces()
-        skipped = self._skipped
-        try:
-            async for piece in pieces:
-                kept = piece[skipped:] if skipped else piece
-                skipped -= len(piece) - len(kept)
-                yield kept if lines is None else lines.feed(kept)
-        finally:
-            await pieces.aclose()
-        if lines is not None:
-            yield lines.end()
+            body = await call_blocking(compress, body, requests.compression)
+    length = len(body) if upload.stream is None else upload.length
+    if length is None:
+        headers["transfer-encoding"] = b"chunked"
+    else:
+        headers["content-length"] = str(length).encode()
+    return requests.upload(key, headers, body, upload.stream)

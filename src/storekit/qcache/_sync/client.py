@@ -205,7 +205,6 @@ class QClient(Operations[R]):
             pool=pool_timeout,
             total=total_timeout,
         )
-        self._compression = compression
         headers = {"accept-encoding": compression or "identity", "user-agent": "storekit"}
         if auth is not None:
             headers["authorization"] = authorization(auth)

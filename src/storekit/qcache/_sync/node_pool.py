@@ -11,12 +11,7 @@ from typing import NoReturn
 import httpx
 
 from storekit.core._sync.retry import Attempts, Repeat, Retrier
-from storekit.core.seam._sync import (
-    BackgroundTasks,
-    Event,
-    monotonic,
-    sleep,
-)
+from storekit.core.seam._sync import BackgroundTasks, Event, monotonic, sleep
 from storekit.errors import ClientClosed, OutOfResources
 from storekit.observers import Watch
 from storekit.options import RetryPolicy, Timeouts
@@ -31,12 +26,7 @@ from storekit.qcache.errors import (
     TooManyConsecutiveErrors,
     UnexpectedServerResponse,
 )
-from storekit.qcache.nodes import (
-    Diagnosis,
-    NodeAddress,
-    Outage,
-    probe_pause,
-)
+from storekit.qcache.nodes import Diagnosis, NodeAddress, Outage, probe_pause
 from storekit.qcache.ring import HashRing
 from storekit.qcache.wire import PreparedRequest, Reply
 

@@ -1,0 +1,110 @@
+"""A query that loads the table if it is not there."""
+
+# ruff: noqa: ANN401 - results and content are of any type
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from storekit.core._async.single_flight import AsyncSingleFlight
+from storekit.core.backoff import pause_before
+from storekit.core.seam._async import sleep
+from storekit.options import RetryPolicy
+from storekit.qcache._async.sources import is_used_up
+from storekit.qcache.errors import NodeTimeout, TooManyConsecutiveErrors
+from storekit.qcache.operation import Operation, loading, outside_operations, waiting_for_load
+from storekit.qcache.result import QueryResult
+
+__all__ = ["AsyncLoadingQuery"]
+
+
+class AsyncLoadingQuery:
+    """One `query` of a client: it asks, has the table loaded if it is missing, and asks again.
+
+    `get`, `post` and `load` are the steps, `is_there` asks whether the table is there, and `loads`
+    are the loads of the client, which callers that miss the same key share.
+    """
+
+    def __init__(
+        self,
+        client: object,
+        key: str,
+        *,
+        get: Callable[[], Awaitable[Any]],
+        post: Callable[[object], Awaitable[None]],
+        load: Callable[[], Awaitable[object]],
+        is_there: Callable[[], Awaitable[bool]],
+        loads: AsyncSingleFlight[str, None],
+        retry: RetryPolicy,
+        now: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._key = key
+        self._get = get
+        self._post = post
+        self._load = load
+        self._is_there = is_there
+        self._loads = loads
+        self._retry = retry
+        self._now = now
+        self._loaded: list[object] = []  # the content, once it was loaded
+
+    async def run(self, operation: Operation) -> Any:
+        """Return the result. Raises `TooManyConsecutiveErrors`, and what its parts raise."""
+        key, attempts = self._key, self._retry.attempts
+        for attempt in range(attempts + 1):
+            landings = self._loads.landings
+            with operation.as_current():
+                result = await self._get()
+            if result is not None:
+                if isinstance(result, QueryResult):
+                    result.statistics.update(operation.statistics)
+                return result
+            if attempt == attempts:
+                break
+            if attempt:  # posted, and gone again
+                await self._pause(operation, pause_before(attempt - 1, self._retry, random.random))
+            await self._share_load(landings, operation)
+        raise TooManyConsecutiveErrors(
+            f"query {key!r}: the dataset was missing again after each of "
+            f"{attempts} uploads; is it larger than the cache?"
+        )
+
+    async def _share_load(self, landings: int, operation: Operation) -> None:
+        """Load a table, or wait for a load that is under way.
+
+        `landings` is how many loads had ended before this caller found the table missing.
+        """
+        key, loaded = self._key, self._loaded
+        began = self._now()
+        leads = False
+
+        async def lead() -> None:
+            nonlocal leads
+            leads = True
+            operation.extend(self._now() - began)  # the load of another caller
+            # A load ended while this caller looked: perhaps it was the one needed here.
+            if self._loads.landings != landings:
+                with operation.as_current():
+                    if await self._is_there():
+                        return
+            if not loaded or is_used_up(loaded[0]):
+                started = self._now()
+                with outside_operations(), loading(self._client, key):
+                    loaded[:] = [await self._load()]
+                operation.extend(self._now() - started)
+            with operation.as_current():
+                await self._post(loaded[0])
+
+        with waiting_for_load(self._client, key):
+            await self._loads.run(key, lead)
+        if not leads:
+            operation.extend(self._now() - began)
+
+    async def _pause(self, operation: Operation, seconds: float) -> None:
+        if operation.until is not None and self._now() + seconds >= operation.until:
+            raise NodeTimeout(
+                f"query {self._key!r}: the dataset was missing again after an upload, and "
+                "total_timeout is over"
+            )
+        await sleep(seconds)
