@@ -20,10 +20,18 @@ def environment(**more: str) -> dict[str, str]:
 class Serving:
     """A process that serves a node."""
 
-    def __init__(self, *options: str, hidden: Sequence[str] = (), **variables: str) -> None:
+    def __init__(
+        self,
+        *options: str,
+        hidden: Sequence[str] = (),
+        before: str = "",
+        silent: bool = False,  # until it is ready, for which nobody waits here
+        **variables: str,
+    ) -> None:
         code = (
-            "import sys; from storekit.qcache.__main__ import main;"
-            f"sys.modules.update(dict.fromkeys({list(hidden)}));"  # as if not installed
+            "import sys; from storekit.qcache.__main__ import main\n"
+            f"sys.modules.update(dict.fromkeys({list(hidden)}))\n"  # as if not installed
+            f"{before}\n"
             "sys.exit(main(sys.argv[1:]))"
         )
         self.process = subprocess.Popen(
@@ -34,7 +42,7 @@ class Serving:
             env=environment(**variables),
         )
         assert self.process.stdout is not None
-        self.said = self.process.stdout.readline()
+        self.said = "" if silent else self.process.stdout.readline()
         self.url = self.said.rpartition(" ")[2].strip()
 
     @property

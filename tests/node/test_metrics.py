@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -191,18 +193,26 @@ def test_each_figure_has_a_name_as_the_conventions_want_it():
         assert name.endswith("_total") == (family.kind == "counter")
 
 
+def test_each_figure_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    documented = set(re.findall(r"`((?:qcache|process)_\w+)", page))
+    assert documented == set(FAMILIES)
+
+
 # Who may ask
 
 
 def test_health_needs_no_password_and_tells_nothing_but_the_state():
     node = Node(auth=("ann", "s3cret"))
     for state, status in (("starting", 503), ("ready", 200), ("draining", 503)):
-        node.state = state
+        node.enter(state)
         answer = ask(node, "GET", "/health")
         assert (answer.status, answer.body) == (status, state.encode())
         assert headers_of(answer)["cache-control"] == "no-store"
         head = ask(node, "HEAD", "/health")
         assert (head.status, head.body) == (status, b"")
+    assert not node.enter("ready")  # a node that drains does so to its end
+    assert ask(node, "GET", "/health").body == b"draining"
 
 
 def test_metrics_need_the_password_as_the_rest_does():

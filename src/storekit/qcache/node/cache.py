@@ -100,6 +100,15 @@ class Cache:
         # The methods of `dict` take a tenth of the time of those that go along the order of use.
         return list(dict.keys(self._datasets)), list(dict.values(self._datasets))
 
+    def by_use(self) -> list[tuple[str, Dataset]]:
+        """Return all tables with their keys, the least recently used first. That is no use."""
+        return list(self._datasets.items())
+
+    @property
+    def most_charge(self) -> int:
+        """Bytes that one table may take."""
+        return max(_MOST_CHARGE * self.size, _SMALL)
+
     def is_expired(self, dataset: Dataset) -> bool:
         """Whether a table is too old, and goes when it is next asked for."""
         return bool(self.age) and self._clock() - dataset.stored_at > self.age
@@ -132,10 +141,10 @@ class Cache:
         """
         if need > self.size:
             raise TooLarge(f"The content needs {need} bytes; the cache has {self.size}")
-        most = max(_MOST_CHARGE * self.size, _SMALL)
-        if charge > most:
+        if charge > self.most_charge:
             raise TooLarge(
-                f"The table takes {charge} bytes; {most} is the most ({_MOST_CHARGE} times --size)"
+                f"The table takes {charge} bytes; {self.most_charge} is the most "
+                f"({_MOST_CHARGE} times --size)"
             )
         replaced = self.remove(key)
         now = self._clock()
@@ -147,3 +156,15 @@ class Cache:
         self._datasets[key] = Dataset(frame, charge, now)
         self.charged += charge
         return Stored(replaced, tuple(evicted_after))
+
+    def restore(self, key: str, frame: pl.DataFrame, charge: int, stored_at: float) -> bool:
+        """Put back a table that was used before all that are here; whether there is room.
+
+        No table goes for it. One alone may take as much as if it had been uploaded.
+        """
+        if self.charged + charge > (self.size if self._datasets else self.most_charge):
+            return False
+        self._datasets[key] = Dataset(frame, charge, stored_at)
+        self._datasets.move_to_end(key, last=False)
+        self.charged += charge
+        return True

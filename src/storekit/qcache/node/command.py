@@ -6,15 +6,22 @@
 import argparse
 import logging
 import os
+import socket
+import ssl
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from storekit._extras import require
 from storekit.qcache.node.options import ServeOptions, add_options, read_options
 from storekit.qcache.node.service import logs
 from storekit.qcache.node.service.checks import warnings
 from storekit.qcache.node.service.systemd import inherited_socket, notify
+
+if TYPE_CHECKING:
+    from storekit.qcache.node.node import Node
 
 __all__ = ["main", "parser", "run"]
 
@@ -83,7 +90,43 @@ def run(options: ServeOptions) -> None:
     url = url_of(listener, secure=tls is not None)
 
     def ready() -> None:
+        if not node.enter("ready"):
+            return
         notify("READY=1", f"STATUS=ready: {url}")
         print(f"QCache node ready: {url}", flush=True)  # noqa: T201
 
-    serve(node, listener, tls, options, ready)
+    if options.snapshot is None:
+        serve(node, listener, tls, options, ready)
+    else:
+        _serve_with_tables(node, listener, tls, options, ready)
+
+
+def _serve_with_tables(
+    node: "Node",
+    listener: socket.socket,
+    tls: ssl.SSLContext | None,
+    options: ServeOptions,
+    ready: Callable[[], object],
+) -> None:
+    """Serve at once, read tables meanwhile, and write them at the end."""
+    from storekit.qcache.node.http.serve import serve  # noqa: PLC0415
+    from storekit.qcache.node.snapshots.snapshot import Snapshot  # noqa: PLC0415
+
+    assert options.snapshot is not None  # noqa: S101 - else nobody calls this
+    node.enter("starting")
+    snapshot = Snapshot(node, options.snapshot)
+
+    def read() -> None:
+        try:
+            snapshot.read()
+        except Exception:  # noqa: BLE001 - logged; what was read is there
+            _log.exception("the snapshot could not be read to its end")
+        ready()
+
+    reading = threading.Thread(target=read, name="qcache-snapshot", daemon=True)
+    has_drained = serve(node, listener, tls, options, reading.start)
+    snapshot.stop_reading()
+    if reading.ident is not None:
+        reading.join()
+    if has_drained:
+        snapshot.write(options.snapshot_timeout)

@@ -113,8 +113,10 @@ class Node:
         self._cache = Cache(size, age, clock)
         self._statistics = Statistics(statistics_buffer_size, clock)
         self.metrics: Metrics = Metrics()
-        self.state: State = "ready"
-        """What `/health` says. Requests are served in any state."""
+        self._state: State = "ready"
+        self.on_change: Callable[[str], object] = _ignore
+        """Called with the key of a table that is about to be replaced or removed, by a thread that
+        has the lock of the node: it must be quick, and ask the node for nothing."""
 
     @property
     def size(self) -> int:
@@ -146,6 +148,67 @@ class Node:
         with self._lock:
             keys, datasets = self._cache.datasets()
         return zip(keys, datasets, strict=True)
+
+    @property
+    def state(self) -> State:
+        """What `/health` says. Requests are served in any state."""
+        return self._state
+
+    def enter(self, state: State) -> bool:
+        """Change the state; whether that was done: a node that drains does so to its end."""
+        with self._lock:
+            if self._state != "draining":
+                self._state = state
+            return self._state == state
+
+    # Tables that outlive a node
+
+    @property
+    def most_charge(self) -> int:
+        """Bytes that one table may take."""
+        return self._cache.most_charge
+
+    def datasets_by_use(self) -> list[tuple[str, Dataset]]:
+        """Return all tables with their keys, the least recently used first. That is no use."""
+        with self._lock:
+            return self._cache.by_use()
+
+    def tally(self, event: str) -> None:
+        """Count an event in the totals alone."""
+        with self._lock:
+            self._statistics.tally(event)
+
+    def restore(
+        self,
+        key: str,
+        load: Callable[[], pl.DataFrame],
+        stored_at: float,
+        is_wanted: Callable[[], bool],
+    ) -> bool:
+        """Put back a table that was used before all that are here; whether that was done.
+
+        Args:
+            key: The key of the table.
+            load: Returns the table. Is called without the lock, if there is room.
+            stored_at: The time of the clock at which it was uploaded.
+            is_wanted: Whether it is still to be put back; is asked with the lock.
+
+        """
+        with self._lock:
+            if self._cache.age and self._clock() - stored_at > self._cache.age:
+                self._statistics.tally("snapshot_expired")
+                return False
+            has_room = self._cache.charged < self.size
+        frame = load() if has_room else pl.DataFrame()
+        charge = charge_for(frame)
+        with self._lock:
+            if not is_wanted():
+                return False
+            done = has_room and self._cache.restore(key, frame, charge, stored_at)
+            self._statistics.tally("snapshot_restored" if done else "snapshot_no_room")
+        return done
+
+    # Requests
 
     def handle(self, request: Request) -> Response:
         """Serve a request. Whatever comes in, an answer comes out.
@@ -299,6 +362,7 @@ class Node:
         key = path[2].decode()
         if request.method == "DELETE":
             with self._lock:
+                self.on_change(key)
                 self._cache.remove(key)
                 self._statistics.tally("delete_count")
             return Response(200, _PLAIN)
@@ -357,6 +421,7 @@ class Node:
         need = size // 2 if is_json else size
         charge = charge_for(frame)
         with self._lock:
+            self.on_change(key)
             stored = self._cache.store(key, frame, need, charge)
             statistics = self._statistics
             statistics.count("store_count")
@@ -398,6 +463,10 @@ class Node:
 
 class _Missing(Refusal):
     status = 404
+
+
+def _ignore(_: str) -> None:
+    """Take no note of a change."""
 
 
 def _not_allowed(request: Request, methods: tuple[str, ...]) -> Response:

@@ -175,6 +175,12 @@ class ServeOptions:
         "SECONDS",
     )
     drain_timeout: float = _option(10, _seconds, "how long requests then have to end", "SECONDS")
+    snapshot: str | None = _option(
+        None, _text, "directory for the tables: written at the end, read at the start", "DIR"
+    )
+    snapshot_timeout: float = _option(
+        60, _seconds, "how long tables may be written at the end", "SECONDS"
+    )
     config: str | None = _option(
         None, _text, 'TOML file with any of these options, such as size = "2GB"', "FILE"
     )
@@ -204,7 +210,7 @@ class ServeOptions:
         if self.auth is not None and self.auth_file is not None:
             raise ValueError("--auth-file: not allowed with --auth")
         has_password = self.auth is not None or self.auth_file is not None
-        for name in ("drain_delay", "drain_timeout"):
+        for name in ("drain_delay", "drain_timeout", "snapshot_timeout"):
             seconds = getattr(self, name)
             if not 0 <= seconds <= _LONGEST_DRAIN:
                 raise ValueError(

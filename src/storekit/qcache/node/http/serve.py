@@ -116,7 +116,7 @@ class _Server(uvicorn.Server):
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._node.state = "draining"
+        self._node.enter("draining")
         notify("STOPPING=1", "STATUS=draining")
         end = monotonic() + self._delay
         # A signal handler sets the flag.
