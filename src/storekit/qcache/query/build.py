@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Self
 
 from storekit.qcache.query.expressions import (
@@ -118,7 +117,7 @@ class Query(Mapping[str, object]):
 
     def _with(self, **changes: object) -> Self:
         made = type(self)()
-        made._parts = replace(self._parts, **changes)  # type: ignore[arg-type]  # noqa: SLF001
+        made._parts = self._parts._replace(**changes)  # type: ignore[arg-type]  # noqa: SLF001
         return made
 
     # Forms

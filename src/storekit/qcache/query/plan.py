@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from storekit.qcache.query.expressions import Aliased, Column, Condition, Expression, LiteralValue
 from storekit.qcache.query.forms import columns_of, computed_in, to_select, to_where, with_columns
@@ -21,8 +22,7 @@ __all__ = ["Parts", "plan"]
 Made = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Parts:
+class Parts(NamedTuple):
     """What a query was told. `distinct` is None for no, and empty for whole rows of the result."""
 
     source: Made | None = None

@@ -126,24 +126,27 @@ class _Select:
             raise Refused(node, "QCache groups by columns: compute this in a sub-query first")
         having = self.select.args.get("having")
         order = self.select.args.get("order")
-        wanted: dict[str, exp.Expr] = {}
-        for root in [*(node for _, node in self.items), having, order]:
-            for node in [] if root is None else _aggregates(root):
-                wanted.setdefault(node.sql(), node)
+        wanted = dict.fromkeys(
+            node
+            for root in [*(node for _, node in self.items), having, order]
+            if root is not None
+            for node in _aggregates(root)
+        )
         taken = {each.name for each in keys} | {name for name, _ in self.items}
-        places: dict[str, str] = {}
+        places: dict[exp.Expr, str] = {}
         for name, node in self.items:  # the name of the result, where the aggregate is all of it
-            if node.sql() in wanted:
-                places.setdefault(node.sql(), name)
-        for text in wanted:
-            places.setdefault(text, self._fresh("a", taken))
-        aggregates = [self._aggregate(node).as_(places[text]) for text, node in wanted.items()]
+            if isinstance(node, exp.AggFunc):
+                places.setdefault(node, name)
+        for node in wanted:
+            if node not in places:
+                places[node] = self._fresh("a", taken)
+        aggregates = [self._aggregate(node).as_(places[node]) for node in wanted]
         if not aggregates:
             return query.select(*keys).distinct() if keys else query
         query = query.select(*keys, *aggregates)
         if keys:
             query = query.group_by(*keys)
-        self.scope.replaced = {text: Column(name) for text, name in places.items()}
+        self.scope.replaced = {node: Column(name) for node, name in places.items()}
         self.scope.groups = {each.name for each in keys}
         if having is not None:
             query = Query().from_(query).where(self.scope.condition(having.this))

@@ -89,8 +89,8 @@ class Scope:
         self._table = table
         self._key = key
         self._subquery = subquery
-        self.replaced: dict[str, Column] = {}
-        """Aggregates that are columns by now, by their SQL."""
+        self.replaced: dict[exp.Expr, Column] = {}
+        """Aggregates that are columns by now."""
         self.groups: set[str] | None = None
         """The columns that rows were grouped by: of others, a group has many values."""
 
@@ -98,8 +98,8 @@ class Scope:
 
     def expression(self, node: exp.Expr) -> Expression:
         """Return an expression that a select can compute."""
-        if (column := self.replaced.get(node.sql())) is not None:
-            return column
+        if isinstance(node, exp.AggFunc) and node in self.replaced:
+            return self.replaced[node]
         _check_read(node)
         if isinstance(node, exp.Paren):
             return self.expression(node.this)
@@ -124,8 +124,8 @@ class Scope:
 
     def column(self, node: exp.Expr) -> Column:
         """Return a column that is named as it is."""
-        if (column := self.replaced.get(node.sql())) is not None:
-            return column
+        if isinstance(node, exp.AggFunc) and node in self.replaced:
+            return self.replaced[node]
         while isinstance(node, exp.Paren):
             node = node.this
         if not isinstance(node, exp.Column) or isinstance(node.this, exp.Star):
