@@ -137,6 +137,35 @@ def test_a_value_of_another_class_is_not_stored(codec_class):
 
 
 @both
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (User, User(5)),
+        (list[User], [User("Ada"), User(None)]),
+        (User, User("Ada", born="yesterday")),
+        (list[int], [1, "secret"]),
+        (int, "secret"),
+    ],
+    ids=repr,
+)
+def test_what_could_not_be_read_back_is_not_stored(codec_class, kind, value):
+    with pytest.raises(
+        TypeError, match="could not be read back: the content does not fit"
+    ) as caught:
+        codec_class(kind).encode(value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_struct_that_was_changed_after_it_was_checked_is_not_stored():
+    strict = Strict(2)
+    strict.even = 3
+    with pytest.raises(TypeError, match="could not be read back"):
+        Json(Strict).encode(strict)
+    with pytest.raises(TypeError, match="could not be read back"):
+        Json(float).encode(math.nan)  # which JSON has as null
+
+
+@both
 def test_what_has_no_form_is_refused(codec_class):
     deep = []
     for _ in range(10_000):

@@ -19,8 +19,11 @@ class Json(Structured[T]):
     a type checker can't see a type, as in `Json(User | None)`, name it:
     `codec: Json[User | None] = Json(User | None)`.
 
-    Infinite floats and NaN become null. Nesting is as deep as the interpreter's stack allows,
-    and integers may have 4300 digits.
+    A value of a type is read once when it is written: what does not fit, such as text in a field
+    for a number, is refused by a `TypeError` then, and not by whoever reads it.
+
+    Infinite floats and NaN become null, which a type must allow for. Nesting is as deep as the
+    interpreter's stack allows, and integers may have 4300 digits.
     """
 
     name: str = "json"

@@ -33,8 +33,7 @@ class Structured(Generic[T]):
         self._encode: Callable[[object], bytes] = encoder.encode
         self._decode: Callable[[bytes | memoryview], T] = decoder.decode
         self._type = kind
-        # A value that the decoder would refuse is not stored in the first place. Types without
-        # fields also take values that are no instances: an int for a float.
+        # Types without fields also take values that are no instances: an int for a float.
         self._class: type | None = kind if _has_fields(kind) else None
 
     def encode(self, value: T, /) -> bytes:
@@ -44,11 +43,24 @@ class Structured(Generic[T]):
                 f"the codec {self.name} is for {self._class.__name__}, not {type(value).__name__}"
             )
         try:
-            return self._encode(value)
+            data = self._encode(value)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(
                 f"the codec {self.name} can't write a value of type {type(value).__name__}: {error}"
+            ) from error
+        if self._type is not Any:
+            self._check_readable(data, type(value))
+        return data
+
+    def _check_readable(self, data: bytes, kind: type) -> None:
+        """Refuse what could not be read back: nothing else looks at the types of fields."""
+        try:
+            self._decode(data)
+        except Exception as error:  # constructors of the caller's raise anything
+            raise TypeError(
+                f"the codec {self.name} can't write this value of type {kind.__name__}, which "
+                f"could not be read back: {_explain(error)}"
             ) from error
 
     def decode(self, data: bytes | memoryview, /) -> T:
