@@ -99,8 +99,9 @@ def test_an_early_answer_ends_the_upload(form, then):
     assert monotonic() - started < PATIENT["write"] / 2
 
 
+@pytest.mark.parametrize("size", [1, 100_000, WHOLE])  # the first two are sent as a whole
 @pytest.mark.parametrize("then", ["close", "reset"])
-def test_an_early_refusal_may_end_with_its_connection(then):
+def test_an_early_refusal_may_end_with_its_connection(then, size):
     def script(peer: Peer) -> None:
         peer.read_head()
         peer.send(b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n\r\ntoo large")
@@ -108,8 +109,34 @@ def test_an_early_refusal_may_end_with_its_connection(then):
 
     with StubServer(script) as server:
         with HTTPTransport() as transport:
-            answer = fetch(transport, server.url, "POST", content=b"x" * WHOLE)
+            answer = fetch(transport, server.url, "POST", content=b"x" * size)
             assert answer == (413, b"too large")
+
+
+def test_a_refusal_after_an_interim_answer_is_reported():
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        # At once: of two small packets, a system that resets may never send the second.
+        peer.send(b"HTTP/1.1 100 Continue\r\n\r\n" + REFUSAL)
+        peer.close()
+
+    with StubServer(script) as server:
+        with HTTPTransport() as transport:
+            for size in (1, 100_000, WHOLE):
+                answer = fetch(transport, server.url, "POST", content=b"x" * size)
+                assert answer == (413, b"too large")
+
+
+def test_an_answer_to_a_query_that_is_reset_is_no_answer():
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.send(b"HTTP/1.1 500 Failed\r\nConnection: close\r\n\r\npart")
+        peer.reset()
+
+    with StubServer(script) as server:
+        with HTTPTransport() as transport:
+            with pytest.raises(httpx.ReadError):
+                fetch(transport, server.url)
 
 
 def test_an_upload_goes_on_after_an_interim_answer():

@@ -43,6 +43,7 @@ class AsyncHTTPConnection:
         self.parser = ResponseParser(max_head_size)
         self.exchanges: int = 0
         self._sent_all = True
+        self._has_body = False
 
     @property
     def reusable(self) -> bool:
@@ -65,6 +66,7 @@ class AsyncHTTPConnection:
         length, chunked = _framing(request, names)
         self.parser.expect(request.method)
         self.exchanges += 1
+        self._has_body = length is not None or chunked
         try:
             if length is not None:
                 await self._send_announced(head, length, request, limits)
@@ -172,8 +174,9 @@ class AsyncHTTPConnection:
         except ssl.SSLEOFError:
             data, clean = b"", False
         except OSError as error:
-            # A system resets a connection that is closed while a body was still coming in.
-            refused = not self._sent_all and self.parser.head_done and self.parser.status >= 400
+            # A system resets a connection that is closed while a body was still coming in, or lies
+            # unread. What counts then is the status; that the text of it was cut, can't be known.
+            refused = self._has_body and self.parser.head_done and self.parser.status >= 400
             if not refused or not isinstance(error, ConnectionResetError):
                 raise _httpx_error(error, httpx.ReadTimeout, httpx.ReadError, request) from error
             data = b""
