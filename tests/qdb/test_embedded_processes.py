@@ -11,12 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
-from storekit.qdb import RawClient
+from storekit.qdb import BatchRequest, Operations, RawClient
 from storekit.qdb.embedded import EmbeddedEngine
 from storekit.qdb.engine import BatchOperation, OperationKind, SessionOptions
 from storekit.qdb.errors import ErrorCode, QuasardbException, ResourceLocked
@@ -172,6 +173,55 @@ def test_wait_for_another_process_ends_when_the_timeout_says(
             assert timeout <= time.monotonic() - begun < timeout + 1
     assert session.blob_get("a") == b"1"
     session.close()
+
+
+@pytest.mark.parametrize("timeout", [60.0, None])
+def test_a_shorter_timeout_of_a_view_ends_the_wait(tmp_path: Path, timeout: float | None) -> None:
+    with RawClient(f"embedded:{tmp_path / 'store'}", timeout=timeout) as client:
+        client.put("a", b"1")
+        calls: list[Callable[[RawClient], object]] = [
+            lambda view: view.update("a", b"2"),
+            lambda view: view.get_remove("a"),
+            lambda view: view.int_put("i", 1),
+            lambda view: view.unbatched().remove("a"),
+            lambda view: view.with_timeout(0.2).run_batch([BatchRequest(Operations.remove, "a")]),
+        ]
+        with locked(tmp_path / "store"):
+            for call in calls:
+                begun = time.monotonic()
+                with suppress(ResourceLocked):
+                    assert call(client.with_timeout(0.2)) == (0, ANY)  # a batch has results
+                assert 0.2 <= time.monotonic() - begun < 5
+        client.with_timeout(0.2).update("a", b"3")
+        assert client.get("a") == b"3"
+
+
+def test_the_timeout_of_a_view_is_of_its_own_calls_alone(tmp_path: Path) -> None:
+    with RawClient(f"embedded:{tmp_path / 'store'}") as client:
+        client.put("a", b"1")
+        client.with_timeout(0.001).get("a")
+        with ThreadPoolExecutor(1) as threads:
+            with locked(tmp_path / "store"):
+                future = threads.submit(client.update, "a", b"2")  # on the same session
+                with pytest.raises(TimeoutError):
+                    future.result(0.1)
+            future.result(10)
+
+
+def test_threads_in_memory_are_waited_for_as_long_as_a_view_says() -> None:
+    with RawClient("embedded:") as client:
+        client.put("a", b"1")
+        session = client._calls.engine.connect()
+        with ThreadPoolExecutor(1) as threads:
+            inside, go = threading.Event(), threading.Event()
+            holding = threads.submit(session.connection.call, lambda: (inside.set(), go.wait(20)))
+            assert inside.wait(10)
+            begun = time.monotonic()
+            with pytest.raises(ResourceLocked):
+                client.with_timeout(0.2).get("a")
+            assert 0.2 <= time.monotonic() - begun < 5
+            go.set()
+            holding.result()
 
 
 def test_lock_that_is_let_go_of_in_time_is_taken(tmp_path: Path) -> None:

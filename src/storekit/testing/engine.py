@@ -13,7 +13,7 @@ from storekit.testing.faults import Faults
 
 __all__ = ["FaultyEngine"]
 
-_UNTOUCHED = frozenset({"close", "closed", "scan_close"})
+_UNTOUCHED = frozenset({"close", "closed", "scan_close", "wait_until"})
 
 
 class FaultyEngine:

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 import anyio
 
@@ -157,6 +157,13 @@ class Executor(Generic[S]):
     ) -> Awaitable[T]:
         """Return the result of `function(*args)`, made in a thread without its session."""
         return self._make(Call(function, args, until, discard, bare=True))
+
+    def limited(self, limit: Callable[[S, float | None], object]) -> Self:  # noqa: ARG002 - see below
+        """Return what tells each session, by `limit`, until when the call may wait.
+
+        Here callers leave at that time, so nobody need be told.
+        """
+        return self
 
     def run_later(self, function: Callable[..., object], *args: object) -> None:
         """Have `function(*args)` called in a thread. Nobody waits; an error is logged."""

@@ -5,7 +5,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 from storekit.core._sync.pool import Pool
 from storekit.core.forks import fork_count
@@ -204,6 +204,14 @@ class Executor(Generic[S]):
             return function(*args)
         return _call_until(lambda: function(*args), until - monotonic(), discard)
 
+    def limited(self, limit: Callable[[S, float | None], object]) -> "Executor[S]":
+        """Return what tells each session, by `limit`, until when the call may wait.
+
+        It shares all sessions with this, and costs more for each call.
+        """
+        limited: Any = _LimitedExecutor(self, limit)
+        return cast("Executor[S]", limited)
+
     def run_later(self, function: Callable[..., object], *args: object) -> None:
         """Call `function(*args)` now."""
         if self._forks == fork_count():
@@ -223,6 +231,45 @@ class Executor(Generic[S]):
 
     def _close_one(self, session: S) -> None:
         self._close(session)
+
+
+class _LimitedExecutor(Generic[S]):
+    """An executor whose sessions are told until when a call may wait for others."""
+
+    def __init__(self, executor: Executor[S], limit: Callable[[S, float | None], object]) -> None:
+        self._executor = executor
+        self._limit = limit
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - all else is that of the other
+        return getattr(self._executor, name)
+
+    def call(
+        self,
+        function: Callable[..., T],
+        *args: object,
+        until: float | None = None,
+        brief: bool = False,  # noqa: ARG002 - as `Executor.call`
+    ) -> T:
+        """Return the result of `function(session, *args)`; see `Executor.call`."""
+
+        def limited(session: S) -> T:
+            self._limit(session, until)
+            try:
+                return function(session, *args)
+            finally:
+                self._limit(session, None)
+
+        return self._executor.call(limited, until=until)
+
+    def call_item(
+        self,
+        item: object,
+        *,
+        size: int = 0,  # noqa: ARG002 - as `Executor.call_item`
+        until: float | None = None,
+    ) -> Any:  # noqa: ANN401 - items are of any type
+        """Return the value of an item."""
+        return self.call(self._executor._alone, item, until=until)  # noqa: SLF001 - of the same file
 
 
 def _call_until(call: Callable[[], T], timeout: float, discard: Callable[[T], object] | None) -> T:

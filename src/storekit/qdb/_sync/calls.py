@@ -86,6 +86,7 @@ class Caller:
         """Return what shares all sessions with this, and has another timeout."""
         view = copy.copy(self)
         view.timeout = timeout
+        view._executor = self._executor.limited(_limit_waiting)  # noqa: SLF001 - a view of this very object
         return view
 
     def unbatched(self) -> Self:
@@ -308,6 +309,13 @@ def _nothing(session: Session) -> None:
 
 def _is_free(session: Session) -> bool:
     return session.is_free()
+
+
+def _limit_waiting(session: Session, until: float | None) -> None:
+    """Have a session wait no longer than its caller; the C library has a timeout of its own."""
+    wait_until = getattr(session, "wait_until", None)
+    if wait_until is not None:
+        wait_until(until)
 
 
 def _close_session(session: Session) -> None:

@@ -60,7 +60,8 @@ class Connection:
 
     Sessions with a store in memory share one database and one lock, so that each operation
     is whole; each session with a file has its own of both. `timeout` is for how many seconds a
-    call waits for others. `keep` is what must live for as long as the database is used.
+    call waits for others, if `limit` does not end that before. `keep` is what must live for as
+    long as the database is used.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Connection:
         self.database = database
         self.path = path
         self.timeout: float = min(timeout, threading.TIMEOUT_MAX)
+        self.limit: float | None = None  # a time (monotonic) beyond which no call waits either
         self.give_up_at: float | None = None  # of the call that is under way, once it has to wait
         # What else to undo if the transaction that is under way fails.
         self.undo: list[Callable[[], object]] = []
@@ -95,6 +97,12 @@ class Connection:
         """Return whether a call would not have to wait for another thread, at this moment."""
         return self._lock.is_free()
 
+    def patience(self) -> float:
+        """Return for how many seconds a call may wait for others, from now on."""
+        if self.limit is None:
+            return self.timeout
+        return max(0.0, min(self.timeout, self.limit - time.monotonic()))
+
     def call(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Return what `function(*args)` does with the lock held.
 
@@ -110,7 +118,7 @@ class Connection:
             )
         try:
             try:
-                if not lock.acquire(True, self.timeout):
+                if not lock.acquire(True, self.timeout if self.limit is None else self.patience()):
                     raise error_for(
                         ErrorCode.RESOURCE_LOCKED, "Other threads kept the store for too long."
                     )
@@ -200,7 +208,7 @@ class Connection:
     def _when_free(self, run: Callable[[], T]) -> T:
         """Run a statement again, which has done nothing, until nobody else has the lock of it."""
         if self.give_up_at is None:
-            self.give_up_at = time.monotonic() + self.timeout
+            self.give_up_at = time.monotonic() + self.patience()
         pause = _LONGEST_PAUSE / 16
         while True:
             left = self.give_up_at - time.monotonic()

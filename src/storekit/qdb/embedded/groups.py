@@ -179,7 +179,7 @@ class WriteQueue:
     ) -> T:
         """Wait until a write is made, by this thread or by another one."""
         write = QueuedWrite(function, operations.node, size)
-        deadline = time.monotonic() + operations.connection.timeout
+        deadline = time.monotonic() + operations.connection.patience()
         try:
             self._waiting(operations.node).append(write)
             while not write.done:

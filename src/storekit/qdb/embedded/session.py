@@ -57,6 +57,10 @@ class EmbeddedSession(EmbeddedOperations):
         self._closed = False
         node.opened(self)
 
+    def wait_until(self, until: float | None) -> None:
+        """Have the next calls wait for others until this time (monotonic) at the latest."""
+        self.connection.limit = until
+
     def is_free(self) -> bool:
         """Return whether no other thread is in a call that one of this session would wait for."""
         return self.connection.is_free()
