@@ -96,3 +96,23 @@ def test_a_request_can_be_of_any_class_and_has_the_documented_attributes():
         client.put("a", 1)
         assert client.run_batch([Get("a")])[1][0].result == 1
         assert client.run_transaction([Get("a")])[0].result == 1
+
+
+def test_a_request_whose_class_never_says_its_operation_is_named():
+    class Odd(BatchRequest):
+        def __init__(self):
+            self.alias = "a"
+
+    with Client("embedded:") as client:
+        for call in (client.run_batch, client.run_transaction):
+            assert "request 0 of the batch, a Odd, has no operation" in message(
+                lambda call=call: call([Odd()])
+            )
+
+    class Own(BatchRequest):
+        def __init__(self):
+            self.op_type, self.alias = Operations.get_alloc, "a"  # and nothing more
+
+    with Client("embedded:") as client:
+        client.put("a", 1)
+        assert client.run_batch([Own()])[1][0].result == 1

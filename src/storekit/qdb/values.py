@@ -380,6 +380,11 @@ def copies(requests: Iterable[BatchRequest]) -> list[BatchRequest]:
             raise TypeError(
                 f"request {number} of the batch is not a BatchRequest but {type(request).__name__}"
             )
+        if not hasattr(request, "op_type"):  # a subclass whose `__init__` never calls that of this
+            raise TypeError(
+                f"request {number} of the batch, a {type(request).__name__}, has no operation: "
+                "set op_type, or call BatchRequest.__init__"
+            )
         request.kind  # noqa: B018 - raises for an unknown operation
         # Not by its own class, whose arguments may be any.
         checked.append(BatchRequest(*(getattr(request, name) for name in _FIELDS)))
