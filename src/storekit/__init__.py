@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from storekit._lazy import lazy_names
 from storekit.errors import (
+    CircularCall,
     ClientClosed,
     CodecError,
     OutOfResources,
@@ -40,6 +41,7 @@ else:
 
 __all__ = [
     "AsyncStoreKit",
+    "CircularCall",
     "ClientClosed",
     "CodecError",
     "OutOfResources",

@@ -3,6 +3,7 @@
 from typing import Any
 
 __all__ = [
+    "CircularCall",
     "ClientClosed",
     "CodecError",
     "OutOfResources",
@@ -65,6 +66,10 @@ class OutOfResources(StoreKitError):
     nothing about the store: no node is given up for it. The call works again once there
     is some.
     """
+
+
+class CircularCall(StoreKitError):
+    """Functions that load or compute a value wait for each other, or one for itself."""
 
 
 class PoolError(StoreKitError):

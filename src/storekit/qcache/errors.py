@@ -1,6 +1,6 @@
 """The errors of the qcache client: the documented tree, with finer branches below it."""
 
-from storekit.errors import StoreKitError
+from storekit.errors import CircularCall, StoreKitError
 
 __all__ = [
     "AuthenticationFailed",
@@ -132,7 +132,7 @@ class UnsupportedAcceptType(QClientException):
     """The server cannot produce a response of the requested type (406)."""
 
 
-class CircularLoad(QClientException):
+class CircularLoad(QClientException, CircularCall):
     """Load functions of queries wait for each other, or one for itself."""
 
 

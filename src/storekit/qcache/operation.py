@@ -1,14 +1,12 @@
-"""One operation of a client: its deadline, who watches it, and which loads wait for which."""
+"""One operation of a client: its deadline, and who watches it."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 from storekit.observers import Watch
-from storekit.qcache.errors import CircularLoad
 
-__all__ = ["Operation", "current_operation", "loading", "outside_operations", "waiting_for_load"]
+__all__ = ["Operation", "current_operation", "outside_operations"]
 
 
 class Operation:
@@ -62,69 +60,3 @@ def outside_operations() -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
-
-
-# Loads that wait for each other. A load is known by the client and the key; its function may
-# query other keys, whose loads may be made by other tasks and threads.
-
-_Load = tuple[int, str]
-
-_under_way: ContextVar[tuple[_Load, ...]] = ContextVar("loads under way", default=())
-_waits: dict[_Load, list[_Load]] = {}
-_guard = threading.Lock()
-
-
-@contextmanager
-def loading(client: object, key: str) -> Iterator[None]:
-    """Make calls a part of the load of this key."""
-    token = _under_way.set((*_under_way.get(), (id(client), key)))
-    try:
-        yield
-    finally:
-        _under_way.reset(token)
-
-
-@contextmanager
-def waiting_for_load(client: object, key: str) -> Iterator[None]:
-    """Note that the loads under way wait for another one, or make it.
-
-    Raises `CircularLoad` if that one waits for one of them.
-    """
-    loads = _under_way.get()
-    if not loads:
-        yield
-        return
-    wanted = (id(client), key)
-    with _guard:
-        circle = _path(wanted, frozenset(loads))
-        if circle is not None:
-            keys = " -> ".join(repr(key) for _, key in (loads[-1], *circle))
-            raise CircularLoad(
-                f"query {key!r}: the load functions wait for each other, for ever: {keys}"
-                if len(circle) > 1 or loads[-1] != wanted
-                else f"query {key!r}: the load function of {key!r} queries the same key, and "
-                "would wait for itself for ever; have it return the content"
-            )
-        _waits.setdefault(loads[-1], []).append(wanted)
-    try:
-        yield
-    finally:
-        with _guard:
-            _waits[loads[-1]].remove(wanted)
-            if not _waits[loads[-1]]:
-                del _waits[loads[-1]]
-
-
-def _path(start: _Load, ends: frozenset[_Load]) -> list[_Load] | None:
-    """Return the loads from `start` to one of `ends` by which each waits for the next."""
-    paths = [[start]]
-    seen = {start}
-    while paths:
-        path = paths.pop()
-        if path[-1] in ends:
-            return path
-        for load in _waits.get(path[-1], ()):
-            if load not in seen:
-                seen.add(load)
-                paths.append([*path, load])
-    return None

@@ -2,6 +2,7 @@ import pytest
 
 from storekit.core._async.single_flight import AsyncSingleFlight
 from storekit.core.seam._async import Event
+from storekit.errors import CircularCall
 from tests.support.concurrency._async import Crew, Job, until
 
 
@@ -126,3 +127,54 @@ async def test_each_landing_is_counted_once():
     with pytest.raises(ConnectionError):
         await flights.run(key, failing)
     assert flights.landings == 2
+
+
+async def test_a_call_that_asks_for_its_own_key_is_an_error():
+    flights = AsyncSingleFlight()
+
+    async def work():
+        return await flights.run("a", work)
+
+    with pytest.raises(CircularCall, match="function for 'a' asks for 'a' itself"):
+        await flights.run("a", work)
+
+    async def well():
+        return 1
+
+    assert await flights.run("a", well) == 1  # nothing is left of it
+
+
+async def test_calls_that_wait_for_each_other_are_an_error_whoever_makes_them():
+    flights, others = AsyncSingleFlight(), AsyncSingleFlight()
+
+    async def work():
+        return await others.run("b", work_of_others)
+
+    async def work_of_others():
+        return await flights.run("a", work)
+
+    with pytest.raises(CircularCall, match="'b' -> 'a'"):
+        await flights.run("a", work)
+
+
+async def test_calls_may_ask_for_other_keys():
+    flights = AsyncSingleFlight()
+
+    async def inner():
+        return 1
+
+    async def outer():
+        return await flights.run("inner", inner) + 1
+
+    assert await flights.run("outer", outer) == 2
+
+
+async def test_who_waits_long_for_another_call_says_so(monkeypatch, caplog):
+    monkeypatch.setattr("storekit.core._async.single_flight._LONG", 0.01)
+    flights, key, work = AsyncSingleFlight(), Key(), Work()
+    async with Crew() as crew:
+        first = await lead(crew, flights, key, work)
+        second = await join(crew, flights, key, Work())
+        await until(lambda: "a caller has waited" in caplog.text)
+        work.go.set()
+        assert [await job.result() for job in (first, second)] == [work] * 2

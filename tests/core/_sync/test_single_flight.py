@@ -4,6 +4,7 @@ import pytest
 
 from storekit.core._sync.single_flight import SingleFlight
 from storekit.core.seam._sync import Event
+from storekit.errors import CircularCall
 from tests.support.concurrency._sync import Crew, Job, until
 
 
@@ -128,3 +129,54 @@ def test_each_landing_is_counted_once():
     with pytest.raises(ConnectionError):
         flights.run(key, failing)
     assert flights.landings == 2
+
+
+def test_a_call_that_asks_for_its_own_key_is_an_error():
+    flights = SingleFlight()
+
+    def work():
+        return flights.run("a", work)
+
+    with pytest.raises(CircularCall, match="function for 'a' asks for 'a' itself"):
+        flights.run("a", work)
+
+    def well():
+        return 1
+
+    assert flights.run("a", well) == 1  # nothing is left of it
+
+
+def test_calls_that_wait_for_each_other_are_an_error_whoever_makes_them():
+    flights, others = SingleFlight(), SingleFlight()
+
+    def work():
+        return others.run("b", work_of_others)
+
+    def work_of_others():
+        return flights.run("a", work)
+
+    with pytest.raises(CircularCall, match="'b' -> 'a'"):
+        flights.run("a", work)
+
+
+def test_calls_may_ask_for_other_keys():
+    flights = SingleFlight()
+
+    def inner():
+        return 1
+
+    def outer():
+        return flights.run("inner", inner) + 1
+
+    assert flights.run("outer", outer) == 2
+
+
+def test_who_waits_long_for_another_call_says_so(monkeypatch, caplog):
+    monkeypatch.setattr("storekit.core._sync.single_flight._LONG", 0.01)
+    flights, key, work = SingleFlight(), Key(), Work()
+    with Crew() as crew:
+        first = lead(crew, flights, key, work)
+        second = join(crew, flights, key, Work())
+        until(lambda: "a caller has waited" in caplog.text)
+        work.go.set()
+        assert [job.result() for job in (first, second)] == [work] * 2

@@ -1,21 +1,29 @@
 """Many callers, one call: whoever comes while a key is being worked on shares the outcome."""
 
+import logging
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from storekit.core.circles import SharedCall, making, waiting_for
 from storekit.core.seam._async import Event, Guard, current_owner
-from storekit.errors import OwnerMismatch
+from storekit.errors import CircularCall, OwnerMismatch
 
 __all__ = ["AsyncSingleFlight"]
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
+_log = logging.getLogger("storekit")
 
-class _Flight(Generic[T]):
+_LONG = 60.0
+"""Seconds that a caller waits for another one's call before it says so in the log."""
+
+
+class _Flight(SharedCall, Generic[T]):
     __slots__ = ("error", "landed", "owner", "result")
 
-    def __init__(self) -> None:
+    def __init__(self, key: object) -> None:
+        super().__init__(key)
         self.landed = Event()
         self.owner = current_owner()
         self.result: tuple[T] | None = None
@@ -26,10 +34,12 @@ class AsyncSingleFlight(Generic[K, T]):
     """Calls at the same time for the same key become one.
 
     The first caller makes the call. The others wait and get its result or its error; if
-    the first is cancelled, the next one makes the call anew.
+    the first is cancelled, the next one makes the call anew. Calls that would wait for each
+    other, or one for itself, raise `circular`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, circular: type[CircularCall] = CircularCall) -> None:
+        self._circular = circular
         self._guard = Guard()
         self._flights: dict[K, _Flight[T]] = {}
         self.landings: int = 0
@@ -41,14 +51,21 @@ class AsyncSingleFlight(Generic[K, T]):
                 flight = self._flights.get(key)
                 leads = flight is None
                 if flight is None:
-                    flight = self._flights[key] = _Flight()
+                    flight = self._flights[key] = _Flight(key)
             if leads:
                 return await self._lead(key, flight, call)
             if flight.owner != current_owner():
                 raise OwnerMismatch(
                     f"another event loop is at work on {key!r}; give each event loop its own client"
                 )
-            await flight.landed.wait()
+            with waiting_for(flight, self._circular):
+                while not await flight.landed.wait(_LONG):
+                    _log.warning(
+                        "a caller has waited %d s for another one's call for %r; if that call "
+                        "waits for it in a thread of its own, both wait for ever",
+                        _LONG,
+                        key,
+                    )
             if flight.result is not None:
                 return flight.result[0]
             if flight.error is not None:
@@ -56,7 +73,8 @@ class AsyncSingleFlight(Generic[K, T]):
 
     async def _lead(self, key: K, flight: _Flight[T], call: Callable[[], Awaitable[T]]) -> T:
         try:
-            result = await call()
+            with making(flight):
+                result = await call()
         except Exception as error:
             flight.error = error
             raise

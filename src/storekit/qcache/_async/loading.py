@@ -12,7 +12,7 @@ from storekit.core.seam._async import sleep
 from storekit.options import RetryPolicy
 from storekit.qcache._async.sources import is_used_up
 from storekit.qcache.errors import NodeTimeout, TooManyConsecutiveErrors
-from storekit.qcache.operation import Operation, loading, outside_operations, waiting_for_load
+from storekit.qcache.operation import Operation, outside_operations
 from storekit.qcache.result import QueryResult
 
 __all__ = ["AsyncLoadingQuery"]
@@ -27,7 +27,6 @@ class AsyncLoadingQuery:
 
     def __init__(
         self,
-        client: object,
         key: str,
         *,
         get: Callable[[], Awaitable[Any]],
@@ -38,7 +37,6 @@ class AsyncLoadingQuery:
         retry: RetryPolicy,
         now: Callable[[], float],
     ) -> None:
-        self._client = client
         self._key = key
         self._get = get
         self._post = post
@@ -90,14 +88,13 @@ class AsyncLoadingQuery:
                         return
             if not loaded or is_used_up(loaded[0]):
                 started = self._now()
-                with outside_operations(), loading(self._client, key):
+                with outside_operations():
                     loaded[:] = [await self._load()]
                 operation.extend(self._now() - started)
             with operation.as_current():
                 await self._post(loaded[0])
 
-        with waiting_for_load(self._client, key):
-            await self._loads.run(key, lead)
+        await self._loads.run(key, lead)
         if not leads:
             operation.extend(self._now() - began)
 

@@ -283,7 +283,6 @@ class AsyncOperations(AsyncQueries[R]):
             # What is wrong with the arguments is no call for observers.
             self._requests.query(key, q, accept, post_query, query_headers)
         query = AsyncLoadingQuery(
-            self,
             key,
             get=get,
             post=post,

@@ -26,6 +26,7 @@ from storekit.qcache._sync.operations import Operations
 from storekit.qcache.addresses import authorization, check_node
 from storekit.qcache.arguments import check_count, check_type
 from storekit.qcache.compression import Compression, require
+from storekit.qcache.errors import CircularLoad
 from storekit.qcache.requests import RequestBuilder
 from storekit.qcache.result import QueryResult
 from storekit.qcache.ring import HashRing
@@ -239,7 +240,7 @@ class QClient(Operations[R]):
             max_content_size=max_content_size,
             embedded=embedded,
         )
-        self._loads = SingleFlight[str, None]()
+        self._loads = SingleFlight[str, None](CircularLoad)
 
     def __enter__(self) -> Self:
         try:

@@ -14,7 +14,7 @@ from storekit.core.seam._sync import sleep
 from storekit.options import RetryPolicy
 from storekit.qcache._sync.sources import is_used_up
 from storekit.qcache.errors import NodeTimeout, TooManyConsecutiveErrors
-from storekit.qcache.operation import Operation, loading, outside_operations, waiting_for_load
+from storekit.qcache.operation import Operation, outside_operations
 from storekit.qcache.result import QueryResult
 
 __all__ = ["LoadingQuery"]
@@ -29,7 +29,6 @@ class LoadingQuery:
 
     def __init__(
         self,
-        client: object,
         key: str,
         *,
         get: Callable[[], Any],
@@ -40,7 +39,6 @@ class LoadingQuery:
         retry: RetryPolicy,
         now: Callable[[], float],
     ) -> None:
-        self._client = client
         self._key = key
         self._get = get
         self._post = post
@@ -92,14 +90,13 @@ class LoadingQuery:
                         return
             if not loaded or is_used_up(loaded[0]):
                 started = self._now()
-                with outside_operations(), loading(self._client, key):
+                with outside_operations():
                     loaded[:] = [self._load()]
                 operation.extend(self._now() - started)
             with operation.as_current():
                 self._post(loaded[0])
 
-        with waiting_for_load(self._client, key):
-            self._loads.run(key, lead)
+        self._loads.run(key, lead)
         if not leads:
             operation.extend(self._now() - began)
 

@@ -281,7 +281,6 @@ class Operations(Queries[R]):
             # What is wrong with the arguments is no call for observers.
             self._requests.query(key, q, accept, post_query, query_headers)
         query = LoadingQuery(
-            self,
             key,
             get=get,
             post=post,

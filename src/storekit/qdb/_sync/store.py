@@ -215,6 +215,11 @@ class Store(EntryOperations[Alias, Found, Data, Value]):
             expiry: When a content that was loaded expires; see `Expiry`.
             codec: That of this call.
 
+        Raises:
+            CircularCall: `load` waits for this very entry to be loaded, itself or by way of
+                other loads.
+            Exception: What `load` raises, and the errors of `get` and `update`.
+
         """
         check_callable("load", load)
         chosen = self._conversion.chosen(codec)

@@ -90,7 +90,10 @@ class AsyncMemo(Generic[P, T]):
         self._computing = AsyncSingleFlight[str, T]()
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what the function returns, or has returned within the last `ttl` seconds."""
+        """Return what the function returns, or has returned within the last `ttl` seconds.
+
+        Raises what the function raises; `CircularCall` if it calls itself for the same value.
+        """
         alias = self.alias(*args, **kwargs)
         found = await self._find(alias)
         if found is not None and not found.is_due(self._options.clock(), self._options.beta):

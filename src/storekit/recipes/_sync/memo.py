@@ -92,7 +92,10 @@ class Memo(Generic[P, T]):
         self._computing = SingleFlight[str, T]()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what the function returns, or has returned within the last `ttl` seconds."""
+        """Return what the function returns, or has returned within the last `ttl` seconds.
+
+        Raises what the function raises; `CircularCall` if it calls itself for the same value.
+        """
         alias = self.alias(*args, **kwargs)
         found = self._find(alias)
         if found is not None and not found.is_due(self._options.clock(), self._options.beta):
