@@ -191,7 +191,7 @@ def test_each_error_that_has_a_code_exists(name):
     homes = (
         "storekit.errors", "storekit.qdb.errors", "storekit.qdb.documents.manifest",
         "storekit.qdb.codec", "storekit.qdb.capi.library", "storekit.qcache.errors",
-        "storekit.qcache.sql.parse",
+        "storekit.qcache.sql.parse", "storekit.transfer.errors",
     )  # fmt: skip
     found = [getattr(import_module(home), name, None) for home in homes]
     assert any(isinstance(each, type) and issubclass(each, Exception) for each in found)

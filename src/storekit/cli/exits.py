@@ -92,6 +92,9 @@ NAMES: dict[str, int] = {
     "ServerBusy": UNREACHABLE,
     # both
     "CodecError": DAMAGED,
+    "DumpDamaged": DAMAGED,
+    "TransferMismatch": REFUSED,
+    "TransferUnfinished": REFUSED,
     "OutOfResources": NO_ROOM,
     "PoolError": UNREACHABLE,
 }

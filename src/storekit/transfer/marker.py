@@ -15,7 +15,9 @@ __all__ = ["MARKER", "Marker", "closes_document", "unfinished"]
 MARKER = "storekit/transfer"
 """The alias. Names with a slash after "storekit" are storekit's own, as those of documents are."""
 
-_CLOSING = re.compile(r"[0-9a-f]{32}\.json|storekit/documents/.*", re.DOTALL)
+_MANIFEST = re.compile(r"[0-9a-f]{32}\.json")
+_FIRST_SLICE = re.compile(r"[0-9a-f]{32}0")
+_LISTED = "storekit/documents/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,13 @@ def unfinished(content: bytes | memoryview) -> str:
     return f"a {named} from {str(source)[:200]!r}"
 
 
-def closes_document(alias: str) -> bool:
+def closes_document(alias: str) -> int:
     """Return whether an entry, by its alias, is what makes a document look whole.
 
-    Those come last: a document whose slices are not all there must not have them.
+    Those come last: a document whose slices are not all there must not have them. 1 stands for
+    what may be a first slice, without which none of the others count; 2 for a manifest, or what
+    is shown in a listing, which comes after those; 0 for any other entry.
     """
-    return _CLOSING.fullmatch(alias) is not None
+    if _MANIFEST.fullmatch(alias) or alias.startswith(_LISTED):
+        return 2
+    return 1 if _FIRST_SLICE.fullmatch(alias) else 0

@@ -22,7 +22,8 @@ class AliasSpool:
         self._file.execute("PRAGMA journal_mode = OFF")
         self._file.execute("PRAGMA synchronous = OFF")
         self._file.execute(
-            "CREATE TABLE spool (number INTEGER PRIMARY KEY, alias TEXT NOT NULL UNIQUE)"
+            "CREATE TABLE spool (number INTEGER PRIMARY KEY, alias TEXT NOT NULL UNIQUE, "
+            "size INTEGER NOT NULL)"
         )
         self._count = 0
 
@@ -31,9 +32,14 @@ class AliasSpool:
 
     def add(self, aliases: Iterable[str]) -> None:
         """Keep aliases that are not kept yet."""
+        self.add_sized((alias, 0) for alias in aliases)
+
+    def add_sized(self, sized: Iterable[tuple[str, int]]) -> None:
+        """Keep aliases that are not kept yet, each with a size."""
         self._file.execute("BEGIN")
-        rows = ((alias,) for alias in aliases)
-        added = self._file.executemany("INSERT OR IGNORE INTO spool (alias) VALUES (?)", rows)
+        added = self._file.executemany(
+            "INSERT OR IGNORE INTO spool (alias, size) VALUES (?, ?)", sized
+        )
         self._count += max(0, added.rowcount)
         self._file.execute("COMMIT")
 
@@ -43,12 +49,22 @@ class AliasSpool:
         found = self._file.execute("SELECT 1 FROM spool WHERE alias = ?", (alias,)).fetchone()
         return found is not None
 
-    def page(self, start: int, count: int) -> list[str]:
-        """Return up to `count` aliases, but for the first `start`."""
+    def page(self, start: int, count: int, most: int = 0) -> list[str]:
+        """Return up to `count` aliases, but for the first `start`.
+
+        If their sizes come to `most` or more, the one with which they do is the last.
+        """
         rows = self._file.execute(
-            "SELECT alias FROM spool WHERE number > ? ORDER BY number LIMIT ?", (start, count)
+            "SELECT alias, size FROM spool WHERE number > ? ORDER BY number LIMIT ?", (start, count)
         )
-        return [alias for (alias,) in rows]
+        page: list[str] = []
+        total = 0
+        for alias, size in rows.fetchall():
+            page.append(alias)
+            total += size
+            if most and total >= most:
+                break
+        return page
 
     def close(self) -> None:
         """Forget all. Closing twice is fine."""

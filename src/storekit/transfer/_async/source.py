@@ -10,11 +10,13 @@ from storekit.qdb.cursor import Cursor
 from storekit.qdb.engine import EntryType, Session, WholeEntry
 from storekit.qdb.errors import NotImplementedByStore
 from storekit.transfer.marker import MARKER, closes_document
+from storekit.transfer.records import size_of_content
 from storekit.transfer.spool import AliasSpool
 
 __all__ = ["AsyncEntrySource", "has_tags", "read_entries", "waits"]
 
 _PAGE = 512  # entries
+_PAGE_BYTES = 4 << 20
 _DESCRIBED = 32  # entries of a cluster that one call describes; each takes two ways to it
 _NOT_BLOBS = (
     EntryType.INTEGER,
@@ -50,9 +52,9 @@ class AsyncEntrySource:
         self._in_order = in_order
         self._without = without
         self._pages: _Pages | None = None
-        self._last = AliasSpool()  # what is to come last
+        self._last = [AliasSpool(), AliasSpool()]  # what is to come last, one after the other
         self._over = False
-        self._given = 0  # of these
+        self._given = 0  # of the first of these
 
     async def next_page(self) -> list[WholeEntry] | None:
         """Return some entries, perhaps none; None at the end."""
@@ -64,12 +66,15 @@ class AsyncEntrySource:
                 return self._sorted_out(page)
             self._over = True
             self._pages.close()
-        aliases = self._last.page(self._given, _PAGE // 2)
-        if not aliases:
-            return None
-        self._given += len(aliases)
-        found = await read_entries(self._calls, self._operation, aliases, tags=True)
-        return [entry for entry in found if entry is not None]
+        while self._last:
+            aliases = self._last[0].page(self._given, _PAGE, _PAGE_BYTES)
+            if aliases:
+                self._given += len(aliases)
+                found = await read_entries(self._calls, self._operation, aliases, tags=True)
+                return [entry for entry in found if entry is not None]
+            self._last.pop(0).close()
+            self._given = 0
+        return None
 
     async def feed(
         self, use: Callable[[list[WholeEntry]], Awaitable[None]], *, ahead: bool
@@ -96,24 +101,27 @@ class AsyncEntrySource:
     def _sorted_out(self, page: list[WholeEntry]) -> list[WholeEntry]:
         """Return what is to come now."""
         now: list[WholeEntry] = []
-        later: list[str] = []
+        later: tuple[list[tuple[str, int]], ...] = ([], [])
         for entry in page:
             alias = entry.alias
             if alias == MARKER or (self._without is not None and alias in self._without):
                 continue
-            if self._in_order and closes_document(alias):
-                later.append(alias)
+            closing = closes_document(alias) if self._in_order else 0
+            if closing:
+                later[closing - 1].append((alias, size_of_content(entry)))
             else:
                 now.append(entry)
-        if later:
-            self._last.add(later)
+        for spool, sized in zip(self._last, later, strict=True):
+            if sized:
+                spool.add_sized(sized)
         return now
 
     def close(self) -> None:
         """End it before its end. Closing twice is fine."""
         if self._pages is not None:
             self._pages.close()
-        self._last.close()
+        for spool in self._last:
+            spool.close()
 
 
 async def _open(calls: AsyncCaller, operation: str) -> _Pages:

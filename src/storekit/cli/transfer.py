@@ -1,0 +1,209 @@
+"""`copy`, `dump`, `restore`: all entries of a store into another one, or into a file and back."""
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+import click
+
+from storekit.cli.exits import INTERRUPTED, NOT_FOUND, REFUSED, USAGE, CommandError
+from storekit.cli.invocation import Invocation, command
+from storekit.cli.output import shown_size
+from storekit.cli.progress import transfer_progress
+from storekit.cli.stores import open_qdb, qdb_place
+from storekit.cli.values import standard_input
+
+if TYPE_CHECKING:
+    from storekit.qdb import RawClient
+    from storekit.transfer import Compression, DumpInfo, Existing, TransferResult
+
+__all__ = ["copy_", "dump_", "restore_"]
+
+_existing = click.option(
+    "--existing",
+    type=click.Choice(["error", "overwrite", "skip"]),
+    default="error",
+    show_default=True,
+    help="What becomes of entries that are there, and are not the same.",
+)
+_resume = click.option("--resume", is_flag=True, help="Go on with what was broken off.")
+
+
+@command("copy", short_help="Copy all entries of a store into another one.")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@_existing
+@_resume
+@click.option("--no-verify", is_flag=True, help="Do not compare all at the end.")
+def copy_(
+    invocation: Invocation,
+    source: str,
+    target: str,
+    existing: "Existing",
+    *,
+    resume: bool,
+    no_verify: bool,
+) -> None:
+    """Copy all entries of the store FROM into the store TO, both given as URLs.
+
+    Entries of all types, with their times of expiry, their tags, and documents. At the end, all
+    is compared. Until it is done, the target has an entry storekit/transfer that says so, and
+    --resume goes on with what was broken off.
+    """
+    from storekit.transfer import copy  # noqa: PLC0415 - loads a client
+
+    action = shlex.join(["copy", source, target])
+    with (
+        _open_to_read(replace(invocation, store=source)) as here,
+        open_qdb(replace(invocation, store=target)) as there,
+        _explained(action, existing, resume=resume),
+        transfer_progress(invocation) as report,
+    ):
+        result = copy(
+            here, there, existing=existing, resume=resume, verify=not no_verify, progress=report
+        )
+    _say_result(invocation, "copied", result)
+
+
+@command("dump", short_help="Write all entries of a store to a file.")
+@click.argument("file", metavar="FILE|-")
+@click.option(
+    "--compression",
+    type=click.Choice(["zlib", "zstd", "none"]),
+    default="zlib",
+    show_default=True,
+    help="zstd is faster, and needs storekit[zstd] to restore.",
+)
+@click.option("--replace", "replacing", is_flag=True, help="Also if there is such a file.")
+@_resume
+def dump_(
+    invocation: Invocation, file: str, compression: "Compression", *, replacing: bool, resume: bool
+) -> None:
+    """Write all entries of a store to FILE, or to standard output.
+
+    The file gets its name when it is whole; until then, what there is has a name that ends with
+    .part, and --resume goes on with it. Only its owner may read it.
+    """
+    from storekit.transfer import dump  # noqa: PLC0415 - loads a client
+
+    output = invocation.output
+    with (
+        _open_to_read(invocation) as client,
+        _explained(shlex.join(["dump", file]), resume=resume),
+    ):
+        if file == "-":
+            output.refuse_terminal("a dump", "write it to a file with >, or name one")
+            with transfer_progress(invocation) as report:
+                dump(client, output.stream(), compression=compression, progress=report)
+            return
+        try:
+            with transfer_progress(invocation) as report:
+                info = dump(
+                    client,
+                    file,
+                    compression=compression,
+                    replace=replacing,
+                    resume=resume,
+                    progress=report,
+                )
+        except FileExistsError as error:
+            message = f"{file} is there already; --replace writes in its place"
+            raise CommandError(message, REFUSED) from error
+    _say_info(invocation, info, f"written to {file}")
+
+
+@command("restore", short_help="Put all entries of a dump into a store.")
+@click.argument("file", metavar="FILE|-")
+@_existing
+@_resume
+@click.option("--check", is_flag=True, help="Only read the file to its end, and check all of it.")
+def restore_(
+    invocation: Invocation, file: str, existing: "Existing", *, resume: bool, check: bool
+) -> None:
+    """Put all entries of a dump, a file or standard input, into a store.
+
+    A file is checked as a whole before anything is written: one that is damaged is refused, with
+    the place. Entries whose time is over are left out.
+    """
+    from storekit.transfer import check_dump, restore  # noqa: PLC0415 - loads a client
+
+    source = standard_input() if file == "-" else file
+    if check:
+        with transfer_progress(invocation) as report:
+            info = check_dump(source, progress=report)
+        _say_info(invocation, info, "sound")
+        return
+    with (
+        open_qdb(invocation) as client,
+        _explained(shlex.join(["restore", file]), existing, resume=resume),
+        transfer_progress(invocation) as report,
+    ):
+        result = restore(source, client, existing=existing, resume=resume, progress=report)
+    _say_result(invocation, "restored", result)
+
+
+def _open_to_read(invocation: Invocation) -> "RawClient":
+    """Return the client of a store that is there: one that was misspelt would come into being."""
+    place = qdb_place(invocation, invocation.settings())
+    if place.startswith("embedded:"):
+        from storekit.qdb.embedded import parse_location  # noqa: PLC0415 - loads SQLite
+
+        path = parse_location(place).path
+        if path is None:
+            raise CommandError(f"{place} is a store in memory, with nothing in it", USAGE)
+        if not _exists(path):
+            raise CommandError(f"there is no store {place}", NOT_FOUND)
+    return open_qdb(invocation)
+
+
+def _exists(path: str) -> bool:
+    from pathlib import Path  # noqa: PLC0415 - `--help` does without
+
+    return Path(path).exists()
+
+
+@contextmanager
+def _explained(action: str, existing: str = "error", *, resume: bool) -> Iterator[None]:
+    """Say how to go on, in the words of the command."""
+    from storekit.qdb import AliasAlreadyExists  # noqa: PLC0415 - loads a client
+    from storekit.transfer import TransferUnfinished  # noqa: PLC0415
+
+    chosen = "" if existing == "error" else f" --existing {existing}"
+    again = f"`storekit {action}{chosen} --resume`"
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        message = f"interrupted; {again} goes on"
+        raise CommandError(message, INTERRUPTED) from error
+    except AliasAlreadyExists as error:
+        raise CommandError(
+            f"{error.alias!r} is in {error.node} already, and is not the same: it was left as it "
+            f"is. `storekit {action} --resume --existing overwrite`, or skip, goes on",
+            REFUSED,
+        ) from error
+    except TransferUnfinished as error:
+        if resume:
+            raise
+        raise CommandError(f"{error} (--resume)", REFUSED) from error
+
+
+def _say_result(invocation: Invocation, done: str, result: "TransferResult") -> None:
+    invocation.output.result(**asdict(result))
+    parts = [f"{result.entries} entries {done}, {shown_size(result.content_bytes)}"]
+    named = {
+        "there already": result.unchanged,
+        "skipped": result.skipped,
+        "expired": result.expired,
+        "changed meanwhile": result.changed,
+    }
+    parts += [f"{count} {what}" for what, count in named.items() if count]
+    invocation.output.line(", ".join(parts))
+
+
+def _say_info(invocation: Invocation, info: "DumpInfo", what: str) -> None:
+    invocation.output.result(**{**asdict(info), "created": info.created.isoformat()})
+    invocation.output.line(
+        f"{info.entries} entries of {info.source}, {shown_size(info.content_bytes)}, {what}"
+    )
