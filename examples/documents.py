@@ -1,4 +1,7 @@
-"""A file of any size in a store of entries, and back."""
+"""A file of any size in a store of entries, and back.
+
+Run it:  python -m examples.documents      (needs: pip install storekit)
+"""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Many tasks on trio share one client; their gets travel together."""
+"""Many tasks on trio share one client; their gets travel together.
+
+Run it:  python -m examples.on_trio      (needs: pip install 'storekit[trio]')
+"""
 
 import trio
 

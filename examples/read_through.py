@@ -1,4 +1,7 @@
-"""Tables that live in QuasarDB and are queried in QCache, which gets them when asked."""
+"""Tables that live in QuasarDB and are queried in QCache, which gets them when asked.
+
+Run it:  python -m examples.read_through      (needs: pip install 'storekit[embedded]')
+"""
 
 import polars as pl
 

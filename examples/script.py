@@ -1,4 +1,7 @@
-"""A script without an event loop: the same operations, by plain calls."""
+"""A script without an event loop: the same operations, by plain calls.
+
+Run it:  python -m examples.script      (needs: pip install storekit)
+"""
 
 import datetime
 

@@ -1,4 +1,7 @@
-"""Values of a type of one's own as JSON, and others beside them, compressed or signed."""
+"""Values of a type of one's own as JSON, and others beside them, compressed or signed.
+
+Run it:  python -m examples.values      (needs: pip install 'storekit[codecs]')
+"""
 
 from dataclasses import dataclass
 

@@ -15,22 +15,27 @@ PAGES = sorted((ROOT / "docs").glob("**/*.md"))
 PLACEHOLDER = re.compile(r"http://host\d:9401")
 
 
-def _each(snippets):
+def _each(snippets, *, is_async):
+    chosen = [snippet for snippet in snippets if snippet.is_async is is_async]
     return pytest.mark.parametrize(
-        "snippet", [pytest.param(snippet, id=snippet.name) for snippet in snippets]
+        "snippet", [pytest.param(snippet, id=snippet.name) for snippet in chosen]
     )
 
 
-async def _run(snippet, url, capsys):
+def _compiled(snippet, url):
     code = "\n" * (snippet.line - 1) + PLACEHOLDER.sub(url, snippet.code)
-    compiled = compile(
-        code, str(snippet.path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
-    )
-    names = {"__name__": "__snippet__"}
-    if compiled.co_flags & inspect.CO_COROUTINE:
-        await eval(compiled, names)
-    else:
-        exec(compiled, names)
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if snippet.is_async else 0
+    return compile(code, str(snippet.path), "exec", flags=flags, dont_inherit=True)
+
+
+def _run(snippet, url, capsys):
+    exec(_compiled(snippet, url), {"__name__": "__main__"})
+    if snippet.said:
+        assert capsys.readouterr().out.splitlines() == snippet.said
+
+
+async def _run_async(snippet, url, capsys):
+    await eval(_compiled(snippet, url), {"__name__": "__main__"})
     if snippet.said:
         assert capsys.readouterr().out.splitlines() == snippet.said
 
@@ -40,22 +45,38 @@ def _files_of_snippets_go_elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@_each(of_pages())
-async def test_a_snippet_of_the_documentation_runs_and_prints_what_is_shown(
+@_each(of_pages(), is_async=False)
+def test_a_snippet_of_a_page_runs_and_prints_what_is_shown(snippet, qcache_node, capsys):
+    _run(snippet, qcache_node.url, capsys)
+
+
+@_each(of_pages(), is_async=True)
+async def test_an_async_snippet_of_a_page_runs_and_prints_what_is_shown(
     snippet, qcache_node, capsys
 ):
-    await _run(snippet, qcache_node.url, capsys)
+    await _run_async(snippet, qcache_node.url, capsys)
 
 
-@_each(of_docstrings())
-async def test_a_snippet_of_a_docstring_runs(snippet, qcache_node, capsys):
-    await _run(snippet, qcache_node.url, capsys)
+@_each(of_docstrings(), is_async=False)
+def test_a_snippet_of_a_docstring_runs(snippet, qcache_node, capsys):
+    _run(snippet, qcache_node.url, capsys)
 
 
-@_each(snippets_in(README))
-async def test_a_snippet_of_the_readme_runs_by_itself_and_prints_what_is_shown(snippet, capsys):
+@_each(of_docstrings(), is_async=True)
+async def test_an_async_snippet_of_a_docstring_runs(snippet, qcache_node, capsys):
+    await _run_async(snippet, qcache_node.url, capsys)
+
+
+@_each(snippets_in(README), is_async=False)
+def test_a_snippet_of_the_readme_runs_and_prints_what_is_shown(snippet, capsys):
     """They need no server: the stores that the README runs on are in this process."""
-    await _run(snippet, "http://host1.invalid:9401", capsys)
+    _run(snippet, "http://host1.invalid:9401", capsys)
+    assert snippet.said
+
+
+@_each(snippets_in(README), is_async=True)
+async def test_an_async_snippet_of_the_readme_runs_and_prints_what_is_shown(snippet, capsys):
+    await _run_async(snippet, "http://host1.invalid:9401", capsys)
     assert snippet.said
 
 

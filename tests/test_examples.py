@@ -10,9 +10,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 SAID = {
-    "web": "SE ['Uppsala', 'Lund']\nNO ['Bergen']\n",
+    "web": (
+        "{'error': 'log in first'}\n"
+        "{'for': 'ada', 'cities': ['Uppsala', 'Lund']}\n{'for': 'ada', 'cities': ['Bergen']}\n"
+    ),
     "on_trio": "[('Bergen', 271949), ('Lund', 94393), ('Uppsala', 177074)]\n",
     "script": "{'name': 'Uppsala', 'people': 177074}\ntaken: lease\n['city', 'lease']\n",
+    "worker": "done: mail\ndone: invoice\ndone: the last\nclosed\n",
     "values": (
         "Uppsala 177074\n"
         'b\'{"name":"Uppsala","people":177074}\'\n'
@@ -33,6 +37,14 @@ SAID = {
 def test_every_example_is_here():
     there = {path.stem for path in (ROOT / "examples").glob("*.py")}
     assert there == {*SAID, "quickstart"}  # which has a test of its own
+
+
+@pytest.mark.parametrize("name", [*SAID, "quickstart"])
+def test_an_example_begins_with_how_to_run_it_and_a_page_leads_to_it(name):
+    begins = (ROOT / "examples" / f"{name}.py").read_text().split('"""')[1]
+    assert f"python -m examples.{name}" in begins
+    pages = (ROOT / "docs").rglob("*.md")
+    assert any(f"examples/{name}.py)" in page.read_text() for page in pages)
 
 
 @pytest.mark.parametrize("name", SAID)
