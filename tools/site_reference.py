@@ -92,7 +92,12 @@ class Api(SphinxDirective):
             state=self.state,
             state_machine=self.state_machine,
         )
-        made: list[nodes.Node] = directive.run()
+        around = self.env.ref_context.get("py:module")
+        self.env.ref_context["py:module"] = module  # where the names in signatures come from
+        try:
+            made: list[nodes.Node] = directive.run()
+        finally:
+            self.env.ref_context["py:module"] = around
         if kind in ("class", "exception") and "without-methods" not in self.options:
             body = next(iter(made[-1].findall(addnodes.desc_content)))
             for name in members_of(find(names[0])):
@@ -206,7 +211,7 @@ def _not_described(
         return None
     name = _known(env).get(node["reftarget"])
     if name is None:
-        return contnode if node.get("py:module") is None or "." not in node["reftarget"] else None
+        return None if node["reftarget"].startswith("storekit.") else contnode
     entry = env.domains.python_domain.objects[name]
     target = app.builder.get_relative_uri(node["refdoc"], entry.docname) + f"#{entry.node_id}"
     reference = nodes.reference("", "", internal=True, refuri=target, reftitle=name)
