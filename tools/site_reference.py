@@ -93,7 +93,8 @@ class Api(SphinxDirective):
             state_machine=self.state_machine,
         )
         around = self.env.ref_context.get("py:module")
-        self.env.ref_context["py:module"] = module  # where the names in signatures come from
+        # Where the names in signatures come from: the store, whatever room of it this is.
+        self.env.ref_context["py:module"] = ".".join(module.split(".")[:2])
         try:
             made: list[nodes.Node] = directive.run()
         finally:
