@@ -78,6 +78,7 @@ def _mixed_cases(*, quick: bool) -> list[_Case]:
 def contenders(library: Path, loops: list[str], *, quick: bool = False) -> list[Contender]:
     """Both sides, in all cases."""
     fill(library)
+    _fill_entries(library)
     found: list[Contender] = []
     for operation, case, loop, _ in _pairs(loops, quick=quick):
         for side, calls in (("", _client_calls), (f", {_THREADS}", _thread_calls)):
@@ -129,14 +130,20 @@ def compare(rows: dict[str, Row], loops: list[str], *, quick: bool = False) -> l
     ]
 
 
+def _fill_entries(library: Path) -> None:
+    """Put in what the tasks ask for, without waits. All handles of a process have the same."""
+    handle = _Handle(library, 0)
+    for number in range(max(case.tasks for case in _TARGETS)):
+        handle.call("update", number)
+        handle.call("int_update", number)
+    handle.close()
+
+
 def _client_calls(library: Path, wait: int, operation: str, tasks: int) -> Calls:
     @asynccontextmanager
     async def calls() -> AsyncIterator[Sequence[Callable[[], Awaitable[object]]]]:
         engine = CapiEngine(address(wait), library=library)
         async with AsyncRawClient(address(wait), engine=engine) as client:
-            for number in range(tasks):
-                await client.update(f"b{number}", CONTENT)
-                await client.int_update(f"i{number}", 0)
             yield [_step(client, operation, number) for number in range(tasks)]
 
     return calls()
@@ -196,9 +203,6 @@ def _thread_calls(library: Path, wait: int, operation: str, tasks: int) -> Calls
                 await anyio.to_thread.run_sync(in_thread, call, number)
 
         try:
-            for number in range(tasks):
-                await anyio.to_thread.run_sync(in_thread, "update", number)
-                await anyio.to_thread.run_sync(in_thread, "int_update", number)
             yield [partial(step, number) for number in range(tasks)]
         finally:
             for handle in handles:

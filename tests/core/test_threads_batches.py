@@ -10,7 +10,8 @@ import anyio.to_thread
 import pytest
 
 from storekit.core.threads._async import Executor
-from storekit.core.threads.pool import FEW
+from storekit.core.threads.call import NO_BATCHING
+from storekit.core.threads.pool import FEW, ThreadPool
 from storekit.errors import OutOfResources
 from storekit.options import PoolLimits
 from storekit.qdb import (
@@ -140,6 +141,48 @@ async def test_a_batch_has_a_bound_of_bytes():
         await made_together(client, engine, calls)
     assert engine.batches == [5, 5]
     assert len(engine.entries) == 11
+
+
+@pytest.mark.parametrize(
+    ("seconds", "callers", "batches", "share"),
+    [
+        (0.0001, 64, 2, 256),  # they keep the loop busy for longer than a batch takes
+        (0.0010, 512, 2, 256),  # the same, but not for much longer
+        (0.0003, 64, 2, 32),
+        (0.0010, 64, 4, 16),
+        (0.0200, 1000, 4, 250),
+        (0.0200, 12, 4, 16),  # it would not be worth the hops
+    ],
+)
+def test_batches_are_as_many_and_as_large_as_the_wait_has_use_for(seconds, callers, batches, share):
+    pool = ThreadPool(None, None, None, PoolLimits(max_size=8), NO_BATCHING, 1, "")
+    for _ in range(20):  # it takes a few to be believed
+        pool.note_batch(seconds, 16)
+    assert (pool.share(callers), pool.wanted_batches) == (share, batches)
+
+
+def test_one_long_batch_is_taken_for_an_accident():
+    pool = ThreadPool(None, None, None, PoolLimits(max_size=8), NO_BATCHING, 1, "")
+    pool.note_batch(0.0001, 64)
+    pool.note_batch(1.0, 64)
+    assert (pool.share(64), pool.wanted_batches) == (NO_BATCHING.most, 2)
+
+
+def test_the_only_thread_takes_all():
+    pool = ThreadPool(None, None, None, PoolLimits(max_size=1), NO_BATCHING, 1, "")
+    for _ in range(20):
+        pool.note_batch(0.001, 64)
+    assert (pool.share(64), pool.wanted_batches) == (64, 1)
+
+
+async def test_batches_that_do_not_come_back_keep_no_other_waiting():
+    engine = FaultyEngine()
+    async with client_of(engine, threads=8) as client, anyio.create_task_group() as group:
+        engine.gate.clear()
+        for number in range(6):
+            group.start_soon(client.update, f"{number}", b"")
+            await until(lambda number=number: engine.calls == number + 1)
+        engine.gate.set()
 
 
 async def test_a_client_may_have_its_calls_travel_alone():

@@ -66,7 +66,7 @@ async def test_caller_is_told_that_connecting_took_too_long_and_nothing_was_done
             await executor.call(list.append, "late")
         assert not caught.value.started
         with pytest.raises(CallTimeout) as caught:
-            await executor.call_item("late")
+            await executor.call_item("late", 0, None)
         assert not caught.value.started
     assert await executor.call(list.append, "in time") is None
     await executor.aclose()
@@ -101,7 +101,7 @@ async def test_of_joint_calls_only_those_are_made_that_are_still_wanted():
             scope = anyio.CancelScope()
 
             async def get(key):
-                await executor.call_item(key)
+                await executor.call_item(key, 0, None)
 
             async def give_up():
                 with scope:
@@ -156,7 +156,7 @@ async def test_each_caller_is_told_though_no_thread_is_left_that_could_connect()
             assert not caught.value.started
             assert monotonic() - began > 0.029  # each has its full time
             with pytest.raises(CallTimeout) as caught:
-                await executor.call_item("late")
+                await executor.call_item("late", 0, None)
             assert not caught.value.started
     assert await executor.call(list.append, "in time") is None
     await executor.aclose()

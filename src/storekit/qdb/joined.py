@@ -13,7 +13,7 @@ from storekit.qdb.alone import call_alone
 from storekit.qdb.engine import BatchOperation, OperationKind, Outcome, Session
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
-__all__ = ["BRIEF", "JOINED", "LARGEST_JOINED", "item_of"]
+__all__ = ["BRIEF", "JOINABLE", "JOINED", "LARGEST_JOINED"]
 
 LARGEST_JOINED = 64 * 1024
 """Bytes of a content that travels with others; one that is larger has a way of its own."""
@@ -50,20 +50,7 @@ _CONVERTED = frozenset(
 )
 
 
-def item_of(method: str, arguments: Sequence[Any]) -> tuple[Item, int] | None:
-    """Return the item that stands for a call of a session's method, and its size in bytes.
-
-    None if such calls do not travel with others: batches of the C library have no such
-    operation, or the content is large.
-    """
-    make = _ITEMS.get(method)
-    if make is None:
-        return None
-    item, size = make(*arguments)
-    return None if size > LARGEST_JOINED else (item, size)
-
-
-_ITEMS: dict[str, Callable[..., tuple[Item, int]]] = {
+JOINABLE: dict[str, Callable[..., tuple[Item, int]]] = {
     "blob_get": lambda alias: (alias, 0),
     "blob_put": lambda alias, content, expiry: (
         BatchOperation(OperationKind.BLOB_PUT, alias, content, None, expiry),
@@ -119,6 +106,10 @@ _ITEMS: dict[str, Callable[..., tuple[Item, int]]] = {
         OperationKind.STRING_CAS, alias, text, expiry, comparand.encode()
     ),
 }
+"""Methods of a session whose calls travel with others: how to make an item of the arguments.
+
+With its size in bytes: an item of more than `LARGEST_JOINED` is called by itself.
+"""
 
 
 def _string(

@@ -138,14 +138,12 @@ class Executor(Generic[S]):
         call = Call(function, args, until, discard)
         return self._make(call) if self._is_free is None or not brief else self._make_here(call)
 
-    def call_item(
-        self, item: object, *, size: int = 0, until: float | None = None
-    ) -> Awaitable[Any]:
+    def call_item(self, item: object, size: int, until: float | None) -> Awaitable[Any]:
         """Return the value of an item, whose call is made alone or with those of others.
 
         `size` is in bytes. Raises as `call` does.
         """
-        call = Call(None, item, until, size=size)
+        call = Call(None, item, until, None, False, size)
         return self._make(call) if self._is_free is None else self._make_here(call)
 
     def call_bare(

@@ -165,9 +165,8 @@ class Executor(Generic[S]):
     def call_item(
         self,
         item: object,
-        *,
-        size: int = 0,  # noqa: ARG002 - a plain call is alone
-        until: float | None = None,
+        size: int,  # noqa: ARG002 - a plain call is alone
+        until: float | None,
     ) -> Any:  # noqa: ANN401 - items are of any type
         """Return the value of an item."""
         # `call`, spelled out: by way of it, this one took a sixth longer.

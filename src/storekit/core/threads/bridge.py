@@ -32,7 +32,6 @@ class Call:
         args: Any,
         until: float | None = None,
         discard: Callable[[Any], object] | None = None,
-        *,
         bare: bool = False,
         size: int = 0,
     ) -> None:
@@ -122,8 +121,9 @@ class Bridge(ABC):
     def enter(self, call: Call) -> None:
         """Note that a task waits for this call."""
         self.calls[call] = None
-        if call.deadline is not None:
-            self.arm(call.deadline)
+        at = call.deadline
+        if at is not None and (self._alarm_at is None or at < self._alarm_at):
+            self.arm(at)
 
     def drain(self) -> None:
         """Hand out all results that have come in."""

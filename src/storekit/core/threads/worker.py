@@ -57,7 +57,7 @@ class Worker(Generic[S]):
                 self._make_first(self._first)
                 self._first = None
             while not self.replaced:
-                if len(pool.threads) - len(pool.idle) > pool.wanted and not self._is_needed():
+                if pool.has_enough() and not self._is_needed():
                     if not self._rest():
                         break
                 elif pool.bare:
@@ -87,7 +87,7 @@ class Worker(Generic[S]):
             while pool.has_work() and not pool.closed:
                 seen = pool.taken
                 time.sleep(_PATIENCE)
-                if pool.taken == seen or len(pool.threads) - len(pool.idle) <= pool.wanted:
+                if pool.taken == seen or not pool.has_enough():
                     return True
         finally:
             pool.watched = False
@@ -99,7 +99,7 @@ class Worker(Generic[S]):
         if pool.limits.min_size:
             self._keep_session()
         pool.idle.append(self)
-        if pool.closed or (pool.has_work() and len(pool.threads) - len(pool.idle) < pool.wanted):
+        if pool.closed or (pool.has_work() and not pool.has_enough(1)):
             try:
                 pool.idle.remove(self)
             except ValueError:  # somebody is already about to ring
@@ -164,6 +164,7 @@ class Worker(Generic[S]):
             pool.run_on()
         session: Any = self.session
         began = monotonic()
+        pool.joining.add(self)
         try:
             if len(calls) == 1:
                 calls[0].value = batching.alone(session, calls[0].args)
@@ -176,7 +177,8 @@ class Worker(Generic[S]):
                         call.value = value
         except BaseException as error:  # noqa: BLE001 - it goes to the callers
             self._fail(calls, error)
-        pool.note((monotonic() - began) / len(calls))
+        pool.joining.discard(self)
+        pool.note_batch(monotonic() - began, len(calls))
         self._hand_out(*calls)
 
     def _take_items(self) -> list[Call]:
@@ -190,6 +192,8 @@ class Worker(Generic[S]):
             except IndexError:
                 break
             if call.take():
+                if not calls and call.bridge is not None:
+                    most = min(most, self._pool.share(len(call.bridge.calls)))
                 call.deadline = call.until
                 calls.append(call)
                 room -= call.size

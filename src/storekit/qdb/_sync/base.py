@@ -227,13 +227,27 @@ class BaseClient:
         value: object,
         expiry_time: Expiry,
         codec: Codec[Any] | str | None,
-    ) -> None:
+    ) -> object:
         """Call what stores a value."""
-        chosen = self._conversion.chosen(codec)
-        text = self._conversion.alias(method, alias, writes=True)
-        expiry = self._expiry(method, expiry_time)
-        content = self._conversion.encode(chosen, value)
-        self._calls.call_entry(method, text, content, expiry)
+        conversion = self._conversion
+        chosen = conversion.codec if codec is None else conversion.chosen(codec)
+        text = conversion.alias(method, alias, writes=True)
+        expiry = NEVER if expiry_time is None else self._expiry(method, expiry_time)
+        # No call where there is nothing to wait for: one more is a fiftieth of a call.
+        if chosen is STORED and type(value) is bytes:
+            return self._calls.call_entry(method, text, value, expiry)
+        return self._store_encoded(method, text, chosen, value, expiry)
+
+    def _store_encoded(
+        self,
+        method: Callable[[Session, str, bytes, int], object],
+        text: str,
+        codec: Codec[Any],
+        value: object,
+        expiry: int,
+    ) -> object:
+        content = self._conversion.encode(codec, value)
+        return self._calls.call_entry(method, text, content, expiry)
 
     def _exchange(
         self,

@@ -28,7 +28,7 @@ from storekit.qdb.errors import (
     StoreTimeout,
     breaks_session,
 )
-from storekit.qdb.joined import BRIEF, JOINED, item_of
+from storekit.qdb.joined import BRIEF, JOINABLE, JOINED, LARGEST_JOINED
 from storekit.qdb.methods import bound, operation_of
 
 __all__ = ["Caller"]
@@ -162,10 +162,13 @@ class Caller:
                 return self.call_entry(method, alias, *arguments, reads=reads, watch=watch)
         until = None if self.timeout is None else monotonic() + self.timeout
         try:
-            if self._joins:
-                return self._start(method, (alias, *arguments), until)
             # `_start`, spelled out: by way of it, a sync call took a third longer.
             name = method.__name__
+            if self._joins and name in JOINABLE:
+                item, size = JOINABLE[name](alias, *arguments)
+                if size <= LARGEST_JOINED:
+                    joined: T = self._executor.call_item(item, size, until)
+                    return joined
             call: Callable[[Session], T] = methodcaller(name, alias, *arguments)
             return self._executor.call(call, until=until, brief=name in BRIEF)
         except (StoreKitError, CallTimeout) as error:  # raised again there, unless it may pass
@@ -179,12 +182,13 @@ class Caller:
         arguments: tuple[str, *Arguments],
         until: float | None,
     ) -> T:
-        if self._joins:
-            item = item_of(method.__name__, arguments)
-            if item is not None:
-                joined: T = self._executor.call_item(item[0], size=item[1], until=until)
+        name = method.__name__
+        if self._joins and name in JOINABLE:
+            item, size = JOINABLE[name](*arguments)
+            if size <= LARGEST_JOINED:
+                joined: T = self._executor.call_item(item, size, until)
                 return joined
-        brief = method.__name__ in BRIEF
+        brief = name in BRIEF
         return self._executor.call(bound(method, *arguments), until=until, brief=brief)
 
     def _repeat(
