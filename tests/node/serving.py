@@ -26,6 +26,7 @@ class Serving:
         hidden: Sequence[str] = (),
         before: str = "",
         silent: bool = False,  # until it is ready, for which nobody waits here
+        listen: Sequence[str] = ("--port=0",),
         **variables: str,
     ) -> None:
         code = (
@@ -35,7 +36,7 @@ class Serving:
             "sys.exit(main(sys.argv[1:]))"
         )
         self.process = subprocess.Popen(
-            [PYTHON, "-c", code, "serve", "--port=0", *options],
+            [PYTHON, "-c", code, "serve", *listen, *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
