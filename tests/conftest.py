@@ -27,6 +27,9 @@ settings.load_profile("whole")
 def pytest_addoption(parser: pytest.Parser) -> None:
     names = ",".join(name for name, _ in LOOPS)
     parser.addoption("--loops", default=names, help=f"event loops to test on; default: {names}")
+    parser.addoption(
+        "--write-screenshots", action="store_true", help="make the pictures in docs/images anew"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

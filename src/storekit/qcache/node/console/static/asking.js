@@ -3,7 +3,8 @@
 export class Failure extends Error {}
 
 export async function read(path, values = {}, signal = undefined) {
-  return answerOf(await send(`console/data/${path}?${new URLSearchParams(values)}`, { signal }));
+  const query = String(new URLSearchParams(values));
+  return answerOf(await send(`console/data/${path}${query && "?"}${query}`, { signal }));
 }
 
 export async function post(path, content, signal = undefined) {
