@@ -6,7 +6,7 @@ import pytest
 
 from storekit.qdb import AsyncRawClient, RawClient
 from storekit.qdb.capi import LibraryUnavailable
-from storekit.qdb.location import redirected
+from tests.support.qdb_clusters import redirected
 
 _ports = itertools.count(20_000)
 

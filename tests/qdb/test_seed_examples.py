@@ -13,7 +13,7 @@ import pytest
 
 from storekit import qdb
 from storekit.qdb.embedded import EmbeddedEngine
-from storekit.qdb.location import redirected
+from tests.support.qdb_clusters import redirected
 
 BEFORE_2020 = 1_500_000_000
 

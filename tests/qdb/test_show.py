@@ -6,7 +6,7 @@ import pytest
 
 from storekit import qdb
 from storekit.qdb import BatchRequest, Operations, RawClient, SessionOptions
-from storekit.qdb.location import redirected
+from tests.support.qdb_clusters import redirected
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from storekit import qdb
 from storekit.qdb.engine import OperationKind, Outcome
 from storekit.qdb.errors import error_for
-from storekit.qdb.location import open_engine, redirected
+from storekit.qdb.location import open_engine
 from storekit.qdb.times import from_milliseconds, milliseconds_from_now, to_milliseconds
 from storekit.qdb.values import parse_node, parse_nodes
+from tests.support.qdb_clusters import redirected
 
 UTC = datetime.UTC
 

@@ -1,63 +1,34 @@
 """Which engine serves which address."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 from storekit.qdb.engine import Engine, SessionOptions
 from storekit.qdb.values import RemoteNode, parse_nodes
 
-__all__ = ["Address", "library", "open_engine", "redirected", "stand_in"]
+__all__ = ["Address", "cluster_engine", "library", "open_engine"]
 
 Address = RemoteNode | Sequence[RemoteNode] | str
 """One node of a cluster, several, or text: `qdb://host:port[,host:port...]`, `embedded:`,
 `embedded:NAME?mode=memory` or `embedded:PATH`."""
 
-EngineFactory = Callable[[tuple[RemoteNode, ...], SessionOptions], Engine]
 
-
-def _cluster(
+def cluster_engine(
     nodes: tuple[RemoteNode, ...],
     options: SessionOptions,
     library: str | os.PathLike[str] | None = None,
 ) -> Engine:
+    """Return the engine of a cluster, over the C library."""
     from storekit.qdb.capi import CapiEngine  # noqa: PLC0415 - loads the C library
 
     uri = f"qdb://{','.join(node.authority for node in nodes)}"
     return CapiEngine(uri, options, library=library)
 
 
-def stand_in(nodes: tuple[RemoteNode, ...], options: SessionOptions) -> Engine:  # noqa: ARG001 - the signature of a factory
-    """Return a store in memory in place of a cluster; the same for the same nodes."""
-    from storekit.qdb.embedded import EmbeddedEngine  # noqa: PLC0415 - loads sqlite3
-
-    name = ",".join(node.authority for node in nodes)
-    return EmbeddedEngine(f"embedded:{name}?mode=memory", node=nodes[0].authority)
-
-
-_factory: EngineFactory = _cluster
-
-
-@contextmanager
-def redirected(factory: EngineFactory = stand_in) -> Iterator[None]:
-    """Have clients that are made meanwhile use other engines for clusters: for tests.
-
-    By default, each cluster is replaced by a store in memory. What is `embedded:` stays.
-    """
-    global _factory  # noqa: PLW0603 - where clients are made is not known here
-    before, _factory = _factory, factory
-    try:
-        yield
-    finally:
-        _factory = before
-
-
 def open_engine(
     address: Address, options: SessionOptions, library: str | os.PathLike[str] | None = None
 ) -> tuple[Engine, str]:
     """Return the engine for an address, and the address as text for messages.
-
-    A `library` that is named is used for clusters in any case.
 
     Raises `TypeError` and `ValueError` for what is no address, and `ValueError` for options
     that would protect a cluster and mean nothing to an embedded store.
@@ -86,9 +57,7 @@ def open_engine(
             f'"qdb://host:2836" or "embedded:", not {type(address).__name__}'
         )
     name = ",".join(node.authority for node in nodes)
-    if library is not None:
-        return _cluster(nodes, options, library), name
-    return _factory(nodes, options), name
+    return cluster_engine(nodes, options, library), name
 
 
 def _refuse_protection(options: SessionOptions) -> None:

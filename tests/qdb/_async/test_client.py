@@ -8,7 +8,7 @@ from storekit.errors import ClientClosed
 from storekit.options import RetryPolicy
 from storekit.qdb import AsyncClient, AsyncRawClient
 from storekit.qdb.engine import LONGEST_TIMEOUT
-from storekit.qdb.location import redirected
+from tests.support.qdb_clusters import redirected
 from tests.support.qdb_faults import FaultyEngine
 
 UTC = datetime.UTC

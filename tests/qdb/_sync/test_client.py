@@ -10,7 +10,7 @@ from storekit.errors import ClientClosed
 from storekit.options import RetryPolicy
 from storekit.qdb import Client, RawClient
 from storekit.qdb.engine import LONGEST_TIMEOUT
-from storekit.qdb.location import redirected
+from tests.support.qdb_clusters import redirected
 from tests.support.qdb_faults import FaultyEngine
 
 UTC = datetime.UTC
