@@ -13,7 +13,7 @@ import pytest
 from storekit.errors import ClientClosed
 from storekit.options import PoolLimits, RetryPolicy
 from storekit.qcache import AsyncQClient
-from tests.support.bad_nodes import (
+from tests.support.stub_node import (
     WAIT,
     Answer,
     Request,

@@ -11,7 +11,7 @@ import anyio.to_thread
 import pytest
 
 from storekit.qcache import AsyncQClient, QClient
-from tests.support.bad_nodes import WAIT, Answer, Request, StubNode, reply, result
+from tests.support.stub_node import WAIT, Answer, Request, StubNode, reply, result
 
 TABLE = b"a\n1\n"
 CALLERS = 10

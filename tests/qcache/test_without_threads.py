@@ -6,7 +6,7 @@ import pytest
 
 from storekit.options import RetryPolicy
 from storekit.qcache import ConnectionLost, QClient
-from tests.support.bad_nodes import WAIT, StubNode, key_of, resets
+from tests.support.stub_node import WAIT, StubNode, key_of, resets
 
 
 def test_a_probe_that_cannot_start_fails_no_request(monkeypatch, caplog):

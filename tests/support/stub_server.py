@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import NamedTuple, Self
 
-_PATIENCE = 20.0
+WAIT = 20.0
 """Seconds after which something is wrong with the test: nothing here ever takes so long."""
 
 
@@ -25,22 +25,26 @@ class Gone(Exception):
     """The client ended the connection."""
 
 
-class Received(NamedTuple):
+class Request(NamedTuple):
     """A request as it came in."""
 
     head: bytes
     body: bytes
 
     @property
-    def target(self) -> bytes:
-        return self.head.split(b" ")[1]
+    def method(self) -> str:
+        return self.head.split(b" ", 1)[0].decode()
 
-    def header(self, name: bytes) -> bytes | None:
-        for line in self.head.split(b"\r\n")[1:]:
-            key, _, value = line.partition(b": ")
-            if key.lower() == name.lower():
-                return value
-        return None
+    @property
+    def target(self) -> str:
+        return self.head.split(b" ", 2)[1].decode("latin-1")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Their names are in lower case."""
+        lines = self.head.decode("latin-1").split("\r\n")[1:]
+        parts = [line.partition(":") for line in lines]
+        return {name.strip().lower(): value.strip() for name, _, value in parts}
 
 
 class Peer:
@@ -52,14 +56,15 @@ class Peer:
         self._buffer = b""
         self.number = number
 
-    def read_request(self) -> Received:
+    def read_request(self) -> Request:
         """Read one whole request, and record it."""
-        request = Received(self.read_head(), b"")
-        if (length := request.header(b"content-length")) is not None:
-            request = request._replace(body=self.read(int(length)))
-        elif request.header(b"transfer-encoding") == b"chunked":
+        request = Request(self.read_head(), b"")
+        headers = request.headers
+        if "content-length" in headers:
+            request = request._replace(body=self.read(int(headers["content-length"])))
+        elif headers.get("transfer-encoding") == "chunked":
             request = request._replace(body=b"".join(self._chunks()))
-        self._server.requests.append(request)
+        self._server._record(request)
         return request
 
     def read_head(self) -> bytes:
@@ -127,7 +132,7 @@ class Peer:
         except OSError as error:
             # The client must get to see the alert, not the RST of a close with data unread.
             self._sock = socket.socket(fileno=self._sock.detach())
-            self._sock.settimeout(_PATIENCE)
+            self._sock.settimeout(WAIT)
             self.finish()
             raise Gone from error
 
@@ -162,15 +167,20 @@ class StubServer:
     """Listens from entering to leaving the context.
 
     Connection n runs script n; all that follow run the last one. With `tls`, the handshake
-    comes before the script.
+    comes before the script. A client that says nothing for `patience` seconds fails the test.
     """
 
     def __init__(
-        self, *scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+        self,
+        *scripts: Script,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        patience: float | None = WAIT,
     ) -> None:
         self._scripts = scripts
         self._tls = tls
         self._host = host
+        self._patience = patience
         self._changed = threading.Condition()
         self._reached = 0
         self._released = 0
@@ -179,16 +189,12 @@ class StubServer:
         self._threads: list[threading.Thread] = []
         self._peers: list[Peer] = []
         self._errors: list[BaseException] = []
-        self.requests: list[Received] = []
+        self.requests: list[Request] = []
         self.connections = 0
+        self.port = 0
 
     def __enter__(self) -> Self:
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        self._listener = socket.create_server((self._host, 0), family=family, backlog=128)
-        self.port: int = self._listener.getsockname()[1]
-        self._alarm, self._bell = socket.socketpair()
-        self._acceptor = threading.Thread(target=self._accept, name="stub-server")
-        self._acceptor.start()
+        self.start()
         return self
 
     def __exit__(
@@ -197,6 +203,24 @@ class StubServer:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.stop()
+        if self._errors and exc_value is None:
+            raise self._errors[0]
+
+    def start(self) -> None:
+        """Listen, on the port it had if it had one."""
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        self._listener = socket.create_server((self._host, self.port), family=family, backlog=128)
+        self.port = self._listener.getsockname()[1]
+        self._closing = False
+        self._alarm, self._bell = socket.socketpair()
+        self._acceptor = threading.Thread(target=self._accept, name="stub-server")
+        self._acceptor.start()
+
+    def stop(self) -> None:
+        """Stop listening, and end all connections. Stopping twice does nothing."""
+        if self._closing:
+            return
         self._bell.send(b"!")
         self._acceptor.join()
         with self._changed:
@@ -209,8 +233,8 @@ class StubServer:
             thread.join()
         for sock in (self._listener, self._alarm, self._bell):
             sock.close()
-        if self._errors and exc_value is None:
-            raise self._errors[0]
+        self._peers.clear()
+        self._threads.clear()
 
     @property
     def authority(self) -> str:
@@ -239,6 +263,11 @@ class StubServer:
 
     # What the scripts' threads call.
 
+    def _record(self, request: Request) -> None:
+        with self._changed:
+            self.requests.append(request)
+            self._changed.notify_all()
+
     def _reach(self) -> None:
         with self._changed:
             self._reached += 1
@@ -253,7 +282,7 @@ class StubServer:
 
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
         with self._changed:
-            if not self._changed.wait_for(lambda: condition() or self._closing, _PATIENCE):
+            if not self._changed.wait_for(lambda: condition() or self._closing, WAIT):
                 raise TimeoutError(f"the stub server waited in vain for {what}")
 
     def _accept(self) -> None:
@@ -262,7 +291,7 @@ class StubServer:
             if self._alarm in ready:
                 return
             sock, _ = self._listener.accept()
-            sock.settimeout(_PATIENCE)
+            sock.settimeout(self._patience)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
                 try:
@@ -333,7 +362,7 @@ def echo(peer: Peer) -> None:
     """A script that answers every request with its target and its body."""
     while True:
         request = peer.read_request()
-        peer.send(reply(request.target + b" " + request.body))
+        peer.send(reply(request.target.encode() + b" " + request.body))
 
 
 def silent(peer: Peer) -> None:

@@ -130,7 +130,7 @@ async def test_ipv6():
         async with AsyncHTTPTransport() as transport:
             assert await fetch(transport, f"{server.url}x") == (200, b"/x ")
             assert list(transport.statistics()) == [f"http://[::1]:{server.port}"]
-    assert server.requests[0].header(b"host") == b"[::1]:%d" % server.port
+    assert server.requests[0].headers["host"] == f"[::1]:{server.port}"
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "ws://127.0.0.1/", "/path", "http:///path"])

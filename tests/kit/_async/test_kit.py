@@ -8,7 +8,7 @@ from storekit.codecs.tables import Csv, TableContent, TableRegistry
 from storekit.kit._async.connecting import connect
 from storekit.qcache import AsyncQClient
 from storekit.qdb import AsyncClient
-from tests.support.bad_nodes import StubNode
+from tests.support.stub_node import StubNode
 
 ROWS = [{"city": "Uppsala", "people": 177074}, {"city": "Visby", "people": 24330}]
 NAMES = {"select": ["city"], "order_by": ["city"]}

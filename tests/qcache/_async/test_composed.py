@@ -17,7 +17,7 @@ from storekit.qcache import (
     QClientException,
     QueryResult,
 )
-from tests.support.bad_nodes import WAIT, Answer, Request, StubNode, reply, result
+from tests.support.stub_node import WAIT, Answer, Request, StubNode, reply, result
 
 TABLE = "a\n1\n"
 

@@ -23,8 +23,8 @@ from storekit.qcache import (
 from storekit.qcache.node import AsyncEmbeddedTransport, Node, registry
 from storekit.qcache.node import node as node_module
 from storekit.qcache.ring import HashRing
-from tests.support.bad_nodes import Answer, StubNode, result
 from tests.support.concurrency._async import Crew
+from tests.support.stub_node import Answer, StubNode, result
 
 TABLE = b"a,b\n1,x\n2,y\n"
 ROWS = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]

@@ -4,7 +4,7 @@ import pytest
 
 from storekit.options import PoolLimits
 from storekit.qcache import AsyncQClient
-from tests.support.bad_nodes import StubNode
+from tests.support.stub_node import StubNode
 from tests.support.stub_server import refusing_port
 
 TWO = PoolLimits(min_size=2)

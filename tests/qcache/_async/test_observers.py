@@ -20,7 +20,7 @@ from storekit.qcache import (
     ServerBusy,
     TooManyConsecutiveErrors,
 )
-from tests.support.bad_nodes import key_of
+from tests.support.stub_node import key_of
 
 NODE = "http://host1:9401"
 NODES = [NODE, "http://host2:9401"]

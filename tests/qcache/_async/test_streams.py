@@ -17,7 +17,7 @@ import pytest
 from storekit.errors import CodecError
 from storekit.options import RetryPolicy
 from storekit.qcache import AsyncQClient, DatasetChanged, DatasetMissing, ServerError
-from tests.support.bad_nodes import WAIT, Answer, Request, StubNode, reply
+from tests.support.stub_node import WAIT, Answer, Request, StubNode, reply
 
 ROWS = [{"city": "Uppsala", "people": 177074}, {"city": "Lünd", "people": None}]
 CSV = "city,people\nUppsala,177074\nLünd,\n"

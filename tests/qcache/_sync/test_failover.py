@@ -37,7 +37,7 @@ from storekit.qcache._sync.node_pool import NodePool
 from storekit.qcache.addresses import check_node
 from storekit.qcache.ring import HashRing
 from storekit.qcache.wire import PreparedRequest
-from tests.support.bad_nodes import (
+from tests.support.stub_node import (
     WAIT,
     Answer,
     Behaviour,
@@ -656,7 +656,7 @@ def test_the_total_timeout_holds_for_the_probes_that_a_call_waits_for(
         with pytest.raises(NodeTimeout):
             pool.send("key", read("key"))
         assert time.monotonic() - started < WAIT / 2
-        node.release()
+        node.let_go()
     assert len(node.queries) == 1
 
 
@@ -772,7 +772,7 @@ def test_no_request_waits_for_the_probe_of_a_silent_node(
         run_all([partial(pool.send, key, read(key)) for key in keys])
         assert dead.url in pool._probing, "the probe had ended before the requests did"
         assert len(dead.probes) == 1
-        dead.release()
+        dead.let_go()
         eventually(lambda: dead.url not in pool._probing)
     assert len(other.queries) == 1 + 2 * len(keys)
 
@@ -812,7 +812,7 @@ def test_when_all_are_out_the_first_that_is_back_is_enough(
         first.answer, second.answer = silent, well
         assert pool.send(key, read(key)).node == second.url
         assert first.url in pool._probing, "the probe of the silent node was waited for"
-        first.release()
+        first.let_go()
 
 
 def test_a_probe_that_is_refused_keeps_the_node_out(

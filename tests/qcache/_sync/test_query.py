@@ -19,7 +19,7 @@ from storekit.qcache import (
     ServerError,
     TooManyConsecutiveErrors,
 )
-from tests.support.bad_nodes import WAIT, Answer, Request, StubNode, reply, result
+from tests.support.stub_node import WAIT, Answer, Request, StubNode, reply, result
 from tools.qcache_server import QCacheServer
 
 TABLE = b"a\n1\n"
