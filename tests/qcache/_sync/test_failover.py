@@ -1,55 +1,42 @@
 # Generated from tests/qcache/_async/test_failover.py by tools/generate_sync.py; do not edit.
 
-"""Nodes that fail, in every way we could think of, and come back."""
+"""Which node is asked, and how nodes come back."""
 
 from __future__ import annotations
 
-import contextlib
-import gzip
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import httpx
 import pytest
 from qclient.node_ring import NodeRing
 
-from storekit.core._sync.transport import HTTPTransport
 from storekit.core.seam._sync import call_blocking, run_all, sleep
-from storekit.options import PoolLimits, RetryPolicy, Timeouts
+from storekit.options import RetryPolicy, Timeouts
 from storekit.qcache import (
-    ClientBusy,
     ConnectionLost,
-    GarbledResponse,
     NoCacheAvailable,
     NodeTimeout,
     NodeUnreachable,
     QClient,
     QClientException,
-    ServerBusy,
     ServerError,
-    TooManyConsecutiveErrors,
-    TruncatedResponse,
     UnexpectedServerResponse,
 )
-from storekit.qcache._sync.node_pool import NodePool
-from storekit.qcache.addresses import check_node
 from storekit.qcache.ring import HashRing
 from storekit.qcache.wire import PreparedRequest
+from tests.qcache._sync.failing import AT_ONCE, PATIENT, TABLE, Gate, pool_of, read
 from tests.support.stub_node import (
     WAIT,
     Answer,
     Behaviour,
     Clock,
-    Request,
-    RunningClock,
     StubNode,
     always,
     key_of,
     keys_of,
     mute_node,
-    refusing_node,
     reply,
     resets,
     result,
@@ -59,85 +46,6 @@ from tests.support.stub_node import (
 )
 from tools.qcache_server import QCacheServer
 
-AT_ONCE = RetryPolicy(attempts=3, initial_backoff=0)
-PATIENT = {"connect_timeout": WAIT, "read_timeout": WAIT, "retry": AT_ONCE}
-TABLE = "a\n1\n"
-HEADERS = httpx.Headers({"accept": "application/json"})
-PROBE = PreparedRequest("status", "GET", "qcache/status", HEADERS)
-
-
-@pytest.fixture
-def start_node() -> Iterator[Callable[..., StubNode]]:
-    with contextlib.ExitStack() as nodes:
-        yield lambda answer=well: nodes.enter_context(StubNode(answer))
-
-
-@pytest.fixture
-def refusing() -> Iterator[str]:
-    with refusing_node() as url:
-        yield url
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-def read(key: str) -> PreparedRequest:
-    return PreparedRequest(f"get {key!r}", "GET", f"qcache/dataset/{key}?q=%7B%7D", HEADERS)
-
-
-class Pauses:
-    """Stands in for sleeping: notes for how long, and moves the clock on."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.seconds: list[float] = []
-        self._clock = clock
-
-    def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-        self._clock.move_on(seconds)
-
-
-class Gate:
-    """A behaviour that answers well, once it is open."""
-
-    def __init__(self) -> None:
-        self.opened = threading.Event()
-
-    def __call__(self, request: Request) -> Answer:
-        assert self.opened.wait(WAIT)
-        return well(request)
-
-
-@contextlib.contextmanager
-def pool_of(
-    nodes: list[str],
-    clock: Clock,
-    *,
-    retry: RetryPolicy = AT_ONCE,
-    timeouts: Timeouts | None = None,
-    pause: Callable[[float], None] | None = None,
-    rng: Callable[[], float] = lambda: 0.0,
-) -> Iterator[NodePool]:
-    with HTTPTransport() as transport:
-        pool = NodePool(
-            {node: check_node(node) for node in nodes},
-            HashRing(nodes),
-            transport,
-            timeouts=timeouts or Timeouts(connect=WAIT, read=WAIT, write=WAIT),
-            retry=retry,
-            probe=PROBE,
-            max_content_size=2**20,
-            clock=clock,
-            pause=pause or Pauses(clock),
-            rng=rng,
-        )
-        try:
-            yield pool
-        finally:
-            pool.close()
-
 
 def eventually(condition: Callable[[], object]) -> None:
     """Let others run until something holds that they bring about."""
@@ -145,312 +53,6 @@ def eventually(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < until, "never happened"
         sleep(0.002)
-
-
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        for part in getattr(error, "exceptions", ()):
-            yield from causes(part)
-        error = error.__cause__
-
-
-# One failure, one exception
-
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-FAILURES = {
-    "reset": (resets, ConnectionLost, "lost the connection"),
-    "closed unanswered": (always(b"", "close"), TruncatedResponse, "before it sent a reply"),
-    "half a head": (always(b"HTTP/1.1 200 OK\r\nConte", "close"), TruncatedResponse, "in the head"),
-    "half a body": (
-        always(result(b"x" * 100, 1)[:-97], "close"),
-        TruncatedResponse,
-        "after 3 bytes of content",
-    ),
-    "half a chunk": (
-        always(CHUNKED + b"5\r\nab", "close"),
-        TruncatedResponse,
-        "after 2 bytes of content",
-    ),
-    "reset in the body": (
-        always(result(b"x" * 100, 1)[:-97], "reset"),
-        ConnectionLost,
-        "lost the connection",
-    ),
-    "another protocol": (always(b"SSH-2.0-OpenSSH_9.6\r\n"), GarbledResponse, "no HTTP"),
-    "a bad chunk": (always(CHUNKED + b"zz\r\n"), GarbledResponse, "no HTTP"),
-    "an endless head": (
-        always(b"HTTP/1.1 200 OK\r\n" + b"X-Filler: %b\r\n" % (b"x" * 1000) * 200, "hold"),
-        GarbledResponse,
-        "bytes of headers",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", FAILURES)
-def test_each_failure_has_its_exception(start_node: Callable[..., StubNode], name: str) -> None:
-    answer, kind, words = FAILURES[name]
-    node = start_node(answer)
-    with QClient([node.url], **PATIENT) as client:
-        with pytest.raises(kind, match=words) as caught:
-            client.get("key", {})
-    error = caught.value
-    assert type(error) is kind
-    assert error.node == node.url
-    assert error.status is None
-    assert node.url in str(error)
-    assert "get 'key'" in str(error)
-    assert error.reached is True
-    assert any(isinstance(cause, httpx.TransportError) for cause in causes(error))
-
-
-def test_a_silent_node_times_out(start_node: Callable[..., StubNode]) -> None:
-    node = start_node(silent)
-    with QClient([node.url], connect_timeout=WAIT, read_timeout=0.05) as client:
-        with pytest.raises(NodeTimeout, match="was silent for too long") as caught:
-            client.get("key", {})
-    assert caught.value.node == node.url
-    assert any(isinstance(cause, httpx.ReadTimeout) for cause in causes(caught.value))
-
-
-def test_a_node_that_stops_in_the_middle_times_out(
-    start_node: Callable[..., StubNode],
-) -> None:
-    node = start_node(always(result(b"x" * 100, 1)[:-97], "hold"))
-    with QClient([node.url], connect_timeout=WAIT, read_timeout=0.05) as client:
-        with pytest.raises(NodeTimeout, match="was silent for too long"):
-            client.get("key", {})
-
-
-def test_a_node_that_never_ends_the_handshake_times_out() -> None:
-    with mute_node("https") as url:
-        with QClient([url], connect_timeout=0.05, verify=False) as client:
-            with pytest.raises(NodeTimeout, match="accepted no connection in time") as caught:
-                client.get("key", {})
-            with pytest.raises(NodeTimeout) as caught_again:
-                client.post("key", TABLE)
-    assert caught.value.node == url
-    assert caught.value.reached is False
-    assert caught_again.value.reached is False
-    assert "may hold no dataset" not in str(caught_again.value)
-
-
-def test_a_node_that_refuses_is_unreachable(refusing: str) -> None:
-    with QClient([refusing], **PATIENT) as client:
-        with pytest.raises(NodeUnreachable, match=f"no connection to {refusing}") as caught:
-            client.get("key", {})
-    assert caught.value.node == refusing
-    assert caught.value.reached is False
-    assert any(isinstance(cause, httpx.ConnectError) for cause in causes(caught.value))
-
-
-def test_a_host_that_does_not_exist_is_unreachable() -> None:
-    with QClient(["http://storekit.invalid:9401"], **PATIENT) as client:
-        with pytest.raises((NodeUnreachable, NodeTimeout)) as caught:
-            client.get("key", {})
-    assert caught.value.node == "http://storekit.invalid:9401"
-
-
-def test_nodes_that_fail_in_different_ways(
-    start_node: Callable[..., StubNode], refusing: str
-) -> None:
-    node = start_node(resets)
-    with QClient([node.url, refusing], **PATIENT) as client:
-        with pytest.raises(NoCacheAvailable, match="no QCache is reachable") as caught:
-            client.get("key", {})
-    error = caught.value
-    assert type(error) is NoCacheAvailable
-    assert error.node is None
-    assert node.url in str(error)
-    assert refusing in str(error)
-    kinds = {type(cause) for cause in causes(error)}
-    assert {ConnectionLost, NodeUnreachable} <= kinds
-
-
-def test_a_node_that_is_well_but_fails_each_query(
-    start_node: Callable[..., StubNode],
-) -> None:
-    node = start_node(well_but(resets))
-    with QClient([node.url], **PATIENT) as client:
-        with pytest.raises(TooManyConsecutiveErrors, match="3 attempts failed") as caught:
-            client.get("key", {})
-    assert len(node.queries) == 3
-    assert [type(part) for part in caught.value.__cause__.exceptions] == [ConnectionLost] * 3
-    assert "lost the connection" in str(caught.value)
-    assert caught.value.node == node.url
-
-
-@pytest.mark.parametrize("limit", [2, 5])
-def test_the_documented_limit_counts_attempts(
-    start_node: Callable[..., StubNode], limit: int
-) -> None:
-    node = start_node(well_but(resets))
-    with QClient([node.url], WAIT, WAIT, consecutive_error_count_limit=limit) as client:
-        with pytest.raises(TooManyConsecutiveErrors):
-            client.get("key", {})
-    assert len(node.queries) == limit
-
-
-def test_without_repeats_the_error_is_that_of_the_one_attempt(
-    start_node: Callable[..., StubNode],
-) -> None:
-    node = start_node(well_but(resets))
-    with QClient([node.url], WAIT, WAIT, consecutive_error_count_limit=1) as client:
-        with pytest.raises(ConnectionLost):
-            client.get("key", {})
-    assert len(node.queries) == 1
-
-
-# Answers that are no answers
-
-
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (reply(200, b"[]"), "is it a QCache node"),
-        (reply(200, b"[]", {"X-QCache-unsliced-length": "many"}), "is it a QCache node"),
-        (reply(204), "answered 204"),
-        (reply(302, b"", {"Location": "http://127.0.0.1:9/"}), "answered 302"),
-        (reply(418, b"short and stout"), "answered 418: short and stout"),
-    ],
-)
-def test_an_answer_that_makes_no_sense(
-    start_node: Callable[..., StubNode], data: bytes, words: str
-) -> None:
-    node = start_node(always(data))
-    with QClient([node.url], **PATIENT) as client:
-        with pytest.raises(UnexpectedServerResponse, match=words) as caught:
-            client.get("key", {})
-    assert type(caught.value) is UnexpectedServerResponse
-    assert caught.value.node == node.url
-    assert caught.value.status == int(data[9:12])
-    assert len(node.requests) == 1
-
-
-@pytest.mark.parametrize("status", [200, 202, 301, 400])
-def test_a_post_is_done_only_when_the_node_says_created(
-    start_node: Callable[..., StubNode], status: int
-) -> None:
-    node = start_node(always(reply(status, b"hm")))
-    with QClient([node.url], **PATIENT) as client:
-        with pytest.raises(UnexpectedServerResponse, match="may hold no dataset") as caught:
-            client.post("key", TABLE)
-    assert caught.value.status == status
-    assert len(node.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (
-            result(gzip.compress(bytes(2**24), mtime=0), 1, **{"Content-Encoding": "gzip"}),
-            "more than",
-        ),
-        (result(b"\xff\xff\xff\xff\x10x", 1, **{"Content-Encoding": "lz4"}), "says it has"),
-        (result(b"no gzip", 1, **{"Content-Encoding": "gzip"}), "broken gzip"),
-        (result(b"x", 1, **{"Content-Encoding": "br"}), "unknown content encoding 'br'"),
-        (result(b"x" * 70_000, 1), "sent more than 65536 bytes"),
-        (CHUNKED + b"fffff\r\n" + b"x" * 70_000, "sent more than 65536 bytes"),
-        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 70_000, "sent more than 65536 bytes"),
-    ],
-)
-def test_content_that_would_fill_the_memory(
-    start_node: Callable[..., StubNode], data: bytes, words: str
-) -> None:
-    node = start_node(always(data))
-    with QClient([node.url], max_content_size=65536, **PATIENT) as client:
-        with pytest.raises(UnexpectedServerResponse, match=words) as caught:
-            client.get("key", {})
-        assert caught.value.node == node.url
-        assert len(node.requests) == 1
-        node.answer = well
-        assert client.get("key", {}).rows() == []
-
-
-def test_a_large_bomb_is_unpacked_elsewhere_and_stopped(
-    start_node: Callable[..., StubNode],
-) -> None:
-    bomb = gzip.compress(bytes(2**22), compresslevel=0)
-    node = start_node(always(result(bomb, 1, **{"Content-Encoding": "gzip"})))
-    with QClient([node.url], max_content_size=2**22 - 1, **PATIENT) as client:
-        with pytest.raises(UnexpectedServerResponse):
-            client.get("key", {})
-
-
-# Servers that are busy
-
-
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_the_wait_that_a_server_asks_for_is_kept(
-    start_node: Callable[..., StubNode], clock: Clock, status: int
-) -> None:
-    answers = iter([reply(status, b"", {"Retry-After": "7"}), result()])
-    node = start_node(lambda _: Answer(next(answers)))
-    pauses = Pauses(clock)
-    with pool_of([node.url], clock, pause=pauses) as pool:
-        answer = pool.send("key", read("key"))
-    assert answer.status == 200
-    assert pauses.seconds == [7.0]
-
-
-def test_without_a_wish_the_pauses_grow(start_node: Callable[..., StubNode], clock: Clock) -> None:
-    node = start_node(always(reply(503)))
-    pauses = Pauses(clock)
-    policy = RetryPolicy(attempts=5, initial_backoff=0.5, max_backoff=3)
-    with pool_of([node.url], clock, retry=policy, pause=pauses, rng=lambda: 1.0) as pool:
-        with pytest.raises(ServerBusy):
-            pool.send("key", read("key"))
-    assert pauses.seconds == [0.5, 1.0, 2.0, 3.0]
-
-
-def test_a_server_that_stays_busy(start_node: Callable[..., StubNode]) -> None:
-    node = start_node(always(reply(503, b"overloaded", {"Retry-After": "0.001"})))
-    with QClient([node.url], **PATIENT) as client:
-        with pytest.raises(ServerBusy, match="answered 503: overloaded") as caught:
-            client.get("key", {})
-    error = caught.value
-    assert (error.status, error.text, error.retry_after) == (503, "overloaded", 0.001)
-    assert error.node == node.url
-    assert len(node.queries) == 3
-    assert not node.probes
-    assert isinstance(error, ServerError)
-
-
-def test_no_pause_ends_after_the_deadline(
-    start_node: Callable[..., StubNode], clock: Clock
-) -> None:
-    node = start_node(always(reply(503, b"", {"Retry-After": "1000"})))
-    pauses = Pauses(clock)
-    timeouts = Timeouts(connect=WAIT, read=WAIT, write=WAIT, total=300)
-    with pool_of([node.url], clock, timeouts=timeouts, pause=pauses) as pool:
-        with pytest.raises(ServerBusy) as caught:
-            pool.send("key", read("key"))
-    assert caught.value.retry_after == 1000
-    assert pauses.seconds == []
-    assert len(node.requests) == 1
-
-
-@pytest.mark.parametrize("operation", ["post", "delete"])
-def test_a_write_is_not_repeated_at_a_busy_server(
-    start_node: Callable[..., StubNode], operation: str
-) -> None:
-    node = start_node(always(reply(503, b"", {"Retry-After": "0"})))
-    with QClient([node.url], **PATIENT) as client:
-        with pytest.raises(ServerBusy, match="may"):
-            WRITES[operation](client, "key")
-    assert len(node.requests) == 1
-
-
-def test_retries_of_all_calls_together_are_bounded(
-    start_node: Callable[..., StubNode], clock: Clock
-) -> None:
-    node = start_node(always(reply(503)))
-    policy = RetryPolicy(attempts=4, initial_backoff=0, budget=5, budget_per_second=0)
-    with pool_of([node.url], clock, retry=policy) as pool:
-        for _ in range(10):
-            with pytest.raises(ServerBusy):
-                pool.send("key", read("key"))
-    assert len(node.requests) == 10 + 5
 
 
 # Which node is next
@@ -530,171 +132,6 @@ def test_status_and_statistics_tell_of_each_node(
         assert type(status[url].error) is kind
         assert type(reports[url].error) is kind
         assert reports[url].statistics is None
-
-
-# Writes
-
-
-WRITES: dict[str, Callable[[QClient, str], None]] = {
-    "post": lambda client, key: client.post(key, TABLE),
-    "delete": lambda client, key: client.delete(key),
-}
-AFTERMATH = {"post": "may hold no dataset", "delete": "may or may not have been deleted"}
-
-
-@pytest.mark.parametrize("operation", WRITES)
-@pytest.mark.parametrize("name", FAILURES)
-def test_a_write_whose_fate_is_unknown_is_not_repeated(
-    start_node: Callable[..., StubNode], operation: str, name: str
-) -> None:
-    answer, kind, _ = FAILURES[name]
-    bad, good = start_node(answer), start_node()
-    key = key_of(bad.url, [bad.url, good.url])
-    with QClient([bad.url, good.url], **PATIENT) as client:
-        with pytest.raises(kind, match=AFTERMATH[operation]) as caught:
-            WRITES[operation](client, key)
-    assert caught.value.reached is True
-    assert caught.value.node == bad.url
-    assert len(bad.requests) == 1
-    assert not good.requests
-
-
-@pytest.mark.parametrize("operation", WRITES)
-def test_a_write_is_not_sent_again_when_a_kept_connection_breaks(
-    start_node: Callable[..., StubNode], operation: str
-) -> None:
-    node = start_node()
-    with QClient([node.url], **PATIENT) as client:
-        assert client.get("key", {}) is not None
-        node.answer = always(b"", "close")
-        with pytest.raises(TruncatedResponse, match=AFTERMATH[operation]):
-            WRITES[operation](client, "key")
-    assert len(node.requests) == 2
-
-
-@pytest.mark.parametrize("operation", WRITES)
-def test_a_write_is_repeated_when_the_caller_asks_for_it(
-    start_node: Callable[..., StubNode], operation: str
-) -> None:
-    bad, good = start_node(resets), start_node()
-    key = key_of(bad.url, [bad.url, good.url])
-    policy = RetryPolicy(initial_backoff=0, retry_writes=True)
-    with QClient([bad.url, good.url], WAIT, WAIT, retry=policy) as client:
-        WRITES[operation](client, key)
-    assert len(bad.requests) == 1
-    assert len(good.requests) == 1
-
-
-@pytest.mark.parametrize("operation", WRITES)
-def test_a_repeated_write_that_failed_everywhere_may_have_reached_a_node(
-    start_node: Callable[..., StubNode], refusing: str, operation: str
-) -> None:
-    bad = start_node(resets)
-    key = key_of(bad.url, [bad.url, refusing])
-    policy = RetryPolicy(initial_backoff=0, retry_writes=True)
-    with QClient([bad.url, refusing], WAIT, WAIT, retry=policy) as client:
-        with pytest.raises(NoCacheAvailable, match=AFTERMATH[operation]) as caught:
-            WRITES[operation](client, key)
-    assert caught.value.reached is True
-
-
-@pytest.mark.parametrize("operation", WRITES)
-def test_a_write_to_a_node_that_refuses_goes_to_the_next(
-    start_node: Callable[..., StubNode], refusing: str, operation: str
-) -> None:
-    good = start_node()
-    key = key_of(refusing, [refusing, good.url])
-    with QClient([refusing, good.url], **PATIENT) as client:
-        WRITES[operation](client, key)
-    assert len(good.requests) == 1
-
-
-@pytest.mark.parametrize("operation", WRITES)
-def test_a_write_that_no_node_got_changed_nothing(refusing: str, operation: str) -> None:
-    with QClient([refusing], **PATIENT) as client:
-        with pytest.raises(NodeUnreachable) as caught:
-            WRITES[operation](client, "key")
-    assert caught.value.reached is False
-    assert AFTERMATH[operation] not in str(caught.value)
-
-
-def test_an_upload_may_take_ten_times_as_long(start_node: Callable[..., StubNode]) -> None:
-    node = start_node(silent)
-    with QClient([node.url], connect_timeout=WAIT, read_timeout=0.03) as client:
-        started = time.monotonic()
-        with pytest.raises(NodeTimeout, match="may hold no dataset"):
-            client.post("key", TABLE)
-        assert time.monotonic() - started >= 0.29
-    assert len(node.requests) == 1
-
-
-# Time limits and full pools
-
-
-def test_the_total_timeout_ends_an_operation(start_node: Callable[..., StubNode]) -> None:
-    node = start_node(silent)
-    with QClient([node.url], WAIT, WAIT, total_timeout=0.1) as client:
-        with pytest.raises(NodeTimeout, match="deadline"):
-            client.get("key", {})
-        with pytest.raises(NodeTimeout, match="may hold no dataset"):
-            client.post("key", TABLE)
-        node.answer = well
-        assert client.get("key", {}) is not None
-    assert not node.probes, "a node that had no fair chance was taken out"
-
-
-def test_the_total_timeout_holds_for_the_probes_that_a_call_waits_for(
-    start_node: Callable[..., StubNode],
-) -> None:
-    node = start_node(resets)
-    timeouts = Timeouts(connect=WAIT, read=WAIT, write=WAIT, total=0.2)
-    with pool_of([node.url], RunningClock(), timeouts=timeouts) as pool:
-        with pytest.raises(QClientException):
-            pool.send("key", read("key"))
-        node.answer = silent
-        started = time.monotonic()
-        with pytest.raises(NodeTimeout):
-            pool.send("key", read("key"))
-        assert time.monotonic() - started < WAIT / 2
-        node.let_go()
-    assert len(node.queries) == 1
-
-
-def busy(client: QClient, node: StubNode, gate: Gate, kept_waiting: Callable[[], None]) -> None:
-    """Run something while another call has the only connection."""
-
-    def first() -> None:
-        assert client.get("key", {}) is not None
-
-    def second() -> None:
-        try:
-            call_blocking(node.wait_for, lambda node: node.requests)
-            kept_waiting()
-        finally:
-            gate.opened.set()
-
-    run_all([first, second])
-
-
-@pytest.mark.parametrize("limits", [PoolLimits(max_size=1), PoolLimits(max_size=1, max_waiting=0)])
-def test_a_client_whose_connections_are_all_in_use_is_busy(
-    start_node: Callable[..., StubNode], limits: PoolLimits
-) -> None:
-    gate = Gate()
-    node = start_node(gate)
-    with QClient([node.url], pool_timeout=0.05, limits=limits, **PATIENT) as client:
-
-        def kept_waiting() -> None:
-            with pytest.raises(ClientBusy, match="get 'other'") as caught:
-                client.get("other", {})
-            assert caught.value.node == node.url
-            assert caught.value.reached is False
-            assert caught.value.__cause__ is not None
-
-        busy(client, node, gate, kept_waiting)
-        assert client.get("key", {}) is not None
-    assert len(node.queries) == 2
-    assert not node.probes
 
 
 # Coming back

@@ -1,0 +1,29 @@
+# Generated from tests/qcache/_async/conftest.py by tools/generate_sync.py; do not edit.
+
+"""Fixtures of the tests of failing nodes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.stub_node import Clock, StubNode, refusing_node, well
+
+
+@pytest.fixture
+def start_node() -> Iterator[Callable[..., StubNode]]:
+    with contextlib.ExitStack() as nodes:
+        yield lambda answer=well: nodes.enter_context(StubNode(answer))
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    with refusing_node() as url:
+        yield url
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
