@@ -22,8 +22,8 @@ from storekit.qdb.embedded import EmbeddedEngine
 from storekit.qdb.engine import BatchOperation, OperationKind, SessionOptions
 from storekit.qdb.errors import ErrorCode, QuasardbException, ResourceLocked
 
-ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-W", "error", "-m", "tests.qdb.embedded_children"]
+ROOT = Path(__file__).parents[3]
+COMMAND = [sys.executable, "-W", "error", "-m", "tests.qdb.embedded.children"]
 
 
 def start(*arguments: object, **options: object) -> subprocess.Popen[str]:

@@ -1,4 +1,4 @@
-"""Child processes of the tests of the embedded engine: `python -m tests.qdb.embedded_children`."""
+"""Child processes of the tests of the embedded engine: `python -m tests.qdb.embedded.children`."""
 
 from __future__ import annotations
 

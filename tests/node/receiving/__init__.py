@@ -1,0 +1,1 @@
+"""Content of uploads that is received past the HTTP parser."""
