@@ -15,45 +15,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storekit.core.threads._async import Executor
-from storekit.core.threads.bridge import Bridge, Call
-from storekit.core.threads.call import CallTimeout
+from storekit.core.threads.bridge import Call
 from storekit.core.threads.pool import ThreadPool
-from storekit.errors import ClientClosed, OwnerMismatch, PoolFull
+from storekit.errors import OwnerMismatch, PoolFull
 from storekit.options import PoolLimits
 from storekit.qdb import AliasNotFound, AsyncRawClient, ConnectionFailed, ErrorCode, StoreTimeout
+from tests.core.executors import arrival, client_of, executor_of, until
 from tests.support.qdb_faults import FaultyEngine
-
-
-def client_of(engine, threads=2, **options):
-    return AsyncRawClient(
-        "fake", engine=engine, limits=PoolLimits(max_size=threads, max_waiting=1000), **options
-    )
-
-
-def executor_of(engine, threads=2, **options):
-    return Executor(
-        engine.connect,
-        lambda session: session.close(),
-        limits=PoolLimits(max_size=threads),
-        name="test",
-        **options,
-    )
 
 
 def threads_named(name):
     return [thread for thread in threading.enumerate() if thread.name == name]
-
-
-async def arrival(engine):
-    """Wait, without blocking the loop, until one more call is in a session."""
-    assert await anyio.to_thread.run_sync(engine.arrived.acquire, True, 10)
-
-
-async def until(condition):
-    with anyio.fail_after(10):
-        while not condition():
-            await anyio.to_thread.run_sync(lambda: None)
 
 
 async def test_threads_start_on_first_use_and_end_on_close():
@@ -163,164 +135,6 @@ async def test_a_spoilt_batch_leaves_each_get_with_its_own_outcome(cause):
         errors = [outcomes[alias] for alias in ("1", "2", "3")]
         assert all(isinstance(error, StoreTimeout) for error in errors)
         assert [error.alias for error in errors] == ["1", "2", "3"]
-
-
-async def test_a_cancelled_call_returns_at_once_and_keeps_its_session():
-    engine = FaultyEngine({"a": b"1"})
-    async with client_of(engine, threads=1) as client:
-        engine.gate.clear()
-        async with anyio.create_task_group() as group:
-            group.start_soon(client.put, "b", b"2")
-            await arrival(engine)
-            group.cancel_scope.cancel()
-        assert client.statistics().calls == 0
-        async with anyio.create_task_group() as group:
-            group.start_soon(client.get, "a")
-            await until(lambda: client.statistics().queued == 1)
-            engine.gate.set()
-        assert engine.clashes == 0
-        assert engine.sessions_made == 1
-        assert engine.entries["b"] == b"2"
-
-
-async def test_a_call_that_had_not_begun_is_dropped():
-    engine = FaultyEngine()
-    async with client_of(engine, threads=1) as client:
-        engine.gate.clear()
-        async with anyio.create_task_group() as group:
-            group.start_soon(client.put, "a", b"")
-            await arrival(engine)
-            with anyio.move_on_after(0.02) as scope:
-                await client.put("dropped", b"")
-            assert scope.cancelled_caught
-            engine.gate.set()
-        await client.put("b", b"")
-    assert set(engine.entries) == {"a", "b"}
-
-
-async def test_a_deadline_passes_though_the_call_goes_on():
-    engine = FaultyEngine()
-    async with client_of(engine, threads=1) as client:
-        engine.gate.clear()
-        quick = client.with_timeout(0.03)
-        with pytest.raises(StoreTimeout, match="may be done"):
-            await quick.put("a", b"")
-        with pytest.raises(StoreTimeout, match="had not begun"):
-            await quick.put("b", b"")
-        engine.gate.set()
-        await client.put("c", b"")
-    assert set(engine.entries) == {"a", "c"}
-
-
-async def test_a_call_that_begins_in_the_moment_of_its_deadline_may_be_done(monkeypatch):
-    fail = Bridge.fail
-
-    def fail_late(bridge, call, error):
-        call.take()  # as a thread would, between look and deed
-        fail(bridge, call, error)
-
-    engine = FaultyEngine()
-    async with client_of(engine, threads=1) as client, anyio.create_task_group() as group:
-        engine.gate.clear()
-        group.start_soon(client.put, "a", b"")
-        await arrival(engine)
-        monkeypatch.setattr(Bridge, "fail", fail_late)
-        with pytest.raises(StoreTimeout, match="may be done"):
-            await client.with_timeout(0.02).put("b", b"")
-        monkeypatch.undo()
-        engine.gate.set()
-
-
-async def test_a_call_that_begins_as_the_client_closes_is_not_said_to_have_waited(monkeypatch):
-    refuse = Bridge.refuse
-
-    def refuse_late(bridge, call, error):
-        call.take()
-        refuse(bridge, call, error)
-
-    engine = FaultyEngine()
-    executor = executor_of(engine, threads=1, close_timeout=0.02)
-    release = threading.Event()
-    errors = []
-
-    async def call():
-        try:
-            await executor.call(lambda _: release.wait(20))
-        except ClientClosed as error:
-            errors.append(str(error))
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(call)
-        await until(lambda: executor.statistics().sessions == 1)
-        group.start_soon(call)
-        await until(lambda: executor.statistics().queued == 1)
-        monkeypatch.setattr(Bridge, "refuse", refuse_late)
-        await executor.aclose()
-    release.set()
-    assert len(errors) == 2
-    assert all("before the store answered" in error for error in errors)
-    await until(lambda: engine.sessions_open == 0)
-
-
-async def test_a_thread_that_never_comes_back_is_replaced_within_the_limit():
-    engine = FaultyEngine()
-    executor = executor_of(engine, threads=1, grace=0.02, close_timeout=0.05)
-    stuck = threading.Event()
-    for _ in range(2):
-        with pytest.raises(CallTimeout):
-            await executor.call(lambda _: stuck.wait(20), until=time.monotonic() + 0.02)
-        await until(lambda: executor.statistics().abandoned == 1)
-    # One was replaced; what took its place is stuck as well, and has to stay.
-    assert executor.statistics().threads == 2
-    with pytest.raises(CallTimeout) as caught:
-        await executor.call(lambda _: None, until=time.monotonic() + 0.1)
-    assert not caught.value.started
-    stuck.set()
-    await executor.call(lambda _: None)
-    await until(lambda: executor.statistics().abandoned == 0)
-    await executor.aclose()
-    await until(lambda: engine.sessions_open == 0)
-
-
-async def test_closing_ends_calls_in_flight_in_time():
-    engine = FaultyEngine()
-    executor = executor_of(engine, threads=1, close_timeout=0.05)
-    release = threading.Event()
-    errors = []
-
-    async def call():
-        try:
-            await executor.call(lambda _: release.wait(20))
-        except ClientClosed as error:
-            errors.append(str(error))
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(call)
-        await until(lambda: executor.statistics().sessions == 1)
-        group.start_soon(call)
-        await until(lambda: executor.statistics().queued == 1)
-        with anyio.fail_after(5):
-            await executor.aclose()
-    assert len(errors) == 2
-    assert "while a call waited" in errors[0]
-    with pytest.raises(ClientClosed):
-        await executor.call(lambda _: None)
-    release.set()
-    await until(lambda: engine.sessions_open == 0)
-
-
-async def test_closing_waits_for_a_call_that_ends_in_time():
-    engine = FaultyEngine()
-    client = client_of(engine)
-    engine.gate.clear()
-    async with anyio.create_task_group() as group:
-        group.start_soon(client.put, "a", b"1")
-        await arrival(engine)
-        group.start_soon(client.aclose)
-        await until(lambda: client._calls._executor._pool.closed)
-        engine.gate.set()
-    assert engine.entries == {"a": b"1"}
-    assert engine.sessions_open == 0
 
 
 async def test_the_queue_has_a_limit():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from storekit.qcache.node import node as node_module
+from tests.node.asgi import WAIT
 from tests.node.serving import Serving
 
 
@@ -23,3 +26,18 @@ def serving() -> Iterator[Callable[..., Serving]]:
         if one.process.returncode is None:
             one.process.kill()
             one.process.communicate()
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Queries that wait until they are told to go on."""
+    go_on = threading.Event()
+    real = node_module.run_query
+
+    def run(*args):
+        assert go_on.wait(WAIT)
+        return real(*args)
+
+    monkeypatch.setattr(node_module, "run_query", run)
+    yield go_on
+    go_on.set()

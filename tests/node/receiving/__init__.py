@@ -1,1 +1,0 @@
-"""Content of uploads that is received past the HTTP parser."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
+from storekit.qcache import AsyncQClient
+from tests.qcache._async.real import PATIENT, TABLE
 from tests.support.stub_node import Clock, StubNode, refusing_node, well
+from tools.qcache_server import QCacheServer
 
 
 @pytest.fixture
@@ -25,3 +28,17 @@ def refusing() -> Iterator[str]:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+async def client(qcache_node: QCacheServer) -> AsyncIterator[AsyncQClient]:
+    async with AsyncQClient([qcache_node.url], **PATIENT) as client:
+        yield client
+
+
+@pytest.fixture
+async def key(client: AsyncQClient, fresh_key: Callable[[], str]) -> str:
+    """The key of a stored table: `TABLE`."""
+    key = fresh_key()
+    await client.post(key, TABLE)
+    return key

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import lz4.block
 import pytest
@@ -14,47 +12,19 @@ import pytest
 from storekit.errors import ClientClosed
 from storekit.qcache import (
     AsyncQClient,
-    AuthenticationFailed,
-    DatasetChanged,
-    DatasetMissing,
     MalformedQueryException,
     NodeReport,
     NodeStatistics,
     NodeStatus,
-    NodeTimeout,
-    QClientException,
-    QueryResult,
     ServerError,
-    TLSFailure,
     UnexpectedServerResponse,
     UnsupportedAcceptType,
     UnsupportedContentType,
 )
+from tests.qcache._async.real import PATIENT, ROWS, TABLE, large_table
 from tests.support.certificates import Certificates
 from tests.support.plugin import AUTH_PASSWORD, AUTH_USER
 from tools.qcache_server import QCacheServer
-
-TABLE = b"a,b,s\n1,10,x\n2,20,y\n3,30,z\n"
-ROWS = [{"a": 1, "b": 10, "s": "x"}, {"a": 2, "b": 20, "s": "y"}, {"a": 3, "b": 30, "s": "z"}]
-PATIENT = {"connect_timeout": 20.0, "read_timeout": 20.0}
-
-
-def large_table(rows: int) -> bytes:
-    return b"n,text\n" + b"".join(b"%d,row number %d\n" % (n, n * n) for n in range(rows))
-
-
-@pytest.fixture
-async def client(qcache_node: QCacheServer) -> AsyncIterator[AsyncQClient]:
-    async with AsyncQClient([qcache_node.url], **PATIENT) as client:
-        yield client
-
-
-@pytest.fixture
-async def key(client: AsyncQClient, fresh_key: Callable[[], str]) -> str:
-    """The key of a stored table: `TABLE`."""
-    key = fresh_key()
-    await client.post(key, TABLE)
-    return key
 
 
 async def test_the_documented_constructor_takes_its_arguments_in_order(
@@ -294,93 +264,6 @@ async def test_large_tables_without_compression(
     await client.delete(key)
 
 
-# Pages
-
-
-async def pages_of(client: AsyncQClient, *args: object, **kwargs: object) -> list[QueryResult]:
-    pages = []
-    async for page in client.pages(*args, **kwargs):
-        assert isinstance(page, QueryResult)
-        pages.append(page)
-    return pages
-
-
-@pytest.mark.parametrize("page_size", [1, 3, 7, 10, 11, 1000])
-async def test_pages_together_are_the_whole_result(
-    client: AsyncQClient, fresh_key: Callable[[], str], page_size: int
-) -> None:
-    key = fresh_key()
-    await client.post(key, large_table(10))
-    pages = await pages_of(client, key, {"select": ["n"], "order_by": ["n"]}, page_size)
-    assert [row["n"] for page in pages for row in page] == list(range(10))
-    assert len(pages) == -(-10 // page_size)
-    assert {page.unsliced_result_len for page in pages} == {10}
-
-
-@pytest.mark.parametrize(
-    ("window", "sizes"),
-    [
-        ({"offset": 2}, [3, 3, 2]),
-        ({"limit": 7}, [3, 3, 1]),
-        ({"limit": 6}, [3, 3]),
-        ({"limit": 100}, [3, 3, 3, 1]),
-        ({"offset": 4, "limit": 4}, [3, 1]),
-        ({"offset": 9, "limit": 4}, [1]),
-        ({"offset": 10}, []),
-        ({"offset": 50, "limit": 4}, []),
-        ({"offset": 0, "limit": 0}, [3, 3, 3, 1]),
-        ({"offset": None, "limit": None}, [3, 3, 3, 1]),
-    ],
-)
-async def test_pages_stay_in_the_window_of_the_query(
-    client: AsyncQClient,
-    fresh_key: Callable[[], str],
-    window: dict[str, int],
-    sizes: list[int],
-) -> None:
-    key = fresh_key()
-    await client.post(key, large_table(10))
-    pages = await pages_of(client, key, {"order_by": ["n"], **window}, 3)
-    assert [len(page.rows()) for page in pages] == sizes
-    start = window.get("offset") or 0
-    numbers = [row["n"] for page in pages for row in page]
-    assert numbers == list(range(start, start + sum(sizes)))
-
-
-async def test_pages_of_csv(client: AsyncQClient, key: str) -> None:
-    pages = await pages_of(client, key, {"select": ["a"]}, 2, "text/csv")
-    assert [page.content for page in pages] == [b"a\n1\n2\n", b"a\n3\n"]
-
-
-async def test_an_empty_table_is_one_empty_page(
-    client: AsyncQClient, fresh_key: Callable[[], str]
-) -> None:
-    key = fresh_key()
-    await client.post(key, "a,b\n")
-    (page,) = await pages_of(client, key, {})
-    assert page.rows() == []
-
-
-async def test_pages_of_nothing(client: AsyncQClient, fresh_key: Callable[[], str]) -> None:
-    with pytest.raises(DatasetMissing, match="there is no such dataset"):
-        await pages_of(client, fresh_key(), {})
-
-
-async def test_pages_notice_that_the_table_was_replaced(client: AsyncQClient, key: str) -> None:
-    seen = []
-    with pytest.raises(DatasetChanged, match="had 3 rows and now has 1"):
-        async for page in client.pages(key, {}, 2):
-            seen.append(page.rows())
-            await client.post(key, "a\n1\n")
-    assert len(seen) == 1
-
-
-async def test_pages_notice_that_the_table_went(client: AsyncQClient, key: str) -> None:
-    with pytest.raises(DatasetMissing):
-        async for _ in client.pages(key, {}, 2):
-            await client.delete(key)
-
-
 # Refusals
 
 
@@ -498,155 +381,3 @@ async def test_the_client_counts_its_requests(
         await client.get(fresh_key(), {})
         assert client.get_statistics() == {qcache_node.url: NodeStatistics(requests=2)}
         assert client.get_statistics() == {qcache_node.url: NodeStatistics()}
-
-
-# TLS and passwords
-
-
-async def test_tls(
-    tls_node: QCacheServer, certificates: Certificates, fresh_key: Callable[[], str]
-) -> None:
-    table, key = large_table(20_000), fresh_key()
-    async with AsyncQClient([tls_node.url], verify=certificates.ca, **PATIENT) as client:
-        await client.post(key, table)
-        result = await client.get(key, {}, accept="text/csv")
-    assert result.content == table
-    assert len(list(csv.reader(io.StringIO(result.content.decode())))) == 20_001
-
-
-@pytest.mark.parametrize("verify", [True, "client_ca"])
-async def test_an_authority_that_is_not_trusted(
-    tls_node: QCacheServer, certificates: Certificates, verify: bool | str
-) -> None:
-    trusted = verify if isinstance(verify, bool) else getattr(certificates, verify)
-    async with AsyncQClient([tls_node.url], verify=trusted, **PATIENT) as client:
-        with pytest.raises(TLSFailure, match="check verify=") as caught:
-            await client.get("key", {})
-        assert caught.value.node == tls_node.url
-        assert caught.value.reached is False
-        assert caught.value.__cause__ is not None
-
-
-async def test_a_name_that_the_certificate_does_not_have(
-    tls_node: QCacheServer, certificates: Certificates
-) -> None:
-    node = f"https://127.0.0.2:{tls_node.port}"
-    async with AsyncQClient([node], verify=certificates.ca, **PATIENT) as client:
-        with pytest.raises(TLSFailure):
-            await client.get("key", {})
-
-
-async def test_verification_can_be_switched_off(tls_node: QCacheServer) -> None:
-    async with AsyncQClient([tls_node.url], verify=False, **PATIENT) as client:
-        assert all((await client.status()).values())
-
-
-async def test_a_context_can_be_given(tls_node: QCacheServer, certificates: Certificates) -> None:
-    context = certificates.ssl_context()
-    async with AsyncQClient([tls_node.url], verify=context, **PATIENT) as client:
-        assert all((await client.status()).values())
-
-
-@pytest.mark.parametrize("form", ["one file", "two files"])
-async def test_a_client_certificate(
-    mutual_tls_node: QCacheServer,
-    certificates: Certificates,
-    fresh_key: Callable[[], str],
-    form: str,
-) -> None:
-    cert = (
-        certificates.client
-        if form == "one file"
-        else (certificates.client_certificate, certificates.client_key)
-    )
-    key = fresh_key()
-    async with AsyncQClient(
-        [mutual_tls_node.url], verify=certificates.ca, cert=cert, **PATIENT
-    ) as client:
-        await client.post(key, TABLE)
-        assert (await client.get(key, {})).json() == ROWS
-
-
-async def test_a_client_certificate_that_is_missing(
-    mutual_tls_node: QCacheServer, certificates: Certificates
-) -> None:
-    async with AsyncQClient([mutual_tls_node.url], verify=certificates.ca, **PATIENT) as client:
-        with pytest.raises(TLSFailure, match="client certificate"):
-            await client.get("key", {})
-        with pytest.raises(TLSFailure, match="client certificate"):
-            await client.post("key", TABLE)
-
-
-async def test_plain_http_to_a_node_with_tls(tls_node: QCacheServer) -> None:
-    node = f"http://127.0.0.1:{tls_node.port}"
-    async with AsyncQClient([node], **PATIENT) as client:
-        with pytest.raises(QClientException) as caught:
-            await client.get("key", {})
-        assert caught.value.node == node
-
-
-async def test_tls_to_a_node_without(qcache_node: QCacheServer) -> None:
-    node = f"https://127.0.0.1:{qcache_node.port}"
-    async with AsyncQClient([node], connect_timeout=0.2, verify=False) as client:
-        # It waits for an empty line, which one in some hundred random greetings holds.
-        with pytest.raises((NodeTimeout, TLSFailure)) as caught:
-            await client.get("key", {})
-        assert caught.value.node == node
-        assert caught.value.reached is False
-
-
-async def test_the_right_password(
-    auth_node: QCacheServer, certificates: Certificates, fresh_key: Callable[[], str]
-) -> None:
-    key = fresh_key()
-    auth = (AUTH_USER, AUTH_PASSWORD)
-    async with AsyncQClient(
-        [auth_node.url], verify=certificates.ca, auth=auth, **PATIENT
-    ) as client:
-        await client.post(key, TABLE)
-        assert (await client.get(key, {})).json() == ROWS
-        assert (await client.statistics())[auth_node.url].error is None
-        await client.delete(key)
-        assert AUTH_PASSWORD not in repr(client)
-        assert AUTH_PASSWORD not in repr(vars(client))
-
-
-@pytest.mark.parametrize("auth", [None, (AUTH_USER, "wr0ng-pass"), ("bob", AUTH_PASSWORD)])
-async def test_the_wrong_password(
-    auth_node: QCacheServer, certificates: Certificates, auth: tuple[str, str] | None
-) -> None:
-    async with AsyncQClient(
-        [auth_node.url], verify=certificates.ca, auth=auth, **PATIENT
-    ) as client:
-        errors = []
-        with pytest.raises(AuthenticationFailed, match="check auth=") as caught:
-            await client.get("key", {})
-        errors.append(caught.value)
-        with pytest.raises(AuthenticationFailed, match="check auth=") as caught:
-            await client.post("key", TABLE)
-        errors.append(caught.value)
-        with pytest.raises(AuthenticationFailed, match="check auth=") as caught:
-            await client.delete("key")
-        errors.append(caught.value)
-        errors.append((await client.status())[auth_node.url].error)
-        errors.append((await client.statistics())[auth_node.url].error)
-        for error in errors:
-            assert error.status == 401
-            assert_keeps_secret(error, auth[1] if auth else AUTH_PASSWORD)
-
-
-async def test_a_password_is_in_no_error_of_a_dead_node(certificates: Certificates) -> None:
-    auth = (AUTH_USER, AUTH_PASSWORD)
-    async with AsyncQClient(["http://127.0.0.1:9"], auth=auth, **PATIENT) as client:
-        with pytest.raises(QClientException) as caught:
-            await client.get("key", {}, query_headers={"X-Secret": AUTH_PASSWORD})
-        assert_keeps_secret(caught.value, AUTH_PASSWORD)
-
-
-def assert_keeps_secret(error: BaseException | None, secret: str) -> None:
-    while error is not None:
-        assert secret not in str(error)
-        assert secret not in repr(error)
-        for part in getattr(error, "exceptions", ()):
-            assert_keeps_secret(part, secret)
-        error = error.__cause__ or error.__context__

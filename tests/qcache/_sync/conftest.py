@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from storekit.qcache import QClient
+from tests.qcache._sync.real import PATIENT, TABLE
 from tests.support.stub_node import Clock, StubNode, refusing_node, well
+from tools.qcache_server import QCacheServer
 
 
 @pytest.fixture
@@ -27,3 +30,17 @@ def refusing() -> Iterator[str]:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def client(qcache_node: QCacheServer) -> Iterator[QClient]:
+    with QClient([qcache_node.url], **PATIENT) as client:
+        yield client
+
+
+@pytest.fixture
+def key(client: QClient, fresh_key: Callable[[], str]) -> str:
+    """The key of a stored table: `TABLE`."""
+    key = fresh_key()
+    client.post(key, TABLE)
+    return key

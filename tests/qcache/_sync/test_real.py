@@ -4,59 +4,29 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import lz4.block
 import pytest
 
 from storekit.errors import ClientClosed
 from storekit.qcache import (
-    AuthenticationFailed,
-    DatasetChanged,
-    DatasetMissing,
     MalformedQueryException,
     NodeReport,
     NodeStatistics,
     NodeStatus,
-    NodeTimeout,
     QClient,
-    QClientException,
-    QueryResult,
     ServerError,
-    TLSFailure,
     UnexpectedServerResponse,
     UnsupportedAcceptType,
     UnsupportedContentType,
 )
+from tests.qcache._sync.real import PATIENT, ROWS, TABLE, large_table
 from tests.support.certificates import Certificates
 from tests.support.plugin import AUTH_PASSWORD, AUTH_USER
 from tools.qcache_server import QCacheServer
-
-TABLE = b"a,b,s\n1,10,x\n2,20,y\n3,30,z\n"
-ROWS = [{"a": 1, "b": 10, "s": "x"}, {"a": 2, "b": 20, "s": "y"}, {"a": 3, "b": 30, "s": "z"}]
-PATIENT = {"connect_timeout": 20.0, "read_timeout": 20.0}
-
-
-def large_table(rows: int) -> bytes:
-    return b"n,text\n" + b"".join(b"%d,row number %d\n" % (n, n * n) for n in range(rows))
-
-
-@pytest.fixture
-def client(qcache_node: QCacheServer) -> Iterator[QClient]:
-    with QClient([qcache_node.url], **PATIENT) as client:
-        yield client
-
-
-@pytest.fixture
-def key(client: QClient, fresh_key: Callable[[], str]) -> str:
-    """The key of a stored table: `TABLE`."""
-    key = fresh_key()
-    client.post(key, TABLE)
-    return key
 
 
 def test_the_documented_constructor_takes_its_arguments_in_order(
@@ -284,91 +254,6 @@ def test_large_tables_without_compression(client: QClient, fresh_key: Callable[[
     client.delete(key)
 
 
-# Pages
-
-
-def pages_of(client: QClient, *args: object, **kwargs: object) -> list[QueryResult]:
-    pages = []
-    for page in client.pages(*args, **kwargs):
-        assert isinstance(page, QueryResult)
-        pages.append(page)
-    return pages
-
-
-@pytest.mark.parametrize("page_size", [1, 3, 7, 10, 11, 1000])
-def test_pages_together_are_the_whole_result(
-    client: QClient, fresh_key: Callable[[], str], page_size: int
-) -> None:
-    key = fresh_key()
-    client.post(key, large_table(10))
-    pages = pages_of(client, key, {"select": ["n"], "order_by": ["n"]}, page_size)
-    assert [row["n"] for page in pages for row in page] == list(range(10))
-    assert len(pages) == -(-10 // page_size)
-    assert {page.unsliced_result_len for page in pages} == {10}
-
-
-@pytest.mark.parametrize(
-    ("window", "sizes"),
-    [
-        ({"offset": 2}, [3, 3, 2]),
-        ({"limit": 7}, [3, 3, 1]),
-        ({"limit": 6}, [3, 3]),
-        ({"limit": 100}, [3, 3, 3, 1]),
-        ({"offset": 4, "limit": 4}, [3, 1]),
-        ({"offset": 9, "limit": 4}, [1]),
-        ({"offset": 10}, []),
-        ({"offset": 50, "limit": 4}, []),
-        ({"offset": 0, "limit": 0}, [3, 3, 3, 1]),
-        ({"offset": None, "limit": None}, [3, 3, 3, 1]),
-    ],
-)
-def test_pages_stay_in_the_window_of_the_query(
-    client: QClient,
-    fresh_key: Callable[[], str],
-    window: dict[str, int],
-    sizes: list[int],
-) -> None:
-    key = fresh_key()
-    client.post(key, large_table(10))
-    pages = pages_of(client, key, {"order_by": ["n"], **window}, 3)
-    assert [len(page.rows()) for page in pages] == sizes
-    start = window.get("offset") or 0
-    numbers = [row["n"] for page in pages for row in page]
-    assert numbers == list(range(start, start + sum(sizes)))
-
-
-def test_pages_of_csv(client: QClient, key: str) -> None:
-    pages = pages_of(client, key, {"select": ["a"]}, 2, "text/csv")
-    assert [page.content for page in pages] == [b"a\n1\n2\n", b"a\n3\n"]
-
-
-def test_an_empty_table_is_one_empty_page(client: QClient, fresh_key: Callable[[], str]) -> None:
-    key = fresh_key()
-    client.post(key, "a,b\n")
-    (page,) = pages_of(client, key, {})
-    assert page.rows() == []
-
-
-def test_pages_of_nothing(client: QClient, fresh_key: Callable[[], str]) -> None:
-    with pytest.raises(DatasetMissing, match="there is no such dataset"):
-        pages_of(client, fresh_key(), {})
-
-
-def test_pages_notice_that_the_table_was_replaced(client: QClient, key: str) -> None:
-    seen = []
-    with pytest.raises(DatasetChanged, match="had 3 rows and now has 1"):
-        for page in client.pages(key, {}, 2):
-            seen.append(page.rows())
-            client.post(key, "a\n1\n")
-    assert len(seen) == 1
-
-
-def test_pages_notice_that_the_table_went(client: QClient, key: str) -> None:
-    with pytest.raises(DatasetMissing):
-        for _ in client.pages(key, {}, 2):
-            client.delete(key)
-
-
 # Refusals
 
 
@@ -484,149 +369,3 @@ def test_the_client_counts_its_requests(
         client.get(fresh_key(), {})
         assert client.get_statistics() == {qcache_node.url: NodeStatistics(requests=2)}
         assert client.get_statistics() == {qcache_node.url: NodeStatistics()}
-
-
-# TLS and passwords
-
-
-def test_tls(
-    tls_node: QCacheServer, certificates: Certificates, fresh_key: Callable[[], str]
-) -> None:
-    table, key = large_table(20_000), fresh_key()
-    with QClient([tls_node.url], verify=certificates.ca, **PATIENT) as client:
-        client.post(key, table)
-        result = client.get(key, {}, accept="text/csv")
-    assert result.content == table
-    assert len(list(csv.reader(io.StringIO(result.content.decode())))) == 20_001
-
-
-@pytest.mark.parametrize("verify", [True, "client_ca"])
-def test_an_authority_that_is_not_trusted(
-    tls_node: QCacheServer, certificates: Certificates, verify: bool | str
-) -> None:
-    trusted = verify if isinstance(verify, bool) else getattr(certificates, verify)
-    with QClient([tls_node.url], verify=trusted, **PATIENT) as client:
-        with pytest.raises(TLSFailure, match="check verify=") as caught:
-            client.get("key", {})
-        assert caught.value.node == tls_node.url
-        assert caught.value.reached is False
-        assert caught.value.__cause__ is not None
-
-
-def test_a_name_that_the_certificate_does_not_have(
-    tls_node: QCacheServer, certificates: Certificates
-) -> None:
-    node = f"https://127.0.0.2:{tls_node.port}"
-    with QClient([node], verify=certificates.ca, **PATIENT) as client:
-        with pytest.raises(TLSFailure):
-            client.get("key", {})
-
-
-def test_verification_can_be_switched_off(tls_node: QCacheServer) -> None:
-    with QClient([tls_node.url], verify=False, **PATIENT) as client:
-        assert all(client.status().values())
-
-
-def test_a_context_can_be_given(tls_node: QCacheServer, certificates: Certificates) -> None:
-    context = certificates.ssl_context()
-    with QClient([tls_node.url], verify=context, **PATIENT) as client:
-        assert all(client.status().values())
-
-
-@pytest.mark.parametrize("form", ["one file", "two files"])
-def test_a_client_certificate(
-    mutual_tls_node: QCacheServer,
-    certificates: Certificates,
-    fresh_key: Callable[[], str],
-    form: str,
-) -> None:
-    cert = (
-        certificates.client
-        if form == "one file"
-        else (certificates.client_certificate, certificates.client_key)
-    )
-    key = fresh_key()
-    with QClient([mutual_tls_node.url], verify=certificates.ca, cert=cert, **PATIENT) as client:
-        client.post(key, TABLE)
-        assert client.get(key, {}).json() == ROWS
-
-
-def test_a_client_certificate_that_is_missing(
-    mutual_tls_node: QCacheServer, certificates: Certificates
-) -> None:
-    with QClient([mutual_tls_node.url], verify=certificates.ca, **PATIENT) as client:
-        with pytest.raises(TLSFailure, match="client certificate"):
-            client.get("key", {})
-        with pytest.raises(TLSFailure, match="client certificate"):
-            client.post("key", TABLE)
-
-
-def test_plain_http_to_a_node_with_tls(tls_node: QCacheServer) -> None:
-    node = f"http://127.0.0.1:{tls_node.port}"
-    with QClient([node], **PATIENT) as client:
-        with pytest.raises(QClientException) as caught:
-            client.get("key", {})
-        assert caught.value.node == node
-
-
-def test_tls_to_a_node_without(qcache_node: QCacheServer) -> None:
-    node = f"https://127.0.0.1:{qcache_node.port}"
-    with QClient([node], connect_timeout=0.2, verify=False) as client:
-        # It waits for an empty line, which one in some hundred random greetings holds.
-        with pytest.raises((NodeTimeout, TLSFailure)) as caught:
-            client.get("key", {})
-        assert caught.value.node == node
-        assert caught.value.reached is False
-
-
-def test_the_right_password(
-    auth_node: QCacheServer, certificates: Certificates, fresh_key: Callable[[], str]
-) -> None:
-    key = fresh_key()
-    auth = (AUTH_USER, AUTH_PASSWORD)
-    with QClient([auth_node.url], verify=certificates.ca, auth=auth, **PATIENT) as client:
-        client.post(key, TABLE)
-        assert client.get(key, {}).json() == ROWS
-        assert client.statistics()[auth_node.url].error is None
-        client.delete(key)
-        assert AUTH_PASSWORD not in repr(client)
-        assert AUTH_PASSWORD not in repr(vars(client))
-
-
-@pytest.mark.parametrize("auth", [None, (AUTH_USER, "wr0ng-pass"), ("bob", AUTH_PASSWORD)])
-def test_the_wrong_password(
-    auth_node: QCacheServer, certificates: Certificates, auth: tuple[str, str] | None
-) -> None:
-    with QClient([auth_node.url], verify=certificates.ca, auth=auth, **PATIENT) as client:
-        errors = []
-        with pytest.raises(AuthenticationFailed, match="check auth=") as caught:
-            client.get("key", {})
-        errors.append(caught.value)
-        with pytest.raises(AuthenticationFailed, match="check auth=") as caught:
-            client.post("key", TABLE)
-        errors.append(caught.value)
-        with pytest.raises(AuthenticationFailed, match="check auth=") as caught:
-            client.delete("key")
-        errors.append(caught.value)
-        errors.append(client.status()[auth_node.url].error)
-        errors.append(client.statistics()[auth_node.url].error)
-        for error in errors:
-            assert error.status == 401
-            assert_keeps_secret(error, auth[1] if auth else AUTH_PASSWORD)
-
-
-def test_a_password_is_in_no_error_of_a_dead_node(certificates: Certificates) -> None:
-    auth = (AUTH_USER, AUTH_PASSWORD)
-    with QClient(["http://127.0.0.1:9"], auth=auth, **PATIENT) as client:
-        with pytest.raises(QClientException) as caught:
-            client.get("key", {}, query_headers={"X-Secret": AUTH_PASSWORD})
-        assert_keeps_secret(caught.value, AUTH_PASSWORD)
-
-
-def assert_keeps_secret(error: BaseException | None, secret: str) -> None:
-    while error is not None:
-        assert secret not in str(error)
-        assert secret not in repr(error)
-        for part in getattr(error, "exceptions", ()):
-            assert_keeps_secret(part, secret)
-        error = error.__cause__ or error.__context__

@@ -1,6 +1,5 @@
 # Generated from tests/qdb/_async/test_codecs.py by tools/generate_sync.py; do not edit.
 
-import dataclasses
 import datetime
 import hashlib
 import pickle
@@ -29,26 +28,16 @@ from storekit.codecs import (
 from storekit.qdb import (
     BatchRequest,
     Client,
-    ForwardIterator,
     Operations,
     RawClient,
     RawForwardIterator,
 )
+from tests.qdb._sync.coded import ADA, KEY, User, collect
 from tests.support.qdb_faults import FaultyEngine
 
-KEY = b"k" * 32
 OTHER_KEY = b"o" * 32
 PLAIN = {"a": [1, 2.5, None, "ü"], "b": {"c": True}}
 LARGE = 256 * 1024
-
-
-@dataclasses.dataclass
-class User:
-    name: str
-    age: int = 0
-
-
-ADA = User("Ada", 36)
 TABLE = pyarrow.table({"a": [1, 2, None], "b": ["x", "y", "z"]})
 
 TYPED = [
@@ -289,103 +278,6 @@ def test_a_codec_of_somebody_elses_that_fails_is_a_codec_error_too(store):
         with pytest.raises(CodecError, match="codec broken, key 'a'") as caught:
             client.get("a")
         assert "the content" not in str(caught.value)
-
-
-def test_batches_use_the_codec_of_the_client_or_their_own(store):
-    with Client(store.place, codec=Json(User)) as client:
-        successes, _ = client.run_batch(
-            [BatchRequest(Operations.put, ("k", number), User("n", number)) for number in range(3)]
-        )
-        assert successes == 3
-        get = [BatchRequest(Operations.get_alloc, ("k", 1))]
-        assert client.run_batch(get)[1][0].result == User("n", 1)
-        assert client.run_batch(get, codec=Json())[1][0].result == {"name": "n", "age": 1}
-        assert client.run_batch(get, codec="text")[1][0].result == '{"name":"n","age":1}'
-        successes, results = client.run_batch(
-            [
-                BatchRequest(Operations.put, "t", "new"),
-                BatchRequest(Operations.get_update, ("k", 0), "other"),
-                BatchRequest(Operations.cas, ("k", 1), "other", '{"name":"n","age":1}'),
-                BatchRequest(Operations.cas, ("k", 2), "other", "differs"),
-            ],
-            codec=Text(),
-        )
-        assert [each.result for each in results] == [
-            None,
-            '{"name":"n","age":0}',
-            '{"name":"n","age":1}',
-            '{"name":"n","age":2}',
-        ]
-        assert client.get("t", codec="text") == "new"
-        with pytest.raises(TypeError, match="json is for User"):
-            client.run_batch([BatchRequest(Operations.put, "none")])
-
-
-@pytest.mark.parametrize("codec", [Json(), Msgpack(User), Zstd(Raw()), Signed(Raw(), keys=KEY)])
-def test_an_unreadable_result_of_a_batch_leaves_the_others(store, codec):
-    with Client(store.place) as client, RawClient(store.place) as raw:
-        good = ADA if isinstance(codec, Msgpack) else {"a": 1} if isinstance(codec, Json) else b"b"
-        raw.put("bad", b"\xc1 no such content")
-        client.put("good", good, codec=codec)
-        requests = [BatchRequest(Operations.get_alloc, alias) for alias in ("bad", "good")]
-        for results in (
-            client.run_batch(requests, codec=codec)[1],
-            client.run_transaction(requests, codec=codec),
-        ):
-            assert [each.ok for each in results] == [False, True]
-            assert results[1].result == good
-            assert isinstance(results[0].failure, CodecError)
-            assert results[0].failure.key == "bad"
-            assert results[0].failure.codec == codec.name
-
-
-def test_transactions_use_the_codec_of_the_client_or_their_own(store):
-    with Client(store.place, codec="msgpack") as client:
-        put_and_get = [BatchRequest(Operations.put, "a", [1]), BatchRequest(0, "a")]
-        assert [each.result for each in client.run_transaction(put_and_get)] == [None, [1]]
-        update = [BatchRequest(Operations.update, "a", [2]), BatchRequest(0, "a")]
-        results = client.run_transaction(update, codec=Json(list[int]))
-        assert [each.result for each in results] == [None, [2]]
-        assert client.get("a", codec="text") == "[2]"
-
-
-def collect(entries):
-    found = []
-    for entry in entries:
-        found += [entry]
-    return dict(found)
-
-
-def test_iteration_uses_the_codec_of_the_client_or_its_own(store):
-    with Client(store.place, codec=Json(User)) as client:
-        client.put(("a", 1), ADA)
-        client.put("b", User("Bo"))
-        assert collect(client) == {("a", 1): ADA, "b": User("Bo")}
-        assert collect(client.entries()) == {("a", 1): ADA, "b": User("Bo")}
-        text = {("a", 1): '{"name":"Ada","age":36}', "b": '{"name":"Bo","age":0}'}
-        assert collect(client.entries(codec=Text())) == text
-        assert collect(ForwardIterator(client, 1, codec="text")) == text
-        assert isinstance(client.entries(), ForwardIterator)
-        with RawClient(store.place) as raw:
-            assert (collect(raw.entries(codec=Json(User))))["b"] == User("Bo")
-            assert collect(raw.entries())["b"] == text["b"].encode()
-            assert collect(RawForwardIterator(raw, codec="text"))["b"] == text["b"]
-            assert not isinstance(raw.entries(codec="json"), ForwardIterator)
-
-
-def test_an_unreadable_entry_does_not_end_the_iteration(store):
-    with Client(store.place, codec=Json(User)) as client:
-        client.put("a", "no JSON", codec="text")
-        client.put("b", ADA)
-        entries, failures, steps = [], [], iter(client)
-        while True:
-            try:
-                entries.append(next(steps))
-            except StopIteration:
-                break
-            except CodecError as error:
-                failures.append((error.codec, error.key))
-        assert (entries, failures) == ([("b", ADA)], [("json", "a")])
 
 
 def test_a_framed_store_has_values_of_many_codecs(store):

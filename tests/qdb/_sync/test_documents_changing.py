@@ -1,51 +1,29 @@
 # Generated from tests/qdb/_async/test_documents_changing.py by tools/generate_sync.py; do not edit.
 
-"""Documents that several change, read and break off at the same time."""
+"""Documents that are uploaded or removed while somebody else does so."""
 
 import io
 import itertools
-import uuid
 from contextlib import closing
-from datetime import timedelta
 
 import pytest
 
 from storekit import qdb
 from storekit.options import RetryPolicy
-from storekit.qdb import (
-    DocumentConflict,
-    DocumentDamaged,
-    DocumentIncomplete,
-    RawClient,
-)
+from storekit.qdb import DocumentConflict, DocumentIncomplete, RawClient
 from storekit.qdb.errors import ErrorCode, error_for
+from tests.qdb._sync.changing import (
+    KEY,
+    OURS,
+    SLICE,
+    SOON,
+    THEIRS,
+    BreaksOff,
+    Broken,
+    downloaded,
+    uploaded,
+)
 from tests.support.qdb_spy import spy_on
-
-KEY = uuid.UUID(int=7)
-SLICE = 4096
-OURS, THEIRS = b"o" * (6 * SLICE), b"o" * (3 * SLICE) + b"t" * (2 * SLICE + 1)
-SOON = timedelta(seconds=60)
-
-
-class Broken(Exception):
-    pass
-
-
-class BreaksOff(io.BytesIO):
-    """A file that fails at an offset."""
-
-    def __init__(self, content, offset):
-        super().__init__(content)
-        self.offset = offset
-
-    def read(self, size=-1):
-        if self.tell() >= self.offset:
-            raise Broken
-        return super().read(size)
-
-
-def uploaded(client, content, **options):
-    return client.upload(io.BytesIO(content), KEY, slice_size=SLICE, **options)
 
 
 def break_off(client, content=OURS, slices=4, **options):
@@ -53,12 +31,6 @@ def break_off(client, content=OURS, slices=4, **options):
         client.upload(
             BreaksOff(content, slices * SLICE), KEY, slice_size=SLICE, in_flight=1, **options
         )
-
-
-def downloaded(client):
-    copy = io.BytesIO()
-    client.download(KEY, copy)
-    return copy.getvalue()
 
 
 def interrupted(meanwhile, content=OURS):
@@ -373,139 +345,3 @@ def test_drafts_of_large_slices_miss_little(store):
         client.upload(io.BytesIO(content), KEY, slice_size=size, resume=True)
         again = [alias for alias, content in spy.written() if len(content) == size]
         assert len(again) <= 12
-
-
-# Downloads
-
-
-def at_slice(spy, number, change):
-    """Have something done before a slice is read."""
-
-    def before(call):
-        asked = {alias for argument in call.arguments for alias in _aliases(argument)}
-        if KEY.hex + str(number) in asked:
-            spy.before = lambda call: None
-            change()
-
-    spy.before = before
-
-
-def _aliases(argument):
-    if isinstance(argument, str):
-        return [argument]
-    if isinstance(argument, list | tuple):
-        return [each if isinstance(each, str) else each.alias for each in argument]
-    return []
-
-
-def test_download_of_what_is_removed_meanwhile_finds_no_document(store):
-    spy = spy_on(store)
-    with RawClient(store.place, engine=spy) as client:
-        uploaded(client, OURS)
-
-        def remove():
-            with qdb.RawClient(store.place) as other:
-                other.remove_document(KEY)
-
-        at_slice(spy, 4, remove)
-        with pytest.raises(qdb.AliasNotFound, match=r"^download .* during the download"):
-            downloaded(client)
-
-
-def test_download_of_what_expires_meanwhile_finds_no_document(timed_store):
-    spy = spy_on(timed_store)
-    options = {**timed_store.options, "engine": spy}
-    with RawClient(timed_store.place, **options) as client:
-        uploaded(client, OURS, expiry_time=SOON)
-        at_slice(spy, 4, lambda: timed_store.clock.sleep(61_000))
-        with pytest.raises(qdb.AliasNotFound, match="during the download"):
-            downloaded(client)
-
-
-@pytest.mark.parametrize("content", [THEIRS, THEIRS[: 2 * SLICE]])
-def test_download_of_what_is_replaced_meanwhile_is_to_be_repeated(store, content):
-    spy = spy_on(store)
-    with RawClient(store.place, engine=spy) as client:
-        uploaded(client, OURS)
-
-        def replace():
-            with qdb.RawClient(store.place) as other:
-                other.upload(io.BytesIO(content), KEY, slice_size=SLICE)
-
-        at_slice(spy, 4, replace)
-        with pytest.raises(DocumentIncomplete, match="download it again"):
-            downloaded(client)
-        assert downloaded(client) == content
-
-
-def test_download_of_what_is_being_replaced_is_told_so(store):
-    spy = spy_on(store)
-    with RawClient(store.place, engine=spy) as client:
-        uploaded(client, OURS)
-
-        def begin():
-            with qdb.RawClient(store.place) as other, pytest.raises(Broken):
-                other.upload(BreaksOff(b"n" * len(OURS), 5 * SLICE), KEY, slice_size=SLICE)
-
-        at_slice(spy, 3, begin)
-        with pytest.raises(DocumentIncomplete, match="under way"):
-            downloaded(client)
-
-
-def test_download_without_a_manifest_notices_removal_and_upload(store):
-    spy = spy_on(store)
-    with RawClient(store.place, engine=spy) as client:
-
-        def remove():
-            with qdb.RawClient(store.place) as other:
-                other.remove_document(KEY)
-
-        def replace():
-            with qdb.RawClient(store.place) as other:
-                other.upload(io.BytesIO(THEIRS), KEY, slice_size=SLICE)
-
-        for change, error in ((remove, qdb.AliasNotFound), (replace, DocumentIncomplete)):
-            for number in range(6):
-                client.update(KEY.hex + str(number), b"seed")
-            at_slice(spy, 3, change)
-            with pytest.raises(error):
-                downloaded(client)
-
-
-def test_damage_is_damage_if_nobody_changed_the_document(store):
-    with RawClient(store.place) as client:
-        uploaded(client, OURS)
-        client.update(KEY.hex + "2", b"x" * SLICE)
-        with pytest.raises(DocumentDamaged, match=r"slice 2 .* upload it again"):
-            downloaded(client)
-
-
-class Watching:
-    """Notes the operations that it is told of."""
-
-    def __init__(self):
-        self.operations = set()
-
-    def start(self, *arguments, **options):
-        self.operations.add(arguments[0].operation)
-
-    def retry(self, *arguments, **options):
-        pass
-
-    def end(self, *arguments, **options):
-        pass
-
-
-def test_errors_and_observers_name_the_method_that_was_called(store):
-    watching = Watching()
-    with RawClient(store.place, observers=[watching]) as client:
-        uploaded(client, OURS)
-        assert watching.operations == {"upload"}
-        for method in ("document_info", "remove_document"):
-            watching.operations.clear()
-            getattr(client, method)(KEY)
-            assert watching.operations == {method}
-            with pytest.raises(qdb.AliasNotFound, match=f"^{method} "):
-                getattr(client, method)(uuid.UUID(int=8))
-        with pytest.raises(qdb.AliasNotFound, match=r"^download "):
-            downloaded(client)

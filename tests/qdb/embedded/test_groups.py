@@ -28,7 +28,7 @@ from storekit.qdb.errors import (
     QuasardbException,
     ResourceLocked,
 )
-from tests.qdb.test_embedded_processes import finish, start
+from tests.qdb.embedded.test_processes import finish, start
 
 NOW = 1_700_000_000_000
 LARGE = bytes(1 << 20)
