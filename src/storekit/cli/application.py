@@ -34,6 +34,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "tag": "attributes",
     },
     "Documents": {"upload": "documents", "download": "documents", "docs": "documents"},
+    "Tables": {"query": "tables", "post": "tables"},
     "Stores": {"copy": "transfer", "dump": "transfer", "restore": "transfer"},
 }
 """Where each command is: by heading of the help, then name of the command; a module of this room.

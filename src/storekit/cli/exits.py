@@ -20,6 +20,7 @@ __all__ = [
     "OK",
     "PIPE_CLOSED",
     "REFUSED",
+    "STATUSES",
     "UNREACHABLE",
     "USAGE",
     "CommandError",
@@ -100,6 +101,9 @@ NAMES: dict[str, int] = {
 }
 """The exit code for each class of errors of storekit, and for those below it."""
 
+STATUSES: dict[int | None, int] = {400: DAMAGED, 413: NO_ROOM, 507: NO_ROOM}
+"""The exit code for answers of nodes that no class of errors is for: tables that are refused."""
+
 HINTS: dict[str, str] = {
     "AliasNotFound": "`storekit ls` lists entries, `storekit docs` documents",
     "UnreadableValue": "name its codec by --codec, or print it as it is by --as raw",
@@ -127,6 +131,8 @@ def exit_of(error: BaseException) -> int:
     for kind in type(error).__mro__:
         if kind.__module__.startswith("storekit.") and kind.__name__ in NAMES:
             return NAMES[kind.__name__]
+        if kind.__name__ == "UnexpectedServerResponse":
+            return STATUSES.get(getattr(error, "status", None), FAILED)
     if isinstance(error, OSError):
         return NO_ROOM if error.errno in _NO_ROOM else LOCAL
     if isinstance(error, MemoryError):

@@ -10,11 +10,6 @@ __all__ = ["as_duration", "as_size", "duration", "size"]
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _LONGEST = 100 * 366 * 86_400
-_BYTES = {
-    "": 1, "b": 1,
-    "k": 10**3, "kb": 10**3, "m": 10**6, "mb": 10**6, "g": 10**9, "gb": 10**9,
-    "kib": 2**10, "mib": 2**20, "gib": 2**30,
-}  # fmt: skip
 
 
 def duration(text: str) -> timedelta | None:
@@ -24,9 +19,10 @@ def duration(text: str) -> timedelta | None:
     """
     if text.strip().lower() == "never":
         return None
-    seconds = _scaled(text, _SECONDS)
-    if seconds is None:
+    matched = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", text.strip().lower())
+    if matched is None or matched[2] not in _SECONDS:
         raise click.BadParameter(f"{text!r} is no time: 30, 30s, 5m, 2h, 1d, 1w, or never")
+    seconds = float(matched[1]) * _SECONDS[matched[2]]
     if not math.isfinite(seconds) or seconds > _LONGEST:
         raise click.BadParameter(f"{text!r} is more than a hundred years; say never")
     return timedelta(seconds=seconds)
@@ -34,17 +30,12 @@ def duration(text: str) -> timedelta | None:
 
 def size(text: str) -> int:
     """Return a number of bytes: `1000`, `64KiB`, `10MB`, `2GB`. Raises `BadParameter`."""
-    found = _scaled(text, _BYTES)
-    if found is None or not math.isfinite(found):
-        raise click.BadParameter(f"{text!r} is no size: 1000, 64KiB, 10MB, 2GB")
-    return round(found)
+    from storekit.qcache.node.units import parse_size  # noqa: PLC0415 - `--help` does without
 
-
-def _scaled(text: str, units: dict[str, int]) -> float | None:
-    matched = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", text.strip().lower())
-    if matched is None or matched[2] not in units:
-        return None
-    return float(matched[1]) * units[matched[2]]
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def as_duration(_: click.Context, __: click.Parameter, value: str | None) -> timedelta | None:

@@ -1,0 +1,80 @@
+"""Rows as a table that fits the terminal."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from storekit._extras import require
+from storekit.cli.output import visible
+
+__all__ = ["fitted", "table_lines"]
+
+_NARROWEST = 8
+"""Characters that a column has at least; what does not fit by this is left out."""
+
+_LONGEST = 500
+"""Characters of a cell that are looked at; no terminal shows more."""
+
+_GAP = "  "
+
+
+def table_lines(rows: Sequence[Mapping[str, object]], width: int) -> Iterator[str]:
+    """Return the lines of a table, header first. Columns that have no room are counted."""
+    require("a table", "cli", "rich")
+    from rich.cells import cell_len  # noqa: PLC0415 - for commands that draw a table
+
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if not names:
+        yield "no rows"
+        return
+    most = max(1, (width + len(_GAP)) // (_NARROWEST + len(_GAP)))
+    shown = names if len(names) <= most else names[: max(1, most - 1)]
+    header = [_cell(name) for name in shown]
+    cells = [[_cell(row.get(name)) for name in shown] for row in rows]
+    numeric = [all(_is_number(row.get(name)) for row in rows) for name in shown]
+    if len(shown) < len(names):
+        header.append(f"+{len(names) - len(shown)} more")
+        for line in cells:
+            line.append("...")
+        numeric.append(False)
+    natural = [max(map(cell_len, column)) for column in zip(header, *cells, strict=True)]
+    widths = fitted(natural, width - len(_GAP) * (len(header) - 1))
+    yield _line(header, widths, numeric)
+    yield "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))
+    for line in cells:
+        yield _line(line, widths, numeric)
+
+
+def fitted(natural: Sequence[int], room: int) -> list[int]:
+    """Return widths for columns: what is narrow keeps its own, the others share what is left."""
+    widths = [0] * len(natural)
+    left = room
+    by_width = sorted(range(len(natural)), key=natural.__getitem__)
+    for done, column in enumerate(by_width):
+        widths[column] = max(1, min(natural[column], left // (len(natural) - done)))
+        left -= widths[column]
+    return widths
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
+    from rich.cells import cell_len, set_cell_size  # noqa: PLC0415 - as above
+
+    parts = []
+    for cell, width, is_number in zip(cells, widths, numeric, strict=True):
+        length = cell_len(cell)
+        if length > width:
+            parts.append(set_cell_size(cell, width - 1) + "…")
+        else:
+            space = " " * (width - length)
+            parts.append(space + cell if is_number else cell + space)
+    return _GAP.join(parts).rstrip()
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return visible(text[:_LONGEST])
