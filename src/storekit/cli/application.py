@@ -35,7 +35,9 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Documents": {"upload": "documents", "download": "documents", "docs": "documents"},
     "Tables": {"query": "tables", "post": "tables"},
+    "Tables": {"query": "tables", "post": "tables"},
     "Stores": {"copy": "transfer", "dump": "transfer", "restore": "transfer"},
+    "Nodes": {"status": "fleet", "top": "fleet", "ring": "fleet"},
 }
 """Where each command is: by heading of the help, then name of the command; a module of this room.
 

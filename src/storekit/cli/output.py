@@ -119,6 +119,10 @@ class Output:
         """Say something beside the result, on standard error."""
         print(f"storekit: {visible(text)}", file=sys.stderr)  # noqa: T201
 
+    def visible_lines(self, lines: Iterable[str]) -> list[str]:
+        """Return lines as a terminal may show them."""
+        return [visible(line) for line in lines]
+
     def lines(self, lines: Iterable[str]) -> None:
         """Print lines, each as it comes."""
         for line in lines:

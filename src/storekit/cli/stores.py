@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from storekit.qcache import QClient
     from storekit.qdb import RawClient
 
-__all__ = ["chosen_codec", "open_qcache", "open_qdb", "qcache_nodes", "qdb_place"]
+__all__ = [
+    "chosen_codec",
+    "named_stores",
+    "open_qcache",
+    "open_qdb",
+    "qcache_nodes",
+    "qdb_place",
+]
 
 _OF_VALUES = ("allow", "trust_pickle", "pickle_aliases")
 """Options of the client of any values that the client of bytes does not have."""
@@ -93,6 +100,27 @@ def qcache_nodes(invocation: "Invocation", settings: "Settings") -> tuple[str, .
         )
     store = parse_url(settings.qcache)
     return store.nodes if isinstance(store, QCache) else ()
+
+
+def named_stores(invocation: "Invocation") -> list[str]:
+    """Return which stores are named, "QuasarDB" and "QCache". Raises `CommandError` if none is."""
+    from storekit.kit.urls import QDB, parse_url  # noqa: PLC0415
+
+    if invocation.store is not None:
+        return ["QuasarDB" if isinstance(parse_url(invocation.store), QDB) else "QCache"]
+    settings = invocation.settings()
+    default = type(settings)()
+    stores = {
+        "QuasarDB": settings.qdb not in {None, default.qdb},
+        "QCache": settings.qcache not in {None, default.qcache},
+    }
+    if not any(stores.values()):
+        raise CommandError(
+            "no store was named: give --store URL, set STOREKIT_QDB or STOREKIT_QCACHE, or name a "
+            "file by --config",
+            USAGE,
+        )
+    return [name for name, is_named in stores.items() if is_named]
 
 
 def chosen_codec(settings: "Settings", name: str | None) -> "Codec[Any]":
