@@ -46,7 +46,7 @@ def status_(invocation: Invocation) -> int:
         output.lines([f"{reading.store}:", *table_lines(_rows(reading, None), output.width)])
         for node in reading.nodes:
             if node.error is not None:
-                output.note(f"{node.node}: {node.error}")
+                output.note(node.error)
     failed = [node for reading in readings for node in reading.nodes if not node.ok]
     if not failed:
         return OK
@@ -89,8 +89,12 @@ def _stores(invocation: Invocation, stack: ExitStack) -> list[Callable[[], Readi
     """Return functions that ask each store that is named. Raises `CommandError` if none is."""
     asked: list[Callable[[], Reading]] = []
     for name in named_stores(invocation):
-        kind = QuasarDBNodes if name == "QuasarDB" else QCacheNodes
-        asked.append(partial(_read, name, stack.enter_context(kind.opened(invocation))))
+        if name == "QuasarDB":
+            qdb = stack.enter_context(QuasarDBNodes.opened(invocation))
+            asked.append(partial(_read, name, qdb))
+        else:
+            qcache = stack.enter_context(QCacheNodes.opened(invocation))
+            asked.append(partial(_read, name, qcache))
     return asked
 
 
@@ -110,7 +114,7 @@ def _screen(invocation: Invocation, stack: ExitStack) -> Show:
         for reading, before in pairs:
             lines += ["", f"{reading.store}:"]
             lines += table_lines(_rows(reading, before), output.width)
-            lines += [f"{node.node}: {node.error}" for node in reading.nodes if node.error]
+            lines += [node.error for node in reading.nodes if node.error]
         return lines
 
     if invocation.json:
@@ -150,11 +154,11 @@ def _of_qcache(
     held = figures.get("qcache_tables_bytes")
     room = figures.get("qcache_size_bytes")
     row["tables"] = _whole(figures.get("qcache_tables"))
-    row["memory"] = None if held is None else f"{shown_size(held)}/{shown_size(room or 0)}"
+    row["memory"] = None if held is None else shown_size(held)
+    row["full"] = None if held is None or not room else f"{held / room:.0%}"
     for title, name in (
         ("hits", "qcache_hits_total"),
         ("misses", "qcache_misses_total"),
-        ("posts", "qcache_stores_total"),
         ("evicted", "qcache_evictions_total"),
     ):
         row[_title(title, before)] = _rate(name, figures, before, seconds)
@@ -176,8 +180,9 @@ def _of_quasardb(
 
 
 def _common(node: NodeFigures) -> dict[str, object]:
-    answer = None if node.seconds is None else shown_duration(node.seconds)
-    return {"node": node.node, "state": "up" if node.ok else "out", "answer": answer}
+    answer = "" if node.seconds is None else shown_duration(node.seconds)
+    name = node.node.removeprefix("http://")
+    return {"node": name, "answer": answer if node.ok else "out"}
 
 
 def _title(title: str, before: Mapping[str, float] | None) -> str:

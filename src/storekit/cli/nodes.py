@@ -88,14 +88,14 @@ class QCacheNodes:
             status, seconds = self._get(node, "qcache/status"), time.perf_counter() - began
             skew = _skew_of(status.headers.get("date"))
             if status.status_code in {401, 403}:
-                return NodeFigures(
-                    node, ok=False, denied=True, error="it wants another user and password"
-                )
+                error = f"{node} wants another user and password: set auth in qcache_options"
+                return NodeFigures(node, ok=False, denied=True, error=error)
             if status.status_code != 200:
-                return NodeFigures(node, ok=False, error=f"it answered {status.status_code}")
+                error = f"{node} answered {status.status_code}; is it a node of QCache?"
+                return NodeFigures(node, ok=False, error=error)
             metrics = self._get(node, "metrics")
-        except httpx.TransportError as error:
-            return NodeFigures(node, ok=False, error=diagnose(node, error).reason)
+        except httpx.TransportError as failure:
+            return NodeFigures(node, ok=False, error=diagnose(node, failure).reason)
         if metrics.status_code != 200:  # QCache itself, or a node before there were any
             return NodeFigures(node, ok=True, seconds=seconds, skew=skew)
         figures, version = parse_figures(metrics.text[:_MOST_FIGURES])

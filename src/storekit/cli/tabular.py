@@ -26,22 +26,34 @@ def table_lines(rows: Sequence[Mapping[str, object]], width: int) -> Iterator[st
     if not names:
         yield "no rows"
         return
-    most = max(1, (width + len(_GAP)) // (_NARROWEST + len(_GAP)))
-    shown = names if len(names) <= most else names[: max(1, most - 1)]
-    header = [_cell(name) for name in shown]
-    cells = [[_cell(row.get(name)) for name in shown] for row in rows]
-    numeric = [all(_is_number(row.get(name)) for row in rows) for name in shown]
-    if len(shown) < len(names):
-        header.append(f"+{len(names) - len(shown)} more")
-        for line in cells:
-            line.append("...")
+    columns = [[_cell(name), *(_cell(row.get(name)) for row in rows)] for name in names]
+    natural = [max(map(cell_len, column)) for column in columns]
+    count = _count_that_fits(natural, width)
+    numeric = [all(_is_number(row.get(name)) for row in rows) for name in names[:count]]
+    if count < len(names):
+        more = f"+{len(names) - count} more"
+        columns[count:] = [[more, *("..." for _ in rows)]]
+        natural[count:] = [len(more)]
         numeric.append(False)
-    natural = [max(map(cell_len, column)) for column in zip(header, *cells, strict=True)]
-    widths = fitted(natural, width - len(_GAP) * (len(header) - 1))
+    widths = fitted(natural, width - len(_GAP) * (len(columns) - 1))
+    header, *cells = zip(*columns, strict=True)
     yield _line(header, widths, numeric)
     yield "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))
     for line in cells:
         yield _line(line, widths, numeric)
+
+
+def _count_that_fits(natural: Sequence[int], width: int) -> int:
+    """Return how many columns have room, if each is as narrow as it may be."""
+    least = [min(each, _NARROWEST) + len(_GAP) for each in natural]
+    if sum(least) <= width + len(_GAP):
+        return len(natural)
+    left = width - _NARROWEST  # what tells how many more there are
+    count = 0
+    while count < len(least) and least[count] <= left:
+        left -= least[count]
+        count += 1
+    return max(1, count)
 
 
 def fitted(natural: Sequence[int], room: int) -> list[int]:
