@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -42,6 +45,31 @@ def run(capfdbinary, monkeypatch):
         return Ran(code, captured.out, captured.err.decode())
 
     return run_command
+
+
+@contextmanager
+def serving(*options):
+    """Run `storekit serve` in a process of its own; give its URL."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "storekit", "serve", "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("QCache node ready: "), line
+        yield line.split()[-1]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def served():
+    """The URL, as commands take it, of a node that `storekit serve` serves."""
+    with serving() as url:
+        yield url.replace("http://", "qcache://").rstrip("/")
 
 
 @pytest.fixture(autouse=True)

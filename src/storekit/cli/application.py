@@ -37,7 +37,8 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Tables": {"query": "tables", "post": "tables"},
     "Tables": {"query": "tables", "post": "tables"},
     "Stores": {"copy": "transfer", "dump": "transfer", "restore": "transfer"},
-    "Nodes": {"status": "fleet", "top": "fleet", "ring": "fleet"},
+    "Nodes": {"status": "fleet", "top": "fleet", "ring": "fleet", "bench": "bench"},
+    "Service": {"serve": "serving", "doctor": "doctor", "completion": "completion"},
 }
 """Where each command is: by heading of the help, then name of the command; a module of this room.
 

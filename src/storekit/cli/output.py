@@ -172,6 +172,8 @@ def shown_size(size: float) -> str:
 
 def shown_duration(seconds: float) -> str:
     """Return a time in seconds as people write it."""
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} µs"
     if seconds < 1:
         return f"{seconds * 1000:.2f} ms"
     if seconds < 120:

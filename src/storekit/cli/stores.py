@@ -8,10 +8,12 @@ if TYPE_CHECKING:
     from storekit.cli.invocation import Invocation
     from storekit.codecs.base import Codec
     from storekit.kit import Settings
-    from storekit.qcache import QClient
-    from storekit.qdb import RawClient
+    from storekit.qcache import AsyncQClient, QClient
+    from storekit.qdb import AsyncRawClient, RawClient
 
 __all__ = [
+    "async_qcache",
+    "async_qdb",
     "chosen_codec",
     "named_stores",
     "open_qcache",
@@ -26,8 +28,22 @@ _OF_VALUES = ("allow", "trust_pickle", "pickle_aliases")
 
 def open_qdb(invocation: "Invocation") -> "RawClient":
     """Return a client of the store of QuasarDB. What it is given and gives is bytes."""
-    from storekit.kit.settings import session_options  # noqa: PLC0415 - each when it is used
-    from storekit.qdb import RawClient  # noqa: PLC0415
+    from storekit.qdb import RawClient  # noqa: PLC0415 - each when it is used
+
+    place, options = _of_qdb(invocation)
+    return RawClient(place, **options)
+
+
+def async_qdb(invocation: "Invocation") -> "AsyncRawClient":
+    """Return a client of the same store for an event loop."""
+    from storekit.qdb import AsyncRawClient  # noqa: PLC0415
+
+    place, options = _of_qdb(invocation)
+    return AsyncRawClient(place, **options)
+
+
+def _of_qdb(invocation: "Invocation") -> tuple[str, dict[str, Any]]:
+    from storekit.kit.settings import session_options  # noqa: PLC0415
 
     settings = invocation.settings()
     options: dict[str, Any] = {
@@ -40,7 +56,7 @@ def open_qdb(invocation: "Invocation") -> "RawClient":
         options["options"] = session_options(options.pop("session"))
     for name in _OF_VALUES:
         options.pop(name, None)
-    return RawClient(qdb_place(invocation, settings), **options)
+    return qdb_place(invocation, settings), options
 
 
 def qdb_place(invocation: "Invocation", settings: "Settings") -> str:
@@ -69,6 +85,19 @@ def open_qcache(invocation: "Invocation") -> "QClient[Any]":
     """Return a client of the nodes of QCache. It waits for an answer as long as for the whole."""
     from storekit.qcache import QClient  # noqa: PLC0415
 
+    nodes, options = _of_qcache(invocation)
+    return QClient(nodes, **options)
+
+
+def async_qcache(invocation: "Invocation") -> "AsyncQClient[Any]":
+    """Return a client of the same nodes for an event loop."""
+    from storekit.qcache import AsyncQClient  # noqa: PLC0415
+
+    nodes, options = _of_qcache(invocation)
+    return AsyncQClient(nodes, **options)
+
+
+def _of_qcache(invocation: "Invocation") -> tuple[tuple[str, ...], dict[str, Any]]:
     settings = invocation.settings()
     options: dict[str, Any] = {
         "connect_timeout": settings.connect_timeout,
@@ -77,7 +106,7 @@ def open_qcache(invocation: "Invocation") -> "QClient[Any]":
         "retry": settings.retry,
         **settings.qcache_options,
     }
-    return QClient(qcache_nodes(invocation, settings), **options)
+    return qcache_nodes(invocation, settings), options
 
 
 def qcache_nodes(invocation: "Invocation", settings: "Settings") -> tuple[str, ...]:

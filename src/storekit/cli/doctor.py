@@ -1,0 +1,152 @@
+"""`doctor`: what is installed, which C library was found and why, and can the stores be reached."""
+
+import os
+import platform
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from storekit.cli.exits import OK, UNREACHABLE, CommandError
+from storekit.cli.invocation import Invocation, command
+from storekit.cli.output import shown_duration
+
+__all__ = ["Finding", "doctor_"]
+
+_SKEW = 5.0
+"""Seconds between clocks from which on times of expiry are noticeably wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `state` is "ok", "note" or "bad"."""
+
+    state: str
+    what: str
+    found: str
+
+
+@command("doctor", short_help="Look into the installation, and whether stores can be reached.")
+def doctor_(invocation: Invocation) -> int:
+    """Tell what is installed, which C library was found and why, and whether stores can be reached.
+
+    The exit code is 3 if a store that is named can't be reached.
+    """
+    output = invocation.output
+    is_bad = False
+    for finding in _findings(invocation):
+        is_bad = is_bad or finding.state == "bad"
+        output.result(state=finding.state, what=finding.what, found=finding.found)
+        mark = {"ok": "ok", "note": "--", "bad": "!!"}[finding.state]
+        output.line(f"{mark}  {finding.what:13}  {finding.found}")
+    return UNREACHABLE if is_bad else OK
+
+
+def _findings(invocation: Invocation) -> Iterator[Finding]:
+    yield from _installation()
+    yield from _extras()
+    yield _c_library()
+    yield _settings(invocation)
+    yield from _stores(invocation)
+
+
+def _installation() -> Iterator[Finding]:
+    from storekit._version import __version__  # noqa: PLC0415 - reads metadata
+
+    where = Path(__file__).parents[1]
+    yield Finding("ok", "storekit", f"{__version__} in {where}")
+    yield Finding("ok", "Python", f"{platform.python_version()}, {sys.executable}")
+    yield Finding("ok", "system", platform.platform(terse=True))
+
+
+def _extras() -> Iterator[Finding]:
+    """Tell of each extra which packages are there, in which version."""
+    from importlib.metadata import (  # noqa: PLC0415 - reads metadata
+        PackageNotFoundError,
+        requires,
+        version,
+    )
+
+    packages: defaultdict[str, list[str]] = defaultdict(list)
+    for line in requires("storekit") or ():
+        matched = re.match(r"([A-Za-z0-9_.-]+)(\[[^\]]*\])?.*extra == ['\"]([^'\"]+)['\"]", line)
+        if matched is not None and "win32" not in line.partition(";")[2].replace("!= 'win32'", ""):
+            packages[matched[3]].append(matched[1])
+            if matched[2] is not None and matched[1] != "storekit":  # such as anyio[trio]
+                packages[matched[3]].append(matched[2].strip("[]"))
+    for extra, names in packages.items():
+        if extra == "all":
+            continue
+        found, missing = [], []
+        for name in dict.fromkeys(names):
+            if name == "storekit":
+                continue
+            try:
+                found.append(f"{name} {version(name)}")
+            except PackageNotFoundError:
+                missing.append(name)
+        if missing:
+            hint = f"no {', '.join(missing)}: pip install 'storekit[{extra}]'"
+            yield Finding("note", extra, hint)
+        elif found:
+            yield Finding("ok", extra, ", ".join(found))
+
+
+def _c_library() -> Finding:
+    from storekit.qdb.capi.library import (  # noqa: PLC0415 - loads cffi
+        LibraryUnavailable,
+        load_library,
+    )
+
+    try:
+        library = load_library()
+    except LibraryUnavailable as error:
+        return Finding("note", "C library", str(error))
+    return Finding("ok", "C library", f"{library.version}, found {library.origin}: {library.path}")
+
+
+def _settings(invocation: Invocation) -> Finding:
+    if invocation.config is not None:
+        invocation.settings()  # which raises what is wrong with it
+        return Finding("ok", "settings", f"of the file {invocation.config}")
+    names = sorted(name for name in os.environ if name.startswith("STOREKIT_"))
+    invocation.settings()
+    if not names:
+        return Finding("note", "settings", "none: no --config, and no variable STOREKIT_...")
+    return Finding("ok", "settings", f"of {', '.join(names)}")  # no values: they may be secret
+
+
+def _stores(invocation: Invocation) -> Iterator[Finding]:
+    from storekit.cli.nodes import QCacheNodes, QuasarDBNodes  # noqa: PLC0415 - asks nodes
+    from storekit.cli.stores import named_stores  # noqa: PLC0415
+    from storekit.errors import StoreKitError  # noqa: PLC0415
+
+    try:
+        names = named_stores(invocation)
+    except CommandError as error:
+        yield Finding("note", "stores", str(error))
+        return
+    for name in names:
+        try:
+            if name == "QuasarDB":
+                with QuasarDBNodes.opened(invocation) as nodes:
+                    figures = nodes.figures()
+            else:
+                with QCacheNodes.opened(invocation) as ring:
+                    figures = ring.figures()
+        except StoreKitError as error:
+            yield Finding("bad", name, str(error))
+            continue
+        for node in figures:
+            if not node.ok:
+                yield Finding("bad", name, node.error or "out")
+                continue
+            answer = "" if node.seconds is None else f" in {shown_duration(node.seconds)}"
+            version = "" if node.version is None else f", {node.version}"
+            yield Finding("ok", name, f"{node.node} answers{answer}{version}")
+            if node.skew is not None and abs(node.skew) >= _SKEW:
+                ahead = "ahead" if node.skew > 0 else "behind"
+                skew = f"the clock of {node.node} is {abs(node.skew):.0f} s {ahead} of this one"
+                yield Finding("note", "clock", f"{skew}: entries expire by its time")

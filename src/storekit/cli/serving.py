@@ -1,0 +1,42 @@
+"""`serve`: a node of QCache on a port."""
+
+import os
+from typing import Never
+
+import click
+
+from storekit.cli.exits import USAGE, CommandError
+from storekit.cli.invocation import Invocation
+
+__all__ = ["serve_"]
+
+
+@click.command(
+    "serve",
+    short_help="Serve a node of QCache.",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def serve_(invocation: Invocation, arguments: tuple[str, ...]) -> None:
+    """Serve a node of QCache until SIGINT or SIGTERM.
+
+    The options are those of the node, its --config included; `storekit serve --help` has them.
+    """
+    # The options are declared where the node is, for `python -m storekit.qcache serve` as well.
+    from storekit.qcache.node import command  # noqa: PLC0415 - `--help` does without
+    from storekit.qcache.node.options import read_options  # noqa: PLC0415
+
+    parser = command.parser("storekit serve")
+
+    def refuse(message: str) -> Never:
+        raise CommandError(f"{message} (see storekit serve --help)", USAGE)
+
+    parser.error = refuse  # type: ignore[method-assign]
+    try:
+        namespace = parser.parse_args(arguments)
+    except SystemExit as done:  # --help and --version have said all
+        raise click.exceptions.Exit(int(done.code or 0)) from done
+    given = {} if invocation.config is None else {"config": invocation.config}
+    command.run(read_options({**given, **vars(namespace)}, os.environ))
