@@ -2,15 +2,14 @@ from __future__ import annotations
 
 import io
 import json
-import signal
-import subprocess
+import logging
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 
 from storekit.cli import main
+from tests.cli.serving import serving
 
 
 @dataclass
@@ -47,24 +46,6 @@ def run(capfdbinary, monkeypatch):
     return run_command
 
 
-@contextmanager
-def serving(*options):
-    """Run `storekit serve` in a process of its own; give its URL."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "storekit", "serve", "--port", "0", *options],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        line = process.stdout.readline()
-        assert line.startswith("QCache node ready: "), line
-        yield line.split()[-1]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
-    assert process.returncode == 0
-
-
 @pytest.fixture(scope="module")
 def served():
     """The URL, as commands take it, of a node that `storekit serve` serves."""
@@ -77,6 +58,13 @@ def no_settings(monkeypatch):
     """Leave the settings of whoever runs the tests out."""
     for name in ("STOREKIT_QDB", "STOREKIT_QCACHE", "STOREKIT_TIMEOUT", "STOREKIT_CODEC"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before():
+    """Undo what `--verbose` does to a process."""
+    yield
+    logging.getLogger("storekit").setLevel(logging.NOTSET)
 
 
 @pytest.fixture

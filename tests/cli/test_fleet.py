@@ -16,7 +16,7 @@ from storekit.cli.nodes import parse_figures
 from storekit.cli.tabular import fitted
 from storekit.qcache.ring import HashRing
 from storekit.qdb import RawClient
-from tests.cli.conftest import serving
+from tests.cli.serving import serving
 
 ALONE = "qcache://127.0.0.1:1"
 """Nobody listens there."""

@@ -35,7 +35,6 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Documents": {"upload": "documents", "download": "documents", "docs": "documents"},
     "Tables": {"query": "tables", "post": "tables"},
-    "Tables": {"query": "tables", "post": "tables"},
     "Stores": {"copy": "transfer", "dump": "transfer", "restore": "transfer"},
     "Nodes": {"status": "fleet", "top": "fleet", "ring": "fleet", "bench": "bench"},
     "Service": {"serve": "serving", "doctor": "doctor", "completion": "completion"},

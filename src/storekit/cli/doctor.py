@@ -13,14 +13,14 @@ from storekit.cli.exits import OK, UNREACHABLE, CommandError
 from storekit.cli.invocation import Invocation, command
 from storekit.cli.output import shown_duration
 
-__all__ = ["Finding", "doctor_"]
+__all__ = ["Examined", "doctor_"]
 
 _SKEW = 5.0
 """Seconds between clocks from which on times of expiry are noticeably wrong."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Examined:
     """One thing that was looked at. `state` is "ok", "note" or "bad"."""
 
     state: str
@@ -44,7 +44,7 @@ def doctor_(invocation: Invocation) -> int:
     return UNREACHABLE if is_bad else OK
 
 
-def _findings(invocation: Invocation) -> Iterator[Finding]:
+def _findings(invocation: Invocation) -> Iterator[Examined]:
     yield from _installation()
     yield from _extras()
     yield _c_library()
@@ -52,16 +52,16 @@ def _findings(invocation: Invocation) -> Iterator[Finding]:
     yield from _stores(invocation)
 
 
-def _installation() -> Iterator[Finding]:
+def _installation() -> Iterator[Examined]:
     from storekit._version import __version__  # noqa: PLC0415 - reads metadata
 
     where = Path(__file__).parents[1]
-    yield Finding("ok", "storekit", f"{__version__} in {where}")
-    yield Finding("ok", "Python", f"{platform.python_version()}, {sys.executable}")
-    yield Finding("ok", "system", platform.platform(terse=True))
+    yield Examined("ok", "storekit", f"{__version__} in {where}")
+    yield Examined("ok", "Python", f"{platform.python_version()}, {sys.executable}")
+    yield Examined("ok", "system", platform.platform(terse=True))
 
 
-def _extras() -> Iterator[Finding]:
+def _extras() -> Iterator[Examined]:
     """Tell of each extra which packages are there, in which version."""
     from importlib.metadata import (  # noqa: PLC0415 - reads metadata
         PackageNotFoundError,
@@ -89,12 +89,12 @@ def _extras() -> Iterator[Finding]:
                 missing.append(name)
         if missing:
             hint = f"no {', '.join(missing)}: pip install 'storekit[{extra}]'"
-            yield Finding("note", extra, hint)
+            yield Examined("note", extra, hint)
         elif found:
-            yield Finding("ok", extra, ", ".join(found))
+            yield Examined("ok", extra, ", ".join(found))
 
 
-def _c_library() -> Finding:
+def _c_library() -> Examined:
     from storekit.qdb.capi.library import (  # noqa: PLC0415 - loads cffi
         LibraryUnavailable,
         load_library,
@@ -103,22 +103,22 @@ def _c_library() -> Finding:
     try:
         library = load_library()
     except LibraryUnavailable as error:
-        return Finding("note", "C library", str(error))
-    return Finding("ok", "C library", f"{library.version}, found {library.origin}: {library.path}")
+        return Examined("note", "C library", str(error))
+    return Examined("ok", "C library", f"{library.version}, found {library.origin}: {library.path}")
 
 
-def _settings(invocation: Invocation) -> Finding:
+def _settings(invocation: Invocation) -> Examined:
     if invocation.config is not None:
         invocation.settings()  # which raises what is wrong with it
-        return Finding("ok", "settings", f"of the file {invocation.config}")
+        return Examined("ok", "settings", f"of the file {invocation.config}")
     names = sorted(name for name in os.environ if name.startswith("STOREKIT_"))
     invocation.settings()
     if not names:
-        return Finding("note", "settings", "none: no --config, and no variable STOREKIT_...")
-    return Finding("ok", "settings", f"of {', '.join(names)}")  # no values: they may be secret
+        return Examined("note", "settings", "none: no --config, and no variable STOREKIT_...")
+    return Examined("ok", "settings", f"of {', '.join(names)}")  # no values: they may be secret
 
 
-def _stores(invocation: Invocation) -> Iterator[Finding]:
+def _stores(invocation: Invocation) -> Iterator[Examined]:
     from storekit.cli.nodes import QCacheNodes, QuasarDBNodes  # noqa: PLC0415 - asks nodes
     from storekit.cli.stores import named_stores  # noqa: PLC0415
     from storekit.errors import StoreKitError  # noqa: PLC0415
@@ -126,7 +126,7 @@ def _stores(invocation: Invocation) -> Iterator[Finding]:
     try:
         names = named_stores(invocation)
     except CommandError as error:
-        yield Finding("note", "stores", str(error))
+        yield Examined("note", "stores", str(error))
         return
     for name in names:
         try:
@@ -137,16 +137,16 @@ def _stores(invocation: Invocation) -> Iterator[Finding]:
                 with QCacheNodes.opened(invocation) as ring:
                     figures = ring.figures()
         except StoreKitError as error:
-            yield Finding("bad", name, str(error))
+            yield Examined("bad", name, str(error))
             continue
         for node in figures:
             if not node.ok:
-                yield Finding("bad", name, node.error or "out")
+                yield Examined("bad", name, node.error or "out")
                 continue
             answer = "" if node.seconds is None else f" in {shown_duration(node.seconds)}"
             version = "" if node.version is None else f", {node.version}"
-            yield Finding("ok", name, f"{node.node} answers{answer}{version}")
+            yield Examined("ok", name, f"{node.node} answers{answer}{version}")
             if node.skew is not None and abs(node.skew) >= _SKEW:
                 ahead = "ahead" if node.skew > 0 else "behind"
                 skew = f"the clock of {node.node} is {abs(node.skew):.0f} s {ahead} of this one"
-                yield Finding("note", "clock", f"{skew}: entries expire by its time")
+                yield Examined("note", "clock", f"{skew}: entries expire by its time")

@@ -4,7 +4,7 @@ The options are taken before and behind the name of a command, `storekit --json 
 as `storekit get KEY --json`.
 """
 
-import logging
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,6 +16,7 @@ from storekit.cli.output import Output
 
 if TYPE_CHECKING:
     from storekit.kit import Settings
+    from storekit.observers import Observer
 
 __all__ = ["Invocation", "StoreCommand", "command", "shared_options"]
 
@@ -33,6 +34,7 @@ class Invocation:
     json: bool = False
     verbose: bool = False
     output: Output = field(init=False)
+    _settings: "Settings | None" = field(default=None, init=False, repr=False)  # holds keys
 
     def __post_init__(self) -> None:
         """Make what prints; it asks this one how."""
@@ -43,6 +45,16 @@ class Invocation:
 
         Raises `OSError`, `TypeError` and `ValueError`.
         """
+        if self._settings is None:
+            self._log()
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                self._settings = self._read()
+            for each in warned:
+                self.output.note(str(each.message))
+        return self._settings
+
+    def _read(self) -> "Settings":
         from storekit.kit import Settings  # noqa: PLC0415 - `--help` does without
 
         if self.config is not None:
@@ -57,6 +69,25 @@ class Invocation:
                 connect_timeout=min(self.timeout, connecting or self.timeout),
             )
         return settings
+
+    def observers(self) -> "tuple[Observer, ...]":
+        """Return who is told of calls: with `--verbose`, the log."""
+        if not self.verbose:
+            return ()
+        from storekit.observers.logs import LoggingObserver  # noqa: PLC0415 - only for this
+
+        return (LoggingObserver(),)
+
+    def _log(self) -> None:
+        """Show the log with `--verbose`. Without, errors alone are told, in a line each."""
+        import logging  # noqa: PLC0415 - `--help` does without
+
+        logger = logging.getLogger("storekit")
+        if self.verbose:
+            logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+            logger.setLevel(logging.DEBUG)
+        elif not logger.handlers:
+            logger.addHandler(logging.NullHandler())
 
 
 class StoreCommand(click.Command):
@@ -111,6 +142,3 @@ def _keep(name: str, ctx: click.Context, _: click.Parameter, value: object) -> N
     if value is None or value is False:
         return
     setattr(ctx.obj, name, value)
-    if name == "verbose":
-        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-        logging.getLogger("storekit").setLevel(logging.DEBUG)

@@ -50,6 +50,7 @@ def _of_qdb(invocation: "Invocation") -> tuple[str, dict[str, Any]]:
         "timeout": settings.timeout,
         "connect_timeout": settings.connect_timeout,
         "retry": settings.retry,
+        "observers": invocation.observers(),
         **settings.qdb_options,
     }
     if "session" in options:
@@ -104,6 +105,7 @@ def _of_qcache(invocation: "Invocation") -> tuple[tuple[str, ...], dict[str, Any
         "read_timeout": settings.timeout,
         "total_timeout": settings.timeout,
         "retry": settings.retry,
+        "observers": invocation.observers(),
         **settings.qcache_options,
     }
     return qcache_nodes(invocation, settings), options
