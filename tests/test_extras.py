@@ -20,6 +20,7 @@ PACKAGES = [
     "polars",
     "pyarrow",
     "quasardb",
+    "rich",
     "trio",
     "uvicorn",
     "uvloop",
@@ -73,7 +74,10 @@ def extras(text):
 SERVE = "from storekit.qcache.__main__ import main; raise SystemExit(main(['serve']))"
 QUASARDB = "from storekit.qdb import Client; Client('qdb://127.0.0.1:1', timeout=3).get('a')"
 NAMED = "from storekit.codecs import CodecRegistry as R; R.default().get('{}')"
+COMMAND = "from storekit.cli import main; raise SystemExit(main(['--help']))"
+TABLE = "from storekit.cli.tabular import table_lines; next(table_lines([{'a': 1}], 80))"
 BARE = [
+    (COMMAND, "cli"),
     (SERVE, "serve"),
     ("from storekit.qcache.node import Node", "node"),
     ("from storekit.qcache.node import application", "node"),
@@ -110,6 +114,7 @@ def test_a_bare_installation_says_which_one_extra_is_needed():
         (SERVE, "uvicorn", "serve"),
         (SERVE, "polars", "serve"),
         (SERVE, "click", "serve"),  # which uvicorn needs
+        (TABLE, "rich", "cli"),
         (QUASARDB, "_cffi_backend", "quasardb"),
         (NAMED.format("polars"), "pyarrow", "arrow"),
         (NAMED.format("polars"), "polars", "polars"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from storekit.cli import main
+from storekit.qdb import RawClient
 from tests.cli.serving import serving
 
 
@@ -69,7 +70,9 @@ def logs_as_before():
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    """The URL of a store in a file, which the environment names."""
+    """The URL of a store in a file, which is there, and which the environment names."""
     url = f"embedded:{tmp_path / 'store.db'}"
     monkeypatch.setenv("STOREKIT_QDB", url)
+    with RawClient(url) as client:
+        client.exists("a")
     return url

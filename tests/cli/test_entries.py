@@ -234,3 +234,16 @@ def test_tags_are_attached_and_detached(run, store):
     missing = run("tag", "a", "--rm", "q")
     assert missing.code == 0
     assert "'q'" in missing.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["get", "a"], ["ls"], ["stat", "a"], ["ttl", "a"], ["tag", "a"], ["rm", "a"], ["docs"],
+     ["download", "a", "-"]],
+    ids=lambda arguments: arguments[0],
+)  # fmt: skip
+def test_a_store_that_is_misspelt_does_not_come_into_being(run, tmp_path, arguments):
+    done = run(*arguments, "--store", f"embedded:{tmp_path / 'misspelt.db'}")
+    assert done.code == 3
+    assert "misspelt.db" in done.err
+    assert [*tmp_path.iterdir()] == []

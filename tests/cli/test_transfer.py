@@ -99,9 +99,9 @@ def test_a_damaged_file_is_refused_with_the_place(run, filled, target, tmp_path)
 def test_a_store_that_is_not_there_is_not_made_to_be_read(run, target, tmp_path):
     missing = f"embedded:{tmp_path / 'missing'}"
     refused = run("copy", missing, target)
-    assert refused.code == 1
+    assert refused.code == 3
     assert "there is no store" in refused.err
-    assert run("dump", tmp_path / "x", "--store", missing).code == 1
+    assert run("dump", tmp_path / "x", "--store", missing).code == 3
     assert run("copy", "embedded:", target).code == 2
     assert [*tmp_path.iterdir()] == []
 

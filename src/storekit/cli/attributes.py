@@ -8,7 +8,7 @@ from storekit.cli.exits import REFUSED, USAGE, CommandError
 from storekit.cli.invocation import Invocation, command
 from storekit.cli.output import shown_duration
 from storekit.cli.parameters import duration
-from storekit.cli.stores import open_qdb
+from storekit.cli.stores import open_qdb, open_to_read
 
 __all__ = ["incr_", "tag_", "ttl_"]
 
@@ -22,7 +22,7 @@ def ttl_(invocation: Invocation, key: str, time: str | None) -> None:
     TIME is from now: 30 or 30s, 5m, 2h, 1d, 1w; or never.
     """
     expiry = None if time is None else duration(time)
-    with open_qdb(invocation) as client:
+    with open_to_read(invocation) as client:
         if time is not None:
             client.expires_at(key, expiry)
         expires = client.get_expiry_time(key)
@@ -107,7 +107,7 @@ def tag_(
     """
     from storekit.qdb import TagAlreadySet, TagNotSet  # noqa: PLC0415 - loads a client
 
-    with open_qdb(invocation) as client:
+    with open_to_read(invocation) as client:
         for tag in tags:
             try:
                 client.attach_tag(key, tag)

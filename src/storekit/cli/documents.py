@@ -15,7 +15,7 @@ from storekit.cli.invocation import Invocation, command
 from storekit.cli.output import shown_size
 from storekit.cli.parameters import as_duration, as_size
 from storekit.cli.progress import progress_bar
-from storekit.cli.stores import open_qdb
+from storekit.cli.stores import open_qdb, open_to_read
 from storekit.cli.trees import Tree, restore
 from storekit.cli.values import standard_input
 
@@ -139,7 +139,7 @@ def download_(
     ends with .part, and --resume goes on with it.
     """
     output = invocation.output
-    with open_qdb(invocation) as client:
+    with open_to_read(invocation) as client:
         if target == "-":
             output.refuse_terminal("a document", "write it to a file with >, or name one")
             with progress_bar(invocation, key) as report:
@@ -215,7 +215,7 @@ def docs_(invocation: Invocation, prefix: str, *, no_pager: bool) -> None:
     `storekit rm --document NAME` removes one.
     """
     output = invocation.output
-    with open_qdb(invocation) as client:
+    with open_to_read(invocation) as client:
         found = client.documents(prefix)
         if invocation.json:
             for info in found:

@@ -10,7 +10,7 @@ import click
 from storekit.cli.exits import NOT_FOUND, OK, REFUSED, USAGE, CommandError
 from storekit.cli.invocation import Invocation, command
 from storekit.cli.parameters import as_duration
-from storekit.cli.stores import chosen_codec, open_qdb
+from storekit.cli.stores import chosen_codec, open_qdb, open_to_read
 from storekit.cli.values import (
     FORMS,
     TYPES,
@@ -45,7 +45,7 @@ def get_(invocation: Invocation, key: str, form: str | None, codec: str | None) 
     settings = invocation.settings()
     reader = chosen_codec(settings, codec)
     is_named = codec is not None or settings.codec is not None
-    with open_qdb(invocation) as client:
+    with open_to_read(invocation) as client:
         kind = "blob"
         value: object
         try:
@@ -161,7 +161,7 @@ def rm_(
         raise CommandError("give KEYs, or --prefix TEXT", USAGE)
     if prefix is not None and document:
         raise CommandError("--prefix is for entries; name the documents", USAGE)
-    with open_qdb(invocation) as client:
+    with open_to_read(invocation) as client:
         if prefix is not None:
             found = client.prefix_get(prefix)
             if found and not yes:

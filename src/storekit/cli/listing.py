@@ -7,7 +7,7 @@ import click
 
 from storekit.cli.invocation import Invocation, command
 from storekit.cli.output import shown_size, visible
-from storekit.cli.stores import open_qdb
+from storekit.cli.stores import open_to_read
 
 if TYPE_CHECKING:
     from storekit.qdb import EntryMetadata, RawClient
@@ -39,7 +39,7 @@ def ls_(
     The slices of documents are entries like others; `storekit docs` lists documents.
     """
     output = invocation.output
-    with open_qdb(invocation) as client:
+    with open_to_read(invocation) as client:
         keys = _keys(client, prefix, tag, limit)
         if count:
             output.result(prefix=prefix, count=len(keys))
@@ -104,7 +104,7 @@ def _details(found: "EntryMetadata") -> dict[str, object]:
 def stat_(invocation: Invocation, key: str) -> None:
     """Show type, size, times and tags of an entry."""
     output = invocation.output
-    with open_qdb(invocation) as client:
+    with open_to_read(invocation) as client:
         found = client.get_metadata(key)
         tags = sorted(client.get_tags(key))
     output.result(key=key, **_details(found), tags=tags)

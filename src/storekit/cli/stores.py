@@ -1,8 +1,9 @@
 """From the settings to a client. The clients are the sync ones: they load no event loop."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
-from storekit.cli.exits import USAGE, CommandError
+from storekit.cli.exits import UNREACHABLE, USAGE, CommandError
 
 if TYPE_CHECKING:
     from storekit.cli.invocation import Invocation
@@ -18,6 +19,7 @@ __all__ = [
     "named_stores",
     "open_qcache",
     "open_qdb",
+    "open_to_read",
     "qcache_nodes",
     "qdb_place",
 ]
@@ -32,6 +34,27 @@ def open_qdb(invocation: "Invocation") -> "RawClient":
 
     place, options = _of_qdb(invocation)
     return RawClient(place, **options)
+
+
+def open_to_read(invocation: "Invocation") -> "RawClient":
+    """Return a client of a store that is there.
+
+    Others would make an embedded store of a misspelt path, and find nothing in it. Raises
+    `CommandError`.
+    """
+    place = qdb_place(invocation, invocation.settings())
+    if place.startswith("embedded:"):
+        from storekit.qdb.embedded import parse_location  # noqa: PLC0415 - loads SQLite
+
+        path = parse_location(place).path
+        if path is None:
+            raise CommandError(f"{place} is a store in memory, with nothing in it", USAGE)
+        if not os.path.exists(path):
+            raise CommandError(
+                f"there is no store {place}; `storekit put` and `storekit upload` make one",
+                UNREACHABLE,
+            )
+    return open_qdb(invocation)
 
 
 def async_qdb(invocation: "Invocation") -> "AsyncRawClient":

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from storekit.cli.exits import INTERRUPTED, NOT_FOUND, REFUSED, USAGE, CommandError
+from storekit.cli.exits import INTERRUPTED, REFUSED, CommandError
 from storekit.cli.invocation import Invocation, command
 from storekit.cli.output import shown_size
 from storekit.cli.progress import transfer_progress
-from storekit.cli.stores import open_qdb, qdb_place
+from storekit.cli.stores import open_qdb, open_to_read
 from storekit.cli.values import standard_input
 
 if TYPE_CHECKING:
-    from storekit.qdb import RawClient
     from storekit.transfer import Compression, DumpInfo, Existing, TransferResult
 
 __all__ = ["copy_", "dump_", "restore_"]
@@ -56,7 +55,7 @@ def copy_(
 
     action = shlex.join(["copy", source, target])
     with (
-        _open_to_read(replace(invocation, store=source)) as here,
+        open_to_read(replace(invocation, store=source)) as here,
         open_qdb(replace(invocation, store=target)) as there,
         _explained(action, existing, resume=resume),
         transfer_progress(invocation) as report,
@@ -90,7 +89,7 @@ def dump_(
 
     output = invocation.output
     with (
-        _open_to_read(invocation) as client,
+        open_to_read(invocation) as client,
         _explained(shlex.join(["dump", file]), resume=resume),
     ):
         if file == "-":
@@ -142,26 +141,6 @@ def restore_(
     ):
         result = restore(source, client, existing=existing, resume=resume, progress=report)
     _say_result(invocation, "restored", result)
-
-
-def _open_to_read(invocation: Invocation) -> "RawClient":
-    """Return the client of a store that is there: one that was misspelt would come into being."""
-    place = qdb_place(invocation, invocation.settings())
-    if place.startswith("embedded:"):
-        from storekit.qdb.embedded import parse_location  # noqa: PLC0415 - loads SQLite
-
-        path = parse_location(place).path
-        if path is None:
-            raise CommandError(f"{place} is a store in memory, with nothing in it", USAGE)
-        if not _exists(path):
-            raise CommandError(f"there is no store {place}", NOT_FOUND)
-    return open_qdb(invocation)
-
-
-def _exists(path: str) -> bool:
-    from pathlib import Path  # noqa: PLC0415 - `--help` does without
-
-    return Path(path).exists()
 
 
 @contextmanager
