@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import re
+import time
 
 import pytest
 
@@ -28,7 +29,7 @@ def names(cell):
 
 def defaults_of(callable_, *, without=()):
     return {
-        name: "time.time" if name == "clock" else repr(each.default).replace("'", '"')
+        name: "time.time" if each.default is time.time else repr(each.default).replace("'", '"')
         for name, each in inspect.signature(callable_).parameters.items()
         if each.default is not inspect.Parameter.empty and name not in without
     }

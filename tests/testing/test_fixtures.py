@@ -1,14 +1,17 @@
 """What programs that use storekit test with."""
 
 import math
+import time
 from datetime import timedelta
 
 import httpx
 import pytest
 
+from storekit import RetryPolicy
 from storekit import qcache as qcache_errors
 from storekit.qdb import AliasNotFound, ConnectionFailed, StoreTimeout
-from storekit.testing import Clock, Faults, Stores
+from storekit.recipes import LockLost, LockTimeout, RateLimit, lock, memoize
+from storekit.testing import Clock, Stores
 
 pytest_plugins = ["storekit.testing.plugin"]
 
@@ -132,6 +135,138 @@ def test_kit_is_over_the_same_stores(kit, qdb, record):
     assert len(record[:2]) == 2
 
 
+def test_pauses_move_the_clock_and_take_no_time(qdb, stores, clock, faults, record):
+    policy = RetryPolicy(attempts=50, initial_backoff=60, max_backoff=60, budget=1000)
+    client = stores.qcache(retry=policy)
+    client.post("cities", "a\n1\n")
+    faults.fail("get", 503, times=20)
+    before, began = clock(), time.monotonic()
+    assert client.get("cities", {}).rows() == [{"a": 1}]
+    assert clock() > before + 60
+    before = clock()
+    qdb.put("a", 1)
+    faults.fail("get", ConnectionFailed, times=2)
+    assert qdb.get("a") == 1
+    assert clock() > before
+    assert record[-1].attempts == 3
+    assert time.monotonic() - began < 30
+
+
+async def test_pauses_of_async_clients_move_the_clock(stores, clock, faults):
+    policy = RetryPolicy(attempts=50, initial_backoff=60, max_backoff=60, budget=1000)
+    async with stores.async_qcache(retry=policy) as client, stores.async_qdb() as qdb:
+        await client.post("cities", "a\n1\n")
+        faults.fail("get", 503, times=20)
+        before, began = clock(), time.monotonic()
+        assert (await client.get("cities", {})).rows() == [{"a": 1}]
+        assert clock() > before + 60
+        before = clock()
+        await qdb.put("a", 1)
+        faults.fail("get", ConnectionFailed, times=2, key="a")
+        assert await qdb.get("a") == 1
+        assert clock() > before
+        assert time.monotonic() - began < 30
+
+
+def test_a_node_that_is_back_is_asked_when_the_clock_says_so(qcache, clock, faults):
+    faults.down("node-2")
+    faults.down("node-3")
+    qcache.post("cities", "a\n1\n")
+    faults.clear()
+    clock.advance(2)  # all are back: which of them has the table, no test should have to know
+    holder = _holder(qcache, "cities")
+    qcache.post("cities", "a\n1\n")
+
+    faults.down(holder)
+    assert qcache.get("cities", {}) is None  # the next one does not have it
+    faults.up(holder)
+    assert qcache.get("cities", {}) is None  # it is not asked yet
+    clock.advance(1)
+    assert qcache.get("cities", {}).rows() == [{"a": 1}]
+
+    faults.down(holder)
+    assert qcache.get("cities", {}) is None
+    faults.up(holder, empty=True)
+    clock.advance(60)
+    assert qcache.get("cities", {}) is None
+    assert qcache.query("cities", {}, lambda: "a\n2\n").rows() == [{"a": 2}]
+    assert _holder(qcache, "cities") == holder
+
+
+async def test_a_node_that_is_back_is_asked_on_any_loop(stores, clock, faults):
+    async with stores.async_qcache() as client:
+        await client.post("cities", "a\n1\n")
+        holder = _holder_of(client)
+        faults.down(holder, times=1)
+        assert await client.get("cities", {}) is None
+        clock.advance(1)
+        assert (await client.get("cities", {})).rows() == [{"a": 1}]
+
+
+def _holder(client, key):
+    client.get_statistics()
+    client.get(key, {})
+    return _holder_of(client)
+
+
+def _holder_of(client):
+    (holder,) = (url for url, counts in client.get_statistics().items() if counts.requests)
+    return holder.removeprefix("http://")
+
+
+def test_a_store_comes_back_in_the_middle_of_a_call(qdb, faults, record):
+    qdb.put("a", 1)
+    faults.down("qdb", times=2)
+    assert qdb.get("a") == 1
+    assert record[-1].attempts == 3
+
+
+def test_leases_of_locks_obey_the_clock(qdb, clock):
+    first, second = lock(qdb, "import", ttl=30), lock(qdb, "import", ttl=30, timeout=5)
+    with pytest.raises(LockLost), first:
+        first.check()
+        before = clock()
+        with pytest.raises(LockTimeout):
+            second.__enter__()
+        assert clock() <= before + 5
+        clock.advance(31)
+        with pytest.raises(LockLost):
+            first.check()
+        with second:
+            second.check()
+            assert second.token > first.token
+
+
+def test_other_recipes_obey_the_clock(qdb, clock):
+    calls = []
+
+    @memoize(qdb, ttl=60, beta=0)
+    def number(of):
+        calls.append(of)
+        return len(calls)
+
+    assert [number("a"), number("a")] == [1, 1]
+    clock.advance(61)
+    assert number("a") == 2
+
+    limit = RateLimit(qdb, "mails", limit=1, per=60.0)
+    assert [limit.allow(), limit.allow()] == [True, False]
+    clock.advance(limit.remaining_time())
+    assert limit.allow()
+
+
+def test_ages_of_versions_obey_the_clock(kit, clock, record):
+    kit.put_table("towns", "b\n2\n")
+    kit.query("towns", {})
+    record.clear()
+    clock.advance(4)
+    kit.query("towns", {}, max_age=5)
+    assert not [each for each in record if each.store == "qdb"]
+    clock.advance(2)
+    kit.query("towns", {}, max_age=5)
+    assert [each.operation for each in record if each.store == "qdb"] == ["get"]
+
+
 def test_each_test_has_stores_of_its_own(qdb):
     assert list(qdb.aliases()) == []
 
@@ -149,11 +284,15 @@ def test_delays_take_real_time(qdb, faults):
         (lambda faults: faults.fail("put", 503), ValueError),
         (lambda faults: faults.fail("get", StoreTimeout, times=0), ValueError),
         (lambda faults: faults.fail("get", 503, store="qdb"), TypeError),
+        (lambda faults: faults.down("node-9"), ValueError),
+        (lambda faults: faults.up("node-9"), ValueError),
+        (lambda faults: faults.down("node-1", times=0), ValueError),
+        (lambda faults: faults.up("qdb", empty=True), ValueError),
     ],
 )
-def test_orders_that_mean_nothing_are_refused(order, error):
+def test_orders_that_mean_nothing_are_refused(faults, order, error):
     with pytest.raises(error):
-        order(Faults())
+        order(faults)
 
 
 def test_without_pytest_the_stores_are_a_context():

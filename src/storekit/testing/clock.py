@@ -1,5 +1,6 @@
 """A clock that stands still until a test moves it."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 __all__ = ["Clock"]
@@ -18,10 +19,13 @@ class Clock:
     clock.advance(60)
     assert clock() == before + 60
     ```
+
+    A client that is given one pauses by it: the pause ends at once, and the clock goes on.
     """
 
     def __init__(self, start: float = _START) -> None:
         self._now = float(start)
+        self._lock = threading.Lock()
 
     def __call__(self) -> float:
         """Return seconds since the epoch."""
@@ -43,4 +47,9 @@ class Clock:
         seconds = by.total_seconds() if isinstance(by, timedelta) else float(by)
         if not seconds >= 0:
             raise ValueError(f"a clock goes on, not back by {-seconds} s")
-        self._now += seconds
+        with self._lock:  # threads of a client pause, too
+            self._now += seconds
+
+    def pause(self, seconds: float, /) -> None:
+        """Go on by so many seconds: pauses of clients take no time, but move their clock."""
+        self.advance(max(0.0, seconds))

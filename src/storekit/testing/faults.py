@@ -1,7 +1,8 @@
 """Faults on order: errors, delays, and nodes that die and come back."""
 
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,10 +42,21 @@ class Faults:
     ```
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        nodes: Collection[str] = (),
+        *,
+        on_empty: Callable[[str], object] = lambda node: None,  # noqa: ARG005 - called by position
+    ) -> None:
+        """Make faults; `nodes` are those that can be down, any if there are none.
+
+        `on_empty` is told of a node that comes back empty.
+        """
+        self._nodes = nodes
+        self._on_empty = on_empty
         self._lock = threading.Lock()
         self._faults: list[_Fault] = []
-        self._down: set[str] = set()
+        self._down: dict[str, float] = {}  # how many more attempts meet them so
 
     def __repr__(self) -> str:
         return f"<Faults: {len(self._faults)} on order, down: {sorted(self._down) or 'nothing'}>"
@@ -83,13 +95,25 @@ class Faults:
         """Have the next calls of an operation take so many seconds longer, in real time."""
         self._add(operation, None, seconds, times, key, store)
 
-    def down(self, node: str) -> None:
-        """Have a node die: `"qdb"`, or the address of a node of QCache such as `"node-1"`."""
-        self._down.add(node)
+    def down(self, node: str, *, times: float = math.inf) -> None:
+        """Have a node die: `"qdb"`, or the address of a node of QCache such as `"node-1"`.
 
-    def up(self, node: str) -> None:
-        """Have a node come back, with what it held."""
-        self._down.discard(node)
+        It comes back by `up`, or after so many attempts that met it dead.
+        """
+        self._check_node(node)
+        _check_times(times)
+        with self._lock:
+            self._down[node] = times
+
+    def up(self, node: str, *, empty: bool = False) -> None:
+        """Have a node come back, with what it held; if `empty`, as one of QCache that restarted."""
+        self._check_node(node)
+        if empty and node == "qdb":
+            raise ValueError("QuasarDB keeps what it holds: only a node of QCache comes back empty")
+        if empty:
+            self._on_empty(node)
+        with self._lock:
+            self._down.pop(node, None)
 
     def clear(self) -> None:
         """Cancel what is on order, and have all nodes come back."""
@@ -112,11 +136,14 @@ class Faults:
             raise ValueError(f"requests to nodes of QCache are {known}; not {operation!r}")
         if chosen == "qdb" and not isinstance(error, type | Exception | None):
             raise TypeError(f"calls of qdb fail with an exception, not {error!r}")
-        if times < 1:
-            raise ValueError(f"times must be 1 or more, not {times!r}")
+        _check_times(times)
         make = None if error is None else (error if isinstance(error, type) else lambda: error)
         with self._lock:
             self._faults.append(_Fault(chosen, operation, make, seconds, times, key))
+
+    def _check_node(self, node: str) -> None:
+        if self._nodes and node not in self._nodes:
+            raise ValueError(f"there is no node {node!r}; there are {', '.join(self._nodes)}")
 
     # What the stores ask
 
@@ -124,11 +151,14 @@ class Faults:
         self, store: Store, operation: str, key: str | None, node: str
     ) -> tuple[float, Exception | int | None]:
         """Return how long to wait, and with what to fail, if at all; each counts once."""
-        if node in self._down:
-            if store == "qcache":
-                return 0.0, httpx.ConnectError(f"{node} is down, as the test wants it")
-            return 0.0, ConnectionFailed(detail="The store is down, as the test wants it.")
         with self._lock:
+            if node in self._down:
+                self._down[node] -= 1
+                if not self._down[node] > 0:
+                    del self._down[node]
+                if store == "qcache":
+                    return 0.0, httpx.ConnectError(f"{node} is down, as the test wants it")
+                return 0.0, ConnectionFailed(detail="The store is down, as the test wants it.")
             for fault in self._faults:
                 fits = (fault.store, fault.operation) == (store, operation)
                 if fits and fault.key in (None, key):
@@ -137,6 +167,11 @@ class Faults:
                         self._faults.remove(fault)
                     return fault.seconds, None if fault.error is None else fault.error()
         return 0.0, None
+
+
+def _check_times(times: float) -> None:
+    if not times >= 1:
+        raise ValueError(f"times must be 1 or more, not {times!r}")
 
 
 def _store_of(error: object) -> Store:

@@ -33,14 +33,14 @@ class Stores:
         assert stores.record.operations == ["put"]
     ```
 
-    `clock` is what expiry and ages obey, `faults` are those that the stores have, `record` has the
-    calls of all clients. Leaving the context closes the sync clients; async ones are closed by who
-    made them.
+    `clock` is what expiry, ages, leases, pauses and probes obey, while timeouts are of real time.
+    `faults` are those that the stores have, `record` has the calls of all clients. Leaving the
+    context closes the sync clients; async ones are closed by who made them.
     """
 
     def __init__(self) -> None:
         self.clock: Clock = Clock()
-        self.faults: Faults = Faults()
+        self.faults: Faults = Faults(("qdb", *NODES), on_empty=self._empty)
         self.record: Record = Record()
         self._name = f"embedded:{uuid.uuid4().hex}?mode=memory"
         self._nodes: dict[str, Node] = {}
@@ -119,7 +119,11 @@ class Stores:
         return {**own, **options}
 
     def _qcache_options(self, options: dict[str, Any], *, is_async: bool) -> dict[str, Any]:
-        own = {"transport": self._transport(is_async=is_async), "observers": [self.record]}
+        own = {
+            "transport": self._transport(is_async=is_async),
+            "clock": self.clock,
+            "observers": [self.record],
+        }
         return {**own, **options}
 
     def _kit_settings(self, *, is_async: bool) -> dict[str, Any]:
@@ -128,15 +132,18 @@ class Stores:
             "qdb": self._name,
             "qcache": f"qcache://{','.join(NODES)}",
             "qdb_options": {"engine": self._engine, "clock": self.clock},
-            "qcache_options": {"transport": transport},
+            "qcache_options": {"transport": transport, "clock": self.clock},
         }
 
+    def _empty(self, name: str) -> None:
+        """Have a node of QCache come back without tables. QuasarDB keeps what it holds."""
+        if name in NODES:
+            from storekit.qcache.node import Node  # noqa: PLC0415 - it loads Polars
+
+            self._nodes[name] = Node(clock=self.clock)
+
     def _transport(self, *, is_async: bool) -> Any:  # noqa: ANN401 - of either kind
-        from storekit.qcache.node import (  # noqa: PLC0415 - they load Polars
-            AsyncEmbeddedTransport,
-            EmbeddedTransport,
-            Node,
-        )
+        from storekit.qcache.node import Node  # noqa: PLC0415 - loads Polars
         from storekit.testing.transports import (  # noqa: PLC0415 - the same
             AsyncFaultyTransport,
             FaultyTransport,
@@ -144,11 +151,8 @@ class Stores:
 
         for name in NODES:
             self._nodes.setdefault(name, Node(clock=self.clock))
-        nodes = self._nodes.items()
-        if is_async:
-            doors = {name: AsyncEmbeddedTransport(node) for name, node in nodes}
-            return AsyncFaultyTransport(doors, self.faults)
-        return FaultyTransport({name: EmbeddedTransport(node) for name, node in nodes}, self.faults)
+        kind = AsyncFaultyTransport if is_async else FaultyTransport
+        return kind(self._nodes, self.faults)
 
 
 def _urls() -> list[str]:

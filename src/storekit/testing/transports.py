@@ -9,7 +9,7 @@ import httpx
 from storekit.testing.faults import Faults
 
 if TYPE_CHECKING:
-    from storekit.qcache.node import AsyncEmbeddedTransport, EmbeddedTransport
+    from storekit.qcache.node import Node
 
 __all__ = ["AsyncFaultyTransport", "FaultyTransport"]
 
@@ -17,28 +17,35 @@ __all__ = ["AsyncFaultyTransport", "FaultyTransport"]
 class FaultyTransport(httpx.BaseTransport):
     """Sends requests to nodes by their host, and fails as `faults` has it."""
 
-    def __init__(self, nodes: "Mapping[str, EmbeddedTransport]", faults: Faults) -> None:
+    def __init__(self, nodes: "Mapping[str, Node]", faults: Faults) -> None:
         self._nodes = nodes
         self._faults = faults
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Return what the node answers, or fail."""
+        from storekit.qcache.node import EmbeddedTransport  # noqa: PLC0415 - loads Polars
+
         seconds, error = _fault(self._faults, request)
         if seconds:
             time.sleep(seconds)
-        return _failed(error, request) or self._nodes[request.url.host].handle_request(request)
+        failed = _failed(error, request)
+        if failed is not None:
+            return failed
+        # Anew each time, since a node may be another one by now.
+        return EmbeddedTransport(self._nodes[request.url.host]).handle_request(request)
 
 
 class AsyncFaultyTransport(httpx.AsyncBaseTransport):
     """Sends requests to nodes by their host, and fails as `faults` has it."""
 
-    def __init__(self, nodes: "Mapping[str, AsyncEmbeddedTransport]", faults: Faults) -> None:
+    def __init__(self, nodes: "Mapping[str, Node]", faults: Faults) -> None:
         self._nodes = nodes
         self._faults = faults
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Return what the node answers, or fail."""
         from storekit.core.seam._async import sleep  # noqa: PLC0415 - loads anyio
+        from storekit.qcache.node import AsyncEmbeddedTransport  # noqa: PLC0415 - loads Polars
 
         seconds, error = _fault(self._faults, request)
         if seconds:
@@ -46,7 +53,8 @@ class AsyncFaultyTransport(httpx.AsyncBaseTransport):
         failed = _failed(error, request)
         if failed is not None:
             return failed
-        return await self._nodes[request.url.host].handle_async_request(request)
+        door = AsyncEmbeddedTransport(self._nodes[request.url.host])
+        return await door.handle_async_request(request)
 
 
 def _fault(faults: Faults, request: httpx.Request) -> tuple[float, Exception | int | None]:

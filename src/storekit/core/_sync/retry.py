@@ -131,12 +131,13 @@ class Retrier:
         clock: Callable[[], float] = monotonic,
         pause: Callable[[float], None] = sleep,
         rng: Callable[[], float] = random.random,
+        budget_clock: Callable[[], float] | None = None,
     ) -> None:
         self._policy = policy
         self._clock = clock
         self.pause = pause
         self._rng = rng
-        self._budget = RetryBudget(policy.budget, policy.budget_per_second, clock)
+        self._budget = RetryBudget(policy.budget, policy.budget_per_second, budget_clock or clock)
 
     def attempts(
         self,

@@ -17,6 +17,7 @@ from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 
 from storekit.core.arguments import check_callable
+from storekit.core.clocks import MovedClock
 from storekit.core.shortage import raise_shortage
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "checkpoint",
     "current_owner",
     "monotonic",
+    "pause_by",
     "run_all",
     "shielded",
     "sleep",
@@ -43,6 +45,21 @@ T = TypeVar("T")
 
 monotonic = time.monotonic
 sleep = anyio.sleep
+
+
+def pause_by(clock: Callable[[], float]) -> Callable[[float], Awaitable[None]]:
+    """Return what pauses: sleep, or a step of a clock that is moved."""
+    if not isinstance(clock, MovedClock):
+        return sleep
+    step = clock.pause
+
+    async def pause(seconds: float) -> None:
+        step(seconds)
+        await checkpoint()
+
+    return pause
+
+
 checkpoint = anyio.lowlevel.checkpoint
 
 _log = logging.getLogger("storekit")

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from storekit.core.arguments import check_callable
+from storekit.core.clocks import MovedClock
 from storekit.core.shortage import shortages_raised
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "checkpoint",
     "current_owner",
     "monotonic",
+    "pause_by",
     "run_all",
     "shielded",
     "sleep",
@@ -35,6 +37,12 @@ T = TypeVar("T")
 
 monotonic = time.monotonic
 sleep = time.sleep
+
+
+def pause_by(clock: Callable[[], float]) -> Callable[[float], None]:
+    """Return what pauses: sleep, or a step of a clock that is moved."""
+    return clock.pause if isinstance(clock, MovedClock) else sleep
+
 
 _log = logging.getLogger("storekit")
 

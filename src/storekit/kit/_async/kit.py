@@ -3,12 +3,14 @@
 # ruff: noqa: ANN401 - options are of any type until a client checks them
 
 import os
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 from storekit.codecs.tables.base import TableCodec
 from storekit.codecs.tables.registry import TableRegistry
+from storekit.core.clocks import steady
 from storekit.core.seam._async import call_blocking
 from storekit.kit._async.tables import AsyncTables
 from storekit.kit.settings import Settings, session_options
@@ -72,6 +74,7 @@ class AsyncStoreKit:
             has_qcache=self.settings.qcache is not None,
             timeout=self.settings.timeout,
             observers=watchers,
+            clock=steady(self.settings.qdb_options.get("clock", time.time)),
         )
         self._qcache = _qcache_client(self.settings, watchers)
         self._qdb = _qdb_client(self.settings, watchers)  # last: the sync one connects here

@@ -5,12 +5,14 @@
 # ruff: noqa: ANN401 - options are of any type until a client checks them
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 from storekit.codecs.tables.base import TableCodec
 from storekit.codecs.tables.registry import TableRegistry
+from storekit.core.clocks import steady
 from storekit.core.seam._sync import call_blocking
 from storekit.kit._sync.tables import Tables
 from storekit.kit.settings import Settings, session_options
@@ -74,6 +76,7 @@ class StoreKit:
             has_qcache=self.settings.qcache is not None,
             timeout=self.settings.timeout,
             observers=watchers,
+            clock=steady(self.settings.qdb_options.get("clock", time.time)),
         )
         self._qcache = _qcache_client(self.settings, watchers)
         self._qdb = _qdb_client(self.settings, watchers)  # last: the sync one connects here

@@ -13,6 +13,7 @@ from storekit.codecs.tables.base import TableCodec
 from storekit.codecs.tables.registry import TableRegistry
 from storekit.core._async.single_flight import AsyncSingleFlight
 from storekit.core._async.transport import AsyncHTTPTransport
+from storekit.core.clocks import MovedClock
 from storekit.core.seam._async import run_all
 from storekit.core.tls import Cert, Verify, create_tls_context
 from storekit.errors import OutOfResources
@@ -134,6 +135,7 @@ class AsyncQClient(AsyncOperations[R]):
         codec: TableCodec[Any] | str | None = None,
         tables: TableRegistry | None = None,
         observers: Iterable[Observer] = (),
+        clock: MovedClock | None = None,
     ) -> None:
         """Make a client; nothing is sent yet.
 
@@ -171,6 +173,8 @@ class AsyncQClient(AsyncOperations[R]):
                 "polars" or `PolarsTable()`. Without one, results are `QueryResult`.
             tables: The codecs that are known by name, and that frames are posted with.
             observers: Who is told of calls; see `storekit.observers`.
+            clock: A clock that tests move, `storekit.testing.Clock`. Pauses move it and take no
+                time, and nodes that failed are asked again when it says so.
 
         Raises:
             TypeError: An argument is of the wrong type.
@@ -189,6 +193,7 @@ class AsyncQClient(AsyncOperations[R]):
         check_type("retry", retry, RetryPolicy)
         check_type("transport", transport, httpx.AsyncBaseTransport)
         check_type("tables", tables, TableRegistry)
+        check_type("clock", clock, MovedClock)
         check_count("max_content_size", max_content_size)
         check_count("consecutive_error_count_limit", consecutive_error_count_limit)
         names = list(node_list)
@@ -239,6 +244,7 @@ class AsyncQClient(AsyncOperations[R]):
             probe=self._requests.plain("status", "GET", "qcache/status"),
             max_content_size=max_content_size,
             embedded=embedded,
+            moved=clock,
         )
         self._loads = AsyncSingleFlight[str, None](CircularLoad)
 

@@ -6,6 +6,7 @@ from typing import TypedDict
 import httpx
 
 from storekit.codecs.tables.registry import TableRegistry
+from storekit.core.clocks import MovedClock
 from storekit.observers import Observer
 from storekit.options import PoolLimits, RetryPolicy
 from storekit.qcache.compression import Compression
@@ -26,3 +27,4 @@ class AsyncQClientOptions(TypedDict, total=False):
     transport: httpx.AsyncBaseTransport | None
     tables: TableRegistry | None
     observers: Iterable[Observer]
+    clock: MovedClock | None

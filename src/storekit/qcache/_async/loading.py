@@ -8,7 +8,6 @@ from typing import Any
 
 from storekit.core._async.single_flight import AsyncSingleFlight
 from storekit.core.backoff import pause_before
-from storekit.core.seam._async import sleep
 from storekit.options import RetryPolicy
 from storekit.qcache._async.sources import is_used_up
 from storekit.qcache.errors import NodeTimeout, TooManyConsecutiveErrors
@@ -36,6 +35,7 @@ class AsyncLoadingQuery:
         loads: AsyncSingleFlight[str, None],
         retry: RetryPolicy,
         now: Callable[[], float],
+        pause: Callable[[float], Awaitable[None]],
     ) -> None:
         self._key = key
         self._get = get
@@ -45,6 +45,7 @@ class AsyncLoadingQuery:
         self._loads = loads
         self._retry = retry
         self._now = now
+        self._sleep = pause
         self._loaded: list[object] = []  # the content, once it was loaded
 
     async def run(self, operation: Operation) -> Any:
@@ -104,4 +105,4 @@ class AsyncLoadingQuery:
                 f"query {self._key!r}: the dataset was missing again after an upload, and "
                 "total_timeout is over"
             )
-        await sleep(seconds)
+        await self._sleep(seconds)

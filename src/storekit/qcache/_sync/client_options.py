@@ -8,6 +8,7 @@ from typing import TypedDict
 import httpx
 
 from storekit.codecs.tables.registry import TableRegistry
+from storekit.core.clocks import MovedClock
 from storekit.observers import Observer
 from storekit.options import PoolLimits, RetryPolicy
 from storekit.qcache.compression import Compression
@@ -28,3 +29,4 @@ class QClientOptions(TypedDict, total=False):
     transport: httpx.BaseTransport | None
     tables: TableRegistry | None
     observers: Iterable[Observer]
+    clock: MovedClock | None

@@ -10,7 +10,6 @@ from typing import Any
 
 from storekit.core._sync.single_flight import SingleFlight
 from storekit.core.backoff import pause_before
-from storekit.core.seam._sync import sleep
 from storekit.options import RetryPolicy
 from storekit.qcache._sync.sources import is_used_up
 from storekit.qcache.errors import NodeTimeout, TooManyConsecutiveErrors
@@ -38,6 +37,7 @@ class LoadingQuery:
         loads: SingleFlight[str, None],
         retry: RetryPolicy,
         now: Callable[[], float],
+        pause: Callable[[float], None],
     ) -> None:
         self._key = key
         self._get = get
@@ -47,6 +47,7 @@ class LoadingQuery:
         self._loads = loads
         self._retry = retry
         self._now = now
+        self._sleep = pause
         self._loaded: list[object] = []  # the content, once it was loaded
 
     def run(self, operation: Operation) -> Any:
@@ -106,4 +107,4 @@ class LoadingQuery:
                 f"query {self._key!r}: the dataset was missing again after an upload, and "
                 "total_timeout is over"
             )
-        sleep(seconds)
+        self._sleep(seconds)

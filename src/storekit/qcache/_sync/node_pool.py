@@ -11,7 +11,14 @@ from typing import NoReturn
 import httpx
 
 from storekit.core._sync.retry import Attempts, Repeat, Retrier
-from storekit.core.seam._sync import BackgroundTasks, Event, monotonic, sleep
+from storekit.core.clocks import MovedClock
+from storekit.core.seam._sync import (
+    BackgroundTasks,
+    Event,
+    monotonic,
+    pause_by,
+    sleep,
+)
 from storekit.errors import ClientClosed, OutOfResources
 from storekit.observers import Watch
 from storekit.options import RetryPolicy, Timeouts
@@ -59,6 +66,9 @@ class NodePool(NodeRequests):
     A node that fails is taken out of the ring at once. It is put back when it answers: to
     a probe, which runs beside the requests that other nodes serve, or, when all nodes are
     out, before the request that finds them so. Nodes in `embedded` have a transport each.
+
+    With a clock that is `moved`, pauses move it, probes are due by it, and requests wait for those
+    that are, so that a test sees what comes of them.
     """
 
     def __init__(
@@ -75,6 +85,7 @@ class NodePool(NodeRequests):
         clock: Callable[[], float] = monotonic,
         pause: Callable[[float], None] = sleep,
         rng: Callable[[], float] = random.random,
+        moved: MovedClock | None = None,
     ) -> None:
         super().__init__(
             {name: NodeAddress(name, url, host_header(url)) for name, url in nodes.items()},
@@ -86,7 +97,12 @@ class NodePool(NodeRequests):
         )
         self._ring = ring
         self._policy = retry
-        self._retrier = Retrier(retry, clock=clock, pause=pause, rng=rng)
+        self.pause: Callable[[float], None] = pause if moved is None else pause_by(moved)
+        self._health_clock = clock if moved is None else moved
+        self._waits_for_probes = moved is not None
+        self._retrier = Retrier(
+            retry, clock=clock, pause=self.pause, rng=rng, budget_clock=self._health_clock
+        )
         self._probe = probe
         self._rng = rng
         self._outages: dict[str, Outage] = {}
@@ -170,6 +186,8 @@ class NodePool(NodeRequests):
             raise _TooHeavy
         if self._outages:
             self._start_probes(due=True)
+            if self._waits_for_probes:
+                self._probed(lambda: not self._probing, until)
         name = self._ring.node_for(key)
         if name is None:
             in_time = self._probe_all(until)
@@ -231,7 +249,9 @@ class NodePool(NodeRequests):
             if outage is not None:  # a request that was under way when the node went out
                 outage.diagnosis = diagnosis
                 return
-            self._outages[name] = Outage(diagnosis, self._clock() + probe_pause(0, self._rng()))
+            self._outages[name] = Outage(
+                diagnosis, self._health_clock() + probe_pause(0, self._rng())
+            )
             self._ring.take_out(name)
 
     def _put_back(self, name: str) -> None:
@@ -242,7 +262,7 @@ class NodePool(NodeRequests):
 
     def _start_probes(self, *, due: bool, names: Collection[str | None] | None = None) -> None:
         """Ask nodes that are out, only those that are `due` or of these names, if they are back."""
-        now = self._clock()
+        now = self._health_clock()
         with self._guard:
             chosen = [
                 name
@@ -330,7 +350,7 @@ class NodePool(NodeRequests):
             # about how long they have been away, so the pause does not grow.
             if outage is not None and was_due:
                 outage.probes += 1
-                outage.next_probe = self._clock() + probe_pause(outage.probes, self._rng())
+                outage.next_probe = self._health_clock() + probe_pause(outage.probes, self._rng())
             for watcher in self._watchers:
                 watcher.set()
 

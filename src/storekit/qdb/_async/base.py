@@ -80,7 +80,8 @@ class AsyncBaseClient:
             registry: The codecs that may be named; those of storekit by default.
             engine: What to use instead of what `remote_node` says.
             unknown: What is none of these is refused by its name.
-            clock: The time of day in seconds since the epoch, for times of expiry.
+            clock: The time of day in seconds since the epoch, for times of expiry. One that
+                tests move, `storekit.testing.Clock`, is also what pauses go by.
 
         Raises:
             TypeError: An argument is of the wrong type.
@@ -118,6 +119,7 @@ class AsyncBaseClient:
             limits=limits if limits is not None else DEFAULT_LIMITS,
             retry=retry if retry is not None else _DEFAULT_RETRY,
             observers=check_observers(observers),
+            clock=clock,
         )
 
     async def __aenter__(self) -> Self:

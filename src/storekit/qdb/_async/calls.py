@@ -9,7 +9,8 @@ from typing import Self, TypeVar, TypeVarTuple
 from weakref import WeakSet
 
 from storekit.core._async.retry import AsyncRetrier, Repeat
-from storekit.core.seam._async import monotonic
+from storekit.core.clocks import steady
+from storekit.core.seam._async import monotonic, pause_by
 from storekit.core.threads._async import Executor
 from storekit.core.threads.call import CallStatistics, CallTimeout
 from storekit.errors import ClientClosed, StoreKitError
@@ -50,6 +51,7 @@ class AsyncCaller:
         limits: PoolLimits,
         retry: RetryPolicy,
         observers: tuple[Observer, ...],
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         """Make the calls of a client with an engine. `address` is what errors call the store."""
         self.address = address
@@ -59,7 +61,7 @@ class AsyncCaller:
         self._name = f"qdb ({address})"
         self._connect_timeout = connect_timeout
         self._retry = retry
-        self._retrier = AsyncRetrier(retry)
+        self._retrier = AsyncRetrier(retry, pause=pause_by(clock), budget_clock=steady(clock))
         self._cursors: WeakSet[Cursor] = WeakSet()
         self._executor: Executor[Session] = Executor(
             partial(engine.connect, connect_timeout),

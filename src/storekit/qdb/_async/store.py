@@ -46,6 +46,11 @@ class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
         """Who is told of the calls of this client."""
         return self._calls.observers
 
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The time of day of this client, in seconds since the epoch."""
+        return self._clock
+
     # Whether an entry is there
 
     def __contains__(self, alias: Alias) -> bool:

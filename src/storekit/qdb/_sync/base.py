@@ -82,7 +82,8 @@ class BaseClient:
             registry: The codecs that may be named; those of storekit by default.
             engine: What to use instead of what `remote_node` says.
             unknown: What is none of these is refused by its name.
-            clock: The time of day in seconds since the epoch, for times of expiry.
+            clock: The time of day in seconds since the epoch, for times of expiry. One that
+                tests move, `storekit.testing.Clock`, is also what pauses go by.
 
         Raises:
             TypeError: An argument is of the wrong type.
@@ -120,6 +121,7 @@ class BaseClient:
             limits=limits if limits is not None else DEFAULT_LIMITS,
             retry=retry if retry is not None else _DEFAULT_RETRY,
             observers=check_observers(observers),
+            clock=clock,
         )
 
     def __enter__(self) -> Self:

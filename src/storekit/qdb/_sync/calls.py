@@ -11,7 +11,8 @@ from typing import Self, TypeVar, TypeVarTuple
 from weakref import WeakSet
 
 from storekit.core._sync.retry import Repeat, Retrier
-from storekit.core.seam._sync import monotonic
+from storekit.core.clocks import steady
+from storekit.core.seam._sync import monotonic, pause_by
 from storekit.core.threads._sync import Executor
 from storekit.core.threads.call import CallStatistics, CallTimeout
 from storekit.errors import ClientClosed, StoreKitError
@@ -52,6 +53,7 @@ class Caller:
         limits: PoolLimits,
         retry: RetryPolicy,
         observers: tuple[Observer, ...],
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         """Make the calls of a client with an engine. `address` is what errors call the store."""
         self.address = address
@@ -61,7 +63,7 @@ class Caller:
         self._name = f"qdb ({address})"
         self._connect_timeout = connect_timeout
         self._retry = retry
-        self._retrier = Retrier(retry)
+        self._retrier = Retrier(retry, pause=pause_by(clock), budget_clock=steady(clock))
         self._cursors: WeakSet[Cursor] = WeakSet()
         self._executor: Executor[Session] = Executor(
             partial(engine.connect, connect_timeout),

@@ -48,6 +48,11 @@ class Store(EntryOperations[Alias, Found, Data, Value]):
         """Who is told of the calls of this client."""
         return self._calls.observers
 
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The time of day of this client, in seconds since the epoch."""
+        return self._clock
+
     # Whether an entry is there
 
     def __contains__(self, alias: Alias) -> bool:

@@ -9,7 +9,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from storekit.core.seam._async import BackgroundTasks, Event, monotonic, shielded, sleep
+from storekit.core.clocks import steady
+from storekit.core.seam._async import BackgroundTasks, Event, pause_by, shielded
 from storekit.errors import StoreKitError
 from storekit.qdb._async.store import AsyncStore
 from storekit.qdb.errors import (
@@ -59,16 +60,16 @@ class AsyncLock:
         *,
         ttl: float = 30.0,
         timeout: float | None = None,
-        clock: Callable[[], float] = monotonic,
-        pause: Callable[[float], Awaitable[None]] = sleep,
+        clock: Callable[[], float] | None = None,
+        pause: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
         check_client(client, type(self), self.update)
         self._client = client
         self._name = check_name(name)
         self._ttl = check_seconds("ttl", ttl)
         self._timeout = None if timeout is None else check_seconds("timeout", timeout)
-        self._clock = clock
-        self._pause = pause
+        self._clock = steady(client.clock) if clock is None else clock
+        self._pause = pause_by(client.clock) if pause is None else pause
         self._alias = f"lock/{self._name}"
         self._owner = b""
         self._token = 0

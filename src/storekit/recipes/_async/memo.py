@@ -5,7 +5,6 @@
 import functools
 import hashlib
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
@@ -59,10 +58,11 @@ class AsyncMemoize:
         ttl: float,
         key: Callable[..., str] | None = None,
         beta: float = 1.0,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         check_client(client, type(self), AsyncMemo.__call__)
-        check_callable("clock", clock)
+        if clock is not None:
+            check_callable("clock", clock)
         if key is not None:
             check_callable("key", key)
         if isinstance(beta, bool) or not isinstance(beta, int | float) or not 0 <= beta < 1000:
@@ -71,7 +71,7 @@ class AsyncMemoize:
         self.ttl: float = check_seconds("ttl", ttl)
         self.key = key
         self.beta: float = beta
-        self.clock = clock
+        self.clock: Callable[[], float] = client.clock if clock is None else clock
 
     def __call__(self, function: Callable[P, Awaitable[T]]) -> "AsyncMemo[P, T]":
         """Return the function with a memo."""

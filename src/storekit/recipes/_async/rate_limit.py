@@ -1,6 +1,5 @@
 """A limit of how often something is done, in all processes together."""
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -39,7 +38,7 @@ class AsyncRateLimit:
         *,
         limit: int,
         per: float,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         check_client(client, type(self), self.allow)
         if isinstance(limit, bool) or not isinstance(limit, int):
@@ -50,7 +49,7 @@ class AsyncRateLimit:
         self._name = check_name(name)
         self._limit = limit
         self._per = check_seconds("per", per)
-        self._clock = clock
+        self._clock = client.clock if clock is None else clock
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name!r}, {self._limit} per {self._per} s>"

@@ -11,7 +11,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from storekit.core.seam._sync import BackgroundTasks, Event, monotonic, shielded, sleep
+from storekit.core.clocks import steady
+from storekit.core.seam._sync import BackgroundTasks, Event, pause_by, shielded
 from storekit.errors import StoreKitError
 from storekit.qdb._sync.store import Store
 from storekit.qdb.errors import (
@@ -61,16 +62,16 @@ class Lock:
         *,
         ttl: float = 30.0,
         timeout: float | None = None,
-        clock: Callable[[], float] = monotonic,
-        pause: Callable[[float], None] = sleep,
+        clock: Callable[[], float] | None = None,
+        pause: Callable[[float], None] | None = None,
     ) -> None:
         check_client(client, type(self), self.update)
         self._client = client
         self._name = check_name(name)
         self._ttl = check_seconds("ttl", ttl)
         self._timeout = None if timeout is None else check_seconds("timeout", timeout)
-        self._clock = clock
-        self._pause = pause
+        self._clock = steady(client.clock) if clock is None else clock
+        self._pause = pause_by(client.clock) if pause is None else pause
         self._alias = f"lock/{self._name}"
         self._owner = b""
         self._token = 0
