@@ -5,10 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import httpx
+import polars as pl
 import pytest
 
+from storekit.codecs import CodecRegistry
 from storekit.codecs.tables import TableContent
 from storekit.qcache import AsyncQClient, QClient
 
@@ -112,3 +115,83 @@ def test_only_the_library_of_the_frame_is_loaded(call: str, loaded: list[str]) -
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout == f"{loaded}\n"
+
+
+LOADER = """
+import asyncio, sys, threading
+from importlib.abc import MetaPathFinder
+
+class Watch(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        frame = sys._getframe(1)
+        while frame and frame.f_code.co_name != "_find_and_load":  # else it is only looked for
+            frame = frame.f_back
+        if frame and name in ("polars", "pandas", "pyarrow", "sqlglot"):
+            seen.add((name, threading.current_thread() is threading.main_thread()))
+
+seen = set()
+sys.meta_path.insert(0, Watch())
+"""
+
+ASKING = """
+import httpx
+from storekit.qcache import AsyncQClient
+
+def answer(request):
+    headers = {"X-QCache-unsliced-length": "1", "Content-Type": "application/json"}
+    return httpx.Response(200, content=b'[{"a":1}]', headers=headers)
+
+async def main():
+    transport = httpx.MockTransport(answer)
+    async with AsyncQClient(["http://node"], transport=transport) as client:
+        CALL
+        CALL
+
+asyncio.run(main())
+"""
+
+KEEPING = """
+from storekit.qdb import AsyncClient
+
+async def main():
+    async with AsyncClient("embedded:", codec="raw") as client:
+        await client.put("a", CONTENT)
+        CALL
+        CALL
+
+asyncio.run(main())
+"""
+
+
+def loaded_by(program: str) -> str:
+    """Return which packages a program loads, and whether in the thread of its event loop."""
+    command = [sys.executable, "-c", f"{LOADER}\n{program}\nprint(sorted(seen))"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("call", "package"),
+    [
+        ("await client.get('key', {}, codec='polars')", "polars"),
+        ("await client.get('key', {}, codec='pandas')", "pandas"),
+        ("await client.sql('select a from t')", "sqlglot"),
+        ("await client.export('key', {}, 'FILE.parquet')", "pyarrow"),
+    ],
+)
+def test_packages_are_loaded_beside_the_event_loop(call: str, package: str, tmp_path: Path) -> None:
+    call = call.replace("FILE", str(tmp_path / "out"))
+    seen = loaded_by(ASKING.replace("CALL", call))
+    assert f"('{package}', False)" in seen
+    assert "True" not in seen
+
+
+@pytest.mark.parametrize("codec", ["polars", "zstd"])
+def test_codecs_of_values_are_loaded_beside_the_event_loop(codec: str) -> None:
+    """Frames within what is packed, too."""
+    name = "polars+zstd" if codec == "zstd" else codec
+    content = CodecRegistry.default().get(name).encode(pl.DataFrame({"a": [1]}))
+    program = KEEPING.replace("CONTENT", repr(content))
+    seen = loaded_by(program.replace("CALL", f"await client.get('a', codec={name!r})"))
+    assert "('polars', False)" in seen
+    assert "('pyarrow', False)" in seen
+    assert "True" not in seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
-from storekit._extras import require
+from storekit._extras import require_installed
 from storekit.codecs.arrow_checks import find_unfit_column, is_compressed, stands_for_too_much
 from storekit.errors import CodecError
 
@@ -48,6 +48,7 @@ class Arrow(Generic[T]):
         self.name = _NAMES[kind]
         _require_packages(f"the codec {self.name}", kind)
         self._kind = kind
+        self.packages: tuple[str, ...] = tuple(dict.fromkeys(("pyarrow", kind)))
 
     def encode(self, value: T, /) -> bytes:
         """Return a table as a stream.
@@ -154,12 +155,14 @@ class Arrow(Generic[T]):
 
 def _require_packages(codec: str, kind: str) -> None:
     try:
-        require(codec, "arrow", "pyarrow")
+        require_installed(codec, "arrow", "pyarrow")
     except ModuleNotFoundError:
         if kind != "pyarrow":
-            require(codec, "tables", kind)  # where both are missing, one extra brings both
+            require_installed(
+                codec, "tables", kind
+            )  # where both are missing, one extra brings both
         raise
-    require(codec, _NAMES[kind], kind)
+    require_installed(codec, _NAMES[kind], kind)
 
 
 def _check_instance(codec: str, value: object, kind: type) -> None:

@@ -18,7 +18,8 @@ class Codec(Protocol[T]):
     for what is not its own. Clients call both in any thread.
 
     A codec that makes other bytes of one value each time, as encryption does, says so by an
-    attribute `deterministic` that is False.
+    attribute `deterministic` that is False. One that loads packages on first use, which takes
+    long, names them in a tuple `packages`: clients then call it in a thread until they are there.
     """
 
     @property

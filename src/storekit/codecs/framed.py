@@ -4,6 +4,7 @@ import re
 from typing import Generic, Self, TypeVar
 
 from storekit.codecs.base import Codec, is_deterministic
+from storekit.codecs.loading import packages_of
 from storekit.codecs.sizes import unpacks
 from storekit.errors import CodecError
 
@@ -64,6 +65,9 @@ class Framed(Generic[T]):
             raise ValueError("a frame needs at least one codec")
         self._default = self._known(next(iter(self._codecs)) if default is None else default)
         self.deterministic: bool = is_deterministic(self._default)
+        self.packages: tuple[str, ...] = tuple(
+            dict.fromkeys(each for codec in self._codecs.values() for each in packages_of(codec))
+        )
         self.unpacks: bool = any(unpacks(codec) for codec in self._codecs.values())
         self._head = _head(self._default.name)
         self._heads = {_head(name): codec for name, codec in self._codecs.items()}

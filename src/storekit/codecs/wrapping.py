@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
 from storekit.codecs.base import Codec, is_deterministic
+from storekit.codecs.loading import packages_of
 from storekit.errors import CodecError
 
 __all__ = ["MAX_SIZE", "Wrapper", "check_size"]
@@ -27,6 +28,7 @@ class Wrapper(ABC, Generic[T]):
         self._inner = inner
         self.name = f"{inner.name}+{self._suffix}"
         self.deterministic: bool = is_deterministic(inner)
+        self.packages: tuple[str, ...] = packages_of(inner)
 
     def encode(self, value: T, /) -> bytes:
         """Return a value as bytes. `TypeError`, `ValueError` if it can't be encoded."""

@@ -1,13 +1,12 @@
 """Pages of a result as parts of one file. No event loop, and no requests."""
 
-import json
 import os
 from collections.abc import Callable
 from typing import IO, Any, Literal, NamedTuple, Protocol
 
 from storekit._extras import require
 from storekit.codecs.tables.base import CSV, JSON
-from storekit.codecs.tables.reading import read_json_rows
+from storekit.codecs.tables.reading import json_lines
 from storekit.qcache.formats import format_of_name
 from storekit.qcache.result import QueryResult
 from storekit.qcache.sampling import header_end
@@ -73,8 +72,7 @@ class _JsonLinesWriter:
         self._file = file
 
     def write(self, page: QueryResult, /) -> None:
-        for row in read_json_rows(page.content, "json lines"):
-            self._file.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
+        self._file.write(json_lines(page.content, "json lines"))
 
     def finish(self) -> None:
         """Add nothing."""

@@ -49,6 +49,7 @@ __all__ = [
     "check_text_content",
     "check_upload",
     "codec_of",
+    "given",
     "is_large",
     "is_large_query",
     "read_frame",
@@ -65,6 +66,15 @@ class Own(Enum):
 
 OWN: Final = Own.CODEC
 """By this name, for Python 3.11 takes its time over members of enums."""
+
+
+def given(**options: object) -> dict[str, Any]:
+    """Return those options that were given: subclasses may have methods that take less."""
+    return {
+        name: value
+        for name, value in options.items()
+        if value is not OWN and (value is not None or name == "codec")
+    }
 
 
 def check_text_content(

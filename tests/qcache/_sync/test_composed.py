@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +100,32 @@ def test_query_goes_through_get_and_post_of_the_object() -> None:
         assert b.query("orders", {}, lambda: "n\n2\n").rows() == [{"n": 2}]
         found = a.get("orders", {})
         assert found.rows() == [{"n": 1}]
+
+
+def test_what_asks_goes_through_get_of_the_object(tmp_path: Path) -> None:
+    with Tenant("a") as a, Tenant("b") as b:
+        a.post("orders", "n\n1\n2\n")
+        b.post("orders", "n\n3\n4\n")
+        assert b.sql("select n from orders order by n").rows() == [{"n": 3}, {"n": 4}]
+        pages = [page.rows() for page in b.pages("orders", {"order_by": ["n"]}, 1)]
+        assert pages == [[{"n": 3}], [{"n": 4}]]
+        assert a.export("orders", {"order_by": ["n"]}, tmp_path / "out.csv") == 2
+        assert (tmp_path / "out.csv").read_text() == "n\n1\n2\n"
+
+
+class Listing(QClient):
+    """A client whose `get` gives lists."""
+
+    def get(self, key, q, *args, **options):  # type: ignore[no-untyped-def, override]
+        return [super().get(key, q, *args, **options)]
+
+
+def test_a_get_that_gives_something_else_is_told_of_by_pages() -> None:
+    with Listing(["embedded:"]) as client:
+        client.post("key", TABLE)
+        with pytest.raises(TypeError, match="get of Listing must return a QueryResult"):
+            for _ in client.pages("key", {}):
+                pass
 
 
 def test_a_load_that_asks_for_its_own_key_is_an_error() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from storekit._extras import require
+from storekit._extras import is_installed, require_installed
 from storekit.codecs.tables.base import (
     CSV,
     JSON,
@@ -38,7 +38,10 @@ class ArrowTable:
     accept: str = JSON
 
     def __init__(self) -> None:
-        require("the codec arrow", "arrow", "pyarrow")
+        require_installed("the codec arrow", "arrow", "pyarrow")
+        # Where pandas is there, pyarrow loads it to make a column of Python's values.
+        pandas = ("pandas",) if is_installed("pandas") else ()
+        self.packages: tuple[str, ...] = ("pyarrow", *pandas)
 
     def encode(self, table: pa.Table, /) -> TableContent:
         """Return the table as CSV. `TypeError`, `ValueError` for what QCache can't keep."""

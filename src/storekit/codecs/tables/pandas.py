@@ -8,7 +8,7 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any
 
-from storekit._extras import require
+from storekit._extras import require_installed
 from storekit.codecs.tables.base import (
     CSV,
     JSON,
@@ -48,9 +48,10 @@ class PandasTable:
     name: str = "pandas"
     content_type: str = CSV
     accept: str = JSON
+    packages: tuple[str, ...] = ("pandas",)
 
     def __init__(self) -> None:
-        require("the codec pandas", "pandas", "pandas")
+        require_installed("the codec pandas", "pandas", "pandas")
 
     def encode(self, table: pd.DataFrame, /) -> TableContent:
         """Return the frame as CSV. `TypeError`, `ValueError` for what QCache can't keep."""

@@ -6,7 +6,7 @@ import io
 import sys
 from typing import TYPE_CHECKING
 
-from storekit._extras import require
+from storekit._extras import require_installed
 from storekit.codecs.tables.base import (
     CSV,
     JSON,
@@ -38,9 +38,10 @@ class PolarsTable:
     name: str = "polars"
     content_type: str = CSV
     accept: str = JSON
+    packages: tuple[str, ...] = ("polars",)
 
     def __init__(self) -> None:
-        require("the codec polars", "polars", "polars")
+        require_installed("the codec polars", "polars", "polars")
 
     def encode(self, table: pl.DataFrame, /) -> TableContent:
         """Return the frame as CSV. `TypeError`, `ValueError` for what QCache can't keep."""

@@ -46,7 +46,7 @@ async def write_pages(
 async def _write(
     pages: AsyncGenerator[tuple[bool, QueryResult], None], file: IO[bytes], kind: ExportKind
 ) -> None:
-    writer = kind.writer(file)
+    writer = await call_blocking(kind.writer, file)  # may load a part of pyarrow
     try:
         if kind.as_frames:
             async with aclosing(uniform_pages(pages, ArrowTable())) as tables:

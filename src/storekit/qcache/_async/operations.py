@@ -20,7 +20,7 @@ from storekit.qcache.nodes import NodeReport, NodeStatistics, NodeStatus
 from storekit.qcache.operation import Operation, current_operation
 from storekit.qcache.options import PostOptions
 from storekit.qcache.result import QueryResult, request_statistics
-from storekit.qcache.tables import OWN, F, Own, R, is_large_query
+from storekit.qcache.tables import OWN, F, Own, R, given, is_large_query
 from storekit.qcache.wire import Headers, PreparedRequest, Table, check_key, check_query
 
 __all__ = ["AsyncLoader", "AsyncOperations"]
@@ -271,13 +271,13 @@ class AsyncOperations(AsyncQueries[R]):
         check_load_function(load_fn)
         self._result_codec(codec)
         # Only what was given is handed on: subclasses may have a `get` that takes less.
-        get = partial(self.get, key, q, accept, post_query, query_headers, **_given(codec=codec))
+        get = partial(self.get, key, q, accept, post_query, query_headers, **given(codec=codec))
         post = partial(
             self.post,
             key,
             content_type=content_type,
             post_headers=post_headers,
-            **_given(types=types, stand_in_columns=stand_in_columns),
+            **given(types=types, stand_in_columns=stand_in_columns),
         )
         if self._observers and not is_large_query(check_query(q)):
             # What is wrong with the arguments is no call for observers.
@@ -291,12 +291,13 @@ class AsyncOperations(AsyncQueries[R]):
             loads=self._loads,
             retry=self._retry,
             now=self._nodes.now,
+            pause=self._nodes.pause,
         )
         return await self._operate("query", key, query.run)
 
     async def _is_there(self, key: str) -> bool:
         codec = OWN if self._codec is None else None
-        return await self.get(key, {"limit": 1}, **_given(codec=codec)) is not None
+        return await self.get(key, {"limit": 1}, **given(codec=codec)) is not None
 
     # The nodes
 
@@ -320,12 +321,3 @@ class AsyncOperations(AsyncQueries[R]):
 
     def _reports(self) -> AsyncNodeReports:
         return AsyncNodeReports(self._nodes, self._requests)
-
-
-def _given(**options: object) -> dict[str, Any]:
-    """Return those options that were given."""
-    return {
-        name: value
-        for name, value in options.items()
-        if value is not OWN and (value is not None or name == "codec")
-    }

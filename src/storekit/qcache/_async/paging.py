@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from storekit.codecs.loading import is_loaded
 from storekit.codecs.tables.base import TableCodec
 from storekit.core.seam._async import call_blocking
 from storekit.qcache.result import QueryResult, codec_errors
@@ -19,7 +20,7 @@ _DECODED_AT_ONCE = 32 * 1024
 
 async def decode(result: QueryResult, codec: TableCodec[Any]) -> Any:
     """Return the table of a result. Raises `CodecError`."""
-    if len(result.content) < _DECODED_AT_ONCE:
+    if len(result.content) < _DECODED_AT_ONCE and is_loaded(codec):
         return result.decode(codec)
     return await call_blocking(result.decode, codec)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from storekit.codecs.loading import is_loaded
 from storekit.codecs.tables.base import JSON, TableCodec, TableContent, media_type
 from storekit.codecs.tables.registry import TableRegistry
 from storekit.core.seam._async import call_blocking
@@ -60,7 +61,9 @@ async def prepare_upload(
     if codec is None:
         encoded = content
     else:
-        encoded = await _in_thread_if(is_large(content), tables.get(codec).encode, content)
+        chosen = tables.get(codec)
+        takes_long = is_large(content) or not is_loaded(chosen)
+        encoded = await _in_thread_if(takes_long, chosen.encode, content)
     encoded = check_upload(encoded, content_type)
     return AsyncUpload(encoded.content_type, encoded.content, types=dict(encoded.types))
 

@@ -48,7 +48,7 @@ def write_pages(
 def _write(
     pages: Generator[tuple[bool, QueryResult], None, None], file: IO[bytes], kind: ExportKind
 ) -> None:
-    writer = kind.writer(file)
+    writer = call_blocking(kind.writer, file)  # may load a part of pyarrow
     try:
         if kind.as_frames:
             with closing(uniform_pages(pages, ArrowTable())) as tables:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Generator
 from typing import Any
 
+from storekit.codecs.loading import is_loaded
 from storekit.codecs.tables.base import TableCodec
 from storekit.core.seam._sync import call_blocking
 from storekit.qcache.result import QueryResult, codec_errors
@@ -21,7 +22,7 @@ _DECODED_AT_ONCE = 32 * 1024
 
 def decode(result: QueryResult, codec: TableCodec[Any]) -> Any:
     """Return the table of a result. Raises `CodecError`."""
-    if len(result.content) < _DECODED_AT_ONCE:
+    if len(result.content) < _DECODED_AT_ONCE and is_loaded(codec):
         return result.decode(codec)
     return call_blocking(result.decode, codec)
 

@@ -28,8 +28,9 @@ from storekit.qcache.operation import Operation, current_operation
 from storekit.qcache.options import GetOptions
 from storekit.qcache.requests import RequestBuilder
 from storekit.qcache.result import QueryResult
-from storekit.qcache.sql import parse as parse_sql
-from storekit.qcache.tables import OWN, F, Own, R, is_large_query
+from storekit.qcache.sql.parse import is_loaded as is_sql_loaded
+from storekit.qcache.sql.parse import parse as parse_sql
+from storekit.qcache.tables import OWN, F, Own, R, given, is_large_query
 from storekit.qcache.wire import Headers, PreparedRequest, check_key, check_query
 
 __all__ = ["Queries"]
@@ -159,7 +160,8 @@ class Queries(Generic[R]):
         """Execute a SELECT; the table in it is the key of the dataset.
 
         What QCache has no equal of is refused before anything is sent, with its place in the text;
-        `storekit.qcache.sql` says what there is. Needs `storekit[sql]`.
+        `storekit.qcache.sql` says what there is. It is asked by `get` of this object. Needs
+        `storekit[sql]`.
 
         Raises:
             UnsupportedSql: It is no SELECT, or has no equal in QCache.
@@ -168,11 +170,11 @@ class Queries(Generic[R]):
             Exception: The errors of `get`.
 
         """
-        chosen = self._result_codec(codec)
-        accept = JSON if chosen is None else chosen.accept
-        key, q = parse_sql(text)
-        request = self._requests.query(key, q, accept)
-        result = self._operate("sql", key, partial(self._get, key, request, accept, chosen))
+        self._result_codec(codec)
+        # The first one loads sqlglot, and the event loop would stand still meanwhile.
+        key, q = parse_sql(text) if is_sql_loaded() else call_blocking(parse_sql, text)
+        get = partial(self.get, check_key(key), q, **given(codec=codec))
+        result = self._operate("sql", key, partial(_part_of, get))
         if result is None:
             raise DatasetMissing(f"sql: there is no dataset {key!r}")
         return result
@@ -238,7 +240,8 @@ class Queries(Generic[R]):
         in frames, each page has the types that the whole would have. To know them, all pages
         are fetched before the first is given, and kept in a temporary file.
 
-        `total_timeout` is for all pages together, without the time between them.
+        `total_timeout` is for all pages together, without the time between them. Each page is
+        asked by `get` of this object, which a subclass may have of its own.
 
         Raises:
             DatasetMissing: There is no such dataset, or it vanished on the way.
@@ -290,7 +293,7 @@ class Queries(Generic[R]):
             Exception: The errors of `pages`.
 
         """
-        kind = export_format(path, format)
+        kind = call_blocking(export_format, path, format)  # may load pyarrow
         offset, end = window(check_query(q), page_size)
         rows = 0
 
@@ -320,12 +323,15 @@ class Queries(Generic[R]):
         offset, end = window(check_query(q), page_size)
         check_key(key)
         total: int | None = None
+        own = given(codec=OWN if self._codec is None else None)  # pages come as they are
         budget = Operation(self, self._nodes.deadline())
         while True:
             size = page_size if end is None else min(page_size, end - offset)
             sliced = {**q, "offset": offset, "limit": size}
-            request = self._requests.query(key, sliced, accept, False, query_headers)
-            work = partial(self._get_page, operation, key, request, accept, total)
+            if self._observers:  # what is wrong with the arguments is no call for them
+                self._requests.query(key, sliced, accept, False, query_headers)
+            get = partial(self.get, key, sliced, accept, False, query_headers, **own)
+            work = partial(self._get_page, operation, key, get, total)
             result = self._operate(operation, key, work, until=budget.until)
             rows = result.unsliced_result_len
             is_last = offset + size >= rows or (end is not None and offset + size >= end)
@@ -365,14 +371,18 @@ class Queries(Generic[R]):
         self,
         name: str,
         key: str,
-        request: PreparedRequest,
-        accept: str,
+        get: Callable[[], object],
         total: int | None,
         operation: Operation,
     ) -> QueryResult:
-        result: QueryResult | None = self._get(key, request, accept, None, operation)
+        result = _part_of(get, operation)
         if result is None:
             raise DatasetMissing(f"{name} {key!r}: there is no such dataset")
+        if not isinstance(result, QueryResult):
+            raise TypeError(
+                f"{name}: get of {type(self).__name__} must return a QueryResult with codec=None, "
+                f"not {type(result).__name__}"
+            )
         rows = result.unsliced_result_len
         if total is not None and rows != total:
             raise DatasetChanged(
@@ -409,3 +419,9 @@ class Queries(Generic[R]):
         if codec is OWN:
             return self._codec
         return None if codec is None else self._tables.get(codec)
+
+
+def _part_of(call: Callable[[], T], operation: Operation) -> T:
+    """Make a call of the same client a part of an operation."""
+    with operation.as_current():
+        return call()

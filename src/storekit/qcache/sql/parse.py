@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -10,7 +11,7 @@ from storekit.qcache.query import Query
 if TYPE_CHECKING:
     from sqlglot import exp
 
-__all__ = ["Statement", "UnsupportedSql", "parse"]
+__all__ = ["Statement", "UnsupportedSql", "is_loaded", "parse"]
 
 _REMEMBERED = 512
 """Texts whose queries are kept: programs ask a few again and again."""
@@ -34,6 +35,11 @@ class Refused(Exception):
         super().__init__(reason)
         self.node = node
         self.reason = reason
+
+
+def is_loaded() -> bool:
+    """Return whether sqlglot is there, which takes a tenth of a second to load."""
+    return "storekit.qcache.sql.select" in sys.modules
 
 
 @lru_cache(maxsize=_REMEMBERED)
