@@ -29,6 +29,7 @@ VARIABLE = "STOREKIT_FEATURES_TO"
 RECORDING = (
     *("tests/qdb/_async/test_*.py", "tests/qdb/_sync/test_*.py", "tests/qdb/test_values.py"),
     *("tests/qcache/_async/test_real.py", "tests/qcache/_sync/test_real.py"),
+    *("tests/qcache/_async/test_pages.py", "tests/qcache/_sync/test_pages.py"),
     *("tests/qcache/_async/test_own_nodes.py", "tests/qcache/_sync/test_own_nodes.py"),
 )
 """The tests whose calls count."""

@@ -12,8 +12,10 @@ import pytest
 from storekit import qcache
 from storekit.qcache import AsyncQClient, MalformedQueryException, UnexpectedServerResponse
 from storekit.qcache.node.registry import node_at
+from tests.qcache._async.test_pages import *  # noqa: F403
 from tests.qcache._async.test_real import *  # noqa: F403
 from tests.qcache._async.test_tables import *  # noqa: F403
+from tests.qcache._async.test_tls import *  # noqa: F403
 from tests.support.served import *  # noqa: F403
 from tools.qcache_server import QCacheServer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import lz4.block
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from storekit.errors import ClientClosed
 from storekit.qcache import (
     AsyncQClient,
+    DatasetMissing,
     MalformedQueryException,
     NodeReport,
     NodeStatistics,
@@ -381,3 +383,26 @@ async def test_the_client_counts_its_requests(
         await client.get(fresh_key(), {})
         assert client.get_statistics() == {qcache_node.url: NodeStatistics(requests=2)}
         assert client.get_statistics() == {qcache_node.url: NodeStatistics()}
+
+
+async def test_a_select_in_sql(client: AsyncQClient, key: str) -> None:
+    text = f'select s, a + b as c from "{key}" where a > 1 order by c desc'
+    result = await client.sql(text)
+    assert result.rows() == [{"s": "z", "c": 33}, {"s": "y", "c": 22}]
+    grouped = await client.sql(f'select count(*) as n, max(b) as b from "{key}"')
+    assert grouped.rows() == [{"n": 3, "b": 30}]
+    with pytest.raises(DatasetMissing):
+        await client.sql("select a from nothing")
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl", "out.parquet", "out.arrow"])
+async def test_a_result_goes_to_a_file_and_back(
+    client: AsyncQClient, key: str, fresh_key: Callable[[], str], tmp_path: Path, name: str
+) -> None:
+    query = {"order_by": ["a"]}
+    assert await client.export(key, query, tmp_path / name, page_size=2) == 3
+    again = fresh_key()
+    await client.post(again, tmp_path / name)
+    result = await client.get(again, query)
+    assert result is not None
+    assert result.rows() == ROWS

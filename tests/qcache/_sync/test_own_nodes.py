@@ -14,8 +14,10 @@ import pytest
 from storekit import qcache
 from storekit.qcache import MalformedQueryException, QClient, UnexpectedServerResponse
 from storekit.qcache.node.registry import node_at
+from tests.qcache._sync.test_pages import *  # noqa: F403
 from tests.qcache._sync.test_real import *  # noqa: F403
 from tests.qcache._sync.test_tables import *  # noqa: F403
+from tests.qcache._sync.test_tls import *  # noqa: F403
 from tests.support.served import *  # noqa: F403
 from tools.qcache_server import QCacheServer
 

@@ -310,6 +310,16 @@ async def test_writes_whose_fate_is_unknown_are_not_repeated():
         assert len(caught.value.__cause__.exceptions) == 2
 
 
+async def test_calls_that_travel_by_themselves_have_the_same_outcome(store):
+    async with AsyncRawClient(store.place) as client:
+        alone = client.unbatched()
+        await alone.put("a", b"1")
+        assert await alone.get("a") == await client.get("a") == b"1"
+        with pytest.raises(qdb.AliasAlreadyExists):
+            await alone.put("a", b"2")
+        assert await alone.with_timeout(20).get("a") == b"1"
+
+
 async def test_views_share_the_client_and_have_their_own_timeout(store):
     async with AsyncRawClient(store.place) as client:
         view = client.with_timeout(5)

@@ -312,6 +312,16 @@ def test_writes_whose_fate_is_unknown_are_not_repeated():
         assert len(caught.value.__cause__.exceptions) == 2
 
 
+def test_calls_that_travel_by_themselves_have_the_same_outcome(store):
+    with RawClient(store.place) as client:
+        alone = client.unbatched()
+        alone.put("a", b"1")
+        assert alone.get("a") == client.get("a") == b"1"
+        with pytest.raises(qdb.AliasAlreadyExists):
+            alone.put("a", b"2")
+        assert alone.with_timeout(20).get("a") == b"1"
+
+
 def test_views_share_the_client_and_have_their_own_timeout(store):
     with RawClient(store.place) as client:
         view = client.with_timeout(5)
