@@ -8,7 +8,7 @@ import re
 import pytest
 
 import storekit
-from storekit import qcache, qdb, recipes
+from storekit import qcache, qdb, recipes, transfer
 from storekit.errors import StoreKitError
 from tools.pages import ROOT
 
@@ -29,7 +29,13 @@ def table(title):
 
 @pytest.mark.parametrize(
     ("title", "module"),
-    [("Both stores", storekit), ("QuasarDB", qdb), ("QCache", qcache), ("Recipes", recipes)],
+    [
+        ("Both stores", storekit),
+        ("QuasarDB", qdb),
+        ("QCache", qcache),
+        ("Recipes", recipes),
+        ("Transfer", transfer),
+    ],
 )
 def test_a_table_has_each_exception_of_its_module_with_its_bases(title, module):
     exported = {name: getattr(module, name) for name in module.__all__}
