@@ -1,6 +1,6 @@
 """What QCache 0.9.3 was recorded to answer, our nodes answer, through each door.
 
-All cases hold, but for those that are marked as quirks: of them, `docs/qcache-node.md` names
+All cases hold, but for those that are marked as quirks: of them, `docs/qcache-differences.md` names
 the ones that our nodes answer differently, and why. Of another corpus than the known one, which
 STOREKIT_QCACHE_CORPUS may name, quirks that differ are reported as expected failures.
 """
@@ -26,7 +26,7 @@ from tools.qcache_server import QCacheServer
 Case = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
-DEVIATIONS = ROOT / "docs" / "qcache-node.md"
+DEVIATIONS = ROOT / "docs" / "qcache-differences.md"
 KNOWN_CORPUS = ROOT / "tests" / "data" / "qcache-corpus.jsonl"
 CORPUS = Path(os.environ.get("STOREKIT_QCACHE_CORPUS") or KNOWN_CORPUS)
 REPLAY = next(
