@@ -77,3 +77,30 @@ def test_each_class_has_a_name_of_its_own():
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(str(path.relative_to(PACKAGE)))
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def imported(path: Path, modules: dict[str, Path]) -> set[str]:
+    """Return the modules of the package that one imports, also on use, but for types alone."""
+    tree = ast.parse(path.read_text())
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and id(node) not in for_types:
+            inside = {f"{node.module}.{each.name}" for each in node.names} & modules.keys()
+            found |= inside or {node.module}
+    return found & modules.keys()
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    names = {path: path.relative_to(PACKAGE.parent).with_suffix("").parts for path in written()}
+    modules = {".".join(parts).removesuffix(".__init__"): path for path, parts in names.items()}
+    left = {name: imported(path, modules) for name, path in modules.items()}
+    while free := {name for name, needed in left.items() if not needed & left.keys()}:
+        left = {name: needed for name, needed in left.items() if name not in free}
+    assert left == {}

@@ -7,18 +7,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from storekit.qcache.query import Query
+from storekit.qcache.sql.errors import Refused, UnsupportedSql
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
-__all__ = ["Statement", "UnsupportedSql", "is_loaded", "parse"]
+__all__ = ["Statement", "is_loaded", "parse"]
 
 _REMEMBERED = 512
 """Texts whose queries are kept: programs ask a few again and again."""
-
-
-class UnsupportedSql(ValueError):
-    """The text is no SELECT that QCache has an equal for. The message has the place."""
 
 
 class Statement(NamedTuple):
@@ -26,15 +23,6 @@ class Statement(NamedTuple):
 
     key: str
     query: Query
-
-
-class Refused(Exception):
-    """A part of a statement that QCache has no equal for."""
-
-    def __init__(self, node: exp.Expr, reason: str) -> None:
-        super().__init__(reason)
-        self.node = node
-        self.reason = reason
 
 
 def is_loaded() -> bool:

@@ -26,7 +26,7 @@ from storekit.qcache.query import (
     var,
 )
 from storekit.qcache.query.forms import columns_of
-from storekit.qcache.sql.parse import Refused
+from storekit.qcache.sql.errors import Refused
 from storekit.qcache.sql.values import Scope
 
 __all__ = ["AGGREGATES", "translate"]

@@ -16,7 +16,7 @@ from sqlglot import exp
 from storekit.qcache.query import Column, Condition, Expression, fn, lit
 from storekit.qcache.query.expressions import Flag, is_null
 from storekit.qcache.query.forms import columns_of
-from storekit.qcache.sql.parse import Refused
+from storekit.qcache.sql.errors import Refused
 
 if TYPE_CHECKING:
     from storekit.qcache.query import FunctionName, Query

@@ -141,8 +141,10 @@ class AsyncClient(_Base[T]):
         """Make a client.
 
         Args:
-            remote_node: As for the raw client.
-            arguments: As for the raw client.
+            remote_node: A `RemoteNode`, several of them, `qdb://host:port[,host:port...]`,
+                or an embedded store: `embedded:` (in memory, of this client alone),
+                `embedded:NAME?mode=memory` (of this process), `embedded:PATH`.
+            arguments: More of them are taken, and left alone, as in the 1.x API.
             codec: How values are stored, instead of as pickles of protocol 2: a codec, or
                 the name of one in the registry.
             allow: Classes and functions that pickles may name, themselves or as text
@@ -152,7 +154,25 @@ class AsyncClient(_Base[T]):
             pickle_aliases: Take any object as an alias, and pickle those that have no
                 other form. They are read as values of a client without `codec` are:
                 those of others then take memory and time as values do.
-            options: As for the raw client.
+            options: Keyword arguments as of the raw client, where more is said of them:
+
+                - `timeout`: seconds for a whole operation, with all attempts and pauses;
+                  60 by default, None for no limit.
+                - `connect_timeout`: seconds for opening a session, as far as a caller
+                  waits for just that; 10 by default, None for no limit but the others.
+                - `limits`: how many sessions, for how long, and how many callers may wait.
+                - `retry`: when and how operations are repeated; three attempts by default.
+                - `options`: those of the sessions: encryption, compression, credentials...
+                - `library`: the file of the C library to reach a cluster with.
+                - `observers`: who is told of calls; see `storekit.observers`.
+                - `registry`: the codecs that may be named; those of storekit by default.
+                - `engine`: what to use instead of what `remote_node` says.
+                - `clock`: the time of day in seconds since the epoch, for times of expiry.
+
+        Raises:
+            TypeError: An argument is of the wrong type.
+            ValueError: A value is out of range or an address is malformed.
+            StoreKitError: There is no C library to reach a cluster with.
 
         """
         registry = options.get("registry")

@@ -1,0 +1,23 @@
+"""What is refused, and where it stands in the text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+__all__ = ["Refused", "UnsupportedSql"]
+
+
+class UnsupportedSql(ValueError):
+    """The text is no SELECT that QCache has an equal for. The message has the place."""
+
+
+class Refused(Exception):
+    """A part of a statement that QCache has no equal for."""
+
+    def __init__(self, node: exp.Expr, reason: str) -> None:
+        super().__init__(reason)
+        self.node = node
+        self.reason = reason
