@@ -154,6 +154,25 @@ def test_a_traceback_is_shown_only_if_it_was_asked_for(run, store):
     assert "Traceback" in run("get", "nope", "--verbose").err
 
 
+def test_verbose_shows_each_call_and_none_of_the_contents(store):
+    done = subprocess.run(
+        python("-m", "storekit", "put", "a", "content-of-a", "--verbose"),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "storekit.calls: qdb put 'a'" in done.stderr
+    assert "content-of-a" not in done.stderr
+
+
+def test_a_variable_that_is_no_setting_is_told_in_one_line(run, store, monkeypatch):
+    monkeypatch.setenv("STOREKIT_OF_ANOTHER_PROGRAM", "1")
+    run("put", "a", "1")
+    done = run("get", "a")
+    assert (done.code, done.out, done.err.count("\n")) == (0, b"1\n", 1)
+    assert "STOREKIT_OF_ANOTHER_PROGRAM" in done.err
+
+
 def test_a_fault_in_storekit_is_one_line_and_says_how_to_see_more(run, store, monkeypatch):
     def fail(*_):
         raise ZeroDivisionError("of no use")

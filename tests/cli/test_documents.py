@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from storekit.cli import exits
+from storekit.cli.trees import Tree
 from storekit.qdb import Client
 
 SLICE = ("--slice-size", "64KiB")
@@ -322,10 +323,59 @@ def test_a_directory_that_is_broken_off_has_no_name(run, store, here, monkeypatc
     with monkeypatch.context() as patched:
         patched.setattr("storekit.cli.trees._write", interrupt)
         assert run("download", "tree/", "again").code == 130
-    assert sorted(os.listdir(here)) == ["again.tar", "tree"]
+    assert sorted(os.listdir(here)) == ["again.storekit.tar", "tree"]
+    assert run("download", "tree/", "again").code == exits.REFUSED
     assert run("download", "tree/", "again", "--resume").code == 0
     assert described(here / "again") == described(here / "tree")
     assert sorted(os.listdir(here)) == ["again", "tree"]
+
+
+def test_an_upload_of_a_directory_goes_on(run, store, here, interrupt_at):
+    make_tree(here / "tree")
+    with interrupt_at(60_000):
+        assert run("upload", "tree", *SLICE).code == 130
+    assert run("docs").lines == []
+    assert run("upload", "tree", *SLICE, "--resume").code == 0
+    assert run("download", "tree/", "again").code == 0
+    assert described(here / "again") == described(here / "tree")
+
+
+def test_a_file_of_the_name_of_a_directory_is_left_alone(run, store, here):
+    make_tree(here / "tree")
+    run("upload", "tree")
+    (here / "again.tar").write_text("mine")
+    (here / "again.part").write_text("mine")
+    assert run("download", "tree/", "again").code == 0
+    assert (here / "again.tar").read_text() == (here / "again.part").read_text() == "mine"
+
+
+@pytest.mark.parametrize("size", [10, 3000])
+def test_a_file_that_changes_while_it_is_read_ends_the_upload(run, store, here, monkeypatch, size):
+    (here / "tree").mkdir()
+    (here / "tree" / "log").write_bytes(bytes(100))
+    real = Tree.of
+
+    def of(path):
+        tree = real(path)
+        (here / "tree" / "log").write_bytes(bytes(size))
+        return tree
+
+    monkeypatch.setattr(Tree, "of", of)
+    done = run("upload", "tree")
+    assert done.code == exits.LOCAL
+    assert "while it was read" in done.err
+    assert run("docs").lines == []
+
+
+def test_no_room_is_code_7_and_leaves_no_file(run, store, here):
+    run("upload", "-", "a", *SLICE, stdin=content(300_000))
+    limited = f"ulimit -f 100; exec {sys.executable} -m storekit download a"
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False)
+    assert done.returncode == exits.NO_ROOM, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert os.listdir(here) == ["a.part"]
+    assert run("download", "a", "--resume").code == 0
+    assert (here / "a").read_bytes() == content(300_000)
 
 
 def test_ctrl_c_ends_a_process_with_one_line(run, store):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import uuid
+from contextlib import contextmanager
 
 import pytest
 
@@ -173,3 +174,28 @@ def test_a_table_that_is_none_is_refused(run, node):
 def test_a_store_of_the_other_kind_is_refused(run, node, store):
     assert "QCache" in run("query", "a", "--store", store).err
     assert "QuasarDB" in run("get", "a", "--store", "qcache://localhost:1").err
+
+
+def test_ctrl_c_at_a_post_says_what_may_be_gone(run, cities, monkeypatch):
+    @contextmanager
+    def bar(*_):
+        def report(*_):
+            raise KeyboardInterrupt
+
+        yield report
+
+    monkeypatch.setattr("storekit.cli.tables.progress_bar", bar)
+    done = run("post", "cities", "-", stdin=CITIES)
+    assert (done.code, done.err.count("\n")) == (130, 1)
+    assert "post it again" in done.err
+
+
+def test_qcache_itself_is_asked_and_posted_to(run, qcache_node):
+    url = qcache_node.url.replace("http://", "qcache://")
+    assert run("post", "cities", "-", "--store", url, stdin=CITIES).code == 0
+    assert run("query", "cities", "--store", url, "--json").json[1]["city"] == "Lund"
+    found = run("status", "--store", url, "--json").json
+    assert (found["ok"], found["figures"]) == (True, {})
+    with QClient([qcache_node.url]) as client:
+        [report] = client.statistics().values()
+    assert report.statistics["hit_count"] >= 1, "status left the counters as they were"

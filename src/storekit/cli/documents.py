@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["docs_", "download_", "upload_"]
 
+_ARCHIVE = ".storekit.tar"
+"""What the name of an archive ends with that is to become a directory."""
+
 
 @command("upload", short_help="Store a file or a directory as a document.")
 @click.argument("source", metavar="FILE|DIRECTORY|-")
@@ -147,15 +150,21 @@ def download_(
             output.stream().flush()
             return
         path = _target_for(key, target)
-        part = path.with_name(f"{path.name}.tar" if key.endswith("/") else path.name)
-        _refuse_paths_that_are_there(path, part, resume=resume, replace=replace)
+        is_tree = key.endswith("/")
+        file = path.with_name(f"{path.name}{_ARCHIVE}") if is_tree else path
+        if is_tree:
+            _refuse_directory_that_is_there(path)
+        elif not replace:
+            _refuse_file_that_is_there(path)
+        if not resume:
+            _refuse_what_was_begun(file, is_tree=is_tree)
         with _resumable(shlex.join(["download", key, *([] if target is None else [target])])):
             with progress_bar(invocation, key) as report:
-                info = client.download(key, part, resume=True, progress=report)
-            if key.endswith("/"):
+                info = client.download(key, file, resume=True, progress=report)
+            if is_tree:
                 with progress_bar(invocation, f"{path}/", info.size) as report:
-                    restore(part, path, lambda done: report(done, None))
-                part.unlink()
+                    restore(file, path, lambda done: report(done, None))
+                file.unlink()
     _say(invocation, "written", info, path)
 
 
@@ -168,23 +177,26 @@ def _target_for(key: str, target: str | None) -> Path:
     return Path(target)
 
 
-def _refuse_paths_that_are_there(path: Path, part: Path, *, resume: bool, replace: bool) -> None:
-    is_tree = part != path
-    if is_tree and path.exists() and not (path.is_dir() and not any(path.iterdir())):
+def _refuse_directory_that_is_there(path: Path) -> None:
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise CommandError(f"{path} is there already; name a directory that is not", REFUSED)
-    if not replace and os.path.lexists(part) and not is_tree and not _is_special(part):
-        raise CommandError(f"{part} is there already; --replace writes in its place", REFUSED)
-    begun = part.with_name(f"{part.name}.part")
-    if begun.exists() and not resume:
-        raise CommandError(
-            f"{begun} is there, of a download that was broken off; --resume goes on with it, or "
-            "remove it",
-            REFUSED,
-        )
 
 
-def _is_special(path: Path) -> bool:
-    return path.exists() and not path.is_file()
+def _refuse_file_that_is_there(path: Path) -> None:
+    is_special = path.exists() and not path.is_file()  # a pipe, a device: it is written to
+    if os.path.lexists(path) and not is_special:
+        raise CommandError(f"{path} is there already; --replace writes in its place", REFUSED)
+
+
+def _refuse_what_was_begun(file: Path, *, is_tree: bool) -> None:
+    begun = [file.with_name(f"{file.name}.part"), *([file] if is_tree else [])]
+    for each in begun:
+        if os.path.lexists(each):
+            raise CommandError(
+                f"{each} is there, of a download that was broken off; --resume goes on with it, or "
+                "remove it",
+                REFUSED,
+            )
 
 
 def _say(invocation: Invocation, done: str, info: "DocumentInfo", path: Path | None = None) -> None:

@@ -124,9 +124,15 @@ class Output:
         return [visible(line) for line in lines]
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Print lines, each as it comes."""
+        """Print lines, on a terminal each as it comes."""
+        if self.is_terminal:
+            for line in lines:
+                self.text(line, kept="")
+            return
+        stream = self.stream()
         for line in lines:
-            self.text(line, kept="")
+            stream.write(line.encode("utf-8", "surrogateescape") + b"\n")
+        stream.flush()
 
     def pages(self, lines: Iterable[str]) -> None:
         """Print lines, page by page on a terminal, if they are more than fit."""
