@@ -7,7 +7,8 @@ import re
 import pytest
 
 import storekit.qcache.query as in_python
-from storekit.qcache import QClient
+from storekit.options import RetryPolicy
+from storekit.qcache import QClient, QClientException, UnexpectedServerResponse
 from storekit.qcache.node.query import aggregates, arithmetic, where
 from storekit.qcache.node.query.run import CLAUSES
 from storekit.qcache.sql import values
@@ -72,7 +73,7 @@ def test_an_example_gives_the_rows_that_are_shown(form, shown, client):
 
 @pytest.fixture(scope="module")
 def reference(qcache_node):
-    with QClient([qcache_node.url]) as client:
+    with QClient([qcache_node.url], retry=RetryPolicy(attempts=1)) as client:
         post_cities(client)
         yield client
 
@@ -82,9 +83,58 @@ def test_qcache_itself_gives_them_too(form, shown, reference):
     assert ask(reference, form) == shown
 
 
+def test_there_are_mistakes_to_make():
+    assert len(REFUSALS) >= 15
+
+
 def test_examples_are_in_all_three_languages():
     for language in ("json", "python", "sql"):
         assert sum(each.values[0].language == language for each in EXAMPLES) >= 35
+
+
+# What is refused
+
+
+def refusals():
+    """Yield the queries of the table of mistakes, with the status of our node and of QCache."""
+    row = re.compile(r"^\| `(\{.*?\})` \| .* \| (\d+) \| \**(\d+)\** \|$", re.MULTILINE)
+    for query, ours, theirs in row.findall((FOLDER / "limits.md").read_text()):
+        yield pytest.param(json.loads(query), int(ours), int(theirs), id=query)
+
+
+REFUSALS = list(refusals())
+
+
+def status_of(client, query):
+    client.post("mistakes", "a,s,kind\n1,x,red\n2,y,blue\n", types={"kind": "enum"})
+    with pytest.raises(QClientException) as caught:
+        client.get("mistakes", query)
+    return caught.value.status
+
+
+@pytest.mark.parametrize(("query", "ours", "theirs"), REFUSALS)
+def test_a_mistake_has_the_status_that_is_shown(query, ours, theirs, client):
+    assert status_of(client, query) == ours
+
+
+@pytest.mark.parametrize(("query", "ours", "theirs"), REFUSALS)
+def test_qcache_itself_answers_as_shown(query, ours, theirs, reference):
+    assert status_of(reference, query) == theirs
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"), [('a\n"x\n', "text/csv"), ("[1]", "application/json")]
+)
+def test_content_that_is_no_table_leaves_the_old_one_in_our_node_alone(
+    content, kind, client, reference
+):
+    left = []
+    for each in (client, reference):
+        each.post("kept", "a\n1\n")
+        with pytest.raises(UnexpectedServerResponse):
+            each.post("kept", content.encode(), kind)
+        left.append(each.get("kept", {}) is not None)
+    assert left == [True, False]
 
 
 # That nothing is left out
