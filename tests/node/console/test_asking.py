@@ -193,7 +193,7 @@ def test_an_answer_is_bounded_in_rows_columns_and_bytes(rows, columns, cell):
     assert len(answer["columns"]) == len(answer["rows"][0]) == min(columns, 500)
     shown = len(answer["rows"])
     assert 1 <= shown <= 1000
-    assert shown * min(columns, 500) <= 50_000
+    assert shown * min(columns, 500) <= 20_000
     assert len(json.dumps(answer)) < 8_000_000
 
 

@@ -209,6 +209,14 @@ async def test_the_page_of_another_origin_gets_nothing(app, method, path, site):
     assert "access-control-allow-origin" not in headers
 
 
+async def test_nor_does_that_of_an_origin_that_may_use_the_node():
+    app = application(Node(), allow_origins=["https://app.example"])
+    headers = {"origin": "https://app.example", "sec-fetch-site": "cross-site"}
+    assert (await ask(app, "/console/data/tables", headers))[0] == 403
+    assert (await ask(app, "/qcache/status", headers))[0] == 200
+    await live(app)
+
+
 async def test_a_link_on_another_site_may_lead_to_the_page(app):
     headers = {**BROWSER, "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
     assert (await ask(app, "/", headers))[0] == 200

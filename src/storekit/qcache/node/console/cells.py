@@ -28,7 +28,9 @@ MOST_ROWS = 1000
 _MOST_COLUMNS = 500
 """Columns of one answer to the page: the first."""
 
-_MOST_CELLS = 50_000
+_MOST_CELLS = 20_000
+"""Cells of one answer to the page: a browser draws these in half a second."""
+
 _MOST_TEXT = 4_000_000  # characters of all cells together
 _LONG, _SHORTEST = 300, 32  # characters that are shown of a cell, at most and at least
 

@@ -168,7 +168,7 @@ class Application:
         exchange = Exchange(server, self._node.metrics, request, client, self._access_log)
         self._in_progress += 1
         try:
-            response = await self._answer(request, scope, receive, exchange)
+            response = await self._answer(request, server, scope, receive, exchange)
             await self._send(send, self._access.shared(request, response), exchange)
         except ClientGone:
             _log.debug("a client left before its request was complete")
@@ -186,22 +186,23 @@ class Application:
     async def _answer(
         self,
         request: Request,
+        server: Node | Console,
         scope: MutableMapping[str, Any],
         receive: Receive,
         exchange: Exchange,
     ) -> Response:
-        refusal = self._refuse(request, scope.get("server"))
+        refusal = self._refuse(request, server, scope.get("server"))
         if refusal is not None:
             if "expect" in request.headers:  # its content may not come: the next is a new request
                 close = ("connection", "close")
                 return replace(refusal, headers=(*refusal.headers, close))
             return refusal
-        request = replace(request, budget=self._server_of(request).budget_for(request))
+        request = replace(request, budget=server.budget_for(request))
         if not _may_have_body(request):
-            return await self._work(request, receive)
+            return await self._work(request, server, receive)
         content = RequestBody(scope, receive, self._body_timeout)
         try:
-            return await self._work(await self._read(request, content), receive)
+            return await self._work(await self._read(request, server, content), server, receive)
         except _BadBodyError as error:
             awaits_go_ahead = "expect" in request.headers
             if error.more and not awaits_go_ahead:
@@ -211,13 +212,15 @@ class Application:
             exchange.received = content.wanted
             self._room += content.wanted
 
-    def _refuse(self, request: Request, server: tuple[str, int | None] | None) -> Response | None:
+    def _refuse(
+        self, request: Request, server: Node | Console, at: tuple[str, int | None] | None
+    ) -> Response | None:
         """Return the answer if there is one without the content. Who asks is looked at first."""
-        listens_on = None if server is None else server[0]
+        listens_on = None if at is None else at[0]
         response = self._access.refuse(request, listens_on) or self._access.preflight(request)
         if response is not None:
             return _with_length(response)
-        return self._server_of(request).refuse_head(request)
+        return server.refuse_head(request)
 
     def _server_of(self, request: Request) -> Node | Console:
         console = self._console
@@ -227,19 +230,19 @@ class Application:
         working, waiting = zip(self._small.calls(), self._large.calls(), strict=True)
         return Queue(sum(working), sum(waiting))
 
-    async def _work(self, request: Request, receive: Receive) -> Response:
-        node, budget = self._server_of(request), request.budget
-        if budget is None or node.is_quick(request):
-            return node.handle(request)
+    async def _work(self, request: Request, server: Node | Console, receive: Receive) -> Response:
+        budget = request.budget
+        if budget is None or server.is_quick(request):
+            return server.handle(request)
         try:
-            if node.is_small(request):
+            if server.is_small(request):
                 budget.be_quick(_QUICK)
                 try:
-                    return await self._small.get().call_bare(node.handle, request)
+                    return await self._small.get().call_bare(server.handle, request)
                 except NotQuick:
                     budget.be_quick(None)
                     budget.start_anew()
-            work = partial(self._large.get().call_bare, node.handle, request)
+            work = partial(self._large.get().call_bare, server.handle, request)
             return await call_beside(work, partial(_cancel_when_gone, budget, receive))
         except PoolFull:
             if request.table is not None:
@@ -251,18 +254,19 @@ class Application:
 
     # Bodies
 
-    async def _read(self, request: Request, content: RequestBody) -> Request:
+    async def _read(
+        self, request: Request, server: Node | Console, content: RequestBody
+    ) -> Request:
         """Return the request with its content, or with the table that it is."""
         transfer_coding = request.headers.get("transfer-encoding", "chunked")
         if transfer_coding.strip().lower() != "chunked":
             raise _BadBodyError(501, f"Transfer-Encoding must be chunked, not {transfer_coding!r}")
-        node = self._server_of(request)
-        most = node.most_content(request)
+        most = server.most_content(request)
         length = request.headers.get("content-length", "")
         announced = int(length) if length.isdecimal() else 0
         if announced > most:
             raise _BadBodyError(413, f"The content has {announced} bytes; the limit is {most}")
-        table = node.table_to_come(request) if announced >= _READ_EARLY else None
+        table = server.table_to_come(request) if announced >= _READ_EARLY else None
         if table is None:
             body = Body()
             await self._gather(content, body, most)

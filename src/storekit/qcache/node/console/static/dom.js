@@ -40,14 +40,21 @@ export function visible(text, breaks = false) {
   return nodes;
 }
 
+const CONTROLS =
+  "NUL SOH STX ETX EOT ENQ ACK BEL BS \u21e5 \u21b5 VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US".split(" ");
+
 function signOf(character) {
   const code = character.codePointAt(0);
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  return code === 0x7f ? "\u2421" : codeOf(character);
+  return CONTROLS[code] ?? (code === 0x7f ? "DEL" : codeOf(character));
 }
 
 function codeOf(character) {
   return `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+}
+
+// Returns the name of a column as nodes.
+export function named(name) {
+  return name === "" ? [h("span", { class: "null" }, "no name")] : visible(name);
 }
 
 // Shows a message, or hides its place.

@@ -1,7 +1,7 @@
 // Rows as a table, and one long cell as a whole.
 
 import { Failure, post } from "./asking.js";
-import { $, h, visible } from "./dom.js";
+import { $, h, named, visible } from "./dom.js";
 import { count, many } from "./format.js";
 
 const SHOWN = 60; // characters of a cell; the rest is behind a button
@@ -11,7 +11,7 @@ const NUMBERS = new Set(["int", "float"]);
 export function grid(answer, label, ask) {
   const classes = answer.columns.map((column) => (NUMBERS.has(column.type) ? "number" : null));
   const titles = answer.columns.map((column, place) =>
-    h("th", { scope: "col", class: classes[place] }, h("bdi", {}, visible(column.name)), h("small", {}, column.type)),
+    h("th", { scope: "col", class: classes[place] }, h("bdi", {}, named(column.name)), h("small", {}, column.type)),
   );
   const rows = answer.rows.map((row, place) =>
     h("tr", {},
@@ -72,7 +72,7 @@ export function pager(place, answer, go) {
 async function openCell(answer, row, column, ask) {
   const dialog = $("cell-dialog");
   const text = $("cell-text");
-  $("cell-title").firstChild.replaceChildren(...visible(answer.columns[column].name));
+  $("cell-title").firstChild.replaceChildren(...named(answer.columns[column].name));
   text.replaceChildren();
   $("cell-size").textContent = "";
   dialog.showModal();

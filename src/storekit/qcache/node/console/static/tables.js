@@ -1,7 +1,7 @@
 // All tables of the node, a page at a time, and one of them.
 
 import { Failure, post, read } from "./asking.js";
-import { $, h, say, visible } from "./dom.js";
+import { $, h, named, say, visible } from "./dom.js";
 import { age, briefCount, briefest, bytes, count, duration } from "./format.js";
 import { describe, grid, pager } from "./grid.js";
 
@@ -156,7 +156,7 @@ export class TableView {
     $("table-facts").replaceChildren(...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
     $("table-columns").replaceChildren(...table.described.map((column) =>
       h("li", {},
-        h("bdi", { title: column.name }, visible(column.name)),
+        h("bdi", { title: column.name }, named(column.name)),
         column.nulls ? h("small", { class: "nulls" }, `${briefCount(column.nulls)} null`) : null,
         h("small", { class: `type ${column.type}` }, column.type))));
     const shown = { offset: start, rows: table.described, total: table.columns };
