@@ -186,11 +186,13 @@ def test_doctor_of_a_store_that_is_out_is_code_3(run):
 def test_doctor_tells_of_clocks_that_differ(run, store, monkeypatch):
     from datetime import UTC, datetime, timedelta
 
+    assert "clock" in run("doctor").text
+    assert "agrees with this one" in run("doctor").text
     monkeypatch.setattr(
         "storekit.qdb.embedded.status._now",
         (datetime.now(UTC) + timedelta(minutes=3)).isoformat,
     )
-    assert "180 s ahead" in run("doctor").text
+    assert "180.0 s ahead of this one" in run("doctor").text
 
 
 # Measuring

@@ -2,12 +2,15 @@
 
 import re
 
+import pytest
+
 from storekit.cli import application, exits
 from tests.cli.recorded import BLOCK, PAGE, masked, replayed
 
 TEXT = PAGE.read_text()
 
 
+@pytest.mark.slow
 def test_commands_print_what_the_page_shows():
     assert replayed(TEXT) == TEXT
 

@@ -125,6 +125,8 @@ def test_a_table_for_people_says_that_there_is_more(run, node):
     assert len(shown.lines) == 1002
     assert "1,000 of 1,234 rows" in shown.err
     assert len(run("query", "many").lines) == 1235
+    limited = run("query", "many", "--format", "table", "--limit", "5")
+    assert (len(limited.lines), limited.err) == (7, "")
 
 
 def test_a_table_fits_into_the_width_there_is(run, node, monkeypatch):

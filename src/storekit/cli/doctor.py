@@ -146,7 +146,14 @@ def _stores(invocation: Invocation) -> Iterator[Examined]:
             answer = "" if node.seconds is None else f" in {shown_duration(node.seconds)}"
             version = "" if node.version is None else f", {node.version}"
             yield Examined("ok", name, f"{node.node} answers{answer}{version}")
-            if node.skew is not None and abs(node.skew) >= _SKEW:
-                ahead = "ahead" if node.skew > 0 else "behind"
-                skew = f"the clock of {node.node} is {abs(node.skew):.0f} s {ahead} of this one"
-                yield Examined("note", "clock", f"{skew}: entries expire by its time")
+            if node.skew is not None:
+                yield _clock(node.node, node.skew)
+
+
+def _clock(node: str, skew: float) -> Examined:
+    """Tell how far the clock of a node is from this one: entries expire by its time."""
+    seconds = f"{abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this one"
+    if abs(skew) < _SKEW:
+        exact = "agrees with this one" if abs(skew) < 1 else f"is {seconds}"
+        return Examined("ok", "clock", f"that of {node} {exact}")
+    return Examined("note", "clock", f"that of {node} is {seconds}: times of expiry are off")

@@ -34,10 +34,19 @@ def progress_bar(invocation: Invocation, label: str, total: int | None = None) -
         BarColumn,
         DownloadColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
         TimeRemainingColumn,
-        TransferSpeedColumn,
     )
+    from rich.text import Text  # noqa: PLC0415
+
+    class Speed(ProgressColumn):
+        """As rich's own, in the units of the sizes beside it."""
+
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{shown_size(speed)}/s")
 
     console = Console(stderr=True)
     shown = visible(label)
@@ -47,7 +56,7 @@ def progress_bar(invocation: Invocation, label: str, total: int | None = None) -
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
         DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
+        Speed(),
         TimeRemainingColumn(compact=True),
     )
     with Progress(*columns, console=console, expand=True) as bar:

@@ -62,10 +62,11 @@ def query_(
     output = invocation.output
     kind = kind or _kind_of(invocation, file)
     key, q = _parsed(key, query, sql)
+    is_cut = False
     if limit is not None:
         q["limit"] = limit if "limit" not in q else min(limit, q["limit"])
-    elif kind == "table":
-        q.setdefault("limit", _MOST_ROWS)
+    elif kind == "table" and "limit" not in q:
+        q["limit"], is_cut = _MOST_ROWS, True
     if kind == "parquet" and file is None:
         output.refuse_terminal("Parquet", "name a file by --output")
     if kind == "parquet":
@@ -80,7 +81,7 @@ def query_(
         lines = table_lines(rows, output.width)
         show = output.lines if no_pager else output.pages
         show(lines)
-        if len(rows) < result.unsliced_result_len:
+        if is_cut and len(rows) < result.unsliced_result_len:
             more = f"{len(rows):,} of {result.unsliced_result_len:,} rows"
             output.note(f"{more}; --limit N shows more")
         return

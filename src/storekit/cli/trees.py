@@ -119,6 +119,7 @@ def restore(archive: Path, destination: Path, report: Callable[[int], None]) -> 
     part.mkdir(mode=0o700)
     try:
         _restore_into(archive, part, report)
+        report(archive.stat().st_size)
         os.sync()  # or the name might outlive a power cut, and the content not
         part.rename(destination)
     except tarfile.TarError as error:
