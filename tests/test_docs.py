@@ -175,6 +175,8 @@ MODULES = [
     "storekit.kit",
     "storekit.observers",
     "storekit.observers.opentelemetry",
+    "storekit.observers.opentelemetry_metrics",
+    "storekit.observers.prometheus",
     "storekit.qcache",
     "storekit.qcache.node",
     "storekit.qcache.query",

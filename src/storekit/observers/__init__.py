@@ -1,20 +1,35 @@
 """Observers: objects that clients tell of their calls.
 
-An observer is any object with the three methods of `Observer`. `LoggingObserver` writes to the
-log, and `storekit.observers.opentelemetry` has one that makes spans. Without observers, a call
-costs one comparison more.
+An observer is any object with the three methods of `Observer`; with `attach`, it also sees how
+clients stand. `LoggingObserver` writes to the log, `storekit.observers.opentelemetry` has one that
+makes spans, `storekit.observers.opentelemetry_metrics` and `storekit.observers.prometheus` have
+those that keep metrics. Without observers, a call costs one comparison more.
 """
 
 from storekit.observers.events import CallEnded, CallRetried, CallStarted, Observer
 from storekit.observers.logs import LoggingObserver
+from storekit.observers.state import (
+    ClientState,
+    ConnectionState,
+    NodeState,
+    StateObserver,
+    WithState,
+    attach_client,
+)
 from storekit.observers.watching import Watch, check_observers
 
 __all__ = [
     "CallEnded",
     "CallRetried",
     "CallStarted",
+    "ClientState",
+    "ConnectionState",
     "LoggingObserver",
+    "NodeState",
     "Observer",
+    "StateObserver",
     "Watch",
+    "WithState",
+    "attach_client",
     "check_observers",
 ]

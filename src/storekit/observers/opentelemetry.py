@@ -2,6 +2,7 @@
 
 from storekit._extras import require
 from storekit.observers.events import CallEnded, CallRetried, CallStarted
+from storekit.observers.state import server_of
 
 require("storekit.observers.opentelemetry", "opentelemetry", "opentelemetry.trace")
 
@@ -50,7 +51,7 @@ class OpenTelemetryObserver:
                     "storekit.attempt": event.attempt,
                     "storekit.pause": event.pause,
                     "error.type": type(event.error).__name__,
-                    "server.address": event.node or "",
+                    **_server(event.node),
                 },
             )
 
@@ -59,7 +60,7 @@ class OpenTelemetryObserver:
         if not isinstance(token, Span):
             return
         if event.node is not None:
-            token.set_attribute("server.address", event.node)
+            token.set_attributes(_server(event.node))
         if event.attempts > 1:
             token.set_attribute("storekit.attempts", event.attempts)
         if event.error is not None:
@@ -72,3 +73,12 @@ class OpenTelemetryObserver:
 
 
 _SYSTEMS = {"qdb": "quasardb"}
+
+
+def _server(node: str | None) -> dict[str, str | int]:
+    if node is None:
+        return {}
+    host, port = server_of(node)
+    return (
+        {"server.address": host} if port is None else {"server.address": host, "server.port": port}
+    )

@@ -89,10 +89,11 @@ class Diagnosis:
 
 @dataclass(slots=True)
 class Outage:
-    """A node that failed, and when (seconds of the client's clock) to ask it again."""
+    """A node that failed, since when, and when to ask it again (seconds of the client's clock)."""
 
     diagnosis: Diagnosis
     next_probe: float
+    since: float
     probes: int = 0
 
 

@@ -70,6 +70,11 @@ class AsyncHTTPTransport(httpx.AsyncBaseTransport):
         )
         return f"<{type(self).__name__}: {servers or 'no connections'}>"
 
+    @property
+    def limits(self) -> PoolLimits:
+        """How many connections to each server there may be, and for how long."""
+        return self._limits
+
     def statistics(self) -> dict[str, PoolStatistics]:
         """Return the state of each pool by its server, e.g. `http://host:9401`."""
         return {

@@ -17,7 +17,7 @@ from storekit.core.clocks import MovedClock
 from storekit.core.seam._async import run_all
 from storekit.core.tls import Cert, Verify, create_tls_context
 from storekit.errors import OutOfResources
-from storekit.observers import Observer, check_observers
+from storekit.observers import Observer, attach_client, check_observers
 from storekit.options import PoolLimits, RetryPolicy, Timeouts
 from storekit.qcache._async.client_options import AsyncQClientOptions
 from storekit.qcache._async.node_pool import AsyncNodePool
@@ -246,6 +246,7 @@ class AsyncQClient(AsyncOperations[R]):
             embedded=embedded,
             moved=clock,
         )
+        attach_client(self._observers, self._nodes)
         self._loads = AsyncSingleFlight[str, None](CircularLoad)
 
     async def __aenter__(self) -> Self:

@@ -18,7 +18,7 @@ from storekit.core.seam._async import (
     sleep,
 )
 from storekit.errors import ClientClosed, OutOfResources
-from storekit.observers import Watch
+from storekit.observers import ClientState, NodeState, Watch
 from storekit.options import RetryPolicy, Timeouts
 from storekit.qcache._async.node_requests import AsyncNodeRequests, NodeFailed
 from storekit.qcache.addresses import host_header
@@ -38,6 +38,7 @@ from storekit.qcache.wire import PreparedRequest, Reply
 __all__ = ["AsyncNodePool"]
 
 _log = logging.getLogger("storekit")
+_ring_log = logging.getLogger("storekit.ring")
 
 _PROBE_WAIT = 5.0
 """Seconds that a probe may take where the client has no limit."""
@@ -114,6 +115,12 @@ class AsyncNodePool(AsyncNodeRequests):
         with self._guard:
             states = [f"{name} (out)" if name in self._outages else name for name in self.nodes]
         return f"{'closed, ' if self._closed else ''}nodes: {', '.join(states)}"
+
+    def state(self) -> ClientState:
+        """Return how its connections and nodes stand, for observers."""
+        with self._guard:
+            nodes = tuple(NodeState(name, name in self._outages) for name in self.nodes)
+        return ClientState("qcache", self.connections(), nodes)
 
     async def aclose(self) -> None:
         """End the probes. The transport is its owner's to close."""
@@ -246,21 +253,34 @@ class AsyncNodePool(AsyncNodeRequests):
     # The health of nodes
 
     def _take_out(self, name: str, diagnosis: Diagnosis) -> None:
+        pause = probe_pause(0, self._rng())
         with self._guard:
             outage = self._outages.get(name)
-            if outage is not None:  # a request that was under way when the node went out
+            if outage is not None:  # a call that was under way when the node went out
                 outage.diagnosis = diagnosis
                 return
-            self._outages[name] = Outage(
-                diagnosis, self._health_clock() + probe_pause(0, self._rng())
-            )
+            now = self._health_clock()
+            self._outages[name] = Outage(diagnosis, now + pause, since=now)
             self._ring.take_out(name)
+            out = len(self._outages)
+        _ring_log.warning(
+            "%s leaves the ring: %s; it is asked again in %.1f s; %d of %d nodes are out",
+            *(name, diagnosis.reason, pause, out, len(self.nodes)),
+        )
 
     def _put_back(self, name: str) -> None:
         with self._guard:
-            if self._outages.pop(name, None) is not None:
-                self._ring.put_back(name)
-                self._counts[name]["resurrections"] += 1
+            outage = self._outages.pop(name, None)
+            if outage is None:
+                return
+            self._ring.put_back(name)
+            self._counts[name]["resurrections"] += 1
+            away = self._health_clock() - outage.since
+            out = len(self._outages)
+        _ring_log.info(
+            "%s is back in the ring after %.1f s; %d of %d nodes are out",
+            *(name, away, out, len(self.nodes)),
+        )
 
     def _start_probes(self, *, due: bool, names: Collection[str | None] | None = None) -> None:
         """Ask nodes that are out, only those that are `due` or of these names, if they are back."""

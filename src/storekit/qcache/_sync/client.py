@@ -19,7 +19,7 @@ from storekit.core.clocks import MovedClock
 from storekit.core.seam._sync import run_all
 from storekit.core.tls import Cert, Verify, create_tls_context
 from storekit.errors import OutOfResources
-from storekit.observers import Observer, check_observers
+from storekit.observers import Observer, attach_client, check_observers
 from storekit.options import PoolLimits, RetryPolicy, Timeouts
 from storekit.qcache._sync.client_options import QClientOptions
 from storekit.qcache._sync.node_pool import NodePool
@@ -246,6 +246,7 @@ class QClient(Operations[R]):
             embedded=embedded,
             moved=clock,
         )
+        attach_client(self._observers, self._nodes)
         self._loads = SingleFlight[str, None](CircularLoad)
 
     def __enter__(self) -> Self:

@@ -11,6 +11,7 @@ import httpx
 from storekit.core._sync.transport import HTTPTransport
 from storekit.core.seam._sync import Guard, call_blocking
 from storekit.core.shortage import raise_shortage
+from storekit.observers import ConnectionState
 from storekit.options import Timeouts
 from storekit.qcache.compression import ContentTooLarge, decompress
 from storekit.qcache.errors import ClientBusy, UnexpectedServerResponse
@@ -66,6 +67,16 @@ class NodeRequests:
         with self._guard:
             counts, self._counts = self._counts, {name: Counter() for name in self.nodes}
         return {name: NodeStatistics(**counter) for name, counter in counts.items()}
+
+    def connections(self) -> tuple[ConnectionState, ...]:
+        """Return the connections to each server, if the transport is ours."""
+        if not isinstance(self._transport, HTTPTransport):
+            return ()
+        most = self._transport.limits.max_size
+        return tuple(
+            ConnectionState(server, now.leased + now.connecting, now.idle, now.waiting, most)
+            for server, now in self._transport.statistics().items()
+        )
 
     def _count(self, name: str, event: str) -> None:
         with self._guard:

@@ -16,7 +16,13 @@ from storekit.core.seam._sync import monotonic, pause_by
 from storekit.core.threads._sync import Executor
 from storekit.core.threads.call import CallStatistics, CallTimeout
 from storekit.errors import ClientClosed, StoreKitError
-from storekit.observers import Observer, Watch
+from storekit.observers import (
+    ClientState,
+    ConnectionState,
+    Observer,
+    Watch,
+    attach_client,
+)
 from storekit.options import PoolLimits, RetryPolicy
 from storekit.qdb.cursor import Cursor
 from storekit.qdb.engine import Engine, Session
@@ -62,6 +68,7 @@ class Caller:
         self.engine = engine
         self._name = f"qdb ({address})"
         self._connect_timeout = connect_timeout
+        self._most = limits.max_size
         self._retry = retry
         self._retrier = Retrier(retry, pause=pause_by(clock), budget_clock=steady(clock))
         self._cursors: WeakSet[Cursor] = WeakSet()
@@ -76,6 +83,7 @@ class Caller:
             name=self._name,
         )
         self._joins = self._executor.joins
+        attach_client(observers, self)
         with self._explained("connect"):
             self._executor.open()
 
@@ -100,6 +108,13 @@ class Caller:
     def statistics(self) -> CallStatistics:
         """Return how many sessions and calls there are at this moment."""
         return self._executor.statistics()
+
+    def state(self) -> ClientState:
+        """Return how its sessions stand, for observers."""
+        now = self._executor.statistics()
+        used = min(now.sessions, now.calls - now.queued)
+        sessions = ConnectionState(self.address, used, now.sessions - used, now.queued, self._most)
+        return ClientState("qdb", (sessions,))
 
     def describe(self) -> str:
         """Return the store, its nodes, and how things stand at this moment."""
