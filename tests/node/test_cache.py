@@ -360,14 +360,14 @@ def test_totals_go_on_when_the_counters_are_read(clock):
     store(node, "k", table(1000))
     clock.now += 60
     for _ in range(2):  # to read them changes nothing
-        totals = node.totals()
+        totals = node.tables.totals()
         assert totals.counts["hit_count"] == 2
         assert totals.counts["miss_count"] == 1
         assert totals.counts["store_count"] == 2
         assert totals.counts["replace_count"] == 1
         assert totals.uptime == 60
         assert totals.datasets == 1
-        assert totals.charged == dict(node.datasets())["k"].charge > 8000
+        assert totals.charged == dict(node.tables.datasets())["k"].charge > 8000
 
 
 def test_hits_are_counted_for_each_table_and_looking_is_none(clock):
@@ -379,7 +379,7 @@ def test_hits_are_counted_for_each_table_and_looking_is_none(clock):
         ask_query(node, key, {})
     ask_query(node, "a", {})
     for _ in range(2):
-        found = {key: (each.hits, each.stored_at) for key, each in node.datasets()}
+        found = {key: (each.hits, each.stored_at) for key, each in node.tables.datasets()}
         assert found == {"a": (3, 1000.0), "b": (1, 1005.0)}
     store(node, "a", table(10))
-    assert dict(node.datasets())["a"].hits == 0
+    assert dict(node.tables.datasets())["a"].hits == 0

@@ -102,11 +102,11 @@ def saved(keeper: Keeper, tables: dict[str, bytes], **options: Any) -> None:
 
 
 def keys(node: Node) -> list[str]:
-    return [key for key, _ in node.datasets_by_use()]
+    return [key for key, _ in node.tables.datasets_by_use()]
 
 
 def total(node: Node, event: str) -> int:
-    return node.totals().counts.get(event, 0)
+    return node.tables.totals().counts.get(event, 0)
 
 
 # What comes back
@@ -159,7 +159,7 @@ def test_a_csv_table_comes_back_with_its_types(tmp_path, lines, types):
 
 
 def check_same(node: Node, other: Node) -> None:
-    (key, before), (_, after) = (*node.datasets_by_use(), *other.datasets_by_use())
+    (key, before), (_, after) = (*node.tables.datasets_by_use(), *other.tables.datasets_by_use())
     assert before.frame.schema == after.frame.schema
     assert before.frame.equals(after.frame)
     assert before.charge == after.charge
@@ -174,7 +174,7 @@ def check_same(node: Node, other: Node) -> None:
 def test_text_of_few_values_is_codes_again(keeper):
     rows = "".join(f"{number},{number % 3}x\n" for number in range(20_000))
     saved(keeper, {"k": f"a,b\n{rows}".encode()})
-    ((_, dataset),) = keeper.read().datasets_by_use()
+    ((_, dataset),) = keeper.read().tables.datasets_by_use()
     assert isinstance(dataset.frame["b"].dtype, pl.Categorical)
     assert dataset.frame.n_chunks() == 1
 
@@ -230,18 +230,18 @@ def test_a_clock_that_was_set_back_makes_no_table_younger_than_new(keeper):
 def test_a_smaller_node_takes_the_tables_that_were_used_last(keeper):
     table = b"a\n" + b"1\n" * 1000
     saved(keeper, dict.fromkeys("abcd", table))
-    charge = keeper.read().datasets_by_use()[0][1].charge
+    charge = keeper.read().tables.datasets_by_use()[0][1].charge
     node = keeper.read(size=2 * charge + 10)
     assert keys(node) == ["c", "d"]
     assert total(node, "snapshot_no_room") == 2
-    assert node.totals().charged <= node.size
+    assert node.tables.totals().charged <= node.size
 
 
 def test_one_table_may_take_more_than_the_size_as_when_it_was_uploaded(keeper):
     saved(keeper, {"k": b"a\n" + b"1\n" * 1000}, size=2100)
     node = keeper.read(size=2100)
     assert keys(node) == ["k"]
-    assert node.totals().charged > 2100
+    assert node.tables.totals().charged > 2100
 
 
 def test_what_did_not_change_is_not_written_again(keeper):

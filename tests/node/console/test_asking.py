@@ -114,18 +114,18 @@ def test_pages_of_an_answer_are_within_its_own_limits(node, query, all_rows):
 
 
 def test_looking_at_a_table_is_no_use_of_it_and_a_query_is_one(node):
-    before = node.totals()
+    before = node.tables.totals()
     told(node, {"key": "cities"}, peek=True)
-    assert node.totals().counts == before.counts
-    assert dict(node.datasets())["cities"].hits == 0
+    assert node.tables.totals().counts == before.counts
+    assert dict(node.tables.datasets())["cities"].hits == 0
     told(node, {"key": "cities"})
     with pytest.raises(Refusal):
         told(node, {"key": "none"})
     with pytest.raises(Refusal):
         told(node, {"key": "cities", "query": {"colour": 1}})
-    counts = node.totals().counts
+    counts = node.tables.totals().counts
     assert (counts["hit_count"], counts["miss_count"]) == (1, 1)
-    assert dict(node.datasets())["cities"].hits == 2
+    assert dict(node.tables.datasets())["cities"].hits == 2
 
 
 # Cells
@@ -206,7 +206,7 @@ def test_a_column_that_is_selected_twice_is_shown_twice(node):
 def test_text_that_is_held_as_codes_is_text():
     node = Node()
     store(node, "k", b"t\n" + b"some\nother\n" * 10_000)
-    assert isinstance(dict(node.datasets())["k"].frame.dtypes[0], pl.Categorical)
+    assert isinstance(dict(node.tables.datasets())["k"].frame.dtypes[0], pl.Categorical)
     answer = told(node, {"key": "k", "limit": 2})
     assert answer["columns"] == [{"name": "t", "type": "text"}]
     assert answer["rows"] == [["some"], ["other"]]

@@ -58,7 +58,7 @@ def node() -> Node:
 
 def test_a_table_is_told_with_what_there_is_to_know(node):
     page: Any = table_page(node, Order())
-    charges = {key: each.charge for key, each in node.datasets()}
+    charges = {key: each.charge for key, each in node.tables.datasets()}
     assert page == {
         "tables": [
             {"key": "a", "rows": 1, "columns": 2, "memory": charges["a"], "age": 20.0, "hits": 2},
@@ -172,8 +172,8 @@ def test_columns_of_a_wide_table_are_told_a_part_at_a_time():
 def many_tables(count: int) -> Node:
     node = Node()
     store(node, "first", b"x\n1\n")
-    cache: Cache = node._cache
-    dataset = dict(node.datasets())["first"]
+    cache: Cache = node.tables._cache
+    dataset = dict(node.tables.datasets())["first"]
     for number in range(count):
         cache.store(f"table-{number * 7919 % count:06}", dataset.frame, 0, 1)
     return node

@@ -1,55 +1,39 @@
 """A QCache node as a function from a request to a response. No I/O."""
 
 import json
-import re
 import threading
 import time
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from functools import partial
-from hashlib import sha1
 from hmac import compare_digest
-from http import HTTPStatus
 from typing import Literal
 
-import polars as pl
-
 from storekit.qcache.addresses import authorization
-from storekit.qcache.compression import compress
 from storekit.qcache.node.answer import Answer
 from storekit.qcache.node.budget import Budget, Limits
-from storekit.qcache.node.cache import Cache, Dataset, charge_for
 from storekit.qcache.node.categories import compact
-from storekit.qcache.node.errors import BadQuery, Refusal, TooLarge
-from storekit.qcache.node.http.answering import answered
-from storekit.qcache.node.http.negotiation import (
-    accepted_format,
-    check_table_format,
-    decode_body,
-    encoding_for,
-    etag_matches,
+from storekit.qcache.node.errors import Refusal, TooLarge
+from storekit.qcache.node.http.answering import answered, completed, not_allowed
+from storekit.qcache.node.http.contents import (
+    MOST_QUERY_BYTES,
+    query_text,
+    types_of,
+    with_stand_ins,
 )
-from storekit.qcache.node.http.requests import (
-    JSON_TYPE,
-    Request,
-    Response,
-    query_argument,
-    refused,
-)
+from storekit.qcache.node.http.negotiation import accepted_format, check_table_format, decode_body
+from storekit.qcache.node.http.requests import JSON_TYPE, Request, Response, refused
+from storekit.qcache.node.http.routes import Route, is_upload, route_of
 from storekit.qcache.node.query import check_object, parse_query, run_query
 from storekit.qcache.node.reading import read_csv, read_json
 from storekit.qcache.node.reading.csv_blocks import CsvBlocks
-from storekit.qcache.node.reading.headers import add_stand_ins, parse_stand_ins, parse_types
 from storekit.qcache.node.service.exposition import CONTENT_TYPE
 from storekit.qcache.node.service.metrics import Metrics
-from storekit.qcache.node.statistics import Statistics, Totals
+from storekit.qcache.node.store import TableStore
 from storekit.qcache.node.writing import to_csv, to_json
 
 __all__ = ["Node", "State"]
-
-MOST_QUERY_BYTES = 16 * 2**20
-"""A query may be large, since `in` takes lists; parsed, it takes some ten times its size."""
 
 _SMALL_UPLOAD = 2**16
 """Bytes of a table up to which it is thought to be stored quickly."""
@@ -57,9 +41,6 @@ _SMALL_UPLOAD = 2**16
 _SMALL_WORK = 2**24
 """Bytes of a table times those of a query up to which that is thought to be answered quickly."""
 
-_PATH = re.compile(
-    rb"/(?:qcache/(?:(status|statistics)|dataset/([A-Za-z0-9_-]+)(?:(/q)|/?))|(health|metrics))"
-)
 _PLAIN = (("content-type", "text/html; charset=UTF-8"),)
 _DATASET_METHODS = ("GET", "POST", "DELETE")
 _READS = ("GET", "HEAD")
@@ -109,45 +90,18 @@ class Node:
         self._upload_limits = Limits.of_upload(size)
         self._query_limits = Limits.of_query(size, query_timeout or None)
         self._credentials = None if auth is None else _credentials(authorization(auth))
-        self._lock = threading.Lock()
-        self._cache = Cache(size, age, clock)
-        self._statistics = Statistics(statistics_buffer_size, clock)
+        self.tables: TableStore = TableStore(size, age, statistics_buffer_size, clock)
         self.metrics: Metrics = Metrics()
         self._state: State = "ready"
-        self.on_change: Callable[[str], object] = _ignore
-        """Called with the key of a table that is about to be replaced or removed, by a thread that
-        has the lock of the node: it must be quick, and ask the node for nothing."""
+        self._state_lock = threading.Lock()
 
     @property
     def size(self) -> int:
         """Bytes that the tables may take."""
-        return self._cache.size
-
-    @property
-    def age(self) -> float:
-        """Seconds after which a table is gone; 0 for never."""
-        return self._cache.age
+        return self.tables.size
 
     def __repr__(self) -> str:
-        with self._lock:
-            return (
-                f"<Node: {len(self._cache)} datasets, {self._cache.charged} of {self.size} bytes>"
-            )
-
-    def totals(self) -> Totals:
-        """Return what the node did since it was made, and what it has; reading changes nothing."""
-        with self._lock:
-            return self._statistics.totals(datasets=len(self._cache), charged=self._cache.charged)
-
-    def now(self) -> float:
-        """Return the seconds of the clock that says when tables were stored."""
-        return self._clock()
-
-    def datasets(self) -> Iterator[tuple[str, Dataset]]:
-        """Return the tables of this moment with their keys, in any order: no use of them."""
-        with self._lock:
-            keys, datasets = self._cache.datasets()
-        return zip(keys, datasets, strict=True)
+        return f"<Node: {self.tables!r}>"
 
     @property
     def state(self) -> State:
@@ -156,57 +110,10 @@ class Node:
 
     def enter(self, state: State) -> bool:
         """Change the state; whether that was done: a node that drains does so to its end."""
-        with self._lock:
+        with self._state_lock:
             if self._state != "draining":
                 self._state = state
             return self._state == state
-
-    # Tables that outlive a node
-
-    @property
-    def most_charge(self) -> int:
-        """Bytes that one table may take."""
-        return self._cache.most_charge
-
-    def datasets_by_use(self) -> list[tuple[str, Dataset]]:
-        """Return all tables with their keys, the least recently used first. That is no use."""
-        with self._lock:
-            return self._cache.by_use()
-
-    def tally(self, event: str) -> None:
-        """Count an event in the totals alone."""
-        with self._lock:
-            self._statistics.tally(event)
-
-    def restore(
-        self,
-        key: str,
-        load: Callable[[], pl.DataFrame],
-        stored_at: float,
-        is_wanted: Callable[[], bool],
-    ) -> bool:
-        """Put back a table that was used before all that are here; whether that was done.
-
-        Args:
-            key: The key of the table.
-            load: Returns the table. Is called without the lock, if there is room.
-            stored_at: The time of the clock at which it was uploaded.
-            is_wanted: Whether it is still to be put back; is asked with the lock.
-
-        """
-        with self._lock:
-            if self._cache.age and self._clock() - stored_at > self._cache.age:
-                self._statistics.tally("snapshot_expired")
-                return False
-            has_room = self._cache.charged < self.size
-        frame = load() if has_room else pl.DataFrame()
-        charge = charge_for(frame)
-        with self._lock:
-            if not is_wanted():
-                return False
-            done = has_room and self._cache.restore(key, frame, charge, stored_at)
-            self._statistics.tally("snapshot_restored" if done else "snapshot_no_room")
-        return done
 
     # Requests
 
@@ -217,12 +124,12 @@ class Node:
 
         Raises `NotQuick` if its budget is to be quick, and it is not.
         """
-        path = _PATH.fullmatch(request.path)
-        return answered(request, partial(self._answer, request, path), _completed)
+        path = route_of(request)
+        return answered(request, partial(self._answer, request, path), completed)
 
     def budget_for(self, request: Request) -> Budget:
         """Return what a request may take, by its head; made once for each."""
-        return self._budget(stores=_stores(request, _PATH.fullmatch(request.path)))
+        return self._budget(stores=is_upload(request, route_of(request)))
 
     def query_budget(self) -> Budget:
         """Return what a query may take; made once for each."""
@@ -230,62 +137,61 @@ class Node:
 
     def is_small(self, request: Request) -> bool:
         """Whether serving this should take some milliseconds: little is asked of a small table."""
-        path = _PATH.fullmatch(request.path)
+        path = route_of(request)
         if path is None or path[2] is None:
             return True
-        if _stores(request, path):
+        if is_upload(request, path):
             return request.size <= _SMALL_UPLOAD and "content-encoding" not in request.headers
-        with self._lock:
-            charge = self._cache.charge_of(path[2].decode())
+        charge = self.tables.charge_of(path[2].decode())
         return charge * (len(request.query) + request.size) <= _SMALL_WORK
 
     def refuse_head(self, request: Request) -> Response | None:
         """Return the answer if there is one without the body: no access, or no such path."""
-        response = self._refuse(request, _PATH.fullmatch(request.path))
-        return response and _completed(request, response)
+        response = self._refuse(request, route_of(request))
+        return response and completed(request, response)
 
     def most_content(self, request: Request) -> int:
         """Return how many bytes the body of a request may have."""
-        return self._most_content(_PATH.fullmatch(request.path))
+        return self._most_content(route_of(request))
 
     def is_quick(self, request: Request) -> bool:
         """Whether serving this takes no more than microseconds: it asks for no table."""
-        path = _PATH.fullmatch(request.path)
+        path = route_of(request)
         return path is None or path[2] is None or request.method == "DELETE"
 
     def kind_of(self, request: Request) -> str:
         """Return what a request is for, in a word: query, store, delete, status and the like."""
-        path = _PATH.fullmatch(request.path)
+        path = route_of(request)
         if path is None:
             return "other"
         if path[2] is None:
             return (path[1] or path[4]).decode()
-        if _stores(request, path):
+        if is_upload(request, path):
             return "store"
         return "delete" if request.method == "DELETE" else "query"
 
     def key_of(self, request: Request) -> str | None:
         """Return the key of the table that a request is for, if it is for one."""
-        path = _PATH.fullmatch(request.path)
+        path = route_of(request)
         return path[2].decode() if path is not None and path[2] is not None else None
 
     def table_to_come(self, request: Request) -> CsvBlocks | None:
         """Return what reads the table of an upload while it comes; None if that can't be."""
         headers = request.headers
-        stores = _stores(request, _PATH.fullmatch(request.path))
+        stores = is_upload(request, route_of(request))
         if not stores or "content-encoding" in headers:
             return None
         try:
             if check_table_format(headers.get("content-type")) == JSON_TYPE:
                 return None
-            return CsvBlocks(_types(headers), request.budget or self.budget_for(request))
+            return CsvBlocks(types_of(headers), request.budget or self.budget_for(request))
         except Refusal:  # for which the answer waits until the content is there
             return None
 
     def _budget(self, *, stores: bool) -> Budget:
         return Budget(self._upload_limits if stores else self._query_limits, self._clock)
 
-    def _most_content(self, path: re.Match[bytes] | None) -> int:
+    def _most_content(self, path: Route | None) -> int:
         if path is not None and path[2] and not path[3]:
             return self.size
         return min(self.size, MOST_QUERY_BYTES)
@@ -299,23 +205,14 @@ class Node:
         """
         budget.start()
         if peek:
-            return run_query(self.peek(key).frame, check_object(query), budget)
+            return run_query(self.tables.peek(key).frame, check_object(query), budget)
         started = self._clock()
         try:
-            answer = run_query(self._find(key), check_object(query), budget)
-            with self._lock:
-                self._statistics.count("hit_count")
+            answer = run_query(self.tables.find(key), check_object(query), budget)
+            self.tables.note_hit()
         finally:
-            self._note("query_request_durations", started)
+            self.tables.note("query_request_durations", started)
         return answer
-
-    def peek(self, key: str) -> Dataset:
-        """Return a table and what is known of it, which is no use of it. Raises `Refusal`."""
-        with self._lock:
-            dataset = self._cache.peek(key)
-        if dataset is None or self._cache.is_expired(dataset):
-            raise _Missing(f"There is no dataset {key}")
-        return dataset
 
     def challenge(self, request: Request) -> Response | None:
         """Return the answer to a request without the password, None if it has it or needs none."""
@@ -325,16 +222,16 @@ class Node:
 
     # What needs no body
 
-    def _refuse(self, request: Request, path: re.Match[bytes] | None) -> Response | None:
+    def _refuse(self, request: Request, path: Route | None) -> Response | None:
         if path is None:
             return refused(404, "There is no such path")
         if path[4] == b"health":  # probes have no password
-            return None if request.method in _READS else _not_allowed(request, _READS)
+            return None if request.method in _READS else not_allowed(request, _READS)
         if (challenge := self.challenge(request)) is not None:
             return challenge
         methods = _READS if path[4] else ("GET",) if path[1] else _DATASET_METHODS
         if request.method not in methods:
-            return _not_allowed(request, ("POST",) if path[3] else methods)
+            return not_allowed(request, ("POST",) if path[3] else methods)
         if path[3] and request.method != "POST":
             return refused(404, "Queries to this path are posted")
         return None
@@ -346,10 +243,10 @@ class Node:
 
     # What does
 
-    def _answer(self, request: Request, path: re.Match[bytes] | None) -> Response:
+    def _answer(self, request: Request, path: Route | None) -> Response:
         return self._refuse(request, path) or self._serve(request, path)
 
-    def _serve(self, request: Request, path: re.Match[bytes] | None) -> Response:
+    def _serve(self, request: Request, path: Route | None) -> Response:
         assert path is not None  # noqa: S101 - it was looked at
         if request.size > (most := self._most_content(path)):
             raise TooLarge(f"The content has {request.size} bytes; the limit is {most}")
@@ -361,29 +258,21 @@ class Node:
             return self._tell_health() if path[4] == b"health" else self._tell_metrics()
         key = path[2].decode()
         if request.method == "DELETE":
-            with self._lock:
-                self.on_change(key)
-                self._cache.remove(key)
-                self._statistics.tally("delete_count")
+            self.tables.remove(key)
             return Response(200, _PLAIN)
         started = self._clock()
-        stores = _stores(request, path)
+        stores = is_upload(request, path)
         budget = request.budget or self._budget(stores=stores)
         budget.start()
         serve = self._store if stores else self._query
         try:
             return serve(key, request, budget)
         finally:
-            self._note("store_request_durations" if stores else "query_request_durations", started)
-
-    def _note(self, figure: str, started: float) -> None:
-        duration = self._clock() - started
-        with self._lock:
-            self._statistics.note(figure, duration)
+            figure = "store_request_durations" if stores else "query_request_durations"
+            self.tables.note(figure, started)
 
     def _tell_statistics(self) -> Response:
-        with self._lock:
-            taken = self._statistics.take(datasets=len(self._cache), charged=self._cache.charged)
+        taken = self.tables.take_statistics()
         kind = ("content-type", f"{JSON_TYPE}; charset=utf-8")
         return Response(200, (kind,), json.dumps(taken).encode())
 
@@ -393,7 +282,7 @@ class Node:
         return Response(200 if state == "ready" else 503, (kind, _OF_THE_MOMENT), state.encode())
 
     def _tell_metrics(self) -> Response:
-        totals = self.totals()
+        totals = self.tables.totals()
         gauges: dict[str, float] = {
             "qcache_ready": int(self.state == "ready"),
             "qcache_tables": totals.datasets,
@@ -407,7 +296,7 @@ class Node:
         started = self._clock()
         headers = request.headers
         is_json = check_table_format(headers.get("content-type")) == JSON_TYPE
-        types = {} if is_json else _types(headers)
+        types = {} if is_json else types_of(headers)
         # Of JSON, only half is taken to be needed: so much of it are names of columns.
         limit = 2 * self.size if is_json else self.size
         if request.table is not None:
@@ -416,88 +305,24 @@ class Node:
             content = decode_body(request.body, headers.get("content-encoding"), limit, budget)
             frame = read_json(content, budget) if is_json else read_csv(content, types, budget)
             size = len(content)
-        frame = compact(_with_stand_ins(frame, request, budget))
+        frame = compact(with_stand_ins(frame, request, budget))
         budget.check()
-        need = size // 2 if is_json else size
-        charge = charge_for(frame)
-        with self._lock:
-            self.on_change(key)
-            stored = self._cache.store(key, frame, need, charge)
-            statistics = self._statistics
-            statistics.count("store_count")
-            if stored.replaced:
-                statistics.count("replace_count")
-            statistics.count("size_evict_count", len(stored.evicted_after))
-            statistics.note("durations_until_eviction", *stored.evicted_after)
-            statistics.note("store_row_counts", frame.height)
-            statistics.tally("stored_rows", frame.height)
-            statistics.note("store_durations", self._clock() - started)
+        self.tables.put(key, frame, size // 2 if is_json else size, started)
         return Response(201, _PLAIN)
 
     def _query(self, key: str, request: Request, budget: Budget) -> Response:
         started = self._clock()
         headers = request.headers
-        query = parse_query(_query_text(request, budget), budget)
+        query = parse_query(query_text(request, budget), budget)
         kind = accepted_format(headers.get("accept"))
-        frame = self._find(key)
+        frame = self.tables.find(key)
         # Of this query alone: QCache writes them into the stored table, for all to see.
-        frame = _with_stand_ins(frame, request, budget)
+        frame = with_stand_ins(frame, request, budget)
         answer = run_query(frame, check_object(query), budget)
         body = to_json(answer, budget) if kind == JSON_TYPE else to_csv(answer, budget)
-        with self._lock:
-            self._statistics.count("hit_count")
-            self._statistics.note("query_durations", self._clock() - started)
+        self.tables.note_hit(started)
         length = ("x-qcache-unsliced-length", str(answer.unsliced_length))
         return Response(200, (("content-type", f"{kind}; charset=utf-8"), length), body)
-
-    def _find(self, key: str) -> pl.DataFrame:
-        with self._lock:
-            if self._cache.remove_expired(key):
-                self._statistics.count("age_evict_count")
-            frame = self._cache.get(key)
-            if frame is None:
-                self._statistics.count("miss_count")
-                raise _Missing(f"There is no dataset {key}")
-        return frame
-
-
-class _Missing(Refusal):
-    status = 404
-
-
-def _ignore(_: str) -> None:
-    """Take no note of a change."""
-
-
-def _not_allowed(request: Request, methods: tuple[str, ...]) -> Response:
-    allowed = ("allow", ", ".join(methods))
-    return refused(405, f"{request.method} has no meaning here", allowed)
-
-
-def _types(headers: Mapping[str, str]) -> dict[str, str]:
-    types = headers.get("x-qcache-types")
-    return {} if types is None else parse_types(types)
-
-
-def _stores(request: Request, path: re.Match[bytes] | None) -> bool:
-    """Whether a request brings a table."""
-    return request.method == "POST" and path is not None and bool(path[2]) and not path[3]
-
-
-def _query_text(request: Request, budget: Budget) -> str:
-    if request.method == "GET":
-        return query_argument(request.query)
-    encoding = request.headers.get("content-encoding")
-    content = decode_body(request.body, encoding, MOST_QUERY_BYTES, budget)
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise BadQuery(f"Could not load JSON: it is not UTF-8: {error}") from error
-
-
-def _with_stand_ins(frame: pl.DataFrame, request: Request, budget: Budget) -> pl.DataFrame:
-    header = request.headers.get("x-qcache-stand-in-columns")
-    return frame if header is None else add_stand_ins(frame, parse_stand_ins(header), budget)
 
 
 def _credentials(header: str) -> bytes | None:
@@ -507,24 +332,6 @@ def _credentials(header: str) -> bytes | None:
         return b64decode(encoded.strip(), validate=True) if scheme.lower() == "basic" else None
     except (Base64Error, ValueError):
         return None
-
-
-def _completed(request: Request, response: Response) -> Response:
-    """Add what depends on the answer as a whole: tag, encoding, length."""
-    headers, body = [*response.headers], response.body
-    if response.status == 200:
-        if request.method == "GET":
-            etag = f'"{sha1(body, usedforsecurity=False).hexdigest()}"'
-            headers.append(("etag", etag))
-            if etag_matches(request.headers.get("if-none-match", ""), etag):
-                kept = [header for header in headers if header[0] != "content-type"]
-                return Response(HTTPStatus.NOT_MODIFIED, tuple(kept))
-        encoding = encoding_for(request.headers.get("accept-encoding"))
-        if encoding is not None:
-            body = compress(body, encoding)
-            headers.append(("content-encoding", encoding))
-    headers.append(("content-length", str(len(body))))
-    return Response(response.status, tuple(headers), b"" if request.method == "HEAD" else body)
 
 
 def _check_seconds(option: str, value: object) -> None:

@@ -56,7 +56,7 @@ def rows_of(node: Node, question: Question, budget: Budget, *, peek: bool) -> di
 
     Raises `Refusal`, and what `Budget.check` raises.
     """
-    started = node.now()
+    started = node.tables.now()
     part = _Part.of(question)
     answer = node.run(question.key, part.query, budget, peek=peek)
     frame = answer.frame.slice(part.skip, part.rows)
@@ -70,7 +70,7 @@ def rows_of(node: Node, question: Question, budget: Budget, *, peek: bool) -> di
         "rows": shown_rows(frame),
         "offset": question.offset,
         "total": part.total(answer),
-        "seconds": node.now() - started,
+        "seconds": node.tables.now() - started,
     }
 
 

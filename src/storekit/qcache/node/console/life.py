@@ -20,7 +20,7 @@ class Queue:
 
 def life_of(node: Node, queue: Queue) -> dict[str, object]:
     """Return counters since the node was made, and its state. To read them resets nothing."""
-    totals = node.totals()
+    totals = node.tables.totals()
     counts = totals.counts
     return {
         "version": __version__,

@@ -70,12 +70,12 @@ class Order:
 
 def table_page(node: Node, order: Order) -> dict[str, object]:
     """Return a page of the tables that contain what is searched, and where the next one begins."""
-    now, age, value = node.now(), node.age, _VALUES[order.sort]
+    now, age, value = node.tables.now(), node.tables.age, _VALUES[order.sort]
     matching = 0
 
     def candidates() -> Iterator[tuple[float, str, Dataset]]:
         nonlocal matching
-        for key, each in node.datasets():
+        for key, each in node.tables.datasets():
             if order.search in key and (not age or now - each.stored_at <= age):
                 matching += 1
                 place = value(each)
@@ -98,11 +98,11 @@ def described_table(node: Node, arguments: Mapping[str, str]) -> dict[str, objec
     Raises `Refusal` if there is none.
     """
     key, start = arguments.get("key", ""), _whole(arguments.get("start", "0"))
-    dataset, now = node.peek(key), node.now()
-    left = node.age - (now - dataset.stored_at)
+    dataset, now = node.tables.peek(key), node.tables.now()
+    left = node.tables.age - (now - dataset.stored_at)
     return {
         **_described(key, dataset, now),
-        "expires_in": max(left, 0) if node.age else None,
+        "expires_in": max(left, 0) if node.tables.age else None,
         "start": start,
         "described": described_columns(dataset.frame, start),
     }

@@ -1,15 +1,19 @@
-"""What is answered when a request can't be served, or serving it fails."""
+"""What is answered when a request can't be served, and what every answer has."""
 
 import logging
 from collections.abc import Callable
+from hashlib import sha1
+from http import HTTPStatus
 
 import polars as pl
 
+from storekit.qcache.compression import compress
 from storekit.qcache.node.budget import NotQuick
 from storekit.qcache.node.errors import Refusal
+from storekit.qcache.node.http.negotiation import encoding_for, etag_matches
 from storekit.qcache.node.http.requests import Request, Response, refused
 
-__all__ = ["answered"]
+__all__ = ["answered", "completed", "not_allowed"]
 
 _log = logging.getLogger("storekit")
 
@@ -35,3 +39,27 @@ def answered(
         _log.exception("the node failed at %s %r", request.method, request.path)
         response = refused(500, "The node failed at this; its log says why")
     return complete(request, response)
+
+
+def completed(request: Request, response: Response) -> Response:
+    """Add what depends on the answer as a whole: tag, encoding, length."""
+    headers, body = [*response.headers], response.body
+    if response.status == 200:
+        if request.method == "GET":
+            etag = f'"{sha1(body, usedforsecurity=False).hexdigest()}"'
+            headers.append(("etag", etag))
+            if etag_matches(request.headers.get("if-none-match", ""), etag):
+                kept = [header for header in headers if header[0] != "content-type"]
+                return Response(HTTPStatus.NOT_MODIFIED, tuple(kept))
+        encoding = encoding_for(request.headers.get("accept-encoding"))
+        if encoding is not None:
+            body = compress(body, encoding)
+            headers.append(("content-encoding", encoding))
+    headers.append(("content-length", str(len(body))))
+    return Response(response.status, tuple(headers), b"" if request.method == "HEAD" else body)
+
+
+def not_allowed(request: Request, methods: tuple[str, ...]) -> Response:
+    """Return the answer to a method that a path does not have."""
+    allowed = ("allow", ", ".join(methods))
+    return refused(405, f"{request.method} has no meaning here", allowed)

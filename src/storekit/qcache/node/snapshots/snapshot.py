@@ -51,7 +51,7 @@ class Snapshot:
         self._saved = self._list()  # what is on disk and true, the most recently used first
         self._unread = dict.fromkeys(self._saved)
         self._ended = threading.Event()
-        node.on_change = self._forget
+        node.tables.on_change = self._forget
 
     def _list(self) -> dict[str, SavedTable]:
         directory = self._directory
@@ -109,7 +109,7 @@ class Snapshot:
     def _restore(self, table: SavedTable) -> bool:
         stored_at = self._clock() - max(0.0, self._wall() - table.stored_at)
         try:
-            return self._node.restore(
+            return self._node.tables.restore(
                 table.key,
                 partial(self._load, table),
                 stored_at,
@@ -118,13 +118,13 @@ class Snapshot:
         except (OSError, BadSnapshot) as error:
             if self._saved.get(table.key) is not table:  # it was replaced or removed meanwhile
                 return False
-            self._node.tally("snapshot_refused")
+            self._node.tables.tally("snapshot_refused")
             _log.error("the table %s of the snapshot is refused: %s", table.key, error)
             return False
 
     def _load(self, table: SavedTable) -> pl.DataFrame:
         with self._directory.open(table.file) as file:
-            return read_table(file, table, self._node.most_charge)
+            return read_table(file, table, self._node.tables.most_charge)
 
     # At the end
 
@@ -139,7 +139,7 @@ class Snapshot:
         no more tables are begun; the most recently used ones go first.
         """
         started = self._clock()
-        datasets = self._node.datasets_by_use()
+        datasets = self._node.tables.datasets_by_use()
         datasets.reverse()
         with ThreadPoolExecutor(_THREADS) as threads:
             write = partial(self._write, until=started + seconds)
