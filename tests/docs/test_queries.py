@@ -1,6 +1,8 @@
 """The query reference: its examples are answered as shown, and it leaves nothing out."""
 
 import ast
+import dataclasses
+import inspect
 import json
 import re
 
@@ -9,10 +11,15 @@ import pytest
 import storekit.qcache.query as in_python
 from storekit.options import RetryPolicy
 from storekit.qcache import QClient, QClientException, UnexpectedServerResponse
+from storekit.qcache.node import Node
+from storekit.qcache.node.budget import Limits
 from storekit.qcache.node.query import aggregates, arithmetic, where
+from storekit.qcache.node.query.parse import MOST_NESTED
 from storekit.qcache.node.query.run import CLAUSES
+from storekit.qcache.node.reading.limits import MAX_COLUMNS, MAX_DEPTH
 from storekit.qcache.sql import values
 from storekit.qcache.sql.select import AGGREGATES
+from storekit.qcache.wire import MAX_GET_QUERY
 from tools.pages import ROOT, Page, groups, is_expression
 
 FOLDER = ROOT / "docs" / "queries"
@@ -135,6 +142,26 @@ def test_content_that_is_no_table_leaves_the_old_one_in_our_node_alone(
             each.post("kept", content.encode(), kind)
         left.append(each.get("kept", {}) is not None)
     assert left == [True, False]
+
+
+def limit_of(what):
+    """Return the number in the row of a limit of our node."""
+    text = (FOLDER / "limits.md").read_text()
+    (cell,) = re.findall(rf"^\| {what} \| ([^|]*) \|", text, re.MULTILINE)
+    return int(re.search(r"\d[\d ]*", cell)[0].replace(" ", ""))
+
+
+def test_the_limits_are_those_of_the_node():
+    budget = {each.name: each.default for each in dataclasses.fields(Limits)}
+    assert limit_of("conditions, sub-queries included") == budget["conditions"]
+    assert limit_of("operators and functions of computed columns") == budget["operations"]
+    assert limit_of("depth of `from`, lists and expressions") == MOST_NESTED
+    assert limit_of("columns") == MAX_COLUMNS
+    assert limit_of("depth of JSON") == MAX_DEPTH
+    text = (FOLDER / "limits.md").read_text()
+    assert f"up to {MAX_GET_QUERY} bytes go this way" in text
+    seconds = inspect.signature(Node).parameters["query_timeout"].default
+    assert f"`--query-timeout`, {seconds} seconds" in text
 
 
 # That nothing is left out

@@ -3,13 +3,14 @@
 import dataclasses
 import inspect
 import re
-import time
 
 import pytest
 
 from storekit import PoolLimits, RetryPolicy, Settings
 from storekit.kit.urls import FORMS
 from storekit.qcache import AsyncQClient, QClient
+from storekit.qcache.node import Node, application
+from storekit.qcache.node.options import AUTH_VARIABLE, ServeOptions
 from storekit.qdb import AsyncClient, AsyncRawClient, Client, RawClient, SessionOptions
 from tools.pages import ROOT
 
@@ -27,9 +28,15 @@ def names(cell):
     return re.findall(r"`(\w+)`", cell)
 
 
+def _shown(default):
+    if inspect.isbuiltin(default):
+        return f"time.{default.__name__}"
+    return repr(default).replace("'", '"')
+
+
 def defaults_of(callable_, *, without=()):
     return {
-        name: "time.time" if each.default is time.time else repr(each.default).replace("'", '"')
+        name: _shown(each.default)
         for name, each in inspect.signature(callable_).parameters.items()
         if each.default is not inspect.Parameter.empty and name not in without
     }
@@ -69,6 +76,22 @@ def test_the_options_of_sessions():
     assert sorted(found) == sorted(each.name for each in dataclasses.fields(SessionOptions))
 
 
+def test_the_options_of_a_node_on_a_port():
+    served = [row for row in rows("A node") if len(row) == 4]
+    for row in served:
+        (option,) = re.findall(r"`([\w-]+)`", row[0])
+        variable = AUTH_VARIABLE if option == "auth" else option.replace("-", "_").upper()
+        assert row[1] == f"`{variable}`"
+    assert {row[0].strip("`").replace("-", "_"): row[2].strip("`") for row in served} == {
+        each.name: _shown(each.default) for each in dataclasses.fields(ServeOptions)
+    }
+
+
+def test_the_arguments_of_a_node_in_a_program():
+    made = {names(row[0])[0]: row[1].strip("`") for row in rows("A node") if len(row) == 3}
+    assert made == defaults_of(Node) | defaults_of(application)
+
+
 def test_the_forms_of_urls():
     table = "".join(row[0] for row in rows("URLs"))
     for form in re.findall(r"[a-z+]+:(?://)?", FORMS):
@@ -82,5 +105,4 @@ def test_each_variable_that_the_code_reads_is_named():
         "STOREKIT_COMPLETE",  # between the shell's completion and the command
     }
     read = set(re.findall(r"STOREKIT_[A-Z_]*[A-Z]", sources)) - known
-    pages = PAGE + (ROOT / "docs" / "qcache-node.md").read_text()
-    assert {name for name in read if name not in pages} == set()
+    assert {name for name in read if name not in PAGE} == set()
