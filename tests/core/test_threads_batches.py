@@ -2,6 +2,7 @@
 
 import random
 import threading
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -170,6 +171,14 @@ def test_one_long_batch_is_taken_for_an_accident():
 
 def test_the_only_thread_takes_all():
     pool = ThreadPool(None, None, None, PoolLimits(max_size=1), NO_BATCHING, 1, "")
+    for _ in range(20):
+        pool.note_batch(0.001, 64)
+    assert (pool.share(64), pool.wanted_batches) == (64, 1)
+
+
+def test_a_store_that_makes_one_call_after_the_other_gets_one_batch_of_all():
+    limits = PoolLimits(max_size=8)
+    pool = ThreadPool(None, None, None, limits, replace(NO_BATCHING, most_batches=1), 1, "")
     for _ in range(20):
         pool.note_batch(0.001, 64)
     assert (pool.share(64), pool.wanted_batches) == (64, 1)

@@ -401,6 +401,10 @@ class Engine(Protocol):
     def immediate(self) -> bool:
         """Whether a call waits for nothing but other threads: an event loop may make it itself."""
 
+    @property
+    def serial(self) -> bool:
+        """Whether one call waits for another, whatever their sessions."""
+
     def connect(self, timeout: float | None = None) -> Session:
         """Open a session. Blocks for as long as the network takes, at most `timeout` seconds.
 

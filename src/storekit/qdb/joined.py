@@ -6,6 +6,7 @@ but that an update that created nothing may give None.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from storekit.core.threads.call import Batching
@@ -13,7 +14,7 @@ from storekit.qdb.alone import call_alone
 from storekit.qdb.engine import BatchOperation, OperationKind, Outcome, Session
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
-__all__ = ["BRIEF", "JOINABLE", "JOINED", "LARGEST_JOINED"]
+__all__ = ["BRIEF", "JOINABLE", "JOINED", "LARGEST_JOINED", "ONE_AT_A_TIME"]
 
 LARGEST_JOINED = 64 * 1024
 """Bytes of a content that travels with others; one that is larger has a way of its own."""
@@ -184,3 +185,6 @@ def _copy(error: Exception) -> Exception:
 
 JOINED: Batching[Session, Item, Any] = Batching(_alone, _together, _copy)
 """How clients make calls that may travel together."""
+
+ONE_AT_A_TIME: Batching[Session, Item, Any] = replace(JOINED, most_batches=1)
+"""The same for stores that make one write after the other, whatever the session."""

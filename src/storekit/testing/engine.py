@@ -28,6 +28,11 @@ class FaultyEngine:
         """Whether no call can block: one that is delayed does."""
         return False
 
+    @property
+    def serial(self) -> bool:
+        """Whether one call waits for another, as with the other engine."""
+        return self._engine.serial
+
     def connect(self, timeout: float | None = None) -> Session:
         """Open a session."""
         _, error = self._faults.take("qdb", "connect", None, "qdb")

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from storekit.qdb.embedded import EmbeddedEngine, EmbeddedSession, large_contents
+from storekit.qdb.embedded import EmbeddedEngine, EmbeddedSession, large_contents, schema
 from storekit.qdb.engine import NEVER, BatchOperation, OperationKind
 from storekit.qdb.errors import DataCorruption, ErrorCode, QuasardbException
 
@@ -291,6 +292,25 @@ def test_links_where_sqlite_writes_are_refused(original: Path, end: str) -> None
         EmbeddedEngine(f"embedded:{path}").connect()
     assert caught.value.error_code == ErrorCode.OPERATION_NOT_PERMITTED
     assert victim.read_bytes() == b"precious"
+
+
+def test_a_journal_that_comes_and_goes_is_not_taken_for_a_link(original: Path) -> None:
+    journal = Path(f"{copy_of(original)}-journal")
+    over = threading.Event()
+
+    def write_and_remove() -> None:
+        while not over.is_set():
+            journal.touch()
+            journal.unlink()
+
+    others = threading.Thread(target=write_and_remove)
+    others.start()
+    try:
+        for _ in range(3000):
+            schema._refuse_special(str(journal).removesuffix("-journal"))
+    finally:
+        over.set()
+        others.join()
 
 
 @posix

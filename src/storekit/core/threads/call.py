@@ -20,7 +20,8 @@ class Batching(Generic[S, I, V]):
     anew: two tasks must not share an exception.
 
     A batch has at most `most` items, and ends with the item that brings its size to
-    `most_bytes`, so that small items do not wait for many large ones.
+    `most_bytes`, so that small items do not wait for many large ones. More than `most_batches`
+    at a time are of no use.
     """
 
     alone: Callable[[S, I], V]
@@ -28,6 +29,7 @@ class Batching(Generic[S, I, V]):
     copy_error: Callable[[Exception], Exception]
     most: int = 256
     most_bytes: int = 256 * 1024
+    most_batches: int = 4
 
 
 def _refuse(*_: object) -> Any:  # noqa: ANN401 - for calls of any type

@@ -63,10 +63,10 @@ _SECONDS_AN_ITEM = 2e-6
 _SECONDS_A_CALLER = 8e-6
 """Time of the interpreter that a call takes on both sides, from its task and back."""
 
-_FEWEST_BATCHES, _MOST_BATCHES = 2, 4
-"""Batches under way at a time. With 512 callers, two of all of them took three quarters of the
-time that four did, which got a twelfth each; with 64 callers and calls of 1 ms, four of a quarter
-took four fifths of the time of one."""
+_FEW_BATCHES = 2
+"""Batches under way at a time while the event loop is busy. With 512 callers, two of 256 took
+three quarters of the time of four with a twelfth each; with 64 callers and calls of 1 ms, four of
+a quarter took four fifths of the time of one."""
 
 _SMALLEST_SHARE = 16
 """Items that one batch takes, though others could: a hop costs as much as some five of them."""
@@ -114,6 +114,7 @@ class ThreadPool(Generic[S]):
         self._waited = 1e-6  # seconds of a batch outside the interpreter, about
         self._seconds = 0.0  # that a call takes, about
         self._most = limits.max_size
+        self._most_batches = min(batching.most_batches, limits.max_size)
 
     # For callers
 
@@ -258,8 +259,8 @@ class ThreadPool(Generic[S]):
         would have all wait, and then all be busy.
         """
         busy = callers * _SECONDS_A_CALLER
-        batches = _MOST_BATCHES if self._waited > busy else _FEWEST_BATCHES
-        self.wanted_batches = min(batches, self._most)
+        batches = self._most_batches if self._waited > busy else _FEW_BATCHES
+        self.wanted_batches = min(batches, self._most_batches)
         if self._waited > busy / 6:
             return max(_SMALLEST_SHARE, math.ceil(callers / self.wanted_batches))
         return self.batching.most

@@ -35,7 +35,7 @@ from storekit.qdb.errors import (
     StoreTimeout,
     breaks_session,
 )
-from storekit.qdb.joined import BRIEF, JOINABLE, JOINED, LARGEST_JOINED
+from storekit.qdb.joined import BRIEF, JOINABLE, JOINED, LARGEST_JOINED, ONE_AT_A_TIME
 from storekit.qdb.methods import bound, operation_of
 
 __all__ = ["Caller"]
@@ -78,7 +78,7 @@ class Caller:
             limits=limits,
             connect_timeout=connect_timeout,
             is_broken=breaks_session,
-            batching=JOINED,
+            batching=ONE_AT_A_TIME if getattr(engine, "serial", False) else JOINED,
             is_free=_is_free if getattr(engine, "immediate", False) else None,
             name=self._name,
         )

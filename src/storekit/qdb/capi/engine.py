@@ -72,6 +72,11 @@ class CapiEngine:
         """No: every call waits for the network."""
         return False
 
+    @property
+    def serial(self) -> bool:
+        """No: a cluster serves many sessions at a time."""
+        return False
+
     def version(self) -> str:
         """Return the version of the C library."""
         return self._library.version

@@ -89,6 +89,11 @@ class EmbeddedEngine:
         """Whether no call can block: the store is in memory, and no other process's."""
         return self._memory is not None
 
+    @property
+    def serial(self) -> bool:
+        """Whether one call waits for another: SQLite has one writer."""
+        return True
+
     def version(self) -> str:
         """Return the version of storekit."""
         return importlib.metadata.version("storekit")

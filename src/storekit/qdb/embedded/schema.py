@@ -6,6 +6,7 @@ import functools
 import os
 import re
 import sqlite3
+import stat
 import time
 from contextlib import closing
 
@@ -139,19 +140,32 @@ def _open(path: str, durable: bool, timeout: float) -> sqlite3.Connection:
 
 def _refuse_special(path: str) -> None:
     """Refuse what is no file, and links where SQLite would write to what is behind them."""
-    if os.path.isdir(path):
+    kind = _kind_of(path, follow=True)
+    if stat.S_ISDIR(kind):
         raise error_for(ErrorCode.OPERATION_NOT_PERMITTED, f"{path!r} is a directory.")
-    if os.path.exists(path) and not os.path.isfile(path):
+    if kind and not stat.S_ISREG(kind):
         raise error_for(ErrorCode.OPERATION_NOT_PERMITTED, f"{path!r} is no regular file.")
     place = os.path.realpath(path)
     for end in ("-wal", "-shm", "-journal"):
         beside = place + end
-        if os.path.lexists(beside) and (os.path.islink(beside) or not os.path.isfile(beside)):
+        kind = _kind_of(beside, follow=False)
+        if kind and not stat.S_ISREG(kind):
             raise error_for(
                 ErrorCode.OPERATION_NOT_PERMITTED,
                 f"{beside!r}, which belongs to the store, is a link or no regular file: look who "
                 "has put it there, and remove it.",
             )
+
+
+def _kind_of(path: str, *, follow: bool) -> int:
+    """Return the mode of a file, 0 if there is none.
+
+    By one look: between two, another session may remove its journal.
+    """
+    try:
+        return os.stat(path, follow_symlinks=follow).st_mode
+    except OSError:  # of any other error than a missing file, SQLite will tell
+        return 0
 
 
 @functools.cache
