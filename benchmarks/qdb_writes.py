@@ -187,6 +187,9 @@ def _step(client: AsyncRawClient, operation: str, number: int) -> Callable[[], A
 def _thread_calls(library: Path, wait: int, operation: str, tasks: int) -> Calls:
     @asynccontextmanager
     async def calls() -> AsyncIterator[Sequence[Callable[[], Awaitable[object]]]]:
+        # Entries that are removed are others than those that are asked for.
+        removes = operation == "update, get_remove"
+        calls_of_step = ("update other", "get_remove") if removes else operation.split(", ")
         local = threading.local()
         handles: list[_Handle] = []
 
@@ -199,7 +202,7 @@ def _thread_calls(library: Path, wait: int, operation: str, tasks: int) -> Calls
             return handle.call(call, number)
 
         async def step(number: int) -> None:
-            for call in operation.split(", "):
+            for call in calls_of_step:
                 await anyio.to_thread.run_sync(in_thread, call, number)
 
         try:
@@ -239,7 +242,8 @@ class _Handle:
             "update": ("b", lambda a: lib.qdb_blob_update(handle, a, CONTENT, length, 0)),
             "put": ("o", lambda a: lib.qdb_blob_put(handle, a, CONTENT, length, 0)),
             "remove": ("o", lambda a: lib.qdb_remove(handle, a)),
-            "get_remove": ("b", get_remove),
+            "update other": ("o", lambda a: lib.qdb_blob_update(handle, a, CONTENT, length, 0)),
+            "get_remove": ("o", get_remove),
             "compare_and_swap": (
                 "b",
                 lambda a: lib.qdb_blob_compare_and_swap(

@@ -184,15 +184,15 @@ class AsyncBaseClient:
             return NEVER
         return to_milliseconds(expiry_time, self._clock(), operation_of(method))
 
-    async def _read(
+    def _read(
         self,
         method: Callable[[Session, str, *Arguments], T],
         alias: object,
         *arguments: *Arguments,
-    ) -> T:
+    ) -> Awaitable[T]:
         """Call what reads an entry, and may be repeated."""
         text = self._conversion.alias(method, alias)
-        return await self._calls.call_entry(method, text, *arguments, reads=True)
+        return self._calls.call_entry(method, text, *arguments, reads=True)
 
     async def _find(
         self, method: Callable[[Session, str, *Arguments], T], part: str, *arguments: *Arguments
@@ -210,15 +210,16 @@ class AsyncBaseClient:
         found = await self._calls.call(operation_of(method), None, call, reads=True)
         return self._conversion.all_found(found)
 
-    async def _write(
+    def _write(
         self,
         method: Callable[[Session, str, *Arguments], T],
         alias: object,
         *arguments: *Arguments,
-    ) -> T:
+    ) -> Awaitable[T]:
         """Call what changes an entry."""
+        # No coroutine where there is nothing to wait for: one more is a fiftieth of a call.
         text = self._conversion.alias(method, alias, writes=True)
-        return await self._calls.call_entry(method, text, *arguments)
+        return self._calls.call_entry(method, text, *arguments)
 
     def _store(
         self,
@@ -233,7 +234,6 @@ class AsyncBaseClient:
         chosen = conversion.codec if codec is None else conversion.chosen(codec)
         text = conversion.alias(method, alias, writes=True)
         expiry = NEVER if expiry_time is None else self._expiry(method, expiry_time)
-        # No coroutine where there is nothing to wait for: one more is a fiftieth of a call.
         if chosen is STORED and type(value) is bytes:
             return self._calls.call_entry(method, text, value, expiry)
         return self._store_encoded(method, text, chosen, value, expiry)
@@ -262,13 +262,20 @@ class AsyncBaseClient:
         If the session returns None, that is what was `expected`. To observers, a value that
         can't be read is a failure.
         """
-        operation = operation_of(method)
-        text = self._conversion.alias(method, alias, writes=True)
-        with self._calls.watch(operation, text) as watch:
-            content = await self._calls.call_entry(method, text, *arguments, watch=watch)
-            if content is None:
-                content = expected or b""
-            return await self._conversion.decode(codec, text, content)
+        calls, conversion = self._calls, self._conversion
+        text = conversion.alias(method, alias, writes=True)
+        if calls.observers:
+            with calls.watch(operation_of(method), text) as watch:
+                content = await calls.call_entry(method, text, *arguments, watch=watch)
+                return await conversion.decode(codec, text, _given(content, expected))
+        content = _given(await calls.call_entry(method, text, *arguments), expected)
+        if codec is STORED and type(content) is bytes:
+            return content
+        return await conversion.decode(codec, text, content)
+
+
+def _given(content: bytes | memoryview | None, expected: bytes | None) -> bytes | memoryview:
+    return (expected or b"") if content is None else content
 
 
 def _unknown_option(kind: str, name: str) -> str:

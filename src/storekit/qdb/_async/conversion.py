@@ -101,7 +101,8 @@ class AsyncConversion:
     def comparing(self, method: Method, codec: Codec[Any] | str | None) -> Codec[Any]:
         """Return the codec of a call that compares. `ValueError` for one that encrypts."""
         chosen = self.chosen(codec)
-        check_comparable(chosen, operation_of(method))
+        if chosen is not STORED:
+            check_comparable(chosen, operation_of(method))
         return chosen
 
     async def encode(self, codec: Codec[Any], value: object) -> bytes:

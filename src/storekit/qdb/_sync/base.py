@@ -219,6 +219,7 @@ class BaseClient:
         *arguments: *Arguments,
     ) -> T:
         """Call what changes an entry."""
+        # No call where there is nothing to wait for: one more is a fiftieth of a call.
         text = self._conversion.alias(method, alias, writes=True)
         return self._calls.call_entry(method, text, *arguments)
 
@@ -235,7 +236,6 @@ class BaseClient:
         chosen = conversion.codec if codec is None else conversion.chosen(codec)
         text = conversion.alias(method, alias, writes=True)
         expiry = NEVER if expiry_time is None else self._expiry(method, expiry_time)
-        # No call where there is nothing to wait for: one more is a fiftieth of a call.
         if chosen is STORED and type(value) is bytes:
             return self._calls.call_entry(method, text, value, expiry)
         return self._store_encoded(method, text, chosen, value, expiry)
@@ -264,13 +264,20 @@ class BaseClient:
         If the session returns None, that is what was `expected`. To observers, a value that
         can't be read is a failure.
         """
-        operation = operation_of(method)
-        text = self._conversion.alias(method, alias, writes=True)
-        with self._calls.watch(operation, text) as watch:
-            content = self._calls.call_entry(method, text, *arguments, watch=watch)
-            if content is None:
-                content = expected or b""
-            return self._conversion.decode(codec, text, content)
+        calls, conversion = self._calls, self._conversion
+        text = conversion.alias(method, alias, writes=True)
+        if calls.observers:
+            with calls.watch(operation_of(method), text) as watch:
+                content = calls.call_entry(method, text, *arguments, watch=watch)
+                return conversion.decode(codec, text, _given(content, expected))
+        content = _given(calls.call_entry(method, text, *arguments), expected)
+        if codec is STORED and type(content) is bytes:
+            return content
+        return conversion.decode(codec, text, content)
+
+
+def _given(content: bytes | memoryview | None, expected: bytes | None) -> bytes | memoryview:
+    return (expected or b"") if content is None else content
 
 
 def _unknown_option(kind: str, name: str) -> str:

@@ -24,6 +24,7 @@ from storekit.qdb.arguments import (
     check_query,
     check_string,
 )
+from storekit.qdb.codec import STORED
 from storekit.qdb.engine import Session
 from storekit.qdb.errors import AliasNotFound, BufferTooSmall, ErrorCode
 from storekit.qdb.methods import bound, operation_of
@@ -229,8 +230,11 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
         method = Session.blob_compare_and_swap
         chosen = self._conversion.comparing(method, codec)
         expiry = self._expiry(method, expiry_time)
-        content = self._conversion.encode(chosen, new_data)
-        expected = self._conversion.encode(chosen, comparand)
+        if chosen is STORED and type(new_data) is type(comparand) is bytes:
+            content, expected = new_data, comparand  # two calls less
+        else:
+            content = self._conversion.encode(chosen, new_data)
+            expected = self._conversion.encode(chosen, comparand)
         return self._exchange(method, alias, chosen, expected, content, expected, expiry)
 
     @overload
