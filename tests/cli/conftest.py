@@ -10,7 +10,9 @@ import pytest
 
 from storekit.cli import main
 from storekit.qdb import RawClient
+from storekit.qdb.capi.library import ENVIRONMENT
 from tests.cli.serving import serving
+from tests.qdb.libraries import ports
 
 
 @dataclass
@@ -69,10 +71,31 @@ def logs_as_before():
 
 
 @pytest.fixture
-def store(tmp_path, monkeypatch):
+def cluster(door_path, monkeypatch):
+    """The URL of an empty store behind the C library, which the environment names.
+
+    The library that `tools/build_qdb_library.py` builds has its stores in this process.
+    """
+    monkeypatch.setenv(ENVIRONMENT, str(door_path))
+    from tools.qdb_library import handles  # of the library, which runs in this process
+
+    node = f"127.0.0.1:{next(ports)}"
+    monkeypatch.setenv("STOREKIT_QDB", f"qdb://{node}")
+    yield f"qdb://{node}"
+    handles._engines.pop(node, None)  # else it keeps all contents till the end
+
+
+@pytest.fixture
+def store_in_file(tmp_path, monkeypatch):
     """The URL of a store in a file, which is there, and which the environment names."""
     url = f"embedded:{tmp_path / 'store.db'}"
     monkeypatch.setenv("STOREKIT_QDB", url)
     with RawClient(url) as client:
         client.exists("a")
     return url
+
+
+@pytest.fixture
+def store(store_in_file):
+    """The store that most tests take; some take others, too."""
+    return store_in_file

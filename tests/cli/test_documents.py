@@ -42,6 +42,16 @@ def test_a_file_comes_back_as_it_was(run, store, here):
     assert sorted(os.listdir(here)) == ["a.bin", "b.bin"]
 
 
+def test_documents_travel_through_the_c_library(run, cluster, here):
+    make_tree(here / "tree")
+    run("upload", "-", "a", *SLICE, stdin=content(300_000))
+    assert run("upload", "tree", *SLICE).code == 0
+    assert run("download", "a", "-").out == content(300_000)
+    assert run("download", "tree/", "again").code == 0
+    assert described(here / "again") == described(here / "tree")
+    assert [each["name"] for each in run("docs", "--json").json] == ["a", "tree/"]
+
+
 def test_programs_see_the_same_documents(run, store, here):
     (here / "a").write_bytes(b"content")
     run("upload", "a", "named/so")
@@ -168,6 +178,14 @@ def test_a_directory_comes_back_as_it_was(run, store, here):
     assert sorted(os.listdir(here)) == ["again", "tree"]
 
 
+def test_a_link_to_a_directory_is_that_directory(run, store, here):
+    make_tree(here / "tree")
+    (here / "link").symlink_to("tree")
+    assert run("upload", "link", "named").code == 0
+    run("download", "named/", "again")
+    assert described(here / "again") == described(here / "tree")
+
+
 def test_the_document_is_a_tar_archive(run, store, here):
     make_tree(here / "tree")
     run("upload", "tree", "backup")
@@ -196,6 +214,20 @@ def test_bits_that_act_for_others_are_not_kept(run, store, here):
     run("upload", "tree")
     run("download", "tree/", "again")
     assert stat.S_IMODE((here / "again" / "program").stat().st_mode) == 0o755
+    with tarfile.open(fileobj=io.BytesIO(run("download", "tree/", "-").out)) as archive:
+        assert archive.getmember("program").mode == 0o755
+
+
+def test_bits_of_a_hostile_archive_that_act_for_others_are_not_restored(run, store, here):
+    info, data = member("program", data=b"x")
+    info.mode = 0o6777
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as opened:
+        opened.addfile(info, io.BytesIO(data))
+    with Client(store) as client:
+        client.upload(io.BytesIO(archive.getvalue()), "bad/")
+    run("download", "bad/", "again")
+    assert stat.S_IMODE((here / "again" / "program").stat().st_mode) == 0o777
 
 
 def test_a_directory_is_not_restored_into_another_one(run, store, here):

@@ -8,6 +8,14 @@ import pytest
 from storekit.qdb import Client, RawClient
 
 
+@pytest.fixture(params=["in a file", "behind the C library"])
+def store(request):
+    """A store that is embedded, and one that is reached by the C library."""
+    if request.param == "in a file":
+        return request.getfixturevalue("store_in_file")
+    return request.getfixturevalue("cluster")
+
+
 def test_what_is_put_is_got(run, store):
     assert run("put", "greeting", "hello").code == 0
     assert run("get", "greeting").out == b"hello\n"

@@ -58,7 +58,7 @@ def upload_(
     path = Path(source)
     is_tree = source != "-" and path.is_dir()
     key = _key_for(path, key, is_stdin=source == "-", is_tree=is_tree)
-    tree = Tree.of(path) if is_tree else None
+    tree = Tree.of(path.resolve()) if is_tree else None
     for name in [] if tree is None else tree.left_out:
         invocation.output.note(f"{name} is left out: it is no file, directory or link")
     total = None if tree is None else tree.size
