@@ -254,6 +254,18 @@ async def test_life_is_told_without_resetting_anything(app):
     assert json.loads(content)["hit_count"] == 1
 
 
+async def test_life_tells_whether_the_node_is_about_to_end():
+    node = Node()
+    app = application(node)
+    states = []
+    for state in ("ready", "draining"):
+        assert node.enter(state)
+        _, _, content = await ask(app, "/console/data/life")
+        states.append(json.loads(content)["state"])
+    assert states == ["ready", "draining"]
+    await live(app)
+
+
 async def test_life_tells_whether_sql_can_be_read(app, monkeypatch):
     _, _, content = await ask(app, "/console/data/life")
     assert json.loads(content)["sql"] is True

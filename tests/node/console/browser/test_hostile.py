@@ -70,7 +70,7 @@ def test_a_cell_of_a_megabyte_is_cut_and_can_be_read(shown):
         assert page.text_content("#cell-size") == "65,536 of 1,048,576 characters"
         page.click("#cell-more")
         page.wait_for_selector("#cell-size >> text=131,072 of")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 10
         page.keyboard.press("Escape")
         page.wait_for_selector("#cell-dialog", state="hidden")
         # The focus is where it was.

@@ -24,6 +24,7 @@ def life_of(node: Node, queue: Queue) -> dict[str, object]:
     counts = totals.counts
     return {
         "version": __version__,
+        "state": node.state,
         "sql": find_spec("sqlglot") is not None,
         "uptime": totals.uptime,
         "tables": totals.datasets,

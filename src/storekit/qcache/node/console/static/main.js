@@ -125,7 +125,7 @@ tellTheme();
 function tell(life, failure) {
   const state = $("state");
   state.classList.toggle("bad", life === null);
-  state.textContent = life === null ? "no answer" : "live";
+  state.textContent = life === null ? "no answer" : life.state === "ready" ? "live" : life.state;
   state.title = failure === null ? "" : failure.message;
   if (life === null) return;
   $("foot").textContent = [
