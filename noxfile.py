@@ -214,6 +214,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.qdb", *session.posargs)
     session.run("python", "-m", "benchmarks.codecs", *session.posargs)
     session.run("python", "-m", "benchmarks.documents", *session.posargs)
+    session.run("python", "-m", "benchmarks.everyday", *session.posargs)
     session.run("python", "-m", "benchmarks.node", *session.posargs)
 
 

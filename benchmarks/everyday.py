@@ -2,6 +2,7 @@
 
     python -m benchmarks.everyday             # a minute
     python -m benchmarks.everyday --quick     # a look whether it runs; the figures mean little
+    python -m benchmarks.everyday --readme    # writes the result into docs/speed.md, too
 
 Exit status 1 if a target is missed; with `--quick`, only if `--strict` is given. The gets need a C
 compiler: they are of the stub of the C library, each call of which takes 100 µs.
@@ -19,7 +20,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks import command, report
-from benchmarks.command import say
+from benchmarks.command import ROOT, say
 from benchmarks.harness import Comparison, Contender, Effort, Row, race, time_calls
 from benchmarks.qdb_library import CONTENT, address, compiled_stub
 from storekit.qcache import QClient
@@ -137,6 +138,23 @@ def _compare(rows: dict[str, Row]) -> list[Comparison]:
     ]
 
 
+def _text(rows: dict[str, Row], comparisons: list[Comparison], facts: dict[str, str]) -> str:
+    """What is printed, and what goes into docs/speed.md."""
+    rounds = len(next(iter(rows.values())).rounds)
+    return f"""\
+What programs do every day, in microseconds. The gets are of the stub of the C library, each call
+of which takes {_WAIT} µs; exports are of {_ROWS:,} rows of a node in the same process, with
+its work:
+
+{report.row_table(rows.values())}
+
+{report.comparison_table(comparisons)}
+
+Measured by `python -m benchmarks.everyday` in {rounds} interleaved rounds.
+
+Machine: {report.machine_line(facts)}."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = command.parse("benchmarks.everyday", arguments)
     effort = Effort(2, 0) if options.quick else Effort(7, 0.2)
@@ -148,11 +166,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with _of_exports(_ROWS // 100 if options.quick else _ROWS) as contenders:
         rows |= race(contenders, effort, say)
     comparisons = _compare(rows)
-    print(report.row_table(rows.values()))
-    print()
-    print(report.comparison_table(comparisons))
-    data = {"machine": report.machine(), "rows": report.as_json(rows.values(), comparisons)}
+    facts = report.machine(("polars", "sqlglot", "msgspec", "pyarrow"))
+    text = _text(rows, comparisons, facts)
+    print(text)
+    data = {"machine": facts, "everyday": report.as_json(rows.values(), comparisons)}
     (options.output / "everyday.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+    if options.readme:
+        report.replace_block(ROOT / "docs" / "speed.md", text, "benchmark-everyday")
     return command.conclude(comparisons, strict=options.strict or not options.quick)
 
 

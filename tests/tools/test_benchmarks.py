@@ -160,6 +160,30 @@ def test_quick_run_of_the_codecs_yields_all_rows(tmp_path: Path) -> None:
             assert f"| {name} |" in done.stdout
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler for the stub")
+def test_quick_run_of_what_is_done_every_day_yields_all_rows(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.everyday", "--quick", "--output", str(tmp_path)],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    data = json.loads((tmp_path / "everyday.json").read_text())["everyday"]
+    assert all(figure > 0 for row in data["microseconds_a_call"].values() for figure in row)
+    targets = {row["name"]: row["target"] for row in data["ratios"]}
+    for name, target in {
+        "SQL to JSON, µs": 1000,
+        "the same text again, µs": 5,
+        "Query to JSON, µs": 20,
+        "get_many of 1,000 vs 1,000 gets, sync": 5,
+    }.items():
+        assert targets[name] == target
+        assert f"| {name} |" in done.stdout
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 def test_quick_run_of_the_documents_yields_all_rows(tmp_path: Path) -> None:
     done = subprocess.run(
