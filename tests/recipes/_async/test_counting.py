@@ -8,8 +8,8 @@ from storekit.recipes import AsyncCounter, AsyncRateLimit
 
 
 @pytest.fixture
-async def client():
-    async with AsyncClient("embedded:") as client:
+async def client(store):
+    async with AsyncClient(store.place) as client:
         yield client
 
 

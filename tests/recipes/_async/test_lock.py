@@ -24,8 +24,8 @@ class Clock:
 
 
 @pytest.fixture(params=[AsyncClient, AsyncRawClient])
-async def client(request):
-    async with request.param("embedded:") as client:
+async def client(request, store):
+    async with request.param(store.place) as client:
         yield client
 
 

@@ -32,8 +32,8 @@ def failures():
 
 
 @pytest.fixture
-async def client(failures):
-    async with AsyncClient("embedded:", observers=[failures]) as client:
+async def client(failures, store):
+    async with AsyncClient(store.place, observers=[failures]) as client:
         yield client
 
 

@@ -10,8 +10,8 @@ from storekit.recipes import Counter, RateLimit
 
 
 @pytest.fixture
-def client():
-    with Client("embedded:") as client:
+def client(store):
+    with Client(store.place) as client:
         yield client
 
 

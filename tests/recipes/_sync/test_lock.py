@@ -26,8 +26,8 @@ class Clock:
 
 
 @pytest.fixture(params=[Client, RawClient])
-def client(request):
-    with request.param("embedded:") as client:
+def client(request, store):
+    with request.param(store.place) as client:
         yield client
 
 

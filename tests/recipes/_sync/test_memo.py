@@ -34,8 +34,8 @@ def failures():
 
 
 @pytest.fixture
-def client(failures):
-    with Client("embedded:", observers=[failures]) as client:
+def client(failures, store):
+    with Client(store.place, observers=[failures]) as client:
         yield client
 
 

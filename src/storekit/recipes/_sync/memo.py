@@ -97,10 +97,12 @@ class Memo(Generic[P, T]):
         Raises what the function raises; `CircularCall` if it calls itself for the same value.
         """
         alias = self.alias(*args, **kwargs)
+        landings = self._computing.landings
         found = self._find(alias)
-        if found is not None and not found.is_due(self._options.clock(), self._options.beta):
+        if found is not None:
             return found.value
-        return self._computing.run(alias, partial(self._compute, alias, args, kwargs))
+        compute = partial(self._compute, alias, landings, args, kwargs)
+        return self._computing.run(alias, compute)
 
     def alias(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the alias under which the value for these arguments is kept."""
@@ -122,14 +124,24 @@ class Memo(Generic[P, T]):
         return True
 
     def _find(self, alias: str) -> Stamped[T] | None:
+        """Return what is kept, unless it is time to compute it anew."""
+        options = self._options
         try:
-            return self._options.client.get(alias, codec=self._codec, default=None)
+            found = options.client.get(alias, codec=self._codec, default=None)
         except StoreKitError as error:
             self._tell(alias, error)
             return None
+        if found is None or found.is_due(options.clock(), options.beta):
+            return None
+        return found
 
-    def _compute(self, alias: str, args: Any, kwargs: Any) -> T:
+    def _compute(self, alias: str, landings: int, args: Any, kwargs: Any) -> T:
         options = self._options
+        # A computation ended while this caller looked: perhaps it was that of this value.
+        if self._computing.landings != landings:
+            found = self._find(alias)
+            if found is not None:
+                return found.value
         began = monotonic()
         value = self._function(*args, **kwargs)
         took = monotonic() - began
