@@ -12,8 +12,8 @@ OLD, NEW = "city\nUppsala\n", "city\nKiruna\n"
 
 
 @pytest.fixture
-async def kit():
-    async with AsyncStoreKit() as kit:
+async def kit(store):
+    async with AsyncStoreKit(qdb=store.place) as kit:
         yield kit
 
 

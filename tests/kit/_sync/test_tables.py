@@ -14,8 +14,8 @@ OLD, NEW = "city\nUppsala\n", "city\nKiruna\n"
 
 
 @pytest.fixture
-def kit():
-    with StoreKit() as kit:
+def kit(store):
+    with StoreKit(qdb=store.place) as kit:
         yield kit
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from storekit import AsyncStoreKit
 from storekit.qcache import AsyncQClient, DatasetMissing
 from storekit.qcache.query import Query, col, sum_
 from storekit.qcache.sql import UnsupportedSql
@@ -34,7 +35,7 @@ async def test_a_statement_without_an_equal_is_refused(client):
         await client.sql("select country from cities join b on a = b")
 
 
-async def test_every_method_that_takes_a_query_takes_one_in_python(client):
+async def test_every_method_that_takes_a_query_takes_one_in_python(client, tmp_path):
     query = Query().select("country", sum_("people").as_("total")).group_by("country")
     total = (await client.get("cities", query.where(col("people") > 3))).json()
     assert sorted(row["total"] for row in total) == [4, 5]
@@ -43,3 +44,9 @@ async def test_every_method_that_takes_a_query_takes_one_in_python(client):
     assert [len(page) for page in pages] == [1, 1]
     loaded = await client.query("towns", query, lambda: CITIES)
     assert len(loaded.json()) == 2
+    assert await client.export("cities", query, tmp_path / "out.csv") == 2
+    async with AsyncStoreKit() as kit:
+        await kit.put_table("cities", CITIES)
+        assert len((await kit.query("cities", query)).json()) == 2
+        pages = [page.json() async for page in kit.pages("cities", query, page_size=1)]
+        assert [len(page) for page in pages] == [1, 1]

@@ -4,6 +4,7 @@
 
 import pytest
 
+from storekit import StoreKit
 from storekit.qcache import DatasetMissing, QClient
 from storekit.qcache.query import Query, col, sum_
 from storekit.qcache.sql import UnsupportedSql
@@ -36,7 +37,7 @@ def test_a_statement_without_an_equal_is_refused(client):
         client.sql("select country from cities join b on a = b")
 
 
-def test_every_method_that_takes_a_query_takes_one_in_python(client):
+def test_every_method_that_takes_a_query_takes_one_in_python(client, tmp_path):
     query = Query().select("country", sum_("people").as_("total")).group_by("country")
     total = (client.get("cities", query.where(col("people") > 3))).json()
     assert sorted(row["total"] for row in total) == [4, 5]
@@ -45,3 +46,9 @@ def test_every_method_that_takes_a_query_takes_one_in_python(client):
     assert [len(page) for page in pages] == [1, 1]
     loaded = client.query("towns", query, lambda: CITIES)
     assert len(loaded.json()) == 2
+    assert client.export("cities", query, tmp_path / "out.csv") == 2
+    with StoreKit() as kit:
+        kit.put_table("cities", CITIES)
+        assert len(kit.query("cities", query).json()) == 2
+        pages = [page.json() for page in kit.pages("cities", query, page_size=1)]
+        assert [len(page) for page in pages] == [1, 1]

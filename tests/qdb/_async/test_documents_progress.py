@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from storekit import qdb
+from storekit.core.seam._async import sleep
 from storekit.qdb import AsyncRawClient
 
 KEY = uuid.UUID(int=7)
@@ -98,6 +99,19 @@ async def test_what_is_no_function_is_refused_before_anything_is_done(store, tmp
         with pytest.raises(TypeError, match="progress"):
             await client.download(KEY, tmp_path / "copy", progress=progress)
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_progress_may_wait(store):
+    seen = []
+
+    async def tell(done, total):
+        await sleep(0)
+        seen.append((done, total))
+
+    async with AsyncRawClient(store.place) as client:
+        await client.upload(io.BytesIO(b"abc"), KEY, slice_size=2, in_flight=1, progress=tell)
+        await client.download(KEY, io.BytesIO(), in_flight=1, progress=tell)
+    assert seen == [(2, 3), (3, 3)] * 2
 
 
 async def test_a_bar_is_drawn(store, capsys):

@@ -9,6 +9,7 @@ import uuid
 import pytest
 
 from storekit import qdb
+from storekit.core.seam._sync import sleep
 from storekit.qdb import RawClient
 
 KEY = uuid.UUID(int=7)
@@ -98,6 +99,19 @@ def test_what_is_no_function_is_refused_before_anything_is_done(store, tmp_path,
         with pytest.raises(TypeError, match="progress"):
             client.download(KEY, tmp_path / "copy", progress=progress)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_may_wait(store):
+    seen = []
+
+    def tell(done, total):
+        sleep(0)
+        seen.append((done, total))
+
+    with RawClient(store.place) as client:
+        client.upload(io.BytesIO(b"abc"), KEY, slice_size=2, in_flight=1, progress=tell)
+        client.download(KEY, io.BytesIO(), in_flight=1, progress=tell)
+    assert seen == [(2, 3), (3, 3)] * 2
 
 
 def test_a_bar_is_drawn(store, capsys):
