@@ -125,6 +125,19 @@ async def test_fixtures_work_on_any_loop(async_qdb, async_qcache, async_kit, rec
     assert record.operations[0] == "put"
 
 
+async def test_any_client_has_the_same_store_and_faults(stores, faults, record):
+    raw = stores.raw_qdb()
+    raw.put("a", b"1")
+    faults.down("qdb", times=1)
+    async with stores.async_raw_qdb() as client:
+        assert await client.get("a") == b"1"
+        await client.put("b", b"2", timedelta(seconds=60))
+    stores.clock.advance(61)
+    with pytest.raises(AliasNotFound):
+        raw.get("b")
+    assert [(each.operation, each.attempts) for each in record[:2]] == [("put", 1), ("get", 2)]
+
+
 def test_kit_is_over_the_same_stores(kit, qdb, record):
     qdb.put("a", 1)
     assert kit.qdb.get("a") == 1

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from storekit import AsyncStoreKit, StoreKit
     from storekit.qcache import AsyncQClient, QClient
     from storekit.qcache.node import Node
-    from storekit.qdb import AsyncClient, Client
+    from storekit.qdb import AsyncClient, AsyncRawClient, Client, RawClient
 
 __all__ = ["NODES", "Stores"]
 
@@ -79,6 +79,20 @@ class Stores:
         from storekit.qdb import AsyncClient  # noqa: PLC0415 - the same
 
         return AsyncClient(self._name, **self._qdb_options(options))
+
+    def raw_qdb(self, **options: Any) -> "RawClient":  # noqa: ANN401 - the same
+        """Return a client of QuasarDB that stores bytes as they are."""
+        from storekit.qdb import RawClient  # noqa: PLC0415 - the same
+
+        client = RawClient(self._name, **self._qdb_options(options))
+        self._clients.append(client)
+        return client
+
+    def async_raw_qdb(self, **options: Any) -> "AsyncRawClient":  # noqa: ANN401 - the same
+        """Return an async client of QuasarDB that stores bytes, to be closed by the caller."""
+        from storekit.qdb import AsyncRawClient  # noqa: PLC0415 - the same
+
+        return AsyncRawClient(self._name, **self._qdb_options(options))
 
     def qcache(self, **options: Any) -> "QClient[Any]":  # noqa: ANN401 - the same
         """Return a client of QCache. `options` are more arguments of `QClient`."""
