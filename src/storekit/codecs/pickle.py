@@ -62,6 +62,7 @@ class Pickle:
 
     name: str = "pickle"
     content_type: str = "application/x-python-pickle"
+    packages: tuple[str, ...] = ()  # to load on first use
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ class Raw:
 
     name: str = "raw"
     content_type: str = "application/octet-stream"
+    packages: tuple[str, ...] = ()  # to load on first use
 
     def encode(self, value: bytes | bytearray | memoryview, /) -> bytes:
         """Return the bytes. Raises `TypeError` for anything else."""

@@ -28,6 +28,7 @@ class Structured(Generic[T]):
 
     name: str
     content_type: str
+    packages: tuple[str, ...] = ()  # to load on first use
 
     def _use(self, encoder: Any, decoder: Any, kind: Any) -> None:
         self._encode: Callable[[object], bytes] = encoder.encode

@@ -82,14 +82,14 @@ STORED = _Stored()
 def takes_long_to_encode(codec: Codec[Any], value: object) -> bool:
     """Tell whether encoding a value is better left to a thread."""
     # Bytes and text that are stored as they are take a copy, whatever their size.
-    if not is_loaded(codec):
+    if getattr(codec, "packages", None) and not is_loaded(codec):
         return True
     return type(value) not in _SMALL and not isinstance(codec, Raw) and is_large(value)
 
 
 def takes_long_to_decode(codec: Codec[Any], size: int) -> bool:
     """Tell whether decoding so many bytes is better left to a thread."""
-    if not is_loaded(codec):
+    if getattr(codec, "packages", None) and not is_loaded(codec):
         return True
     if size < _UNPACKED_AT_ONCE or isinstance(codec, Raw):
         return False
