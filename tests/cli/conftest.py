@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import sys
 from dataclasses import dataclass
 
@@ -58,9 +59,9 @@ def served():
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch):
-    """Leave the settings of whoever runs the tests out."""
-    for name in ("STOREKIT_QDB", "STOREKIT_QCACHE", "STOREKIT_TIMEOUT", "STOREKIT_CODEC"):
-        monkeypatch.delenv(name, raising=False)
+    """Leave the settings of whoever runs the tests out, and what is none but has such a name."""
+    for name in [each for each in os.environ if each.startswith("STOREKIT_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)
