@@ -67,8 +67,9 @@ def test_entries_of_any_type_are_read_with_all_that_belongs_to_them(session):
 
 
 def test_contents_that_are_known_need_not_be_read(session):
-    found = session.read_entries(["blob", "integer"], [b"1", b""], False)
-    assert [each.content for each in found] == [b"1", -1]
+    found = session.read_entries(["blob", "large"], [b"1", bytes(1 << 20) + b"!"], False)
+    assert found[0].content == b"1"
+    assert len(found[1].content) == (1 << 20) + 1
     assert [each.expiry for each in found] == [SOON, 0]
 
 
@@ -143,3 +144,10 @@ def test_a_scan_over_the_library_gives_few_where_they_are_large(door_session):
         assert len(blobs) <= 2
         seen += len(blobs)
     assert seen == 6
+
+
+def test_entries_need_not_be_what_they_are_thought_to_be(session):
+    aliases = [each.alias for each in ENTRIES] + ["none"]
+    types = [EntryType.BLOB, EntryType.STRING, EntryType.TAG, EntryType.INTEGER] * 2
+    found = session.read_entries(aliases, None, True, types)
+    assert plain(found) == plain([*ENTRIES, None])

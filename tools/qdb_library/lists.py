@@ -11,6 +11,7 @@ from tools.qdb_library.embedding import CData, ffi
 from tools.qdb_library.handles import Handle, address, find
 
 _CHUNK = 64  # entries that an iterator reads at a time
+_COPIED = 4096  # bytes of a content below which it is copied
 _tokens = itertools.count(1)
 
 
@@ -78,7 +79,9 @@ class _Iterator:
         if not self._entries:
             return ErrorCode.ITERATOR_END
         alias, data = self._entries.pop()
-        self._current = ffi.new("char[]", alias.encode()), ffi.new("char[]", data)
+        large = len(data) >= _COPIED  # to be given as it is
+        held = ffi.from_buffer("char[]", data) if large else ffi.new("char[]", data)
+        self._current = ffi.new("char[]", alias.encode()), held
         place.alias, place.content = self._current
         place.content_size = len(data)
         return ErrorCode.OK

@@ -27,6 +27,11 @@ _existing = click.option(
     show_default=True,
     help="What becomes of entries that are there, and are not the same.",
 )
+_in_flight = click.option(
+    "--in-flight",
+    type=click.IntRange(min=1, max=64),
+    help="Calls of a store at the same time; more for a cluster that is far away.",
+)
 _resume = click.option("--resume", is_flag=True, help="Go on with what was broken off.")
 
 
@@ -35,12 +40,14 @@ _resume = click.option("--resume", is_flag=True, help="Go on with what was broke
 @click.argument("target", metavar="TO")
 @_existing
 @_resume
+@_in_flight
 @click.option("--no-verify", is_flag=True, help="Do not compare all at the end.")
 def copy_(
     invocation: Invocation,
     source: str,
     target: str,
     existing: "Existing",
+    in_flight: int | None,
     *,
     resume: bool,
     no_verify: bool,
@@ -61,7 +68,13 @@ def copy_(
         transfer_progress(invocation) as report,
     ):
         result = copy(
-            here, there, existing=existing, resume=resume, verify=not no_verify, progress=report
+            here,
+            there,
+            existing=existing,
+            resume=resume,
+            verify=not no_verify,
+            in_flight=in_flight,
+            progress=report,
         )
     _say_result(invocation, "copied", result)
 

@@ -324,11 +324,13 @@ class Session(Protocol):
         aliases: Sequence[str],
         contents: Sequence[Buffer] | None = None,
         tags: bool = True,
+        types: Sequence[EntryType] | None = None,
     ) -> list[WholeEntry | None]:
         """Return entries of any type, None for those that are not there.
 
         `contents` are those of blobs that the caller has read already; an engine may read them
-        again. Without `tags`, it may leave these out.
+        again. Without `tags`, it may leave these out. `types` are what entries are thought to be,
+        which may save a call for each.
         """
 
     # Tags

@@ -10,7 +10,6 @@ from storekit.qdb.engine import (
     BatchOperation,
     Buffer,
     EntryType,
-    Metadata,
     OperationKind,
     Session,
     WholeEntry,
@@ -34,29 +33,30 @@ def read_whole(
     session: Session,
     aliases: Sequence[str],
     contents: Sequence[Buffer] | None = None,
-    *,
     tags: bool = True,
+    types: Sequence[EntryType] | None = None,
     tries: int = _TRIES,
 ) -> list[WholeEntry | None]:
     """Return entries of any type, None for those that are not there.
 
-    `contents` are those of blobs that the caller has read already. Without `tags`, entries
-    have none.
+    `contents` are those of blobs that the caller has read already. `types` are what entries are
+    thought to be: it saves a call for each that is. Without `tags`, entries have none.
     """
     entries: list[WholeEntry | None] = []
     wanted: list[BatchOperation] = []
     places: list[int] = []
     for place, alias in enumerate(aliases):
-        known = _metadata(session, alias)
-        if known is None:
-            entries.append(None)
-            continue
-        entry = WholeEntry(alias, known.type, None, known.expiry // _NS)
+        thought = None if types is None else types[place]
+        if contents is not None:
+            thought = EntryType.BLOB
+        entry = _described(session, alias, thought)
         entries.append(entry)
-        if contents is not None and known.type is EntryType.BLOB:
+        if entry is None:
+            continue
+        if contents is not None:
             entry.content = bytes(contents[place])
-        elif known.type is not EntryType.TAG:
-            wanted.append(BatchOperation(_GETS[known.type], alias))
+        elif entry.type is not EntryType.TAG:
+            wanted.append(BatchOperation(_GETS[entry.type], alias))
             places.append(place)
     for place, operation, outcome in zip(places, wanted, session.run_joined(wanted), strict=True):
         found = entries[place]
@@ -78,8 +78,12 @@ def read_whole(
     return entries
 
 
-def _metadata(session: Session, alias: str) -> Metadata | None:
+def _described(session: Session, alias: str, thought: EntryType | None) -> WholeEntry | None:
+    """Return an entry without its content, of the type that it is thought to have, if any."""
     try:
-        return session.get_metadata(alias)
+        if thought is not None and thought is not EntryType.TAG:
+            return WholeEntry(alias, thought, None, session.get_expiry_time(alias))
+        known = session.get_metadata(alias)
     except AliasNotFound:
         return None
+    return WholeEntry(alias, known.type, None, known.expiry // _NS)

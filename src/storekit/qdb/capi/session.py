@@ -10,7 +10,7 @@ from storekit.qdb.capi.entries import Blobs, Entries, Numbers
 from storekit.qdb.capi.finding import Finding, Scanning, Tags
 from storekit.qdb.capi.joined import JoinedCalls
 from storekit.qdb.capi.typed import Texts, Timestamps
-from storekit.qdb.engine import Buffer, WholeEntry
+from storekit.qdb.engine import Buffer, EntryType, WholeEntry
 from storekit.qdb.errors import ErrorCode, error_for
 from storekit.qdb.whole import read_whole
 
@@ -74,9 +74,10 @@ class CapiSession(
         aliases: Sequence[str],
         contents: Sequence[Buffer] | None = None,
         tags: bool = True,
+        types: Sequence[EntryType] | None = None,
     ) -> list[WholeEntry | None]:
         """Return entries of any type, None for those that are not there. Several calls for each."""
-        return read_whole(self, aliases, contents, tags=tags)
+        return read_whole(self, aliases, contents, tags, types)
 
     @property
     def closed(self) -> bool:

@@ -18,7 +18,7 @@ __all__ = ["EmbeddedSearches"]
 _ALIVE = "(expiry = 0 OR expiry > ?)"
 _BLOB = int(EntryType.BLOB)
 _NS = 1_000_000  # in a millisecond
-_CHUNK = 16 << 20  # bytes of content after which a chunk ends, however few entries that are
+_CHUNK = 4 << 20  # bytes of content after which a chunk ends, however few entries that are
 
 
 @dataclass(frozen=True, slots=True)

@@ -343,6 +343,7 @@ class EmbeddedOperations:
         aliases: Sequence[str],
         contents: Sequence[Buffer] | None = None,  # noqa: ARG002 - it takes no call to read them
         tags: bool = True,  # noqa: ARG002 - as above
+        types: Sequence[EntryType] | None = None,  # noqa: ARG002 - as above
     ) -> list[WholeEntry | None]:
         """Return entries of any type, None for those that are not there; as of one moment."""
         for alias in aliases:

@@ -6,9 +6,10 @@ from typing import Any
 from storekit.qdb._async.calls import AsyncCaller
 from storekit.qdb._async.store import AsyncStore
 from storekit.qdb.engine import WholeEntry
+from storekit.transfer._async.reading import AsyncEntryReader
 from storekit.transfer._async.report import AsyncTransferReport
-from storekit.transfer._async.source import AsyncEntrySource, read_entries, waits
-from storekit.transfer._async.target import AsyncEntryTarget, check_whole
+from storekit.transfer._async.source import AsyncEntrySource
+from storekit.transfer._async.target import AsyncEntryTarget
 from storekit.transfer.marker import Marker
 from storekit.transfer.spool import AliasSpool
 from storekit.transfer.tally import TransferTally
@@ -19,6 +20,7 @@ __all__ = ["calls_of", "copy"]
 _ROUNDS = 3  # in which what has changed meanwhile is copied again
 _PAGE = 64  # entries, which may all be large
 _SHOWN = 100
+_LARGE = 4 << 20  # bytes of a page that is compared: both sides of it are in memory
 
 
 async def copy(
@@ -28,6 +30,7 @@ async def copy(
     existing: Existing = "error",
     resume: bool = False,
     verify: bool = True,
+    in_flight: int | None = None,
     progress: TransferCallback | None = None,
 ) -> TransferResult:
     """Copy all entries of one store into another, and return what that came to.
@@ -58,6 +61,8 @@ async def copy(
         resume: Take over from a copy that was broken off. All is compared, and what is missing or
             not finished is copied.
         verify: Compare all at the end.
+        in_flight: How many calls of a store are on their way at the same time. By default 2, and
+            1 for an embedded store, which gains nothing by more. A cluster that is far away does.
         progress: Called with a `TransferProgress`.
 
     Raises:
@@ -69,18 +74,21 @@ async def copy(
 
     """
     check_existing(existing)
-    here, there = calls_of(source), calls_of(target)
+    here, there = (
+        AsyncEntryReader(calls_of(client), "copy", in_flight) for client in (source, target)
+    )
     report = AsyncTransferReport(progress)
-    await check_whole(here, "copy")
+    await here.check_whole()
     clock = target._clock  # noqa: SLF001 - by which the client checks times of expiry
     tally = TransferTally(clock)
-    marker = Marker.make("copy", here.address, clock())
-    sink = AsyncEntryTarget(there, "copy", marker, tally, existing=existing, resume=resume)
+    marker = Marker.make("copy", here.calls.address, clock())
+    sink = AsyncEntryTarget(there, marker, tally, existing=existing, resume=resume)
     try:
         await sink.open()
-        await _copy_all(here, sink, tally, report)
+        ahead = here.waits or there.waits
+        await _copy_all(here, sink, tally, report, ahead=ahead)
         if verify:
-            await _verify_all(here, sink, tally, report)
+            await _verify_all(here, sink, tally, report, ahead=ahead)
         await sink.finish()
     finally:
         sink.skipped.close()
@@ -95,18 +103,28 @@ def calls_of(client: AsyncStore[Any, Any, Any, Any]) -> AsyncCaller:
 
 
 async def _copy_all(
-    calls: AsyncCaller, sink: AsyncEntryTarget, tally: TransferTally, report: AsyncTransferReport
+    source: AsyncEntryReader,
+    sink: AsyncEntryTarget,
+    tally: TransferTally,
+    report: AsyncTransferReport,
+    *,
+    ahead: bool,
 ) -> None:
     async def write(page: list[WholeEntry]) -> None:
         await sink.write(page)
         tally.read(page)
         await report("copying", tally.entries, tally.content_bytes)
 
-    await AsyncEntrySource(calls, "copy").feed(write, ahead=waits(calls) or sink.waits)
+    await AsyncEntrySource(source).feed(write, ahead=ahead)
 
 
 async def _verify_all(
-    calls: AsyncCaller, sink: AsyncEntryTarget, tally: TransferTally, report: AsyncTransferReport
+    source: AsyncEntryReader,
+    sink: AsyncEntryTarget,
+    tally: TransferTally,
+    report: AsyncTransferReport,
+    *,
+    ahead: bool,
 ) -> None:
     differing = AliasSpool()
     seen = TransferTally(time.time)
@@ -120,15 +138,13 @@ async def _verify_all(
 
     try:
         await sink.look_for_tags()
-        await AsyncEntrySource(calls, "copy", in_order=False).feed(
-            compare, ahead=waits(calls) or sink.waits
-        )
+        await AsyncEntrySource(source, in_order=False).feed(compare, ahead=ahead, most=_LARGE)
         tally.changed = len(differing)
         for _ in range(_ROUNDS):
             if not len(differing):
                 return
             before, differing = differing, AliasSpool()
-            await _copy_again(calls, sink, tally, before, differing)
+            await _copy_again(source, sink, tally, before, differing)
             before.close()
         if len(differing):
             raise sink.mismatch(differing.page(0, _SHOWN), len(differing))
@@ -137,7 +153,7 @@ async def _verify_all(
 
 
 async def _copy_again(
-    calls: AsyncCaller,
+    source: AsyncEntryReader,
     sink: AsyncEntryTarget,
     tally: TransferTally,
     aliases: AliasSpool,
@@ -146,7 +162,7 @@ async def _copy_again(
     """Copy entries that have changed meanwhile, and note those that are still not the same."""
     for start in range(0, len(aliases), _PAGE):
         some = aliases.page(start, _PAGE)
-        found = await read_entries(calls, "copy", some, tags=True)
+        found = await source.read(some, tags=True)
         there = [entry for entry in found if entry is not None]
         tally.removed += len(some) - len(there)
         await sink.overwrite(there)

@@ -7,9 +7,10 @@ from storekit.core.seam._async import call_blocking, shielded
 from storekit.qdb._async.store import AsyncStore
 from storekit.qdb.engine import WholeEntry
 from storekit.transfer._async.copying import calls_of
+from storekit.transfer._async.reading import AsyncEntryReader
 from storekit.transfer._async.report import AsyncTransferReport
 from storekit.transfer._async.source import AsyncEntrySource
-from storekit.transfer._async.target import AsyncEntryTarget, check_whole
+from storekit.transfer._async.target import AsyncEntryTarget
 from storekit.transfer.files import DumpInput, as_output
 from storekit.transfer.marker import Marker
 from storekit.transfer.tally import TransferTally
@@ -32,6 +33,7 @@ async def dump(
     compression: Compression = "zlib",
     replace: bool = False,
     resume: bool = False,
+    in_flight: int | None = None,
     progress: TransferCallback | None = None,
 ) -> DumpInfo:
     """Write all entries of a store to one file, and return what is in it.
@@ -57,6 +59,7 @@ async def dump(
         replace: Replace a file that is there, once the dump is whole.
         resume: Go on with a dump to this path that was broken off: entries that it has are left
             as they are there, and not read for a second time where that can be avoided.
+        in_flight: As for `copy`.
         progress: Called with a `TransferProgress`.
 
     Raises:
@@ -66,10 +69,10 @@ async def dump(
         QuasardbException: What the client raises.
 
     """
-    calls = calls_of(source)
+    store = AsyncEntryReader(calls_of(source), "dump", in_flight)
     clock = source._clock  # noqa: SLF001 - that of the client
     report = AsyncTransferReport(progress)
-    await check_whole(calls, "dump")
+    await store.check_whole()
     output = await call_blocking(as_output, file, compression, resume=resume, replace=replace)
     created = round(clock() * 1000)
     tally = TransferTally(clock)
@@ -81,8 +84,8 @@ async def dump(
         await report("copying", tally.entries, tally.content_bytes)
 
     try:
-        await call_blocking(output.begin, calls.address, created)
-        await AsyncEntrySource(calls, "dump", without=output.seen).feed(write, ahead=True)
+        await call_blocking(output.begin, store.calls.address, created)
+        await AsyncEntrySource(store, without=output.seen).feed(write, ahead=True)
         return await call_blocking(output.finish)
     except BaseException as error:
         await shielded(call_blocking, output.abandon, error)
@@ -95,6 +98,7 @@ async def restore(
     *,
     existing: Existing = "error",
     resume: bool = False,
+    in_flight: int | None = None,
     progress: TransferCallback | None = None,
 ) -> TransferResult:
     """Put all entries of a dump into a store, and return what that came to.
@@ -111,6 +115,7 @@ async def restore(
         target: The client of the store.
         existing: What becomes of an entry that is there already, and not the same.
         resume: Take over from a restore that was broken off.
+        in_flight: As for `copy`.
         progress: Called with a `TransferProgress`.
 
     Raises:
@@ -123,7 +128,7 @@ async def restore(
 
     """
     check_existing(existing)
-    calls = calls_of(target)
+    store = AsyncEntryReader(calls_of(target), "restore", in_flight)
     clock = target._clock  # noqa: SLF001 - by which the client checks times of expiry
     report = AsyncTransferReport(progress)
     source = await call_blocking(DumpInput, file)
@@ -133,7 +138,7 @@ async def restore(
         await call_blocking(source.begin)
         tally = TransferTally(clock)
         marker = Marker.make("restore", source.info().source, clock())
-        sink = AsyncEntryTarget(calls, "restore", marker, tally, existing=existing, resume=resume)
+        sink = AsyncEntryTarget(store, marker, tally, existing=existing, resume=resume)
         try:
             await sink.open()
             while page := await call_blocking(source.page):

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import partial
 
 from storekit.core.seam._async import run_all
-from storekit.qdb._async.calls import AsyncCaller
 from storekit.qdb.engine import NEVER, EntryType, Session, WholeEntry
 from storekit.qdb.errors import (
     AliasAlreadyExists,
@@ -13,7 +12,7 @@ from storekit.qdb.errors import (
     UnmatchedContent,
     error_for,
 )
-from storekit.transfer._async.source import has_tags, read_entries, waits
+from storekit.transfer._async.reading import AsyncEntryReader
 from storekit.transfer.errors import TransferMismatch, TransferUnfinished
 from storekit.transfer.marker import MARKER, Marker, unfinished
 from storekit.transfer.spool import AliasSpool
@@ -21,7 +20,7 @@ from storekit.transfer.storing import has_same_content, is_same_entry, make_alik
 from storekit.transfer.tally import TransferTally
 from storekit.transfer.values import Existing
 
-__all__ = ["AsyncEntryTarget", "check_whole"]
+__all__ = ["AsyncEntryTarget"]
 
 _AT_ONCE = 256  # entries of one call
 _BYTES_AT_ONCE = 4 << 20
@@ -36,27 +35,26 @@ class AsyncEntryTarget:
 
     def __init__(
         self,
-        calls: AsyncCaller,
-        operation: str,
+        store: AsyncEntryReader,
         marker: Marker,
         tally: TransferTally,
         *,
         existing: Existing,
         resume: bool,
     ) -> None:
-        self._calls = calls
-        self._operation = operation
+        self._store = store
+        self._calls = store.calls
+        self._operation = store.operation
         self._marker = marker.dump()
         self._existing = existing
         self._resume = resume
         self._tally = tally
-        self._tagged = True
-        self.waits: bool = waits(calls)
+        self._tagged = True  # whether there are tags beside those that come with entries
         self.skipped: AliasSpool = AliasSpool()
 
     async def open(self) -> None:
         """Mark the store as unfinished. Raises `TransferUnfinished` if it is already."""
-        there = await _marker_of(self._calls, self._operation)
+        there = await self._store.marker()
         if there is not None and not self._resume:
             raise TransferUnfinished(
                 f"{unfinished(there)} into {self._calls.address} is under way, or was broken off: "
@@ -74,6 +72,7 @@ class AsyncEntryTarget:
                     raise
 
         await self._calls.call(self._operation, MARKER, mark, reads=True)
+        await self.look_for_tags()
 
     async def finish(self) -> None:
         """Take the mark away. Raises `TransferUnfinished` if another transfer took over."""
@@ -98,7 +97,7 @@ class AsyncEntryTarget:
     async def write(self, entries: Sequence[WholeEntry]) -> None:
         """Write entries. Raises `AliasAlreadyExists` for one that is there, and not the same."""
         writes = [partial(self._write_some, some) for some in _in_parts(entries)]
-        if self.waits:
+        if self._store.waits:
             await run_all(writes)
             return
         for write in writes:
@@ -108,7 +107,7 @@ class AsyncEntryTarget:
         alive = [each for each in entries if not self._tally.is_expired(each)]
         self._tally.expired += len(entries) - len(alive)
         if self._resume:
-            there = await self.read([each.alias for each in alive])
+            there = await self.read(alive)
             await self._settle(alive, there, finishing=True)
             return
         attempts = 0
@@ -122,7 +121,7 @@ class AsyncEntryTarget:
         taken = await self._calls.call(self._operation, None, store, reads=True)
         self._tally.written += len(alive) - len(taken)
         if taken:
-            there = await self.read([each.alias for each in taken])
+            there = await self.read(taken)
             await self._settle(taken, there, finishing=attempts > 1)
 
     async def _settle(
@@ -185,17 +184,21 @@ class AsyncEntryTarget:
 
         await self._calls.call(self._operation, None, change, reads=True)
 
-    async def read(self, aliases: Sequence[str]) -> list[WholeEntry | None]:
+    async def read(self, entries: Sequence[WholeEntry]) -> list[WholeEntry | None]:
         """Return what is there of entries."""
-        return await read_entries(self._calls, self._operation, aliases, tags=self._tagged)
+        return await self._store.read(
+            [each.alias for each in entries],
+            tags=self._tagged or any(each.tags for each in entries),
+            types=[each.type for each in entries],
+        )
 
     async def look_for_tags(self) -> None:
         """See whether entries may have tags, so that they are not asked for in vain."""
-        self._tagged = await has_tags(self._calls, self._operation)
+        self._tagged = await self._store.has_tags()
 
     async def differing(self, entries: Sequence[WholeEntry]) -> list[str]:
         """Return the aliases of entries that are not there, or not the same."""
-        there = await self.read([each.alias for each in entries])
+        there = await self.read(entries)
         return [
             entry.alias
             for entry, found in zip(entries, there, strict=True)
@@ -215,23 +218,6 @@ class AsyncEntryTarget:
             "that is over",
             aliases=tuple(aliases[:100]),
         )
-
-
-async def check_whole(calls: AsyncCaller, operation: str) -> None:
-    """Raise `TransferUnfinished` for a store that a transfer into it has left unfinished."""
-    there = await _marker_of(calls, operation)
-    if there is not None:
-        raise TransferUnfinished(
-            f"{calls.address} is not whole: {unfinished(there)} into it is under way, or was "
-            f"broken off; resume that first, or remove the entry {MARKER!r} to take what is there"
-        )
-
-
-async def _marker_of(calls: AsyncCaller, operation: str) -> bytes | memoryview | None:
-    try:
-        return await calls.call(operation, MARKER, lambda s: s.blob_get(MARKER), reads=True)
-    except AliasNotFound:
-        return None
 
 
 def _in_parts(entries: Sequence[WholeEntry]) -> list[list[WholeEntry]]:

@@ -8,9 +8,10 @@ from typing import Any
 from storekit.qdb._sync.calls import Caller
 from storekit.qdb._sync.store import Store
 from storekit.qdb.engine import WholeEntry
+from storekit.transfer._sync.reading import EntryReader
 from storekit.transfer._sync.report import TransferReport
-from storekit.transfer._sync.source import EntrySource, read_entries, waits
-from storekit.transfer._sync.target import EntryTarget, check_whole
+from storekit.transfer._sync.source import EntrySource
+from storekit.transfer._sync.target import EntryTarget
 from storekit.transfer.marker import Marker
 from storekit.transfer.spool import AliasSpool
 from storekit.transfer.tally import TransferTally
@@ -21,6 +22,7 @@ __all__ = ["calls_of", "copy"]
 _ROUNDS = 3  # in which what has changed meanwhile is copied again
 _PAGE = 64  # entries, which may all be large
 _SHOWN = 100
+_LARGE = 4 << 20  # bytes of a page that is compared: both sides of it are in memory
 
 
 def copy(
@@ -30,6 +32,7 @@ def copy(
     existing: Existing = "error",
     resume: bool = False,
     verify: bool = True,
+    in_flight: int | None = None,
     progress: TransferCallback | None = None,
 ) -> TransferResult:
     """Copy all entries of one store into another, and return what that came to.
@@ -60,6 +63,8 @@ def copy(
         resume: Take over from a copy that was broken off. All is compared, and what is missing or
             not finished is copied.
         verify: Compare all at the end.
+        in_flight: How many calls of a store are on their way at the same time. By default 2, and
+            1 for an embedded store, which gains nothing by more. A cluster that is far away does.
         progress: Called with a `TransferProgress`.
 
     Raises:
@@ -71,18 +76,19 @@ def copy(
 
     """
     check_existing(existing)
-    here, there = calls_of(source), calls_of(target)
+    here, there = (EntryReader(calls_of(client), "copy", in_flight) for client in (source, target))
     report = TransferReport(progress)
-    check_whole(here, "copy")
+    here.check_whole()
     clock = target._clock  # noqa: SLF001 - by which the client checks times of expiry
     tally = TransferTally(clock)
-    marker = Marker.make("copy", here.address, clock())
-    sink = EntryTarget(there, "copy", marker, tally, existing=existing, resume=resume)
+    marker = Marker.make("copy", here.calls.address, clock())
+    sink = EntryTarget(there, marker, tally, existing=existing, resume=resume)
     try:
         sink.open()
-        _copy_all(here, sink, tally, report)
+        ahead = here.waits or there.waits
+        _copy_all(here, sink, tally, report, ahead=ahead)
         if verify:
-            _verify_all(here, sink, tally, report)
+            _verify_all(here, sink, tally, report, ahead=ahead)
         sink.finish()
     finally:
         sink.skipped.close()
@@ -97,18 +103,28 @@ def calls_of(client: Store[Any, Any, Any, Any]) -> Caller:
 
 
 def _copy_all(
-    calls: Caller, sink: EntryTarget, tally: TransferTally, report: TransferReport
+    source: EntryReader,
+    sink: EntryTarget,
+    tally: TransferTally,
+    report: TransferReport,
+    *,
+    ahead: bool,
 ) -> None:
     def write(page: list[WholeEntry]) -> None:
         sink.write(page)
         tally.read(page)
         report("copying", tally.entries, tally.content_bytes)
 
-    EntrySource(calls, "copy").feed(write, ahead=waits(calls) or sink.waits)
+    EntrySource(source).feed(write, ahead=ahead)
 
 
 def _verify_all(
-    calls: Caller, sink: EntryTarget, tally: TransferTally, report: TransferReport
+    source: EntryReader,
+    sink: EntryTarget,
+    tally: TransferTally,
+    report: TransferReport,
+    *,
+    ahead: bool,
 ) -> None:
     differing = AliasSpool()
     seen = TransferTally(time.time)
@@ -122,13 +138,13 @@ def _verify_all(
 
     try:
         sink.look_for_tags()
-        EntrySource(calls, "copy", in_order=False).feed(compare, ahead=waits(calls) or sink.waits)
+        EntrySource(source, in_order=False).feed(compare, ahead=ahead, most=_LARGE)
         tally.changed = len(differing)
         for _ in range(_ROUNDS):
             if not len(differing):
                 return
             before, differing = differing, AliasSpool()
-            _copy_again(calls, sink, tally, before, differing)
+            _copy_again(source, sink, tally, before, differing)
             before.close()
         if len(differing):
             raise sink.mismatch(differing.page(0, _SHOWN), len(differing))
@@ -137,7 +153,7 @@ def _verify_all(
 
 
 def _copy_again(
-    calls: Caller,
+    source: EntryReader,
     sink: EntryTarget,
     tally: TransferTally,
     aliases: AliasSpool,
@@ -146,7 +162,7 @@ def _copy_again(
     """Copy entries that have changed meanwhile, and note those that are still not the same."""
     for start in range(0, len(aliases), _PAGE):
         some = aliases.page(start, _PAGE)
-        found = read_entries(calls, "copy", some, tags=True)
+        found = source.read(some, tags=True)
         there = [entry for entry in found if entry is not None]
         tally.removed += len(some) - len(there)
         sink.overwrite(there)

@@ -9,9 +9,10 @@ from storekit.core.seam._sync import call_blocking, shielded
 from storekit.qdb._sync.store import Store
 from storekit.qdb.engine import WholeEntry
 from storekit.transfer._sync.copying import calls_of
+from storekit.transfer._sync.reading import EntryReader
 from storekit.transfer._sync.report import TransferReport
 from storekit.transfer._sync.source import EntrySource
-from storekit.transfer._sync.target import EntryTarget, check_whole
+from storekit.transfer._sync.target import EntryTarget
 from storekit.transfer.files import DumpInput, as_output
 from storekit.transfer.marker import Marker
 from storekit.transfer.tally import TransferTally
@@ -34,6 +35,7 @@ def dump(
     compression: Compression = "zlib",
     replace: bool = False,
     resume: bool = False,
+    in_flight: int | None = None,
     progress: TransferCallback | None = None,
 ) -> DumpInfo:
     """Write all entries of a store to one file, and return what is in it.
@@ -59,6 +61,7 @@ def dump(
         replace: Replace a file that is there, once the dump is whole.
         resume: Go on with a dump to this path that was broken off: entries that it has are left
             as they are there, and not read for a second time where that can be avoided.
+        in_flight: As for `copy`.
         progress: Called with a `TransferProgress`.
 
     Raises:
@@ -68,10 +71,10 @@ def dump(
         QuasardbException: What the client raises.
 
     """
-    calls = calls_of(source)
+    store = EntryReader(calls_of(source), "dump", in_flight)
     clock = source._clock  # noqa: SLF001 - that of the client
     report = TransferReport(progress)
-    check_whole(calls, "dump")
+    store.check_whole()
     output = call_blocking(as_output, file, compression, resume=resume, replace=replace)
     created = round(clock() * 1000)
     tally = TransferTally(clock)
@@ -83,8 +86,8 @@ def dump(
         report("copying", tally.entries, tally.content_bytes)
 
     try:
-        call_blocking(output.begin, calls.address, created)
-        EntrySource(calls, "dump", without=output.seen).feed(write, ahead=True)
+        call_blocking(output.begin, store.calls.address, created)
+        EntrySource(store, without=output.seen).feed(write, ahead=True)
         return call_blocking(output.finish)
     except BaseException as error:
         shielded(call_blocking, output.abandon, error)
@@ -97,6 +100,7 @@ def restore(
     *,
     existing: Existing = "error",
     resume: bool = False,
+    in_flight: int | None = None,
     progress: TransferCallback | None = None,
 ) -> TransferResult:
     """Put all entries of a dump into a store, and return what that came to.
@@ -113,6 +117,7 @@ def restore(
         target: The client of the store.
         existing: What becomes of an entry that is there already, and not the same.
         resume: Take over from a restore that was broken off.
+        in_flight: As for `copy`.
         progress: Called with a `TransferProgress`.
 
     Raises:
@@ -125,7 +130,7 @@ def restore(
 
     """
     check_existing(existing)
-    calls = calls_of(target)
+    store = EntryReader(calls_of(target), "restore", in_flight)
     clock = target._clock  # noqa: SLF001 - by which the client checks times of expiry
     report = TransferReport(progress)
     source = call_blocking(DumpInput, file)
@@ -135,7 +140,7 @@ def restore(
         call_blocking(source.begin)
         tally = TransferTally(clock)
         marker = Marker.make("restore", source.info().source, clock())
-        sink = EntryTarget(calls, "restore", marker, tally, existing=existing, resume=resume)
+        sink = EntryTarget(store, marker, tally, existing=existing, resume=resume)
         try:
             sink.open()
             while page := call_blocking(source.page):

@@ -2,24 +2,24 @@
 
 """All entries of a store, some at a time."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
 from storekit.core.seam._sync import run_all
-from storekit.qdb._sync.calls import Caller
 from storekit.qdb.cursor import Cursor
 from storekit.qdb.engine import EntryType, Session, WholeEntry
 from storekit.qdb.errors import NotImplementedByStore
+from storekit.transfer._sync.reading import EntryReader
 from storekit.transfer.marker import MARKER, closes_document
 from storekit.transfer.records import size_of_content
 from storekit.transfer.spool import AliasSpool
 
-__all__ = ["EntrySource", "has_tags", "read_entries", "waits"]
+__all__ = ["EntrySource"]
 
 _PAGE = 512  # entries
 _PAGE_BYTES = 4 << 20
-_DESCRIBED = 32  # entries of a cluster that one call describes; each takes two ways to it
 _NOT_BLOBS = (
     EntryType.INTEGER,
     EntryType.DOUBLE,
@@ -42,15 +42,9 @@ class EntrySource:
     """
 
     def __init__(
-        self,
-        calls: Caller,
-        operation: str,
-        *,
-        in_order: bool = True,
-        without: AliasSpool | None = None,
+        self, store: EntryReader, *, in_order: bool = True, without: AliasSpool | None = None
     ) -> None:
-        self._calls = calls
-        self._operation = operation
+        self._store = store
         self._in_order = in_order
         self._without = without
         self._pages: _Pages | None = None
@@ -62,7 +56,7 @@ class EntrySource:
         """Return some entries, perhaps none; None at the end."""
         while not self._over:
             if self._pages is None:
-                self._pages = _open(self._calls, self._operation)
+                self._pages = _open(self._store)
             page = self._pages.next_page()
             if page is not None:
                 return self._sorted_out(page)
@@ -72,31 +66,46 @@ class EntrySource:
             aliases = self._last[0].page(self._given, _PAGE, _PAGE_BYTES)
             if aliases:
                 self._given += len(aliases)
-                found = read_entries(self._calls, self._operation, aliases, tags=True)
+                found = self._store.read(aliases, tags=True)
                 return [entry for entry in found if entry is not None]
             self._last.pop(0).close()
             self._given = 0
         return None
 
-    def feed(self, use: Callable[[list[WholeEntry]], None], *, ahead: bool) -> None:
-        """Give all pages to a function; with `ahead`, read the next one while that is at work."""
+    def feed(
+        self,
+        use: Callable[[list[WholeEntry]], None],
+        *,
+        ahead: bool,
+        most: float = math.inf,
+    ) -> None:
+        """Give all pages to a function; with `ahead`, read the next one while that is at work.
+
+        But not while a page is at hand of which the contents have `most` bytes or more.
+        """
         try:
             page = self.next_page()
             while page is not None:
-                if not ahead:
+                if ahead and sum(map(size_of_content, page)) < most:
+                    page = self._use_and_read_on(use, page)
+                else:
                     use(page)
+                    page = None  # before the next one takes memory
                     page = self.next_page()
-                    continue
-                following: list[list[WholeEntry] | None] = []
-
-                def read_on(into: list[list[WholeEntry] | None] = following) -> None:
-                    into.append(self.next_page())
-
-                calls: list[Callable[[], None]] = [partial(use, page), read_on]
-                run_all(calls)
-                page = following[0]
         finally:
             self.close()
+
+    def _use_and_read_on(
+        self, use: Callable[[list[WholeEntry]], None], page: list[WholeEntry]
+    ) -> list[WholeEntry] | None:
+        following: list[list[WholeEntry] | None] = []
+
+        def read_on() -> None:
+            following.append(self.next_page())
+
+        calls: list[Callable[[], None]] = [partial(use, page), read_on]
+        run_all(calls)
+        return following[0]
 
     def _sorted_out(self, page: list[WholeEntry]) -> list[WholeEntry]:
         """Return what is to come now."""
@@ -124,21 +133,20 @@ class EntrySource:
             spool.close()
 
 
-def _open(calls: Caller, operation: str) -> _Pages:
-    pages = _Walk(calls, operation)
+def _open(store: EntryReader) -> _Pages:
+    pages = _Walk(store)
     try:
         pages.begin()
     except NotImplementedByStore:
-        return _Listing(calls, operation)
+        return _Listing(store)
     return pages
 
 
 class _Walk:
     """The entries of a store that gives all of them, with all that belongs to them."""
 
-    def __init__(self, calls: Caller, operation: str) -> None:
-        self._calls = calls
-        self._operation = operation
+    def __init__(self, store: EntryReader) -> None:
+        self._store = store
         self._cursor: object = None
         self._first: list[WholeEntry] | None = None
         self._over = False
@@ -154,7 +162,7 @@ class _Walk:
 
     def _fetch(self) -> list[WholeEntry]:
         walk = partial(_walk, cursor=self._cursor)
-        page, self._cursor = self._calls.call(self._operation, None, walk, reads=True)
+        page, self._cursor = self._store.calls.call(self._store.operation, None, walk, reads=True)
         self._over = self._cursor is None
         return page
 
@@ -168,27 +176,26 @@ class _Listing:
     What else belongs to an entry is asked for, for many at the same time.
     """
 
-    def __init__(self, calls: Caller, operation: str) -> None:
-        self._calls = calls
-        self._operation = operation
+    def __init__(self, store: EntryReader) -> None:
+        self._store = store
         self._cursor: Cursor | None = None
         self._number = 0
         self._tagged: bool | None = None
         self._types = list(_NOT_BLOBS)
+        self._type = EntryType.BLOB
         self._listed: list[str] = []
         self._blobs_over = False
 
     def next_page(self) -> list[WholeEntry] | None:
         if self._tagged is None:
-            self._tagged = has_tags(self._calls, self._operation)
+            self._tagged = self._store.has_tags()
         if not self._blobs_over:
             return self._blobs()
         while not self._listed:
             if not self._types:
                 return None
-            query = f"find(type={self._types.pop(0).name.lower()})"
-            find = partial(_find, query=query)
-            self._listed = self._calls.call(self._operation, None, find, reads=True)
+            self._type = self._types.pop(0)
+            self._listed = self._store.find(f"find(type={self._type.name.lower()})")
         aliases = self._listed[-_PAGE:]
         found = self._describe(aliases, None)
         del self._listed[-_PAGE:]
@@ -196,86 +203,28 @@ class _Listing:
 
     def _blobs(self) -> list[WholeEntry]:
         if self._cursor is None:
-            self._cursor = self._calls.open_cursor()
+            self._cursor = self._store.calls.open_cursor()
         self._number += 1
-        blobs, self._blobs_over = self._calls.fetch(self._cursor, self._number, _PAGE)
+        blobs, self._blobs_over = self._store.calls.fetch(self._cursor, self._number, _PAGE)
         found = self._describe([alias for alias, _ in blobs], [each for _, each in blobs])
         if self._blobs_over:
             self.close()
         return found
 
     def _describe(self, aliases: list[str], contents: list[bytes] | None) -> list[WholeEntry]:
-        found = read_entries(
-            self._calls, self._operation, aliases, contents, tags=bool(self._tagged)
+        found = self._store.read(
+            aliases,
+            contents,
+            tags=bool(self._tagged),
+            types=[self._type] * len(aliases),
         )
         return [entry for entry in found if entry is not None]
 
     def close(self) -> None:
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
-            self._calls.close_later(cursor)
-
-
-def waits(calls: Caller) -> bool:
-    """Return whether calls of a store wait for something, so that several at a time gain by it.
-
-    Two threads in SQLite wait for each other and for the interpreter's lock: with them, a copy
-    between embedded stores took half as long again.
-    """
-    return not calls.address.startswith("embedded:")
-
-
-def read_entries(
-    calls: Caller,
-    operation: str,
-    aliases: Sequence[str],
-    contents: Sequence[bytes] | None = None,
-    *,
-    tags: bool,
-) -> list[WholeEntry | None]:
-    """Return entries of any type, None for those that are not there.
-
-    `contents` are those of blobs that are known. Without `tags`, a cluster is not asked for them.
-    """
-    size = _DESCRIBED if waits(calls) else len(aliases)
-    reads = [
-        partial(
-            _read,
-            calls,
-            operation,
-            aliases[start : start + size],
-            None if contents is None else contents[start : start + size],
-            tags,
-        )
-        for start in range(0, len(aliases), max(1, size))
-    ]
-    if len(reads) == 1:
-        return reads[0]()
-    return [entry for some in run_all(reads) for entry in some]
-
-
-def _read(
-    calls: Caller,
-    operation: str,
-    aliases: Sequence[str],
-    contents: Sequence[bytes] | None,
-    tags: bool,
-) -> list[WholeEntry | None]:
-    def read(session: Session) -> list[WholeEntry | None]:
-        return session.read_entries(aliases, contents, tags)
-
-    return calls.call(operation, None, read, reads=True)
-
-
-def has_tags(calls: Caller, operation: str) -> bool:
-    """Return whether there is any tag in a store."""
-    find = partial(_find, query="find(type=tag)")
-    return bool(calls.call(operation, None, find, reads=True))
+            self._store.calls.close_later(cursor)
 
 
 def _walk(session: Session, cursor: object) -> tuple[list[WholeEntry], object]:
     return session.walk_entries(cursor, _PAGE)
-
-
-def _find(session: Session, query: str) -> list[str]:
-    return session.find(query)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 
 from storekit.core.seam._sync import run_all
-from storekit.qdb._sync.calls import Caller
 from storekit.qdb.engine import NEVER, EntryType, Session, WholeEntry
 from storekit.qdb.errors import (
     AliasAlreadyExists,
@@ -15,7 +14,7 @@ from storekit.qdb.errors import (
     UnmatchedContent,
     error_for,
 )
-from storekit.transfer._sync.source import has_tags, read_entries, waits
+from storekit.transfer._sync.reading import EntryReader
 from storekit.transfer.errors import TransferMismatch, TransferUnfinished
 from storekit.transfer.marker import MARKER, Marker, unfinished
 from storekit.transfer.spool import AliasSpool
@@ -23,7 +22,7 @@ from storekit.transfer.storing import has_same_content, is_same_entry, make_alik
 from storekit.transfer.tally import TransferTally
 from storekit.transfer.values import Existing
 
-__all__ = ["EntryTarget", "check_whole"]
+__all__ = ["EntryTarget"]
 
 _AT_ONCE = 256  # entries of one call
 _BYTES_AT_ONCE = 4 << 20
@@ -38,27 +37,26 @@ class EntryTarget:
 
     def __init__(
         self,
-        calls: Caller,
-        operation: str,
+        store: EntryReader,
         marker: Marker,
         tally: TransferTally,
         *,
         existing: Existing,
         resume: bool,
     ) -> None:
-        self._calls = calls
-        self._operation = operation
+        self._store = store
+        self._calls = store.calls
+        self._operation = store.operation
         self._marker = marker.dump()
         self._existing = existing
         self._resume = resume
         self._tally = tally
-        self._tagged = True
-        self.waits: bool = waits(calls)
+        self._tagged = True  # whether there are tags beside those that come with entries
         self.skipped: AliasSpool = AliasSpool()
 
     def open(self) -> None:
         """Mark the store as unfinished. Raises `TransferUnfinished` if it is already."""
-        there = _marker_of(self._calls, self._operation)
+        there = self._store.marker()
         if there is not None and not self._resume:
             raise TransferUnfinished(
                 f"{unfinished(there)} into {self._calls.address} is under way, or was broken off: "
@@ -76,6 +74,7 @@ class EntryTarget:
                     raise
 
         self._calls.call(self._operation, MARKER, mark, reads=True)
+        self.look_for_tags()
 
     def finish(self) -> None:
         """Take the mark away. Raises `TransferUnfinished` if another transfer took over."""
@@ -100,7 +99,7 @@ class EntryTarget:
     def write(self, entries: Sequence[WholeEntry]) -> None:
         """Write entries. Raises `AliasAlreadyExists` for one that is there, and not the same."""
         writes = [partial(self._write_some, some) for some in _in_parts(entries)]
-        if self.waits:
+        if self._store.waits:
             run_all(writes)
             return
         for write in writes:
@@ -110,7 +109,7 @@ class EntryTarget:
         alive = [each for each in entries if not self._tally.is_expired(each)]
         self._tally.expired += len(entries) - len(alive)
         if self._resume:
-            there = self.read([each.alias for each in alive])
+            there = self.read(alive)
             self._settle(alive, there, finishing=True)
             return
         attempts = 0
@@ -124,7 +123,7 @@ class EntryTarget:
         taken = self._calls.call(self._operation, None, store, reads=True)
         self._tally.written += len(alive) - len(taken)
         if taken:
-            there = self.read([each.alias for each in taken])
+            there = self.read(taken)
             self._settle(taken, there, finishing=attempts > 1)
 
     def _settle(
@@ -187,17 +186,21 @@ class EntryTarget:
 
         self._calls.call(self._operation, None, change, reads=True)
 
-    def read(self, aliases: Sequence[str]) -> list[WholeEntry | None]:
+    def read(self, entries: Sequence[WholeEntry]) -> list[WholeEntry | None]:
         """Return what is there of entries."""
-        return read_entries(self._calls, self._operation, aliases, tags=self._tagged)
+        return self._store.read(
+            [each.alias for each in entries],
+            tags=self._tagged or any(each.tags for each in entries),
+            types=[each.type for each in entries],
+        )
 
     def look_for_tags(self) -> None:
         """See whether entries may have tags, so that they are not asked for in vain."""
-        self._tagged = has_tags(self._calls, self._operation)
+        self._tagged = self._store.has_tags()
 
     def differing(self, entries: Sequence[WholeEntry]) -> list[str]:
         """Return the aliases of entries that are not there, or not the same."""
-        there = self.read([each.alias for each in entries])
+        there = self.read(entries)
         return [
             entry.alias
             for entry, found in zip(entries, there, strict=True)
@@ -217,23 +220,6 @@ class EntryTarget:
             "that is over",
             aliases=tuple(aliases[:100]),
         )
-
-
-def check_whole(calls: Caller, operation: str) -> None:
-    """Raise `TransferUnfinished` for a store that a transfer into it has left unfinished."""
-    there = _marker_of(calls, operation)
-    if there is not None:
-        raise TransferUnfinished(
-            f"{calls.address} is not whole: {unfinished(there)} into it is under way, or was "
-            f"broken off; resume that first, or remove the entry {MARKER!r} to take what is there"
-        )
-
-
-def _marker_of(calls: Caller, operation: str) -> bytes | memoryview | None:
-    try:
-        return calls.call(operation, MARKER, lambda s: s.blob_get(MARKER), reads=True)
-    except AliasNotFound:
-        return None
 
 
 def _in_parts(entries: Sequence[WholeEntry]) -> list[list[WholeEntry]]:

@@ -1,0 +1,112 @@
+# Generated from src/storekit/transfer/_async/reading.py by tools/generate_sync.py; do not edit.
+
+"""What transfers ask of a store, many entries at a time."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from storekit.core.seam._sync import run_all
+from storekit.qdb._sync.calls import Caller
+from storekit.qdb.documents.manifest import check_in_flight
+from storekit.qdb.engine import EntryType, Session, WholeEntry
+from storekit.qdb.errors import AliasNotFound
+from storekit.transfer.errors import TransferUnfinished
+from storekit.transfer.marker import MARKER, unfinished
+
+__all__ = ["EntryReader"]
+
+_TAGS = "find(type=tag)"
+
+
+class EntryReader:
+    """Reads entries of one store, in calls of which `in_flight` are made at the same time.
+
+    None stands for 2, and 1 for an embedded store. Two threads in SQLite wait for each other and
+    for the interpreter's lock: with them, a copy between embedded stores took half as long again.
+    """
+
+    def __init__(self, calls: Caller, operation: str, in_flight: int | None) -> None:
+        embedded = calls.address.startswith("embedded:")
+        self.calls = calls
+        self.operation = operation
+        self.in_flight: int = (
+            check_in_flight(in_flight) if in_flight is not None else 1 if embedded else 2
+        )
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is worth while to have other calls on their way meanwhile."""
+        return self.in_flight > 1
+
+    def read(
+        self,
+        aliases: Sequence[str],
+        contents: Sequence[bytes] | None = None,
+        *,
+        tags: bool,
+        types: Sequence[EntryType] | None = None,
+    ) -> list[WholeEntry | None]:
+        """Return entries of any type, None for those that are not there.
+
+        `contents` are those of blobs that are known, `types` what entries are thought to be.
+        Without `tags`, a cluster is not asked for them.
+        """
+        size = max(1, -(-len(aliases) // self.in_flight))
+        reads = [
+            partial(
+                self._read_some,
+                aliases[start : start + size],
+                None if contents is None else contents[start : start + size],
+                tags,
+                None if types is None else types[start : start + size],
+            )
+            for start in range(0, len(aliases), size)
+        ]
+        if len(reads) == 1:
+            return reads[0]()
+        return [entry for some in run_all(reads) for entry in some]
+
+    def _read_some(
+        self,
+        aliases: Sequence[str],
+        contents: Sequence[bytes] | None,
+        tags: bool,
+        types: Sequence[EntryType] | None,
+    ) -> list[WholeEntry | None]:
+        def read(session: Session) -> list[WholeEntry | None]:
+            return session.read_entries(aliases, contents, tags, types)
+
+        return self.calls.call(self.operation, None, read, reads=True)
+
+    def find(self, query: str) -> list[str]:
+        """Return the aliases that a query finds."""
+
+        def find(session: Session) -> list[str]:
+            return session.find(query)
+
+        return self.calls.call(self.operation, None, find, reads=True)
+
+    def has_tags(self) -> bool:
+        """Return whether there is any tag in the store."""
+        return bool(self.find(_TAGS))
+
+    def marker(self) -> bytes | memoryview | None:
+        """Return what says that the store is not whole, None if it does not."""
+        try:
+            return self.calls.call(self.operation, MARKER, _read_marker, reads=True)
+        except AliasNotFound:
+            return None
+
+    def check_whole(self) -> None:
+        """Raise `TransferUnfinished` for a store that a transfer into it has left unfinished."""
+        there = self.marker()
+        if there is not None:
+            raise TransferUnfinished(
+                f"{self.calls.address} is not whole: {unfinished(there)} into it is under way, or "
+                f"was broken off; resume that first, or remove the entry {MARKER!r} to take what "
+                "is there"
+            )
+
+
+def _read_marker(session: Session) -> bytes | memoryview:
+    return session.blob_get(MARKER)
