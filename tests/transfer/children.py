@@ -3,14 +3,17 @@
     python -m tests.transfer.children ENTRIES ARGUMENT...
 
 When the transfer has read so many entries it says so, and waits for the end of its input. With
-`STOREKIT_TEST_FILE_SIZE`, no file may become larger than that, in bytes.
+`STOREKIT_TEST_FILE_SIZE`, no file may become larger than that, in bytes; with
+`STOREKIT_TEST_KILL`, the process is killed after so many seconds.
 """
 
 from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -40,4 +43,8 @@ if __name__ == "__main__":
     stop_at(int(count))
     if limit := os.environ.get("STOREKIT_TEST_FILE_SIZE"):
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+    if seconds := os.environ.get("STOREKIT_TEST_KILL"):
+        timer = threading.Timer(float(seconds), os.kill, (os.getpid(), signal.SIGKILL))
+        timer.daemon = True
+        timer.start()
     sys.exit(cli.main(arguments))

@@ -182,3 +182,29 @@ def test_a_dump_on_a_disk_that_is_full_is_removed(source, small_disk, capfd):
     assert "No space left" in capfd.readouterr().err
     assert [*small_disk.iterdir()] == []
     assert len(DOCUMENT) > 1 << 20
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("command", ["copy", "dump", "restore"])
+def test_whenever_a_process_is_killed_what_it_did_can_be_resumed(source, tmp_path, command, capfd):
+    whole = tmp_path / "whole"
+    assert main(["dump", str(whole), "--store", source]) == 0
+    expected = all_of(source)
+    for seconds in range(12):
+        target, path = f"embedded:{tmp_path / f'target {seconds}'}", tmp_path / f"x {seconds}"
+        arguments = {
+            "copy": ["copy", source, target],
+            "dump": ["dump", str(path), "--store", source],
+            "restore": ["restore", str(whole), "--store", target],
+        }[command]
+        with stopped(10**9, *arguments, STOREKIT_TEST_KILL=str(seconds / 20)) as (process, _):
+            code = process.wait(timeout=60)
+        assert code in (0, -signal.SIGKILL)
+        if command == "dump":
+            assert path.exists() == (code == 0)
+            if code:
+                assert main([*arguments, "--resume"]) == 0
+            assert main(["restore", str(path), "--store", target]) == 0
+        elif code:
+            assert main([*arguments, "--resume"]) == 0
+        assert all_of(target) == expected

@@ -102,6 +102,7 @@ class DumpFile:
         other `OSError`.
         """
         self.seen: AliasSpool = AliasSpool()
+        self._writer = DumpWriter(self._write, compression)  # which may refuse that
         self._path = Path(os.path.realpath(path))
         self._replace = replace
         self._check_free()
@@ -110,7 +111,6 @@ class DumpFile:
         self._lock = threading.Lock()  # a thread that was given up may be writing
         self._ended = False
         try:
-            self._writer = DumpWriter(self._file.write, compression)
             self._goes_on = resume and self._read_on()
             if not self._goes_on:
                 self._file.seek(0)
@@ -118,6 +118,9 @@ class DumpFile:
         except BaseException:
             self._file.close()
             raise
+
+    def _write(self, data: bytes | memoryview) -> None:
+        self._file.write(data)
 
     def _check_free(self) -> None:
         with suppress(FileNotFoundError):

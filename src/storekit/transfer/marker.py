@@ -17,6 +17,7 @@ MARKER = "storekit/transfer"
 
 _MANIFEST = re.compile(r"[0-9a-f]{32}\.json")
 _FIRST_SLICE = re.compile(r"[0-9a-f]{32}0")
+_MANIFEST_SIZE, _FIRST_SLICE_SIZE = 37, 33
 _LISTED = "storekit/documents/"
 
 
@@ -63,6 +64,7 @@ def closes_document(alias: str) -> int:
     what may be a first slice, without which none of the others count; 2 for a manifest, or what
     is shown in a listing, which comes after those; 0 for any other entry.
     """
-    if _MANIFEST.fullmatch(alias) or alias.startswith(_LISTED):
+    size = len(alias)  # which is quicker to ask, and tells most
+    if (size == _MANIFEST_SIZE and _MANIFEST.fullmatch(alias)) or alias.startswith(_LISTED):
         return 2
-    return 1 if _FIRST_SLICE.fullmatch(alias) else 0
+    return 1 if size == _FIRST_SLICE_SIZE and _FIRST_SLICE.fullmatch(alias) else 0

@@ -7,12 +7,12 @@ none. Nothing of it is ever unpickled, or decoded by any codec.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from storekit.qdb.engine import MAX_ALIAS, EntryType, WholeEntry
 from storekit.transfer.errors import DumpDamaged
 
-__all__ = ["LARGEST_CONTENT", "RecordReader", "pack_entry", "size_of_content"]
+__all__ = ["LARGEST_CONTENT", "RecordReader", "pack_entry", "size_of_content", "size_of_contents"]
 
 LARGEST_CONTENT = (1 << 31) - 1
 """Most bytes of a content: more than any store takes."""
@@ -36,6 +36,15 @@ def size_of_content(entry: WholeEntry) -> int:
     """Return the bytes that an entry's content has in a dump."""
     content = entry.content
     return len(content) if isinstance(content, bytes | memoryview) else _SIZES[entry.type]
+
+
+def size_of_contents(entries: Iterable[WholeEntry]) -> int:
+    """Return the bytes that the contents of entries have in a dump."""
+    size = 0
+    for entry in entries:
+        content = entry.content
+        size += len(content) if type(content) is bytes else size_of_content(entry)
+    return size
 
 
 def pack_entry(entry: WholeEntry) -> tuple[bytes, bytes | memoryview]:

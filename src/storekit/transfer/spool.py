@@ -1,5 +1,6 @@
 """A set of aliases of any number, in a file that nobody else sees."""
 
+import errno
 import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
@@ -35,13 +36,18 @@ class AliasSpool:
         self.add_sized((alias, 0) for alias in aliases)
 
     def add_sized(self, sized: Iterable[tuple[str, int]]) -> None:
-        """Keep aliases that are not kept yet, each with a size."""
-        self._file.execute("BEGIN")
-        added = self._file.executemany(
-            "INSERT OR IGNORE INTO spool (alias, size) VALUES (?, ?)", sized
-        )
+        """Keep aliases that are not kept yet, each with a size. Raises `OSError`."""
+        try:
+            self._file.execute("BEGIN")
+            added = self._file.executemany(
+                "INSERT OR IGNORE INTO spool (alias, size) VALUES (?, ?)", sized
+            )
+            self._file.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise OSError(
+                errno.ENOSPC, f"a list of aliases does not fit into a temporary file: {error}"
+            ) from error
         self._count += max(0, added.rowcount)
-        self._file.execute("COMMIT")
 
     def __contains__(self, alias: str) -> bool:
         if not self._count:

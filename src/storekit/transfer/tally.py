@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from storekit.qdb.engine import WholeEntry
-from storekit.transfer.records import size_of_content
+from storekit.transfer.records import size_of_contents
 from storekit.transfer.values import TransferResult
 
 __all__ = ["TransferTally"]
@@ -26,7 +26,12 @@ class TransferTally:
     def read(self, page: Sequence[WholeEntry]) -> None:
         """Count entries that were read."""
         self.entries += len(page)
-        self.content_bytes += sum(map(size_of_content, page))
+        self.content_bytes += size_of_contents(page)
+
+    def alive(self, entries: Sequence[WholeEntry]) -> list[WholeEntry]:
+        """Return the entries that have some time left."""
+        now = self._clock() * 1000
+        return [each for each in entries if not each.expiry or each.expiry > now]
 
     def is_expired(self, entry: WholeEntry) -> bool:
         """Return whether an entry has no time left."""

@@ -196,6 +196,21 @@ class Connection:
         finally:
             self._walker = None
 
+    def chunks(
+        self, sql: str, parameters: Sequence[object] = (), count: int = 16
+    ) -> Generator[list[Row]]:
+        """Give rows in lists of so many; for one statement at a time."""
+        self.one("SELECT 1")  # refuses where nothing goes any more
+        try:
+            with closing(self.database.cursor()) as self._walker:
+                self._walker.execute(sql, parameters)
+                while rows := self._walker.fetchmany(count):
+                    yield rows
+        except FAILURES as error:
+            raise translate(error) from error
+        finally:
+            self._walker = None
+
     def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement that writes; return how many rows it changed."""
         try:

@@ -33,6 +33,7 @@ _TAGS = (
     "WHERE tagging.entry BETWEEN ? AND ? AND (tag.expiry = 0 OR tag.expiry > ?)"
 )
 _TYPES: dict[int, EntryType] = {int(each): each for each in EntryType}
+_TYPE_OF_BLOBS = EntryType.BLOB
 _BLOB = int(EntryType.BLOB)
 _DOUBLE = int(EntryType.DOUBLE)
 _TIMESTAMP = int(EntryType.TIMESTAMP)
@@ -66,12 +67,16 @@ class EmbeddedWalks:
         found: dict[int, WholeEntry] = {}
         size, last, complete = 0, at.position, True
         with self._connection.transaction(READING):  # in which large contents and tags stay
-            rows = self._connection.each(_WALK, (at.position, at.end, now, count))
-            with closing(rows):
-                for last, *fields in rows:
-                    entry = found[last] = self._entry(last, *fields)
-                    if isinstance(entry.content, (bytes, memoryview)):
-                        size += len(entry.content)
+            chunks = self._connection.chunks(_WALK, (at.position, at.end, now, count))
+            with closing(chunks):
+                for rows in chunks:
+                    for row in rows:
+                        last = row[0]
+                        entry = found[last] = self._entry(*row)
+                        if isinstance(entry.content, (bytes, memoryview)):
+                            size += len(entry.content)
+                            if size >= _CHUNK:
+                                break
                     if size >= _CHUNK:
                         complete = False
                         break
@@ -89,8 +94,8 @@ class EmbeddedWalks:
             for start in range(0, len(aliases), _AT_ONCE):
                 some = aliases[start : start + _AT_ONCE]
                 names = [*some, *[some[-1]] * (_AT_ONCE - len(some))]
-                with closing(self._connection.each(_FIND, (*names, now))) as rows:
-                    entries = {row[0]: self._entry(*row) for row in rows}
+                with closing(self._connection.chunks(_FIND, (*names, now))) as chunks:
+                    entries = {row[0]: self._entry(*row) for rows in chunks for row in rows}
                 for identity, entry in entries.items() if tagged else ():
                     self._add_tags({identity: entry}, now)
                 found.update((entry.alias, entry) for entry in entries.values())
@@ -102,7 +107,7 @@ class EmbeddedWalks:
         if type(alias) is not str or type(expiry) is not int or kind not in _TYPES:
             raise damaged("What is noted of an entry")
         if kind == _BLOB and type(there) is bytes:  # as most are
-            return WholeEntry(alias, EntryType.BLOB, there, expiry)
+            return WholeEntry(alias, _TYPE_OF_BLOBS, there, expiry)
         content = self._rows.content(EntryRow(identity, kind, expiry, there))
         if kind == _TIMESTAMP:
             return WholeEntry(alias, _TYPES[kind], of_stamp(content), expiry)

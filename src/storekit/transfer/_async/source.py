@@ -1,6 +1,5 @@
 """All entries of a store, some at a time."""
 
-import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
@@ -11,7 +10,7 @@ from storekit.qdb.engine import EntryType, Session, WholeEntry
 from storekit.qdb.errors import NotImplementedByStore
 from storekit.transfer._async.reading import AsyncEntryReader
 from storekit.transfer.marker import MARKER, closes_document
-from storekit.transfer.records import size_of_content
+from storekit.transfer.records import size_of_content, size_of_contents
 from storekit.transfer.spool import AliasSpool
 
 __all__ = ["AsyncEntrySource"]
@@ -74,17 +73,17 @@ class AsyncEntrySource:
         self,
         use: Callable[[list[WholeEntry]], Awaitable[None]],
         *,
-        ahead: bool,
-        most: float = math.inf,
+        ahead: Callable[[int], bool],
     ) -> None:
-        """Give all pages to a function; with `ahead`, read the next one while that is at work.
+        """Give all pages to a function.
 
-        But not while a page is at hand of which the contents have `most` bytes or more.
+        `ahead` is told how many bytes the contents of a page have, and says whether the next one
+        is to be read while the function is at work with it.
         """
         try:
             page = await self.next_page()
             while page is not None:
-                if ahead and sum(map(size_of_content, page)) < most:
+                if ahead(size_of_contents(page)):
                     page = await self._use_and_read_on(use, page)
                 else:
                     await use(page)
@@ -173,7 +172,8 @@ class _AsyncWalk:
 class _AsyncListing:
     """The entries of a cluster, which gives blobs one by one, and lists what is of other types.
 
-    What else belongs to an entry is asked for, for many at the same time.
+    What else belongs to an entry is asked for, for many at the same time. One that changes its
+    type meanwhile could come twice; what has come is noted, so that it does not.
     """
 
     def __init__(self, store: AsyncEntryReader) -> None:
@@ -185,6 +185,7 @@ class _AsyncListing:
         self._type = EntryType.BLOB
         self._listed: list[str] = []
         self._blobs_over = False
+        self._given = AliasSpool()
 
     async def next_page(self) -> list[WholeEntry] | None:
         if self._tagged is None:
@@ -196,7 +197,7 @@ class _AsyncListing:
                 return None
             self._type = self._types.pop(0)
             self._listed = await self._store.find(f"find(type={self._type.name.lower()})")
-        aliases = self._listed[-_PAGE:]
+        aliases = [alias for alias in self._listed[-_PAGE:] if alias not in self._given]
         found = await self._describe(aliases, None)
         del self._listed[-_PAGE:]
         return found
@@ -208,7 +209,7 @@ class _AsyncListing:
         blobs, self._blobs_over = await self._store.calls.fetch(self._cursor, self._number, _PAGE)
         found = await self._describe([alias for alias, _ in blobs], [each for _, each in blobs])
         if self._blobs_over:
-            self.close()
+            self._close_cursor()
         return found
 
     async def _describe(self, aliases: list[str], contents: list[bytes] | None) -> list[WholeEntry]:
@@ -218,9 +219,15 @@ class _AsyncListing:
             tags=bool(self._tagged),
             types=[self._type] * len(aliases),
         )
-        return [entry for entry in found if entry is not None]
+        there = [entry for entry in found if entry is not None]
+        self._given.add(entry.alias for entry in there)
+        return there
 
     def close(self) -> None:
+        self._close_cursor()
+        self._given.close()
+
+    def _close_cursor(self) -> None:
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
             self._store.calls.close_later(cursor)

@@ -15,6 +15,7 @@ from storekit.qdb.errors import (
 from storekit.transfer._async.reading import AsyncEntryReader
 from storekit.transfer.errors import TransferMismatch, TransferUnfinished
 from storekit.transfer.marker import MARKER, Marker, unfinished
+from storekit.transfer.records import size_of_content, size_of_contents
 from storekit.transfer.spool import AliasSpool
 from storekit.transfer.storing import has_same_content, is_same_entry, make_alike, store_new
 from storekit.transfer.tally import TransferTally
@@ -104,7 +105,7 @@ class AsyncEntryTarget:
             await write()
 
     async def _write_some(self, entries: list[WholeEntry]) -> None:
-        alive = [each for each in entries if not self._tally.is_expired(each)]
+        alive = self._tally.alive(entries)
         self._tally.expired += len(entries) - len(alive)
         if self._resume:
             there = await self.read(alive)
@@ -170,7 +171,7 @@ class AsyncEntryTarget:
 
     async def overwrite(self, entries: Sequence[WholeEntry]) -> None:
         """Have entries be as they are here."""
-        await self._make_alike([each for each in entries if not self._tally.is_expired(each)])
+        await self._make_alike(self._tally.alive(entries))
 
     async def _make_alike(self, entries: Sequence[WholeEntry]) -> None:
         if not entries:
@@ -222,6 +223,10 @@ class AsyncEntryTarget:
 
 def _in_parts(entries: Sequence[WholeEntry]) -> list[list[WholeEntry]]:
     """Return entries in lists of what one call takes."""
+    if size_of_contents(entries) < _BYTES_AT_ONCE:
+        return [
+            list(entries[start : start + _AT_ONCE]) for start in range(0, len(entries), _AT_ONCE)
+        ]
     parts: list[list[WholeEntry]] = [[]]
     size = 0
     for entry in entries:
@@ -229,6 +234,5 @@ def _in_parts(entries: Sequence[WholeEntry]) -> list[list[WholeEntry]]:
             parts.append([])
             size = 0
         parts[-1].append(entry)
-        if isinstance(entry.content, bytes | memoryview):
-            size += len(entry.content)
+        size += size_of_content(entry)
     return parts

@@ -22,7 +22,8 @@ __all__ = ["calls_of", "copy"]
 _ROUNDS = 3  # in which what has changed meanwhile is copied again
 _PAGE = 64  # entries, which may all be large
 _SHOWN = 100
-_LARGE = 4 << 20  # bytes of a page that is compared: both sides of it are in memory
+_LARGE = 4 << 20
+"""Bytes of a page that takes longer to read and write than threads wait for each other."""
 
 
 def copy(
@@ -85,10 +86,10 @@ def copy(
     sink = EntryTarget(there, marker, tally, existing=existing, resume=resume)
     try:
         sink.open()
-        ahead = here.waits or there.waits
-        _copy_all(here, sink, tally, report, ahead=ahead)
+        waits = here.waits or there.waits
+        _copy_all(here, sink, tally, report, waits=waits)
         if verify:
-            _verify_all(here, sink, tally, report, ahead=ahead)
+            _verify_all(here, sink, tally, report, waits=waits)
         sink.finish()
     finally:
         sink.skipped.close()
@@ -108,14 +109,14 @@ def _copy_all(
     tally: TransferTally,
     report: TransferReport,
     *,
-    ahead: bool,
+    waits: bool,
 ) -> None:
     def write(page: list[WholeEntry]) -> None:
         sink.write(page)
         tally.read(page)
         report("copying", tally.entries, tally.content_bytes)
 
-    EntrySource(source).feed(write, ahead=ahead)
+    EntrySource(source).feed(write, ahead=lambda size: waits or size >= _LARGE)
 
 
 def _verify_all(
@@ -124,7 +125,7 @@ def _verify_all(
     tally: TransferTally,
     report: TransferReport,
     *,
-    ahead: bool,
+    waits: bool,
 ) -> None:
     differing = AliasSpool()
     seen = TransferTally(time.time)
@@ -138,7 +139,10 @@ def _verify_all(
 
     try:
         sink.look_for_tags()
-        EntrySource(source, in_order=False).feed(compare, ahead=ahead, most=_LARGE)
+        # What is large is in memory on both sides, and over a cluster's library more than once.
+        EntrySource(source, in_order=False).feed(
+            compare, ahead=lambda size: waits != (size >= _LARGE)
+        )
         tally.changed = len(differing)
         for _ in range(_ROUNDS):
             if not len(differing):

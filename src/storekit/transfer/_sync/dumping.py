@@ -80,14 +80,14 @@ def dump(
     tally = TransferTally(clock)
 
     def write(page: list[WholeEntry]) -> None:
-        alive = [each for each in page if not tally.is_expired(each)]
+        alive = tally.alive(page)
         call_blocking(output.add, alive)
         tally.read(alive)
         report("copying", tally.entries, tally.content_bytes)
 
     try:
         call_blocking(output.begin, store.calls.address, created)
-        EntrySource(store, without=output.seen).feed(write, ahead=True)
+        EntrySource(store, without=output.seen).feed(write, ahead=_always)
         return call_blocking(output.finish)
     except BaseException as error:
         shielded(call_blocking, output.abandon, error)
@@ -171,6 +171,10 @@ def check_dump(
         return _read_all(source, report)
     finally:
         shielded(call_blocking, source.close)
+
+
+def _always(size: int) -> bool:  # noqa: ARG001 - of any size: to compress takes a thread of its own
+    return True
 
 
 def _read_all(source: DumpInput, report: TransferReport) -> DumpInfo:

@@ -17,6 +17,7 @@ from storekit.qdb.errors import (
 from storekit.transfer._sync.reading import EntryReader
 from storekit.transfer.errors import TransferMismatch, TransferUnfinished
 from storekit.transfer.marker import MARKER, Marker, unfinished
+from storekit.transfer.records import size_of_content, size_of_contents
 from storekit.transfer.spool import AliasSpool
 from storekit.transfer.storing import has_same_content, is_same_entry, make_alike, store_new
 from storekit.transfer.tally import TransferTally
@@ -106,7 +107,7 @@ class EntryTarget:
             write()
 
     def _write_some(self, entries: list[WholeEntry]) -> None:
-        alive = [each for each in entries if not self._tally.is_expired(each)]
+        alive = self._tally.alive(entries)
         self._tally.expired += len(entries) - len(alive)
         if self._resume:
             there = self.read(alive)
@@ -172,7 +173,7 @@ class EntryTarget:
 
     def overwrite(self, entries: Sequence[WholeEntry]) -> None:
         """Have entries be as they are here."""
-        self._make_alike([each for each in entries if not self._tally.is_expired(each)])
+        self._make_alike(self._tally.alive(entries))
 
     def _make_alike(self, entries: Sequence[WholeEntry]) -> None:
         if not entries:
@@ -224,6 +225,10 @@ class EntryTarget:
 
 def _in_parts(entries: Sequence[WholeEntry]) -> list[list[WholeEntry]]:
     """Return entries in lists of what one call takes."""
+    if size_of_contents(entries) < _BYTES_AT_ONCE:
+        return [
+            list(entries[start : start + _AT_ONCE]) for start in range(0, len(entries), _AT_ONCE)
+        ]
     parts: list[list[WholeEntry]] = [[]]
     size = 0
     for entry in entries:
@@ -231,6 +236,5 @@ def _in_parts(entries: Sequence[WholeEntry]) -> list[list[WholeEntry]]:
             parts.append([])
             size = 0
         parts[-1].append(entry)
-        if isinstance(entry.content, bytes | memoryview):
-            size += len(entry.content)
+        size += size_of_content(entry)
     return parts
