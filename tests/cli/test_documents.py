@@ -181,8 +181,9 @@ def test_a_directory_comes_back_as_it_was(run, store, here):
 def test_a_link_to_a_directory_is_that_directory(run, store, here):
     make_tree(here / "tree")
     (here / "link").symlink_to("tree")
-    assert run("upload", "link", "named").code == 0
-    run("download", "named/", "again")
+    assert run("upload", "link", "--json").json["name"] == "link/"
+    assert run("upload", ".", "--json").json["name"] == "here/"
+    run("download", "link/", "again")
     assert described(here / "again") == described(here / "tree")
 
 

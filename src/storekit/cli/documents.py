@@ -83,7 +83,7 @@ def _key_for(path: Path, key: str | None, *, is_stdin: bool, is_tree: bool) -> s
     if key is None:
         if is_stdin:
             raise CommandError("what comes from standard input needs a KEY", USAGE)
-        key = path.resolve().name if is_tree else path.name
+        key = path.resolve().name if path.name in {"", ".."} else path.name
         if not key:
             raise CommandError(f"{path} has no name; give a KEY", USAGE)
     if is_tree:
