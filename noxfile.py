@@ -216,6 +216,8 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.documents", *session.posargs)
     session.run("python", "-m", "benchmarks.everyday", *session.posargs)
     session.run("python", "-m", "benchmarks.node", *session.posargs)
+    if "--readme" in session.posargs:
+        session.run("python", "-m", "benchmarks.plots")
 
 
 @nox.session

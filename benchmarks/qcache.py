@@ -10,7 +10,6 @@ Exit status 0 also where a target is missed, unless `--strict` is given.
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks import clients, command, layers, memory, report
 from benchmarks.command import ROOT, say
@@ -101,19 +100,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "layers": report.as_json(layer_rows.values(), layer_comparisons),
     }
     (options.output / "qcache.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
-    if not options.quick:
-        report.plot(rows, report.machine_line(facts), options.output / "qcache.png")
     if options.readme:
-        report.replace_block(ROOT / "docs" / "speed.md", text + _picture(options.output))
+        report.replace_block(ROOT / "docs" / "speed.md", text)
 
     return command.conclude(comparisons, strict=options.strict)
-
-
-def _picture(output: Path) -> str:
-    path = output.resolve() / "qcache.png"
-    if not path.is_relative_to(ROOT / "docs"):
-        return ""
-    return f"\n\n![µs a call by client]({path.relative_to(ROOT / 'docs').as_posix()})"
 
 
 if __name__ == "__main__":

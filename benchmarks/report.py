@@ -1,9 +1,9 @@
-"""Tables, the plot, and the line that says on what machine."""
+"""Tables, and the line that says on what machine."""
 
 import os
 import platform
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -101,33 +101,6 @@ def as_json(rows: Iterable[Row], comparisons: Iterable[Comparison]) -> dict[str,
             for each in comparisons
         ],
     }
-
-
-def plot(rows: Sequence[Row], caption: str, path: Path) -> None:
-    """Save horizontal bars of µs a call, on a logarithmic axis."""
-    import matplotlib as mpl  # noqa: PLC0415 - slow to load, and not needed for a quick look
-
-    mpl.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415 - after the choice of what it draws with
-
-    ordered = sorted(rows, key=lambda row: row.median, reverse=True)
-    medians = [row.median for row in ordered]
-    spread = [
-        [row.median - min(row.rounds) for row in ordered],
-        [max(row.rounds) - row.median for row in ordered],
-    ]
-    colours = ["#2a6f97" if "QClient" in row.name else "#b0b7bd" for row in ordered]
-    figure, axes = pyplot.subplots(figsize=(9, 0.45 * len(ordered) + 1.6), layout="constrained")
-    bars = axes.barh([row.name for row in ordered], medians, xerr=spread, color=colours)
-    axes.bar_label(bars, [f" {median:,.0f} µs" for median in medians])
-    axes.set_xscale("log")
-    axes.set_xlim(left=10, right=max(max(row.rounds) for row in ordered) * 2.5)
-    axes.set_xlabel("µs a call, less is better (logarithmic; median, lines from min to max)")
-    axes.set_title("One small query against a loopback stub", loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.supxlabel(caption, fontsize=7, color="#555555")
-    figure.savefig(path, dpi=120, metadata={"Software": None})
-    pyplot.close(figure)
 
 
 def replace_block(path: Path, text: str, name: str = "benchmark") -> None:

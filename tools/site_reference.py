@@ -12,6 +12,7 @@ other blocks have them. Docstrings are Markdown, as the pages are; a name in bac
 described anywhere becomes a link to that, here and on all other pages.
 """
 
+import re
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -22,6 +23,7 @@ from sphinx.application import Sphinx
 from sphinx.directives import ObjectDescription
 from sphinx.domains import python as domain
 from sphinx.environment import BuildEnvironment
+from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
@@ -220,9 +222,33 @@ def _not_described(
     return reference
 
 
+class Pictures(SphinxTransform):
+    """Show the light or the dark one of a `<picture>`, as the reader has set the theme."""
+
+    default_priority = 10  # before the files of images are collected
+
+    def apply(self, **_: object) -> None:
+        """Put two images in the place of the HTML, each of which the theme shows in one mode."""
+        for raw in [*self.document.findall(nodes.raw)]:
+            found = re.fullmatch(_PICTURE, raw.astext().strip(), re.DOTALL)
+            if found:
+                light, dark = (
+                    nodes.image(uri=found[name], alt=found["alt"], classes=[f"only-{name}"])
+                    for name in ("light", "dark")
+                )
+                raw.replace_self([light, dark])
+
+
+_PICTURE = (
+    r'<picture>\s*<source media="\(prefers-color-scheme: dark\)" srcset="(?P<dark>[^"]+)">\s*'
+    r'<img alt="(?P<alt>[^"]+)" src="(?P<light>[^"]+)">\s*</picture>'
+)
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
-    """Tell Sphinx of the directive and the links."""
+    """Tell Sphinx of the directive, the links and the pictures."""
     app.add_directive("api", Api)
+    app.add_transform(Pictures)
     app.connect("doctree-resolved", _link_names)
     app.connect("missing-reference", _not_described)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
