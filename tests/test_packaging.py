@@ -1,7 +1,10 @@
 """What importing storekit costs and shows."""
 
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +51,18 @@ def test_all_that_is_promised_is_there(module):
         "print([name for name in m.__all__ if getattr(m, name, None) is None])"
     )
     assert _run(code) == "[]\n"
+
+
+def test_no_link_of_the_readme_leads_nowhere_on_pypi():
+    """What is beside the README in a checkout is not there."""
+    root = Path(__file__).parents[1]
+    tools = tomllib.loads((root / "pyproject.toml").read_text())["tool"]
+    rules = tools["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]
+    text = (root / "README.md").read_text()
+    for rule in rules:
+        text = re.sub(rule["pattern"], rule["replacement"], text)
+    assert "The tutorial goes on from here" in text
+    assert re.findall(r"\]\((?!https?:)[^)]*\)|<picture>|<img", text) == []
 
 
 def test_an_unknown_name_is_an_attribute_error():
