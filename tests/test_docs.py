@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 
 import pytest
 
+from tools.pages import taught, tutorial
 from tools.snippets import README, ROOT, of_docstrings, of_pages, snippets_in
 
 PAGES = sorted((ROOT / "docs").glob("**/*.md"))
@@ -232,3 +233,21 @@ def test_every_method_of_a_client_is_in_the_reference():
         }
         listed = {name if hasattr(cls, name) else name.removeprefix("a") for name in methods[cls]}
         assert public - listed == set(), f"write them on the page of {cls.__name__}"
+
+
+def test_every_operation_of_the_clients_has_an_example():
+    """The examples of pages that run as a whole count, too."""
+    import storekit
+
+    shown = "\n".join(
+        [*(snippet.code for snippet in of_pages())]
+        + [block.text for page in [*taught(), tutorial()] for block in page.blocks()]
+    )
+    for cls in (storekit.qdb.Client, storekit.qcache.QClient, storekit.StoreKit):
+        public = {
+            name
+            for name, value in inspect.getmembers_static(cls)
+            if not name.startswith("_") and (callable(value) or isinstance(value, classmethod))
+        }
+        missing = {name for name in public if not re.search(rf"\.{name}\(", shown)}
+        assert missing == set(), f"show them on the page of {cls.__name__} in docs/reference"
