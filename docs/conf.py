@@ -9,8 +9,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-from sphinx.application import Sphinx
-
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # for tools/site_reference.py
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -50,18 +48,3 @@ html_show_sphinx = False
 pygments_style = "default"
 pygments_dark_style = "monokai"
 copybutton_exclude = ".linenos, .gp, .go"
-
-
-def _only_places_that_are_taken(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Leave places of the navigation out whose pages are still to come."""
-    if docname == "index":
-        source[0] = "\n".join(
-            line
-            for line in source[0].split("\n")
-            if not line.endswith("*") or any(app.srcdir.glob(f"{line}.md"))
-        )
-
-
-def setup(app: Sphinx) -> None:
-    """Connect what is above with the build."""
-    app.connect("source-read", _only_places_that_are_taken)
