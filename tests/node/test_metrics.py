@@ -19,7 +19,10 @@ from storekit.qcache.node.service.metrics import BOUNDS, FAMILIES, LEFT, Metrics
 from tests.node.asking import ask, ask_query, error_of, headers_of, statistics, store
 
 NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,20}", fullmatch=True).filter(
-    lambda name: not name.endswith(("_total", "_created", "_bucket", "_sum", "_count"))
+    lambda name: (
+        not name.startswith("__")  # which are reserved
+        and not name.endswith(("_total", "_created", "_bucket", "_sum", "_count"))
+    )
 )
 
 
