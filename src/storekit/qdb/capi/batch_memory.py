@@ -166,6 +166,9 @@ class BatchMemory:
         """Write the operations that a batch can have, and is not spoilt by.
 
         Returns those, and what must live until the batch has run.
+
+        One loop looks at each operation and gathers its fields: a call for each kind, or for each
+        content, took a tenth longer.
         """
         joined: list[BatchOperation] = []
         kept: list[CData] = []
@@ -178,12 +181,9 @@ class BatchMemory:
             kind, alias, expiry = operation.kind, operation.alias, operation.expiry
             fields = _FIELDS.get(kind)
             raw = _raw(alias)
-            if (
-                fields is None
-                or kind in apart
-                or not raw
-                or (kind not in _READS and raw[:2] == b"..")
-            ):
+            if fields is None or kind in apart or not raw:
+                continue
+            if raw[:2] == b".." and kind not in _READS:
                 continue
             if expiry and expiry != PRESERVE:
                 soon = soon or 1000 * time.time() + _SOON
@@ -240,11 +240,18 @@ class BatchMemory:
         if end - self._address > self._area_size:
             self._take_area(2 * (end - self._address))
             return self.fill(operations, apart)
-        self._ffi.memmove(self._area, b"".join(texts), end - self._address)
+        self._write(texts, words, doubles)
+        return joined, kept
+
+    def _write(
+        self, texts: list[bytes], words: list[int], doubles: list[tuple[int, float]]
+    ) -> None:
+        """Write a batch: the texts of the area, all fields as integers, then those that are not."""
+        text = b"".join(texts)
+        self._ffi.memmove(self._area, text, len(text))
         self._words[: len(words)] = memoryview(array("q", words))
         for index, number in doubles:
             self._doubles[index] = number
-        return joined, kept
 
     def _pin(self, content: bytes, kept: list[CData]) -> int:
         pinned = self._ffi.from_buffer(content)
