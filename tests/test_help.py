@@ -7,13 +7,14 @@ import re
 import pytest
 
 from storekit import qcache, qdb
-from storekit.qcache._async.client_options import AsyncQClientOptions
+from storekit.qcache._async.client import AsyncQClientOptions
+from storekit.qcache._sync.client import QClientOptions
 from storekit.qcache.options import GetOptions, PostOptions
 from storekit.qdb._typing import ClientOptions
 
 CLIENTS = {
     qcache.AsyncQClient: AsyncQClientOptions,
-    qcache.QClient: AsyncQClientOptions,
+    qcache.QClient: QClientOptions,
     qdb.AsyncClient: ClientOptions,
     qdb.Client: ClientOptions,
     qdb.AsyncRawClient: ClientOptions,
@@ -53,3 +54,21 @@ def test_a_method_that_describes_arguments_describes_all(client):
     assert len(listing) >= 3
     for method in listing:
         assert named(method) - described(method) == set(), method
+
+
+def keywords(function: object) -> set[str]:
+    parameters = inspect.signature(function).parameters.values()
+    return {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize("client", [qcache.AsyncQClient, qcache.QClient])
+def test_options_that_are_typed_apart_are_those_of_the_signature(client):
+    """Type checkers know keyword arguments from a dict of types, Python from the method."""
+    typed = {
+        client.__init__: CLIENTS[client],
+        client.get: GetOptions,
+        client.post: PostOptions,
+        client.query: PostOptions,
+    }
+    for function, options in typed.items():
+        assert keywords(function) == options.__annotations__.keys() | {"codec"}, function

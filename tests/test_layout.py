@@ -11,6 +11,19 @@ PACKAGE = ROOT / "src" / "storekit"
 PAGE = ROOT / "docs" / "inside.md"
 
 
+LONGEST = 400
+"""Lines of a module; one that lists operations, each with its overloads, may have half more."""
+
+LISTS = {
+    "qcache/_async/queries.py",
+    "qcache/query/expressions.py",
+    "qdb/_async/operations.py",
+    "qdb/_async/store.py",
+    "qdb/embedded/operations.py",
+    "qdb/engine.py",
+}
+
+
 def written() -> list[Path]:
     """Return the modules, but for the sync twins, which have the names of the async ones."""
     return [
@@ -104,3 +117,9 @@ def test_no_modules_import_each_other_in_a_circle():
     while free := {name for name, needed in left.items() if not needed & left.keys()}:
         left = {name: needed for name, needed in left.items() if name not in free}
     assert left == {}
+
+
+def test_no_module_is_longer_than_can_be_read_in_one_go():
+    lines = {str(path.relative_to(PACKAGE)): path.read_text().count("\n") for path in written()}
+    assert {path for path, many in lines.items() if many > LONGEST} <= LISTS
+    assert {path: lines[path] for path in LISTS if lines[path] > LONGEST * 3 // 2} == {}

@@ -1,21 +1,34 @@
-"""From the status of an answer to the exception that says it."""
+"""From the status of an answer, or from failed attempts, to the exception that says it."""
 
 import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NoReturn
 
 from storekit.qcache.errors import (
     AuthenticationFailed,
     MalformedQueryException,
+    NoCacheAvailable,
+    NodeTimeout,
     QClientException,
     ServerBusy,
     ServerError,
+    TooManyConsecutiveErrors,
     UnexpectedServerResponse,
     UnsupportedAcceptType,
     UnsupportedContentType,
 )
+from storekit.qcache.nodes import Diagnosis
 from storekit.qcache.result import QueryResult
 from storekit.qcache.wire import PreparedRequest, Reply, error_text, retry_after
 
-__all__ = ["error_of", "is_busy", "query_result"]
+__all__ = [
+    "error_of",
+    "grouped",
+    "is_busy",
+    "query_result",
+    "raise_gave_up",
+    "raise_unavailable",
+]
 
 _BUSY = frozenset({429, 502, 503, 504})
 
@@ -97,3 +110,53 @@ def query_result(request: PreparedRequest, reply: Reply, accept: str, key: str) 
         hint = _QUOTES if error_text(reply.content).startswith(_UNQUOTED) else ""
         raise error_of(request, reply, kind=MalformedQueryException, hint=hint)
     raise error_of(request, reply)
+
+
+# When all attempts have failed
+
+
+def raise_gave_up(
+    request: PreparedRequest, errors: Sequence[Exception], *, reason: str, out_of_time: bool
+) -> NoReturn:
+    """Raise the error of a request whose attempts were given up for a reason."""
+    if len(errors) == 1 and not out_of_time:  # nothing was repeated
+        raise errors[0]
+    if isinstance(errors[-1], ServerBusy):
+        raise errors[-1] from grouped(errors[:-1])
+    node = getattr(errors[-1], "node", None)
+    kind = NodeTimeout if out_of_time else TooManyConsecutiveErrors
+    raise kind(
+        f"{request.operation}: {reason}; the last error: {errors[-1]}",
+        node=node,
+        reached=_reached(errors),
+    ) from grouped(errors)
+
+
+def raise_unavailable(
+    request: PreparedRequest, outages: Mapping[str, Diagnosis], cause: BaseException | None
+) -> NoReturn:
+    """Raise the error of a request for which no node is left, with what is known of each."""
+    kinds = {diagnosis.kind for diagnosis in outages.values()}
+    kind = kinds.pop() if len(kinds) == 1 else NoCacheAvailable
+    reasons = "; ".join(diagnosis.reason for diagnosis in outages.values())
+    attempts = cause.exceptions if isinstance(cause, ExceptionGroup) else ()
+    reached = _reached(attempts)
+    aftermath = f"; {request.aftermath}" if request.aftermath and reached else ""
+    raise kind(
+        f"{request.operation}: no QCache is reachable: "
+        f"{reasons or 'a node came and went'}{aftermath}",
+        node=next(iter(outages)) if len(outages) == 1 else None,
+        reached=reached,
+    ) from (attempts[0] if len(attempts) == 1 else cause)
+
+
+def grouped(errors: Sequence[Exception]) -> Exception | None:
+    """Return errors as one that can be a cause; None for none."""
+    if len(errors) <= 1:
+        return errors[0] if errors else None
+    return ExceptionGroup("all attempts failed", errors)
+
+
+def _reached(errors: Iterable[Exception]) -> bool:
+    """Whether any of the failed attempts may have reached a node."""
+    return any(getattr(error, "reached", True) for error in errors)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, Unpack, overload
+from typing import Any, Self, TypedDict, Unpack, overload
 
 import httpx
 
@@ -19,7 +19,6 @@ from storekit.core.tls import Cert, Verify, create_tls_context
 from storekit.errors import OutOfResources
 from storekit.observers import Observer, attach_client, check_observers
 from storekit.options import PoolLimits, RetryPolicy, Timeouts
-from storekit.qcache._async.client_options import AsyncQClientOptions
 from storekit.qcache._async.node_pool import AsyncNodePool
 from storekit.qcache._async.operations import AsyncOperations
 from storekit.qcache.addresses import authorization, check_node
@@ -31,7 +30,7 @@ from storekit.qcache.result import QueryResult
 from storekit.qcache.ring import HashRing
 from storekit.qcache.tables import R
 
-__all__ = ["AsyncQClient"]
+__all__ = ["AsyncQClient", "AsyncQClientOptions"]
 
 _log = logging.getLogger("storekit")
 
@@ -52,6 +51,22 @@ async def _open_kept(
         await transport.warm_up(url, connect_timeout)
     except (httpx.TransportError, OutOfResources) as error:
         _log.info("connections to %s could not be made ahead: %s", url.host, error)
+
+
+class AsyncQClientOptions(TypedDict, total=False):
+    """The keyword arguments of a client, which describes them."""
+
+    write_timeout: float | None
+    pool_timeout: float | None
+    total_timeout: float | None
+    limits: PoolLimits | None
+    retry: RetryPolicy | None
+    compression: Compression | None
+    max_content_size: int
+    transport: httpx.AsyncBaseTransport | None
+    tables: TableRegistry | None
+    observers: Iterable[Observer]
+    clock: MovedClock | None
 
 
 class AsyncQClient(AsyncOperations[R]):

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, Unpack, overload
+from typing import Any, Self, TypedDict, Unpack, overload
 
 import httpx
 
@@ -21,7 +21,6 @@ from storekit.core.tls import Cert, Verify, create_tls_context
 from storekit.errors import OutOfResources
 from storekit.observers import Observer, attach_client, check_observers
 from storekit.options import PoolLimits, RetryPolicy, Timeouts
-from storekit.qcache._sync.client_options import QClientOptions
 from storekit.qcache._sync.node_pool import NodePool
 from storekit.qcache._sync.operations import Operations
 from storekit.qcache.addresses import authorization, check_node
@@ -33,7 +32,7 @@ from storekit.qcache.result import QueryResult
 from storekit.qcache.ring import HashRing
 from storekit.qcache.tables import R
 
-__all__ = ["QClient"]
+__all__ = ["QClient", "QClientOptions"]
 
 _log = logging.getLogger("storekit")
 
@@ -52,6 +51,22 @@ def _open_kept(transport: HTTPTransport, url: httpx.URL, connect_timeout: float 
         transport.warm_up(url, connect_timeout)
     except (httpx.TransportError, OutOfResources) as error:
         _log.info("connections to %s could not be made ahead: %s", url.host, error)
+
+
+class QClientOptions(TypedDict, total=False):
+    """The keyword arguments of a client, which describes them."""
+
+    write_timeout: float | None
+    pool_timeout: float | None
+    total_timeout: float | None
+    limits: PoolLimits | None
+    retry: RetryPolicy | None
+    compression: Compression | None
+    max_content_size: int
+    transport: httpx.BaseTransport | None
+    tables: TableRegistry | None
+    observers: Iterable[Observer]
+    clock: MovedClock | None
 
 
 class QClient(Operations[R]):

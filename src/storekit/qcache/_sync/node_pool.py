@@ -6,11 +6,10 @@ import logging
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
-from typing import NoReturn
 
 import httpx
 
-from storekit.core._sync.retry import Attempts, Repeat, Retrier
+from storekit.core._sync.retry import Repeat, Retrier
 from storekit.core.clocks import MovedClock
 from storekit.core.seam._sync import (
     BackgroundTasks,
@@ -24,13 +23,18 @@ from storekit.observers import ClientState, NodeState, Watch
 from storekit.options import RetryPolicy, Timeouts
 from storekit.qcache._sync.node_requests import NodeFailed, NodeRequests
 from storekit.qcache.addresses import host_header
-from storekit.qcache.error_mapping import error_of, is_busy
+from storekit.qcache.error_mapping import (
+    error_of,
+    grouped,
+    is_busy,
+    raise_gave_up,
+    raise_unavailable,
+)
 from storekit.qcache.errors import (
     ClientBusy,
     NoCacheAvailable,
     NodeTimeout,
     ServerBusy,
-    TooManyConsecutiveErrors,
     UnexpectedServerResponse,
 )
 from storekit.qcache.nodes import Diagnosis, NodeAddress, Outage, probe_pause
@@ -157,10 +161,14 @@ class NodePool(NodeRequests):
                 with attempt:
                     return self._attempt(key, request, until, watch, silent)
         except _AllOut as out:
-            self._raise_unavailable(request, out)
+            with self._guard:
+                outages = {name: outage.diagnosis for name, outage in self._outages.items()}
+            raise_unavailable(request, outages, out.__cause__)
         except _TooHeavy:
-            raise silent[-1] from _grouped([*silent[:-1]])
-        return self._raise_gave_up(request, attempts)
+            raise silent[-1] from grouped([*silent[:-1]])
+        return raise_gave_up(
+            request, attempts.errors, reason=attempts.reason, out_of_time=attempts.out_of_time
+        )
 
     def send_to(self, name: str, request: PreparedRequest, until: float | None = None) -> Reply:
         """Send a request once, to this node and no other."""
@@ -380,46 +388,3 @@ class NodePool(NodeRequests):
             outage = self._outages.get(name)
             if outage is not None and diagnosis is not None:
                 outage.diagnosis = diagnosis
-
-    # What the caller gets when nothing helped
-
-    def _raise_gave_up(self, request: PreparedRequest, attempts: Attempts) -> NoReturn:
-        errors = attempts.errors
-        if len(errors) == 1 and not attempts.out_of_time:  # nothing was repeated
-            raise errors[0]
-        if isinstance(errors[-1], ServerBusy):
-            raise errors[-1] from _grouped(errors[:-1])
-        node = getattr(errors[-1], "node", None)
-        kind = NodeTimeout if attempts.out_of_time else TooManyConsecutiveErrors
-        raise kind(
-            f"{request.operation}: {attempts.reason}; the last error: {errors[-1]}",
-            node=node,
-            reached=_reached(errors),
-        ) from _grouped(errors)
-
-    def _raise_unavailable(self, request: PreparedRequest, out: _AllOut) -> NoReturn:
-        with self._guard:
-            outages = {name: outage.diagnosis for name, outage in self._outages.items()}
-        kinds = {diagnosis.kind for diagnosis in outages.values()}
-        kind = kinds.pop() if len(kinds) == 1 else NoCacheAvailable
-        reasons = "; ".join(diagnosis.reason for diagnosis in outages.values())
-        attempts = out.__cause__.exceptions if isinstance(out.__cause__, ExceptionGroup) else ()
-        reached = _reached(attempts)
-        aftermath = f"; {request.aftermath}" if request.aftermath and reached else ""
-        raise kind(
-            f"{request.operation}: no QCache is reachable: "
-            f"{reasons or 'a node came and went'}{aftermath}",
-            node=next(iter(outages)) if len(outages) == 1 else None,
-            reached=reached,
-        ) from (attempts[0] if len(attempts) == 1 else out.__cause__)
-
-
-def _grouped(errors: list[Exception]) -> Exception | None:
-    if len(errors) <= 1:
-        return errors[0] if errors else None
-    return ExceptionGroup("all attempts failed", errors)
-
-
-def _reached(errors: Iterable[Exception]) -> bool:
-    """Whether any of the failed attempts may have reached a node."""
-    return any(getattr(error, "reached", True) for error in errors)

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 from storekit.core.seam._async import call_beside, call_within, monotonic
 from storekit.core.threads._async import Executor
@@ -16,13 +15,20 @@ from storekit.qcache.node.console import Console, Queue
 from storekit.qcache.node.http.access import Access
 from storekit.qcache.node.http.bodies import Body, ClientGone, Lines, RequestBody
 from storekit.qcache.node.http.exchange import Exchange
-from storekit.qcache.node.http.requests import Request, Response, fold_headers, refused
+from storekit.qcache.node.http.messages import (
+    Message,
+    may_have_body,
+    refused_in_full,
+    request_of,
+    start_of,
+    with_length,
+)
+from storekit.qcache.node.http.requests import Request, Response
 from storekit.qcache.node.node import Node
 from storekit.qcache.node.reading.csv_blocks import CsvBlocks
 
 __all__ = ["Application", "application"]
 
-Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
@@ -163,7 +169,7 @@ class Application:
             await send({"type": "websocket.close"})
 
     async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        request = _request_of(scope)
+        request = request_of(scope)
         server, client = self._server_of(request), scope.get("client")
         exchange = Exchange(server, self._node.metrics, request, client, self._access_log)
         self._in_progress += 1
@@ -198,7 +204,7 @@ class Application:
                 return replace(refusal, headers=(*refusal.headers, close))
             return refusal
         request = replace(request, budget=server.budget_for(request))
-        if not _may_have_body(request):
+        if not may_have_body(request):
             return await self._work(request, server, receive)
         content = RequestBody(scope, receive, self._body_timeout)
         try:
@@ -207,7 +213,7 @@ class Application:
             awaits_go_ahead = "expect" in request.headers
             if error.more and not awaits_go_ahead:
                 await content.discard(_MOST_DISCARDED)
-            return _refused(error.status, error.text, ("connection", "close"))
+            return refused_in_full(error.status, error.text, ("connection", "close"))
         finally:
             exchange.received = content.wanted
             self._room += content.wanted
@@ -219,7 +225,7 @@ class Application:
         listens_on = None if at is None else at[0]
         response = self._access.refuse(request, listens_on) or self._access.preflight(request)
         if response is not None:
-            return _with_length(response)
+            return with_length(response)
         return server.refuse_head(request)
 
     def _server_of(self, request: Request) -> Node | Console:
@@ -247,7 +253,7 @@ class Application:
         except PoolFull:
             if request.table is not None:
                 request.table.close()
-            return _refused(503, "Too many requests wait for this node")
+            return refused_in_full(503, "Too many requests wait for this node")
         except BaseException:
             budget.cancel()
             raise
@@ -309,12 +315,12 @@ class Application:
     async def _send(self, send: Send, response: Response, exchange: Exchange) -> None:
         size = len(response.body)
         if size <= _PIECE:
-            await send(_start_of(response))
+            await send(start_of(response))
             await send({"type": "http.response.body", "body": response.body})
             exchange.answer(response)
             return None
         if self._sending and self._sending + size > self._most:
-            refusal = _refused(503, "Too much content is on its way from this node")
+            refusal = refused_in_full(503, "Too much content is on its way from this node")
             return await self._send(send, refusal, exchange)
         self._sending += size
         try:
@@ -327,7 +333,7 @@ class Application:
 
     async def _send_pieces(self, send: Send, response: Response) -> None:
         body, started = response.body, monotonic()
-        await call_within(self._send_timeout, partial(send, _start_of(response)))
+        await call_within(self._send_timeout, partial(send, start_of(response)))
         for start in range(0, len(body), _PIECE):
             if monotonic() - started > 10 * self._send_timeout + start / _LEAST_RATE:
                 raise TimeoutError
@@ -371,38 +377,6 @@ async def _cancel_when_gone(budget: Budget, receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     budget.cancel()
-
-
-def _start_of(response: Response) -> Message:
-    headers = [
-        (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers
-    ]
-    return {"type": "http.response.start", "status": int(response.status), "headers": headers}
-
-
-def _request_of(scope: MutableMapping[str, Any]) -> Request:
-    path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
-    if root := scope.get("root_path"):  # where a framework has mounted this
-        path = path.removeprefix(quote(root.rstrip("/")).encode())
-    headers = fold_headers(scope["headers"])
-    return Request(scope["method"], path, scope.get("query_string", b""), headers)
-
-
-def _may_have_body(request: Request) -> bool:
-    headers = request.headers
-    if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
-        return True
-    return request.method == "POST" and "content-length" not in headers
-
-
-def _refused(status: int, text: str, *headers: tuple[str, str]) -> Response:
-    wait = (("retry-after", "1"),) if status == 503 else ()
-    return _with_length(refused(status, text, *headers, *wait))
-
-
-def _with_length(response: Response) -> Response:
-    length = ("content-length", str(len(response.body)))
-    return replace(response, headers=(*response.headers, length))
 
 
 def _nothing() -> None:
