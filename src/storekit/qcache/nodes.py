@@ -45,7 +45,7 @@ class NodeAddress:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatistics:
-    """What a client has met with at one node, in numbers of events."""
+    """How often a client met each kind of event at one node."""
 
     connect_timeout: int = 0
     connection_error: int = 0
@@ -70,7 +70,7 @@ class NodeStatus:
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """The counters of one node, or the reason why they could not be had."""
+    """The counters of one node, or why they could not be fetched."""
 
     node: str
     statistics: Mapping[str, object] | None

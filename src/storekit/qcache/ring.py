@@ -26,7 +26,7 @@ class HashRing:
             raise ValueError("a ring needs at least one node")
         self.nodes: tuple[str, ...] = tuple(dict.fromkeys(listed))
         self._out: set[str] = set()
-        # A node listed twice counts twice here, and only here: qcache-client's arithmetic.
+        # A node that is listed twice counts twice here, and only here, as in qcache-client.
         each = math.ceil(_POINTS / len(listed))
         owners: dict[int, str] = {}
         shared: dict[int, set[str]] = defaultdict(set)

@@ -165,7 +165,7 @@ def _get_many(session: Session, aliases: Sequence[str]) -> Sequence[Any]:
             raise
         found = [error]
     if all(isinstance(each, QuasardbException) and each.error_code in _SPOILT for each in found):
-        # Something spoilt the whole batch: ask one by one, so that each learns of its own.
+        # The batch failed as a whole: ask one by one, so that each learns its own outcome.
         return [_get_alone(session, alias) for alias in aliases]
     return found
 

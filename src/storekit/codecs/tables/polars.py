@@ -31,8 +31,7 @@ class PolarsTable:
     Uploads are CSV with the types of the frame: text, Enum and Categorical columns are given to
     QCache as such. Dates and times become text in ISO 8601, those with a time zone in UTC;
     decimals become floats, NaN null. **Empty text becomes null**: QCache's CSV can't tell them
-    apart. Results are JSON; columns of mixed
-    values become text.
+    apart. Results are JSON; columns of mixed values become text.
     """
 
     name: str = "polars"

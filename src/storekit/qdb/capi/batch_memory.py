@@ -163,7 +163,7 @@ class BatchMemory:
     def fill(
         self, operations: Sequence[BatchOperation], apart: Container[OperationKind]
     ) -> tuple[list[BatchOperation], object]:
-        """Write the operations that a batch can have, and is not spoilt by.
+        """Write those operations that can be in a batch without having all of it refused.
 
         Returns those, and what must live until the batch has run.
 

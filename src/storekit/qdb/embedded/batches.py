@@ -69,7 +69,7 @@ _NAN = float("nan")
 
 
 class EmbeddedBatches:
-    """Runs several operations. Whoever calls a method holds the lock, and the turn to write."""
+    """Runs several operations. Callers hold the lock, and the turn to write."""
 
     def __init__(self, entries: EmbeddedEntries, tags: EmbeddedTags) -> None:
         self._entries = entries

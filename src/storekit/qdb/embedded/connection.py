@@ -22,10 +22,10 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from typing import Any, NoReturn, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 from storekit.qdb.embedded.checks import LARGE
-from storekit.qdb.embedded.failures import FAILURES, is_busy, translate
+from storekit.qdb.embedded.failures import FAILURES, RefusedCursor, is_busy, translate
 from storekit.qdb.embedded.lock import CallLock
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
@@ -56,7 +56,7 @@ _abandoned: list[sqlite3.Connection] = []
 
 
 class Connection:
-    """Runs statements and says what failed. Whoever calls a method does so by way of `call`.
+    """Runs statements and says what failed. Methods are called by way of `call`.
 
     Sessions with a store in memory share one database and one lock, so that each operation
     is whole; each session with a file has its own of both. `timeout` is for how many seconds a
@@ -86,7 +86,7 @@ class Connection:
         self._closing = False
         self._walker: sqlite3.Cursor | None = None  # for rows that are asked for one by one
         try:
-            self._cursor: sqlite3.Cursor | _Refusal = database.cursor()
+            self._cursor: sqlite3.Cursor | RefusedCursor = database.cursor()
         except FAILURES as error:
             raise translate(error) from error
         _connections.add(self)
@@ -151,7 +151,7 @@ class Connection:
 
     def _end_statements(self) -> None:
         """End a statement that was broken off between its rows: it may hold a lock of SQLite's."""
-        if not isinstance(self._cursor, _Refusal):
+        if not isinstance(self._cursor, RefusedCursor):
             self._cursor.close()
             self._cursor = self.database.cursor()
         walker, self._walker = self._walker, None
@@ -330,11 +330,11 @@ class Connection:
         elif self.path is not None:
             self._closing = True
         else:  # the call may be one of another session of this store
-            self._cursor = _Refusal(ErrorCode.INVALID_HANDLE, "The session is closed.")
+            self._cursor = RefusedCursor(ErrorCode.INVALID_HANDLE, "The session is closed.")
 
     def _close(self) -> None:
         self._cursor.close()
-        self._cursor = _Refusal(ErrorCode.INVALID_HANDLE, "The session is closed.")
+        self._cursor = RefusedCursor(ErrorCode.INVALID_HANDLE, "The session is closed.")
         if self.path is not None:
             self.database.close()
 
@@ -345,11 +345,11 @@ class Connection:
         be opened anew. One that another thread was using has to be left as it is, and as
         SQLite's bookkeeping of the file is wrong then, the file stays closed to this process.
         """
-        if isinstance(self._cursor, _Refusal):
+        if isinstance(self._cursor, RefusedCursor):
             return
         idle = self._lock.acquire(False, -1)
         self._lock = CallLock()  # nobody is left to release one that was held
-        self._cursor = _Refusal(
+        self._cursor = RefusedCursor(
             ErrorCode.NOT_CONNECTED,
             "The session was opened before this process was forked: open one in the child.",
         )
@@ -362,25 +362,6 @@ class Connection:
 
 
 _COMMIT = ("COMMIT",)
-
-
-class _Refusal:
-    """Stands in for the cursor of a connection that is not to be used any more."""
-
-    rowcount = 0
-
-    def __init__(self, code: ErrorCode, detail: str) -> None:
-        self._code = code
-        self._detail = detail
-
-    def execute(self, sql: str, parameters: object = ()) -> NoReturn:  # noqa: ARG002
-        raise error_for(self._code, self._detail)
-
-    def fetchone(self) -> None:
-        """Never comes to be called: `execute` has raised."""
-
-    def close(self) -> None:
-        """There is nothing to close."""
 
 
 def refuse_tainted(path: str) -> None:

@@ -37,7 +37,7 @@ _NS = 1_000_000  # in a millisecond
 
 
 class EmbeddedEntries(EntryRows):
-    """Reads and writes single entries. Whoever calls a method holds the connection's lock.
+    """Reads and writes single entries. Callers hold the connection's lock.
 
     Aliases and contents have been checked. Times of expiry are checked here, against the
     clock that the operation goes by. Each method is one change, and leaves none behind when

@@ -3,10 +3,11 @@
 import errno
 import os
 import sqlite3
+from typing import NoReturn
 
 from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
-__all__ = ["FAILURES", "is_busy", "no_more_files", "translate"]
+__all__ = ["FAILURES", "RefusedCursor", "is_busy", "no_more_files", "translate"]
 
 FAILURES = (sqlite3.Error, UnicodeError, OverflowError, MemoryError)
 """What a call of the sqlite3 module raises for wrong input, and when the store fails."""
@@ -93,3 +94,23 @@ def is_busy(error: Exception) -> bool:
     """Return whether somebody else has the lock of the store, so that nothing was done."""
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code & _PRIMARY == sqlite3.SQLITE_BUSY
+
+
+class RefusedCursor:
+    """Stands in for the cursor of a connection that is not to be used any more."""
+
+    rowcount = 0
+
+    def __init__(self, code: ErrorCode, detail: str) -> None:
+        self._code = code
+        self._detail = detail
+
+    def execute(self, sql: str, parameters: object = ()) -> NoReturn:  # noqa: ARG002
+        """Raise the error that the connection was given."""
+        raise error_for(self._code, self._detail)
+
+    def fetchone(self) -> None:
+        """Never comes to be called: `execute` has raised."""
+
+    def close(self) -> None:
+        """There is nothing to close."""

@@ -28,7 +28,7 @@ class _ScanCursor:
 
 
 class EmbeddedSearches:
-    """Searches. Whoever calls a method holds the lock; aliases have been checked."""
+    """Searches. Callers hold the lock; aliases have been checked."""
 
     def __init__(
         self, connection: Connection, large: LargeContents | None, now_ns: Callable[[], int]

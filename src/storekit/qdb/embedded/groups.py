@@ -12,11 +12,11 @@ What is kept at any time, whatever interrupts the thread that writes for others:
   once it has. Whether it has is noted in the very call that makes it.
 - A write of a group that was not committed goes back to the head of the queue, unless whoever
   wanted it has left.
-- A write that fails leaves the others done: each is a statement that can't half-happen, or a
-  savepoint. Where SQLite rolls back all, as it may when the disk is full, or where the COMMIT
-  fails, each is made in a transaction of its own.
-- The turn is nobody's property: a thread that waits looks now and then whether it can have it, so
-  that a wake-up that is lost costs time and nothing else.
+- A write that fails leaves the others done: each is one statement, which SQLite makes as a whole
+  or not at all, or a savepoint. Where SQLite rolls back all, as it may when the disk is full, or
+  where the COMMIT fails, each is made in a transaction of its own.
+- No thread owns the turn: one that waits looks now and then whether the turn is free, so that a
+  lost wake-up costs time and nothing else.
 - A write that waits for longer than its timeout is withdrawn, and then certainly not made; unless
   it is being made, which is waited for.
 

@@ -57,7 +57,7 @@ _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _PLAIN
 
 
 class LargeContents:
-    """Writes, reads and deletes files. Whoever calls a method holds the connection's lock."""
+    """Writes, reads and deletes files. Callers hold the connection's lock."""
 
     def __init__(self, connection: Connection) -> None:
         assert connection.path is not None  # noqa: S101 - it is no store in memory

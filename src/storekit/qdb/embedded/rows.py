@@ -108,7 +108,7 @@ class EntryRow:
 class EntryRows:
     """Finds and writes rows, and large contents with them.
 
-    Whoever calls a method holds the connection's lock. `large` is None for a store that
+    Callers hold the connection's lock. `large` is None for a store that
     keeps all contents in its rows.
     """
 

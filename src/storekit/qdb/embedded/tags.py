@@ -18,7 +18,7 @@ _NS = 1_000_000  # in a millisecond
 
 
 class EmbeddedTags:
-    """Tags entries. Whoever calls a method holds the lock; names have been checked."""
+    """Tags entries. Callers hold the lock; names have been checked."""
 
     def __init__(self, entries: EmbeddedEntries) -> None:
         self._entries = entries

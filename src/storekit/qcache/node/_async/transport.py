@@ -1,4 +1,4 @@
-"""The door to a node in this process: an httpx transport without a socket."""
+"""A node in this process, as an httpx transport: requests go to it without a socket."""
 
 from dataclasses import replace
 

@@ -1,6 +1,6 @@
 # Generated from src/storekit/qcache/node/_async/transport.py by tools/generate_sync.py; do not edit.
 
-"""The door to a node in this process: an httpx transport without a socket."""
+"""A node in this process, as an httpx transport: requests go to it without a socket."""
 
 from dataclasses import replace
 
