@@ -153,6 +153,7 @@ class Snapshot:
             _log.error("the snapshot can't be written to %s: %s", self._directory.path, error)
             return
         finally:
+            self._node.tables.on_change = _take_no_note  # of work that nobody waits for any more
             self._directory.close()
         missing = len(datasets) + len(unread) - count
         if missing:
@@ -183,3 +184,7 @@ class Snapshot:
             enums=enums_of(frame),
             stored_at=self._wall() - (self._clock() - dataset.stored_at),
         )
+
+
+def _take_no_note(_: str) -> None:
+    """Leave the snapshot as it is."""
