@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import os
 import re
 import tomllib
 from fnmatch import fnmatch
@@ -14,6 +15,13 @@ from tools.snippets import README, ROOT, of_docstrings, of_pages, snippets_in
 
 PAGES = sorted((ROOT / "docs").glob("**/*.md"))
 PLACEHOLDER = re.compile(r"http://host\d:9401")
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch):
+    """Leave the settings of whoever runs the tests out, and what is none but has such a name."""
+    for name in [each for each in os.environ if each.startswith("STOREKIT_")]:
+        monkeypatch.delenv(name)
 
 
 def _each(snippets, *, is_async):

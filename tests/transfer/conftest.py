@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from storekit.qdb.capi.library import ENVIRONMENT
 from tests.qdb.libraries import ports
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the settings of whoever runs the tests out, and what is none but has such a name."""
+    for name in [each for each in os.environ if each.startswith("STOREKIT_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

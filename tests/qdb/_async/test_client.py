@@ -5,7 +5,7 @@ import pytest
 
 from storekit import qdb
 from storekit.errors import ClientClosed
-from storekit.options import RetryPolicy
+from storekit.options import PoolLimits, RetryPolicy
 from storekit.qdb import AsyncClient, AsyncRawClient
 from storekit.qdb.engine import LONGEST_TIMEOUT
 from tests.support.qdb_clusters import redirected
@@ -290,7 +290,8 @@ FAST = RetryPolicy(attempts=3, initial_backoff=0)
 
 async def test_reads_are_repeated_after_errors_that_pass():
     engine = FaultyEngine({"a": b"1"})
-    async with AsyncRawClient("fake", engine=engine, retry=FAST) as client:
+    one = PoolLimits(max_size=1)
+    async with AsyncRawClient("fake", engine=engine, retry=FAST, limits=one) as client:
         engine.fail_next(qdb.ErrorCode.CONNECTION_RESET, 2)
         assert await client.get("a") == b"1"
         assert engine.sessions_open == 1  # broken ones were replaced, and closed

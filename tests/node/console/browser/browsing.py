@@ -70,7 +70,7 @@ class Visit:
         self.context = browser.new_context(**settings)
         self.context.add_init_script(_RECORD_VIOLATIONS)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(60_000)
         self.page.on("console", self._note_console)
         self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         self.page.on("request", lambda request: self.requests.append(request.url))
