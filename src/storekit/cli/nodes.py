@@ -129,13 +129,13 @@ def parse_figures(text: str) -> tuple[dict[str, float], str | None]:
 
 
 def _skew_of(date: str | None) -> float | None:
-    """Return how far the clock of an HTTP server is ahead, to about a second."""
+    """Return how far the clock of an HTTP server is ahead, to about two seconds."""
     try:
         there = parsedate_to_datetime(date or "")
     except ValueError:
         return None
     skew = (there - datetime.now(UTC)).total_seconds()
-    return 0.0 if -1.5 < skew < 0.5 else skew  # a header has whole seconds
+    return 0.0 if -2.5 < skew < 1.0 else skew  # whole seconds, which servers keep for one more
 
 
 class QuasarDBNodes:
