@@ -78,6 +78,7 @@ class DumpStream:
         """Write what comes last."""
         self._writer.end()
         self._stream.flush()
+        self.seen.close()
         return self._writer.info()
 
     def abandon(self, error: BaseException) -> None:  # noqa: ARG002 - it makes no difference
@@ -101,13 +102,13 @@ class DumpFile:
         Raises `FileExistsError` for a file that is there, unless it is to be replaced, and any
         other `OSError`.
         """
-        self.seen: AliasSpool = AliasSpool()
         self._writer = DumpWriter(self._write, compression)  # which may refuse that
         self._path = Path(os.path.realpath(path))
         self._replace = replace
         self._check_free()
         self._part = self._path.with_name(self._path.name + ".part")
         self._file = _open_alone(self._part)
+        self.seen: AliasSpool = AliasSpool()
         self._lock = threading.Lock()  # a thread that was given up may be writing
         self._ended = False
         try:
@@ -116,6 +117,7 @@ class DumpFile:
                 self._file.seek(0)
                 self._file.truncate()
         except BaseException:
+            self.seen.close()
             self._file.close()
             raise
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import uuid
 
 import pytest
 
@@ -246,7 +247,7 @@ async def test_what_is_written_is_read_back(other):
     stream = io.BytesIO()
     await dump(other, stream)
     stream.seek(0)
-    place = "embedded:forgetful?mode=memory"
+    place = f"embedded:{uuid.uuid4().hex}?mode=memory"
     spy = SpyEngine(EmbeddedEngine(place))
     session = EmbeddedEngine(place).connect()
 

@@ -5,6 +5,7 @@
 import datetime
 import io
 import itertools
+import uuid
 
 import pytest
 
@@ -210,7 +211,7 @@ def test_what_changes_meanwhile_is_copied_again(client, other):
 
 def test_what_never_comes_to_rest_is_an_error_that_names_it(other):
     other.put_many([("a", b"0"), ("b", b"0")])
-    place = "embedded:restless?mode=memory"
+    place = f"embedded:{uuid.uuid4().hex}?mode=memory"
     spy = SpyEngine(EmbeddedEngine(place))
     session = EmbeddedEngine(place).connect()
     numbers = itertools.count(1)

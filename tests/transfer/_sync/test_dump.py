@@ -4,6 +4,7 @@
 
 import io
 import os
+import uuid
 
 import pytest
 
@@ -248,7 +249,7 @@ def test_what_is_written_is_read_back(other):
     stream = io.BytesIO()
     dump(other, stream)
     stream.seek(0)
-    place = "embedded:forgetful?mode=memory"
+    place = f"embedded:{uuid.uuid4().hex}?mode=memory"
     spy = SpyEngine(EmbeddedEngine(place))
     session = EmbeddedEngine(place).connect()
 
