@@ -53,7 +53,8 @@ def test_a_longer_result_takes_no_more_memory(
 ) -> None:
     short = _peak(tables.url, 20_000, tmp_path / f"short.{kind}")
     long = _peak(tables.url, 200_000, tmp_path / f"long.{kind}")
-    assert long - short < 40 * MB  # as objects of Python, the rows have 100 MB
+    # As objects of Python the rows have 100 MB; what an allocator keeps differs by some 40.
+    assert long - short < 80 * MB
     assert long < 200 * MB
 
 

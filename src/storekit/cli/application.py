@@ -94,7 +94,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
-application = _Application(
+application: click.Group = _Application(
     name="storekit",
     help="Look into QuasarDB and QCache, and change what is there.",
     epilog="Exit codes: 0 done, 1 not found, 2 wrong usage, 3 store not reached; "

@@ -51,9 +51,9 @@ class Lease(Generic[T]):
 
     def __init__(self, place: Place[T], connection: T) -> None:
         self.place: Place[T] | None = place  # None once it was given back
-        self.connection = connection
-        self.expires_at = place.expires_at
-        self.reusable = True  # at the end of `async with pool.lease()`
+        self.connection: T = connection
+        self.expires_at: float = place.expires_at
+        self.reusable: bool = True  # at the end of `async with pool.lease()`
 
 
 class _Count(IdentityRef[Place[T]]):

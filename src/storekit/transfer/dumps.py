@@ -37,8 +37,8 @@ class DumpWriter:
         self._frames = FrameWriter(compression)
         self._source = ""
         self._created = 0
-        self.entries = 0
-        self.content_bytes = 0
+        self.entries: int = 0
+        self.content_bytes: int = 0
 
     def begin(self, source: str, created: int) -> None:
         """Write what comes first. `created` is in milliseconds since the epoch."""
@@ -103,14 +103,14 @@ class DumpReader:
     """
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
-        self.frames = FrameReader(read)
+        self.frames: FrameReader = FrameReader(read)
         self._records = RecordReader(self._next_block, self._where)
         self._block_at = 0
         self._summary: bytes | None = None
         self._part = False
-        self.source = ""
-        self.created = 0
-        self.safe_end = 0
+        self.source: str = ""
+        self.created: int = 0
+        self.safe_end: int = 0
         """Up to where the file has whole entries, all of which were read."""
 
     @property

@@ -110,7 +110,7 @@ class FrameReader:
         self._digest = _first_digest()
         self._number = 0
         self._unpackers: dict[int, Callable[[bytes, int], bytes]] = {}
-        self.offset = 0
+        self.offset: int = 0
         self.entries = 0  # which the place of damage is told by
         self._ended = False
 

@@ -82,8 +82,8 @@ class RecordReader:
         self._where = where
         self._block = b""
         self._at = 0
-        self.count = 0
-        self.content_bytes = 0
+        self.count: int = 0
+        self.content_bytes: int = 0
 
     def next(self) -> WholeEntry | None:
         """Return the next entry; None at the end. Raises `DumpDamaged`."""

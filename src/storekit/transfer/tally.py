@@ -14,14 +14,14 @@ class TransferTally:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self.entries = 0
-        self.content_bytes = 0
-        self.written = 0
-        self.unchanged = 0
-        self.skipped = 0
-        self.expired = 0
-        self.changed = 0
-        self.removed = 0
+        self.entries: int = 0
+        self.content_bytes: int = 0
+        self.written: int = 0
+        self.unchanged: int = 0
+        self.skipped: int = 0
+        self.expired: int = 0
+        self.changed: int = 0
+        self.removed: int = 0
 
     def read(self, page: Sequence[WholeEntry]) -> None:
         """Count entries that were read."""

@@ -144,17 +144,19 @@ async def test_a_file_of_somebody_else_stays_theirs(client, tmp_path, resume):
 async def test_a_fifo_is_written_to(client, tmp_path, resume):
     path, got = tmp_path / "fifo", []
     os.mkfifo(path)
+    read_end = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    write_end = os.open(path, os.O_WRONLY)  # lest the reader see an end before the beginning
+    os.set_blocking(read_end, True)
 
     def read():
-        with path.open("rb") as file:
+        with open(read_end, "rb") as file:
             got.append(file.read())
 
-    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # somebody reads from now on
     reader = threading.Thread(target=read)
     reader.start()
     await client.download(KEY, path, resume=resume)
+    os.close(write_end)
     reader.join()
-    os.close(opened)
     assert got == [CONTENT]
     assert stat.S_ISFIFO(path.lstat().st_mode)
     assert [each.name for each in tmp_path.iterdir()] == ["fifo"]

@@ -46,9 +46,9 @@ class Exchange:
         self._client = client
         self._is_logged = is_logged and _log.isEnabledFor(logging.INFO)
         self._started = monotonic()
-        self.received = 0
+        self.received: int = 0
         self.status: int = LEFT
-        self.sent = 0
+        self.sent: int = 0
 
     def answer(self, response: Response) -> None:
         """Note the answer, which has been handed over."""
