@@ -55,7 +55,8 @@ def test_a_longer_result_takes_no_more_memory(
     long = _peak(tables.url, 200_000, tmp_path / f"long.{kind}")
     # As objects of Python the rows have 100 MB; what an allocator keeps differs by some 40.
     assert long - short < 80 * MB
-    assert long < 200 * MB
+    # pyarrow loads pandas where that is installed: 210 MB were seen with all extras.
+    assert long < (256 if kind in ("parquet", "arrow") else 200) * MB
 
 
 @pytest.mark.soak
