@@ -80,6 +80,7 @@ async def test_writes_and_reads_that_wait_travel_together_each_with_its_own_outc
             ],
         )
     assert engine.batches == [6]
+    assert not client._calls._executor._pool.joining  # or others would wait for it in vain
     assert [type(each) for each in outcomes] == [
         type(None), AliasAlreadyExists, bytes, AliasNotFound, type(None), type(None),
     ]  # fmt: skip
