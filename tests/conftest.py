@@ -8,6 +8,7 @@ from hypothesis import settings
 
 pytest_plugins = [
     "tests.support.plugin",
+    "tests.support.slow",
     "tests.qdb.libraries",
     "tests.support.qdb_stores",
     "tests.support.features",
@@ -32,22 +33,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what runs on other event loops than those that were asked for."""
-    wanted = set(config.getoption("--loops").split(","))
-    unwanted = [loop for name, loop in LOOPS if name not in wanted]
-    if not unwanted:
-        return
-    left_out = [
-        item
-        for item in items
-        if (spec := getattr(item, "callspec", None)) is not None
-        and spec.params.get("anyio_backend") in unwanted
-    ]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in set(left_out)]
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what needs an event loop on each of those that were asked for."""
+    if "anyio_backend" in metafunc.fixturenames:
+        wanted = set(metafunc.config.getoption("--loops").split(","))
+        loops = [pytest.param(loop, id=name) for name, loop in LOOPS if name in wanted]
+        metafunc.parametrize("anyio_backend", loops, indirect=True, scope="module")
 
 
-@pytest.fixture(scope="module", params=[pytest.param(loop, id=name) for name, loop in LOOPS])
+@pytest.fixture(scope="module")
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     return request.param

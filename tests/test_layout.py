@@ -123,3 +123,10 @@ def test_no_module_is_longer_than_can_be_read_in_one_go():
     lines = {str(path.relative_to(PACKAGE)): path.read_text().count("\n") for path in written()}
     assert {path for path, many in lines.items() if many > LONGEST} <= LISTS
     assert {path: lines[path] for path in LISTS if lines[path] > LONGEST * 3 // 2} == {}
+
+
+def test_tests_that_are_listed_as_slow_are_in_files_that_exist():
+    names = (ROOT / "tests" / "data" / "slow.txt").read_text().splitlines()
+    paths = {name.partition("::")[0] for name in names}
+    assert len(paths) >= 100
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []

@@ -2,6 +2,7 @@
 
 import re
 
+import anyio
 import pytest
 
 from tests.support.pages import run
@@ -10,14 +11,9 @@ from tools.pages import ROOT, taught
 PAGES = taught()
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-async def test_a_page_runs_and_prints_what_it_shows(page):
-    await run(page)
+def test_a_page_runs_and_prints_what_it_shows(page):
+    anyio.run(run, page)
 
 
 def test_no_print_has_its_output_behind_its_last_line():
