@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import random
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import anyio
 import pytest
@@ -31,10 +33,11 @@ from storekit.qdb import (
     StoreTimeout,
     UnmatchedContent,
 )
+from storekit.qdb.embedded import DEFAULT_NODE
 from storekit.qdb.engine import SessionOptions
 from storekit.qdb.location import open_engine
 from tests.qdb.libraries import join_connects
-from tests.support.qdb_stores import Store
+from tests.support.qdb_stores import DOOR, Store, open_store
 from tests.support.qdb_watched import WatchedEngine
 
 Value = bytes | None  # None where there is no entry
@@ -124,6 +127,7 @@ class Caller:
                 elif step.patience is not None:
                     self.world.group.start_soon(cancel_after, step.patience, scope)
                 await self.make(step)
+            self.world.cancelled += scope.cancelled_caught
 
     async def make(self, step: Step) -> None:
         entry = self.entries[step.slot]
@@ -273,6 +277,7 @@ class World:
         self.values = itertools.count(1)
         self.sums: list[int] = []
         self.unsure_adds = 0
+        self.cancelled = 0  # operations, on their way
         self.counted = 0  # what the counter had at the last rest
 
     def fresh_value(self, alias: str, large: bool) -> bytes:
@@ -379,3 +384,52 @@ def test_cancelled_operations_happen_once_or_never_and_nothing_leaks(
             anyio.run(World(store, plan).run, backend=backend)
 
     carry_out_any()
+
+
+def random_plan(choice: random.Random) -> Plan:
+    """Return three rounds of 40 tasks, of which most operations are cancelled on their way."""
+    return Plan(
+        threads=choice.randint(1, 4),
+        rounds=[[[random_step(choice) for _ in range(10)] for _ in range(40)] for _ in range(3)],
+        close_early=None,
+    )
+
+
+def random_step(choice: random.Random) -> Step:
+    return Step(
+        operation=choice.choice(OPERATIONS),
+        slot=choice.randrange(3),
+        large=choice.random() < 0.1,
+        patience=choice.choice([None, 1, 1, 1, 2, 2, 3]),
+        deadline=False,
+    )
+
+
+@pytest.fixture(params=["file", "durable", pytest.param(DOOR, id="door")])
+def threaded_store(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Store]:
+    """A store whose calls are made in threads; those of one in memory are not."""
+    if request.param == DOOR:
+        with open_store(request, monkeypatch) as made:
+            yield made
+    else:
+        durable = str(request.param == "durable").lower()
+        place = f"embedded:{tmp_path}/store.db?durable={durable}"
+        yield Store(place, place, DEFAULT_NODE)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize(
+    "cancellations", [1_000, pytest.param(100_000, marks=pytest.mark.soak)], ids=["few", "many"]
+)
+def test_many_cancellations_leave_nothing(
+    threaded_store: Store, backend: str, cancellations: int
+) -> None:
+    choice = random.Random(cancellations)
+    count = 0
+    while count < cancellations:
+        world = World(threaded_store, random_plan(choice))
+        with threaded_store.even():
+            anyio.run(world.run, backend=backend)
+        count += world.cancelled
