@@ -1,8 +1,8 @@
 """Client for QuasarDB: a distributed key-value store.
 
 `AsyncClient` and `AsyncRawClient` are for asyncio and trio, `Client` and `RawClient` for
-scripts and threads. Importing this loads none of them, and neither the C library nor
-sqlite3: each comes on first use.
+scripts and threads. The clients, the C library and sqlite3 are loaded on first use, not by
+importing this module.
 """
 
 from typing import TYPE_CHECKING
@@ -132,18 +132,18 @@ __all__ = [
 ]
 
 Operation = Operations
-"""The name that the 1.x library had for it."""
+"""The name of `Operations` in the 1.x library."""
 
 
 def version() -> str:
-    """Return the version number of the C library, or of storekit where there is none."""
+    """Return the version of the C library, or of storekit if there is no C library."""
     from storekit.qdb.location import library  # noqa: PLC0415 - loads more on first use
 
     return library().version()
 
 
 def build() -> str:
-    """Return the build tag and date of the C library; without one, what stands in for it."""
+    """Return the build tag and date of the C library; without one, the version of SQLite."""
     from storekit.qdb.location import library  # noqa: PLC0415 - loads more on first use
 
     return library().build()

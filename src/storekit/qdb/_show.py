@@ -1,4 +1,4 @@
-"""How values show themselves in a shell, and in a notebook."""
+"""Representations of values in a shell and in a notebook."""
 
 import html
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ def shorten(text: str) -> str:
 
 
 def moment(when: datetime) -> str:
-    """Return a point in time, of UTC, to the second."""
+    """Return a time in UTC as text, to the second."""
     return f"{when:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def table(rows: Mapping[str, object]) -> str:
-    """Return a table of HTML with a title and a value in each row."""
+    """Return an HTML table with a title and a value in each row."""
     cells = "".join(
         f"<tr><th>{html.escape(title)}</th><td>{html.escape(shorten(str(value)))}</td></tr>"
         for title, value in rows.items()

@@ -29,19 +29,19 @@ Content = Buffer | str
 """What raw clients store: bytes-like, or text, which becomes UTF-8."""
 
 Alias = TypeVar("Alias")
-"""What an alias is given as."""
+"""The type of aliases in arguments."""
 Found = TypeVar("Found")
-"""What an alias comes back as."""
+"""The type of aliases in results."""
 Data = TypeVar("Data")
-"""What content is given as."""
+"""The type of values in arguments."""
 Other = TypeVar("Other")
-"""The values of a codec that a single call is given."""
+"""The type of the values of a codec that is passed to a single call."""
 Default = TypeVar("Default")
-"""What a call gives instead of a value that is not there."""
+"""The type of what a call returns if there is no entry."""
 
 
 class Missing(Enum):
-    """The default of a default."""
+    """The type of `MISSING`, which stands for an argument that was not passed."""
 
     MISSING = "missing"
 
@@ -49,7 +49,7 @@ class Missing(Enum):
 MISSING: Final = Missing.MISSING
 
 if TYPE_CHECKING:
-    # Type checkers know it without the package. A plain `Client` is one of any values.
+    # Type checkers need no installed package for this. A plain `Client` is a `Client[Any]`.
     from typing import Any
 
     from typing_extensions import TypeVar as TypeVarWithDefault
@@ -67,14 +67,14 @@ Value_co = TypeVar("Value_co", covariant=True)
 
 @runtime_checkable
 class Items(Protocol[Key_co, Value_co]):
-    """What has pairs as a dict has: unlike that of a `Mapping`, the type of keys may be wider."""
+    """An object with `items()`, such as a dict. Unlike those of `Mapping`, keys are covariant."""
 
     def items(self) -> Iterable[tuple[Key_co, Value_co]]:
         """Return the pairs of key and value."""
 
 
 class ClientOptions(TypedDict, total=False):
-    """The keyword arguments of the raw client, where they are described."""
+    """The keyword arguments of clients, which the raw client describes."""
 
     timeout: float | None
     connect_timeout: float | None

@@ -1,14 +1,14 @@
-r"""Aliases that stand for other objects than text, as text.
+r"""The textual form of aliases that are not text.
 
-Text is its own alias. What stands for another object starts with ESCAPE, and so has text that
-would be read as an object one more before it:
+Text is stored unchanged. Other objects are stored as text that starts with ESCAPE. Text that
+would be read as such an object is stored with one more ESCAPE before it.
 
     ESCAPE "=" object     None, True, -5, 1.5, b'\x00', ('a', 2), UUID('...'), date('2026-01-31')
-    ESCAPE "p" base64     any other object, pickled; only for clients that ask for it
+    ESCAPE "p" base64     any other object, pickled; only in clients with `pickle_aliases`
 
-Anybody may write aliases, and whoever lists them reads what others wrote. So this reads
-only what it would write: any other text comes back as the text that it is, and is found by it.
-What it takes is bounded by the length of an alias.
+A listing reads aliases that other clients have written. So only text that `dump_alias` would
+write is read as an object; any other text is returned unchanged. The length of an alias bounds
+the time and memory of that.
 """
 
 # ruff: noqa: ANN401 - aliases may stand for anything
@@ -34,22 +34,22 @@ from storekit.qdb.engine import MAX_ALIAS
 __all__ = ["ESCAPE", "dump_alias", "load_alias"]
 
 ESCAPE = "\x10"
-"""Starts every alias that stands for something else than itself (DLE, "data link escape")."""
+"""Starts every alias that is not stored unchanged (DLE, "data link escape")."""
 
-_DEEPEST = 32  # tuples within tuples
+_DEEPEST = 32  # levels of nested tuples
 
 _PROTOCOL = 2
 
 
 def dump_alias(alias: object, pickled: Codec[Any] | None = None) -> str:
-    """Return an alias as text: text as it is, anything else in a form that reads back.
+    """Return an alias as text: text unchanged, other objects in a form that `load_alias` reads.
 
-    Equal objects of one type are equal text. `pickled` reads the pickles of other objects: with
-    it, they may be aliases, if it can read them. Equal ones must then have equal pickles, which
-    sets have not.
+    Equal objects of one type give equal text. `pickled` is the codec of pickled aliases: with
+    it, any object that it can read back may be an alias. Equal objects must then have equal
+    pickles, which sets do not always have.
 
-    Raises `TypeError` for an object that is no alias, `ValueError` for tuples within more than
-    32 others.
+    Raises `TypeError` for an object that can't be an alias, `ValueError` for tuples that are
+    nested more than 32 levels deep.
     """
     if isinstance(alias, str):
         text = as_text(alias)
@@ -64,7 +64,7 @@ def dump_alias(alias: object, pickled: Codec[Any] | None = None) -> str:
 
 
 def load_alias(text: str, pickled: Codec[Any] | None = None) -> Any:
-    """Return the object that an alias stands for; text that `dump_alias` never made as it is."""
+    """Return the object of an alias; text that `dump_alias` would not write comes unchanged."""
     if not text.startswith(ESCAPE) or len(text) > MAX_ALIAS:
         return text
     rest = text.lstrip(ESCAPE)
@@ -76,25 +76,25 @@ def load_alias(text: str, pickled: Codec[Any] | None = None) -> Any:
 
 
 def _object_of(text: str, pickled: Codec[Any] | None) -> Any:
-    """Return the object that a text after ESCAPE stands for. Raises if it stands for none."""
+    """Return the object whose textual form follows ESCAPE. Raises if it is not such a form."""
     mark, rest = text[:1], text[1:]
     value: Any = None
-    ours = False
+    canonical = False
     if mark == "=":
         value, end = _load(rest, 0, 0)
-        ours = end == len(rest) and type(value) is not str and _dump(value, 0) == rest
+        canonical = end == len(rest) and type(value) is not str and _dump(value, 0) == rest
     elif mark == "p" and pickled is not None:
         value = pickled.decode(base64.b64decode(rest, altchars=b"-_", validate=True))
-        ours = dump_alias(value, pickled) == ESCAPE + text
-    if not ours:
-        raise ValueError("this is not what is written for an object")
+        canonical = dump_alias(value, pickled) == ESCAPE + text
+    if not canonical:
+        raise ValueError("dump_alias would not write this")
     return value
 
 
 def _dump_pickled(alias: object, codec: Codec[Any]) -> str:
     buffer = io.BytesIO()
     pickler = pickle.Pickler(buffer, _PROTOCOL)
-    pickler.fast = True  # no memo: whether two parts are one object must not matter
+    pickler.fast = True  # no memo: equal parts give equal pickles, the same object or not
     try:
         pickler.dump(alias)
         codec.decode(buffer.getvalue())
@@ -120,7 +120,7 @@ _EXACT: dict[type, tuple[str, Callable[[Any], str]]] = {
     fractions.Fraction: ("Fraction", str),
     complex: ("complex", str),
 }
-"""Not their subclasses: those of other packages have more in them than this would keep."""
+"""Exact types: a subclass may have state that the text would lose."""
 
 
 def _dump(value: object, depth: int) -> str:
@@ -136,17 +136,17 @@ def _dump(value: object, depth: int) -> str:
         return repr(as_float(value))
     if isinstance(value, tuple):
         if depth >= _DEEPEST:
-            raise ValueError(f"an alias has at most {_DEEPEST} tuples within one another")
+            raise ValueError(f"the tuples of an alias are nested at most {_DEEPEST} levels deep")
         items = [_dump(item, depth + 1) for item in tuple.__iter__(value)]
         return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
     if type(value) in _EXACT:
         name, write = _EXACT[type(value)]
         return f"{name}('{write(value)}')"
-    if isinstance(value, numbers.Integral):  # those of numpy
+    if isinstance(value, numbers.Integral):  # integers of numpy
         return repr(operator.index(value))
     raise TypeError(
         "an alias is text, a number, bytes, a date, time or UUID, None, or a tuple of these, not "
-        f"{type(value).__name__}; a client with pickle_aliases=True takes any object"
+        f"{type(value).__name__}; a client with pickle_aliases=True accepts any object"
     )
 
 
@@ -154,7 +154,7 @@ _NAMED_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def _quote(text: str) -> str:
-    """Return text in quotes as `repr` does, but in the same way in every version of Python."""
+    """Return text in quotes as `repr` does, but the same in every version of Python."""
     mark = '"' if "'" in text and '"' not in text else "'"
     escaped = "".join(
         _NAMED_ESCAPES.get(each)
@@ -174,9 +174,10 @@ _CONSTANTS = {"None": None, "True": True, "False": False}
 
 
 def _load(text: str, at: int, depth: int) -> tuple[Any, int]:
-    """Return the object that begins at a place of a text, and where it ends; or `ValueError`.
+    """Return the object that begins at an index of a text, and the index where it ends.
 
-    This reads a little more than is ever written; whoever calls compares.
+    Raises `ValueError`. This also accepts some text that `_dump` would not write: the caller
+    has to compare.
     """
     if text.startswith("(", at):
         return _load_tuple(text, at + 1, depth + 1)
@@ -190,17 +191,17 @@ def _load(text: str, at: int, depth: int) -> tuple[Any, int]:
     if found := _NAMED.match(text, at):
         name, content = found.groups()
         if name not in _READERS:
-            raise ValueError("there is no such type")
+            raise ValueError(f"an alias has no type {name}")
         return _READERS[name](content), found.end()
     if found := _NUMBER.match(text, at):
         whole = found[0].lstrip("-").isdecimal()
         return int(found[0]) if whole else float(found[0]), found.end()
-    raise ValueError("this is no alias of ours")
+    raise ValueError("no object begins here")
 
 
 def _load_tuple(text: str, at: int, depth: int) -> tuple[Any, int]:
     if depth > _DEEPEST:
-        raise ValueError("this is deeper than anything that is written")
+        raise ValueError("the tuples are nested too deep")
     items: list[Any] = []
     while not text.startswith(")", at):
         item, at = _load(text, at, depth)
@@ -227,7 +228,7 @@ def _timedelta(text: str) -> datetime.timedelta:
 
 
 def _fraction(text: str) -> fractions.Fraction:
-    over, _, under = text.partition("/")  # not all that Fraction reads: 1e999999999 is a number
+    over, _, under = text.partition("/")  # Fraction(text) would also compute 1e999999999
     return fractions.Fraction(int(over), int(under or 1))
 
 

@@ -1,4 +1,4 @@
-"""Operations made one by one, by the methods of a session."""
+"""Operations of a batch run one by one, by the methods of a session."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ __all__ = ["call_alone", "run_alone"]
 
 
 def call_alone(session: Session, operation: BatchOperation) -> Any:  # noqa: ANN401 - as the methods
-    """Make one operation by the method of a session; returns and raises what that does."""
+    """Run one operation by its session method; returns and raises what the method does."""
     call = _CALLS.get(operation.kind)
     if call is None:
         raise error_for(ErrorCode.NOT_IMPLEMENTED)
@@ -18,7 +18,7 @@ def call_alone(session: Session, operation: BatchOperation) -> Any:  # noqa: ANN
 
 
 def run_alone(session: Session, operation: BatchOperation) -> Outcome:
-    """Make one operation, and return its outcome. Errors not of the store are raised."""
+    """Run one operation and return its outcome. Other errors than the store's are raised."""
     kind = operation.kind
     call = _CALLS.get(kind)
     try:
@@ -53,7 +53,7 @@ _UPDATES = frozenset(
 )
 _SWAPS = frozenset({OperationKind.BLOB_CAS, OperationKind.STRING_CAS})
 
-# Contents are of the types that go with their kinds, which those of `BatchOperation` don't say.
+# Any: the type of the content depends on the kind, which `BatchOperation` can't express.
 _Call = Callable[[Any, Any], Any]
 
 _CALLS: dict[OperationKind, _Call] = {

@@ -26,11 +26,11 @@ _FIND = re.compile(r"\s*find\s*\(", re.IGNORECASE)
 
 
 def check_alias(alias: object) -> str:
-    """Return an alias or prefix as text that any store takes.
+    """Return an alias or prefix as text that any store accepts.
 
     Raises:
         TypeError: It is neither text nor bytes.
-        InvalidArgument: It is empty, has a NUL character, or is no valid UTF-8.
+        InvalidArgument: It is empty, has a NUL character, or is not valid UTF-8.
         AliasTooLong: It has more than 1024 bytes of UTF-8.
 
     """
@@ -39,7 +39,7 @@ def check_alias(alias: object) -> str:
     if not alias:
         raise error_for(ErrorCode.INVALID_ARGUMENT, "An alias has at least one character.")
     if "\0" in alias:
-        raise error_for(ErrorCode.INVALID_ARGUMENT, "An alias holds no NUL character.")
+        raise error_for(ErrorCode.INVALID_ARGUMENT, "An alias can't contain a NUL character.")
     if alias.isascii():
         size = len(alias)
     else:
@@ -50,14 +50,16 @@ def check_alias(alias: object) -> str:
                 ErrorCode.INVALID_ARGUMENT, "The alias can't be written as UTF-8."
             ) from None
     if size > MAX_ALIAS:
-        raise error_for(ErrorCode.ALIAS_TOO_LONG, f"It has {size} bytes, at most {MAX_ALIAS} fit.")
+        detail = f"It has {size} bytes; at most {MAX_ALIAS} are allowed."
+        raise error_for(ErrorCode.ALIAS_TOO_LONG, detail)
     return alias
 
 
 def check_writable(alias: str) -> str:
-    """Return an alias that may be written; `ReservedAlias` for one of the store's own."""
+    """Return an alias that may be written. Raises `ReservedAlias` for a reserved one."""
     if alias.startswith(_RESERVED):
-        raise error_for(ErrorCode.RESERVED_ALIAS, "Aliases that start with '..' are the store's.")
+        detail = "Aliases that start with '..' are reserved for the store."
+        raise error_for(ErrorCode.RESERVED_ALIAS, detail)
     return alias
 
 
@@ -75,10 +77,10 @@ def _text(alias: object) -> str:
 
 
 def check_content(data: object) -> bytes:
-    """Return content as bytes, which nobody can change while the call is on its way.
+    """Return content as bytes, which can't change during the call.
 
-    Raises `TypeError` if it is neither bytes-like nor text, `ValueError` for text that has
-    no UTF-8.
+    Raises `TypeError` if it is neither bytes-like nor text, `ValueError` for text that can't be
+    encoded as UTF-8.
     """
     if type(data) is bytes:
         return data
@@ -118,7 +120,7 @@ def check_double(value: Any) -> float:
 
 
 def check_string(value: object) -> str:
-    """Return text that has UTF-8. Raises `TypeError` and `ValueError`."""
+    """Return text that can be encoded as UTF-8. Raises `TypeError` and `ValueError`."""
     if not isinstance(value, str):
         raise TypeError(f"a string entry holds text, not {type(value).__name__}")
     value.encode()  # UnicodeEncodeError is a ValueError that says where
@@ -130,12 +132,12 @@ def check_query(query: object) -> str:
     if not isinstance(query, str):
         raise TypeError(f"a query is text such as find(tag='a'), not {type(query).__name__}")
     if "\0" in query:
-        raise error_for(ErrorCode.INVALID_QUERY, "A query holds no NUL character.")
+        raise error_for(ErrorCode.INVALID_QUERY, "A query can't contain a NUL character.")
     return str.__str__(query) if _FIND.match(query) else f"find({query})"
 
 
 def check_count(max_count: object) -> None:
-    """Raise `TypeError` or `ValueError` for what is no number of aliases to find at most."""
+    """Raise `TypeError` or `ValueError` if this is not a positive whole number."""
     if isinstance(max_count, bool) or not isinstance(max_count, int):
         raise TypeError(f"max_count must be a whole number, not {type(max_count).__name__}")
     if max_count < 1:

@@ -1,4 +1,4 @@
-"""What run_batch and run_transaction make of requests and outcomes."""
+"""Conversion of requests and outcomes for run_batch and run_transaction, and counts of results."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,12 +50,12 @@ _GIVES_TEXT = frozenset(
 T = TypeVar("T")
 
 _LONG_AGO = 1
-"""A time that every engine refuses, for the request that has it and no other."""
+"""Stands for an invalid expiry: every engine refuses it, as the error of its request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """How the aliases and values of a batch become those of the store, and back."""
+    """Converts the aliases and values of a batch into those of the store, and back."""
 
     alias: Callable[[object], str]
     codec: Codec[Any]
@@ -63,9 +63,9 @@ class Translation:
     def operations_of(
         self, requests: Iterable[BatchRequest], now: float
     ) -> tuple[list[BatchRequest], list[BatchOperation]]:
-        """Return the requests and their operations for an engine, all of them checked.
+        """Check requests; return copies of them, and their operations for an engine.
 
-        Aliases and times are left to the engine, which refuses for each request by itself.
+        Aliases and times are left to the engine, which reports errors for each request.
         Raises `TypeError` and `ValueError`.
         """
         checked = copies(requests)
@@ -148,14 +148,14 @@ class Translation:
         if not isinstance(content, bytes | memoryview):
             return BatchResult.of(request, outcome, content)
         if kind in _GIVES_TEXT:
-            # That of other clients may be no UTF-8, and what was replaced must not be lost.
+            # Other clients may store text that is not UTF-8, and replaced text must not be lost.
             text = str(content, "utf-8", "surrogateescape")
             return BatchResult.of(request, outcome, text)
         return _read(request, outcome, lambda: decode_value(self.codec, content, operation.alias))
 
 
 def _is_moment(kind: OperationKind, request: BatchRequest) -> bool:
-    """Tell whether the outcome is a datetime: what is added as an int gives an int."""
+    """Return whether the result is a datetime: adding an int returns an int."""
     adds = kind is OperationKind.TIMESTAMP_ADD and not isinstance(request.content, int)
     return adds or kind is OperationKind.TIMESTAMP_GET
 
@@ -164,12 +164,12 @@ def _read(request: BatchRequest, outcome: Outcome, read: Callable[[], Any]) -> B
     try:
         return BatchResult.of(request, outcome, read())
     except CodecError as failure:
-        # The others were done and are worth knowing, so this is not raised.
+        # Not raised, since the results of the other requests would be lost.
         return BatchResult.of(request, Outcome(ErrorCode.INVALID_REPLY), None, failure)
 
 
 def size_of(operations: Iterable[BatchOperation], outcomes: Iterable[Outcome]) -> int:
-    """Return how many bytes there are to decode, at most."""
+    """Return the largest number of bytes that may have to be decoded."""
     return sum(
         len(content)
         for contents in (
@@ -189,7 +189,7 @@ def _expiry(expiry: Expiry, now: float) -> int:
 
 
 def explain_transaction(operations: Sequence[BatchOperation], index: int) -> tuple[str | None, str]:
-    """Return the alias that a transaction failed at, and what to say about it."""
+    """Return the alias of the request that failed, and the detail for the error."""
     if not 0 <= index < len(operations):
         return None, "Nothing was changed."
     operation = operations[index]
@@ -199,10 +199,10 @@ def explain_transaction(operations: Sequence[BatchOperation], index: int) -> tup
 
 @dataclass(frozen=True, slots=True)
 class ManyResult(Generic[T]):
-    """What became of many entries: `done` are, `failures` are not.
+    """The result of an operation on many entries: `done` succeeded, `failures` did not.
 
-    `failed` names them, with their errors, in the order in which they came; the first 1 000,
-    so that an iterator of any length needs no more memory.
+    `failed` has the aliases and errors of those that failed, in their order; only the first
+    1 000, so that memory is bounded for an iterator of any length.
     """
 
     done: int
@@ -240,7 +240,7 @@ _MOST_SHOWN = 20
 
 
 class Tally(Generic[T]):
-    """Counts what becomes of many entries."""
+    """Counts the successes and failures of an operation on many entries."""
 
     def __init__(self) -> None:
         self._done = 0
@@ -248,11 +248,11 @@ class Tally(Generic[T]):
         self._failed: list[tuple[T, Exception]] = []
 
     def succeed(self) -> None:
-        """Count an entry that is done."""
+        """Count a success."""
         self._done += 1
 
     def fail(self, alias: T, error: Exception) -> None:
-        """Count an entry that is not, and note its error, if there is room."""
+        """Count a failure, and keep its error if it is one of the first 1 000."""
         self._failures += 1
         if len(self._failed) < _MOST_FAILURES:
             self._failed.append((alias, error))
@@ -263,7 +263,7 @@ class Tally(Generic[T]):
 
 
 def in_chunks(items: Iterable[T], most: int) -> Iterator[list[T]]:
-    """Give items in lists of at most so many, as they come."""
+    """Yield items in lists of at most `most`, as they come."""
     rest = iter(items)
     while chunk := list(itertools.islice(rest, most)):
         yield chunk

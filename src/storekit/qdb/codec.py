@@ -1,4 +1,4 @@
-"""The codecs of clients: pickles, or bytes as they are; what of them belongs into a thread."""
+"""The codecs of clients, pickles or raw bytes, and which values are converted in a thread."""
 
 # ruff: noqa: ANN401 - pickles hold anything
 
@@ -27,19 +27,19 @@ __all__ = [
 ]
 
 PROTOCOL = 2
-"""The protocol of what is written. Compare-and-swap compares pickles, so it must be the same
-in every client and on every Python; 2 is the newest that every client there has been reads."""
+"""The pickle protocol of stored values. Compare-and-swap compares pickles, so it must be the same
+in every client and on every Python; 2 is the newest that all clients, also of 1.x, can read."""
 
 _OLD_MODULES = ("qdb", "quasardb")
 _HOME = "storekit.qdb"
-"""What pickles of the 1.x client have by another name, and where it is now."""
+"""The package that has the classes which pickles of the 1.x client look for in `_OLD_MODULES`."""
 
 
 class ValuePickler(Pickle):
     """Pickles and unpickles the values of one client.
 
-    `allow` adds to what decoding lets in, and `trust_pickle` lets in everything, as in
-    `Pickle`. Classes of this package are also read by the names that they had in the 1.x client.
+    `allow` names further classes that decoding accepts; `trust_pickle` accepts all, as in
+    `Pickle`. Classes of this package are also found by the names that they had in the 1.x client.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class ValuePickler(Pickle):
         super().__init__(allow, trust=trust_pickle, protocol=protocol)
 
     def dump(self, value: object) -> bytes:
-        """Return the pickle of a value. Raises `TypeError` if there is none."""
+        """Return the pickle of a value. Raises `TypeError` if it could not be read back."""
         return self.encode(value)
 
     def load(self, content: bytes | bytearray | memoryview) -> Any:
@@ -66,11 +66,11 @@ class ValuePickler(Pickle):
 
 
 DEFAULT_PICKLER = ValuePickler()
-"""Lets in plain data and the standard value types."""
+"""Accepts plain data and the standard value types."""
 
 
 class _Stored(Raw):
-    """Bytes as they are, and text as UTF-8."""
+    """Stores bytes unchanged, and text as UTF-8."""
 
     def encode(self, value: object, /) -> bytes:
         return check_content(value)
@@ -80,15 +80,15 @@ STORED = _Stored()
 
 
 def takes_long_to_encode(codec: Codec[Any], value: object) -> bool:
-    """Tell whether encoding a value is better left to a thread."""
-    # Bytes and text that are stored as they are take a copy, whatever their size.
+    """Return whether a value should be encoded in a thread."""
     if getattr(codec, "packages", None) and not is_loaded(codec):
-        return True
+        return True  # the first use imports them
+    # Raw content is only copied, which is quick whatever its size.
     return type(value) not in _SMALL and not isinstance(codec, Raw) and is_large(value)
 
 
 def takes_long_to_decode(codec: Codec[Any], size: int) -> bool:
-    """Tell whether decoding so many bytes is better left to a thread."""
+    """Return whether `size` bytes should be decoded in a thread."""
     if getattr(codec, "packages", None) and not is_loaded(codec):
         return True
     if size < _UNPACKED_AT_ONCE or isinstance(codec, Raw):
@@ -97,19 +97,19 @@ def takes_long_to_decode(codec: Codec[Any], size: int) -> bool:
 
 
 _SMALL = frozenset({bool, float, type(None)})
-"""Types of values that need not be looked at."""
+"""Types whose values are always small."""
 
 _UNPACKED_AT_ONCE = 1024
-"""Bytes that may become a few hundred thousand when they are unpacked."""
+"""Below so many bytes, content is unpacked without a thread; it may grow to a few 100 000."""
 
 MANY = 500
-"""Requests of a batch. So many, and more, are translated in a thread."""
+"""A batch of so many requests or more is translated in a thread."""
 
 
 def check_comparable(codec: Codec[Any], operation: str) -> None:
-    """Raise `ValueError` for a codec whose bytes differ each time, so that none ever match."""
+    """Raise `ValueError` for a codec that encodes a value differently each time."""
     if not is_deterministic(codec):
         raise ValueError(
-            f"{operation} compares stored bytes, and the codec {codec.name} makes other bytes "
-            "each time, so that none would ever match; use one that does not encrypt"
+            f"{operation} compares stored bytes, and the codec {codec.name} makes different bytes "
+            "each time, so they would never match; use a codec that does not encrypt"
         )

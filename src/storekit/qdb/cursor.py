@@ -1,4 +1,4 @@
-"""A cursor over a whole store, in a session of its own."""
+"""A cursor over a whole store, with its own session."""
 
 import threading
 
@@ -9,11 +9,11 @@ __all__ = ["Cursor"]
 
 
 class Cursor:
-    """A cursor of the store with its session. All methods block; threads may call them at any time.
+    """A cursor of the store with its session. The methods block, and are thread-safe.
 
-    A session serves one thread at a time. A chunk that nobody waits for any more may still
-    be under way when the next is asked for, or when the walk is closed: then the first of
-    these waits, and the second leaves the closing to the thread that is in the session.
+    A session serves one thread at a time. After a cancellation, a fetch may still be running
+    when the next one starts, or when the cursor is closed. Then the next fetch waits for it, and
+    `close` leaves the closing to the thread that is using the session.
     """
 
     def __init__(self, session: Session) -> None:
@@ -28,15 +28,15 @@ class Cursor:
         self._state = threading.Lock()
 
     def fetch(self, number: int, count: int) -> tuple[list[tuple[str, bytes]], bool]:
-        """Return chunk `number`, which is the next or once more the last, and if it was all.
+        """Return chunk `number`, counted from 1, and whether the end is reached.
 
-        Counted from 1. What a caller was cancelled in is thus not lost. Raises `ClientClosed`
-        if the walk was closed before its end.
+        `number` is that of the next chunk, or again that of the last one: so a chunk is not lost
+        when its caller is cancelled. Raises `ClientClosed` if the cursor was closed before the end.
         """
         try:
             with self._in_session:
                 if self._closing:
-                    raise ClientClosed("the iteration was closed before it came to its end")
+                    raise ClientClosed("the iteration was closed before its end")
                 if number != self._number and not self._over:
                     self._chunk, self._cursor = self._session.scan(self._cursor, count)
                     self._over = self._cursor is None
@@ -56,9 +56,9 @@ class Cursor:
 
     def _end(self) -> None:
         if self._ended or not self._in_session.acquire(blocking=False):
-            return  # whoever has it sees `_closing` after giving it back
+            return  # the thread that holds it checks `_closing` after releasing it
         try:
-            # Once only: a walk may be collected at any time, in a thread that holds locks.
+            # Set first: a garbage collection may call this again at any point, in this thread.
             self._ended = True
             cursor, self._cursor = self._cursor, None
             self._chunk = []

@@ -1,15 +1,15 @@
-"""The one protocol that a client talks to: a blocking key-value session.
+"""The protocol between clients and engines: a blocking key-value session.
 
-Engines speak the semantics and codes of the C API 3.x; the documented 1.x contract is made
-of them by the clients. Two engines implement this: `capi`, over the C library, and
-`embedded`, over SQLite in process.
+Engines have the semantics and error codes of the C API 3.x, and clients build the documented
+1.x interface on them. Two engines implement this: `capi`, over the C library, and `embedded`,
+over SQLite in process.
 
 Errors are raised as `QuasardbException`, without operation and alias, which the client adds.
-Aliases are text; the engine refuses what the store would refuse: `INVALID_ARGUMENT` for an
-empty one, `ALIAS_TOO_LONG` above 1024 bytes of UTF-8, `RESERVED_ALIAS` for a leading `..` in
-whatever writes. An alias with a NUL character is an `INVALID_ARGUMENT`.
+Aliases are text; the engine refuses what the store would refuse: `INVALID_ARGUMENT` for one
+that is empty or has a NUL character, `ALIAS_TOO_LONG` above 1024 bytes of UTF-8,
+`RESERVED_ALIAS` for a leading `..` in calls that write.
 
-Times of expiry are milliseconds since the epoch; `NEVER` and `PRESERVE` are special.
+Times of expiry are milliseconds since the epoch, `NEVER` or `PRESERVE`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,19 +38,19 @@ __all__ = [
 ]
 
 MAX_ALIAS = 1024
-"""Most bytes of an alias, in UTF-8."""
+"""The largest size of an alias, in bytes of UTF-8."""
 
 NEVER = 0
 """The entry never expires."""
 
 PRESERVE = -1
-"""An update keeps the time of expiry that the entry has."""
+"""An update keeps the entry's time of expiry."""
 
 LONGEST_TIMEOUT = 2**31 // 1000 - 1
-"""Seconds; the C library counts milliseconds in an int. It has no way to say "for ever"."""
+"""Seconds; the C library counts milliseconds in an int, and always has a timeout."""
 
 Buffer = bytes | bytearray | memoryview
-"""Content on its way into the store."""
+"""Content to be stored."""
 
 
 class EntryType(IntEnum):
@@ -67,7 +67,7 @@ class EntryType(IntEnum):
 class OperationKind(IntEnum):
     """What an operation of a batch does, by its number in the C API.
 
-    Negative ones have no number there: engines make them separate calls.
+    Negative ones have no number there: engines run them as separate calls.
     """
 
     BLOB_GET = 0
@@ -104,11 +104,11 @@ class OperationKind(IntEnum):
     REMOVE = -108  # of an entry of any type
 
 
-# Not frozen: a frozen one takes five times as long to make, half a microsecond more, and
-# each call that travels with others is one.
+# Not frozen: creating a frozen one takes five times as long, half a microsecond more, and
+# each joined call creates one.
 @dataclass(slots=True)
 class BatchOperation:
-    """One operation of a batch or transaction. Nobody changes it."""
+    """One operation of a batch or transaction. Treated as immutable."""
 
     kind: OperationKind
     alias: str
@@ -120,9 +120,9 @@ class BatchOperation:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one operation. Nobody changes it. `content` is None if there is none to give.
+    """The outcome of one operation. Treated as immutable.
 
-    `detail` is what is worth adding to the message of an error, if anything.
+    `content` is None if the operation returns none; `detail` extends the message of an error.
     """
 
     error: int
@@ -131,13 +131,13 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether it counts as a success."""
+        """Whether the operation succeeded."""
         return self.error in (ErrorCode.OK, ErrorCode.OK_CREATED)
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What the store knows about an entry. Times are nanoseconds since the epoch."""
+    """Type, size and times of an entry. Times are nanoseconds since the epoch."""
 
     type: EntryType
     size: int  # bytes
@@ -146,10 +146,10 @@ class Metadata:
     reference: tuple[int, int, int, int]
 
 
-# Not frozen, as a `BatchOperation` is not.
+# Not frozen, for the same reason as `BatchOperation`.
 @dataclass(slots=True)
 class WholeEntry:
-    """An entry with all that belongs to it. Nobody changes it.
+    """An entry with content, expiry and tags.
 
     `content` is bytes for a blob and for a string (UTF-8), nanoseconds for a timestamp, None for
     a tag. `expiry` is in milliseconds since the epoch; `tags` are sorted.
@@ -166,9 +166,9 @@ class WholeEntry:
 class SessionOptions:
     """Options of a session with a cluster. None leaves the default of the library.
 
-    `timeout` is in seconds, for one operation on the network; the library takes whole ones,
-    at least 1. Sizes are in bytes. Keys are text as the cluster's tools write them; they
-    are not shown in any repr.
+    `timeout` is in seconds, for one operation on the network; the library takes whole seconds,
+    at least 1. Sizes are in bytes. Keys are text in the format of the cluster's tools; a repr
+    does not show them.
     """
 
     timeout: float | None = None
@@ -183,7 +183,7 @@ class SessionOptions:
     connections_per_address: int | None = None
 
     def __post_init__(self) -> None:
-        """Raise `TypeError` for a value of another type. Which values fit, the engine says."""
+        """Raise `TypeError` for a value of the wrong type. The engine checks the values."""
         for name, (kind, wanted) in _OPTION_TYPES.items():
             value = getattr(self, name)
             if value is None:
@@ -210,8 +210,8 @@ _OPTION_TYPES: dict[str, tuple[type | UnionType, str]] = {
 class Session(Protocol):
     """A connection to the store. One thread at a time may use it.
 
-    Content is given out as `bytes`. An engine may give a `memoryview` instead where that
-    saves a copy of a large one; it stays valid for as long as it lives.
+    Content is returned as `bytes`. An engine may return a `memoryview` instead where that
+    saves a copy of large content; it keeps its memory valid for as long as it exists.
     """
 
     # Blobs
@@ -222,14 +222,14 @@ class Session(Protocol):
 
     def blob_get(self, alias: str) -> bytes | memoryview: ...
     def blob_get_into(self, alias: str, place: memoryview) -> bytes | memoryview:
-        """Return the content, in this memory if it fits and that saves memory."""
+        """Return the content, in the memory of `place` if it fits and that saves a copy."""
 
     def blob_get_many(
         self, aliases: Sequence[str]
     ) -> Sequence[bytes | memoryview | QuasardbException]:
-        """Return the content of each, or its error; one way to the store for all.
+        """Return the content or the error of each entry, in one round trip.
 
-        What kept the store from doing anything is raised.
+        An error of the call as a whole is raised.
         """
 
     def blob_get_and_remove(self, alias: str) -> bytes | memoryview: ...
@@ -239,10 +239,10 @@ class Session(Protocol):
     def blob_compare_and_swap(
         self, alias: str, content: Buffer, comparand: Buffer, expiry: int
     ) -> bytes | memoryview | None:
-        """Return None if it matched, else the content that is there."""
+        """Return None if `comparand` matched, else the current content."""
 
     def blob_remove_if(self, alias: str, comparand: Buffer) -> None:
-        """`UNMATCHED_CONTENT` is raised."""
+        """Remove the entry if its content is `comparand`; else raise `UNMATCHED_CONTENT`."""
 
     def blob_scan(self, pattern: Buffer, max_count: int) -> list[str]: ...
     def blob_scan_regex(self, pattern: str, max_count: int) -> list[str]: ...
@@ -293,30 +293,29 @@ class Session(Protocol):
     # Finding
 
     def prefix_get(self, prefix: str, max_count: int) -> list[str]:
-        """Return aliases in ascending order of their bytes; none is an empty list."""
+        """Return aliases in ascending order of their bytes; an empty list if there are none."""
 
     def prefix_count(self, prefix: str) -> int: ...
     def suffix_get(self, suffix: str, max_count: int) -> list[str]: ...
     def suffix_count(self, suffix: str) -> int: ...
     def scan(self, cursor: object, count: int) -> tuple[list[tuple[str, bytes]], object]:
-        """Return up to `count` blobs and a cursor to go on from, None at the end.
+        """Return up to `count` blobs and a cursor to continue from, None at the end.
 
-        The first cursor is None. An entry that nobody touches meanwhile comes exactly
-        once, one that is touched at most once. An open cursor may hold resources: scan to
-        the end, or `scan_close`. If an error ends the walk, blobs that were found before it
-        are returned first, and each further call with the cursor raises it.
+        The first cursor is None. An entry that is not changed during the scan comes exactly
+        once, one that is changed at most once. An open cursor may hold resources: scan to
+        the end, or call `scan_close`. If an error ends the scan, blobs that were found before
+        it are returned first, and each further call with the cursor raises it.
         """
 
     def scan_close(self, cursor: object) -> None: ...
 
-    # Entries with all that belongs to them
+    # Whole entries
 
     def walk_entries(self, cursor: object, count: int) -> tuple[list[WholeEntry], object]:
-        """Return up to `count` entries of all types, and a cursor to go on from, None at the end.
+        """Return up to `count` entries of all types and a cursor to continue from, None at the end.
 
-        As `scan` does, but that a cursor holds nothing, and is good in any session. Fewer come
-        where they are large. `NOT_IMPLEMENTED` is raised by engines whose stores can't be asked
-        for that.
+        As `scan`, but a cursor holds no resources and is valid in any session, and fewer
+        entries are returned if they are large. Raises `NOT_IMPLEMENTED` if the store can't do it.
         """
 
     def read_entries(
@@ -326,23 +325,23 @@ class Session(Protocol):
         tags: bool = True,
         types: Sequence[EntryType] | None = None,
     ) -> list[WholeEntry | None]:
-        """Return entries of any type, None for those that are not there.
+        """Return entries of any type, None for those that do not exist.
 
-        `contents` are those of blobs that the caller has read already; an engine may read them
-        again. Without `tags`, it may leave these out. `types` are what entries are thought to be,
-        which may save a call for each.
+        `contents` are given if the caller has already read them, and the entries are blobs; an
+        engine may read them again. Without `tags`, it may leave these out. `types` are the
+        expected types, which may save a call for each entry.
         """
 
     # Tags
 
     def attach_tag(self, alias: str, tag: str) -> None:
-        """`TAG_ALREADY_SET` is raised."""
+        """Attach a tag; raise `TAG_ALREADY_SET` if the entry has it."""
 
     def attach_tags(self, alias: str, tags: Sequence[str]) -> None:
         """Attach those that are not attached yet."""
 
     def detach_tag(self, alias: str, tag: str) -> None:
-        """`TAG_NOT_SET` is raised."""
+        """Detach a tag; raise `TAG_NOT_SET` if the entry does not have it."""
 
     def detach_tags(self, alias: str, tags: Sequence[str]) -> None: ...
     def has_tag(self, alias: str, tag: str) -> bool: ...
@@ -351,38 +350,38 @@ class Session(Protocol):
     def get_tagged_count(self, tag: str) -> int: ...
 
     def find(self, query: str) -> list[str]:
-        """Return the aliases that `find(tag='...' and not type=...)` finds, in any order.
+        """Return the aliases for a query `find(tag='...' and not type=...)`, in any order.
 
-        `INVALID_QUERY` is raised.
+        Raises `INVALID_QUERY`.
         """
 
     # Batches
 
     def run_batch(self, operations: Sequence[BatchOperation]) -> list[Outcome]:
-        """Run each for itself, in no particular order.
+        """Run operations independently of each other, in no particular order.
 
-        If one is malformed (alias, expiry), it has its error and all others are
-        `SKIPPED`: nothing was done.
+        If the alias or expiry of one is malformed, that one has its error, all others are
+        `SKIPPED`, and nothing was done.
         """
 
     def run_joined(self, operations: Sequence[BatchOperation]) -> list[Outcome]:
-        """Run calls of several callers in one way to the store, each as if it were alone.
+        """Run calls of several callers in one round trip, independently of each other.
 
         Each has the outcome that its single call would have: code, content (that of a failed
         swap included), `OK_CREATED` of an update if the engine can tell. None has `SKIPPED`
-        because of another: one that is malformed has its own error, and the rest are done.
-        They may be done in any order. Text is given and comes as UTF-8.
+        because of another: a malformed one has its own error, and the rest are done, in any
+        order. Text is passed and returned as UTF-8.
 
-        Raises what kept the store from doing anything, or from saying what it did: that is
-        then the error of each.
+        Raises an error that kept the store from doing anything, or from reporting what it
+        did: it is the error of each call.
         """
 
     def run_transaction(
         self, operations: Sequence[BatchOperation]
     ) -> tuple[int, int, list[Outcome]]:
-        """Run all in order, or none: error code, index of the one that failed, outcomes."""
+        """Run all in order, or none; return error code, index of the failed one, outcomes."""
 
-    # The cluster. `node` is "host:port"; answers are JSON.
+    # The cluster. `node` is "host:port"; replies are JSON.
 
     def node_status(self, node: str) -> bytes: ...
     def node_config(self, node: str) -> bytes: ...
@@ -390,33 +389,33 @@ class Session(Protocol):
     def node_stop(self, node: str, reason: str) -> None: ...
 
     def is_free(self) -> bool:
-        """Return whether no other thread is in a call that one of this session would wait for."""
+        """Return whether a call would not have to wait for a call of another thread."""
 
     def close(self) -> None:
-        """Close the session; not while another thread is in a call of it. Closing twice is fine."""
+        """Close the session, while no other thread is in a call of it. Closing twice is fine."""
 
 
 class Engine(Protocol):
-    """Makes sessions with one store."""
+    """Opens sessions with one store."""
 
     @property
     def immediate(self) -> bool:
-        """Whether a call waits for nothing but other threads: an event loop may make it itself."""
+        """Whether calls wait only for other threads, never for I/O: an event loop may make them."""
 
     @property
     def serial(self) -> bool:
-        """Whether one call waits for another, whatever their sessions."""
+        """Whether calls wait for each other, even those of different sessions."""
 
     def connect(self, timeout: float | None = None) -> Session:
         """Open a session. Blocks for as long as the network takes, at most `timeout` seconds.
 
-        An engine that has no network to wait for ignores it.
+        An engine without a network ignores `timeout`.
         """
 
     def version(self) -> str:
-        """Return the version of what speaks to the store, e.g. of the C library."""
+        """Return the version of the implementation, e.g. of the C library."""
 
     def build(self) -> str: ...
 
     def describe(self) -> Mapping[str, object]:
-        """Return what is worth knowing when something goes wrong; no secrets."""
+        """Return details for bug reports, without secrets."""

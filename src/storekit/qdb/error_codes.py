@@ -16,7 +16,7 @@ class ErrorCode(IntEnum):
     message: str
 
     def __new__(cls, code: int, message: str) -> Self:
-        """Make a member of a code and its message."""
+        """Create a member with a code and its message."""
         member = int.__new__(cls, code)
         member._value_ = code
         member.message = message
@@ -127,7 +127,7 @@ class ErrorCode(IntEnum):
     DATA_CORRUPTION = 0xF3000048, "A data corruption has been detected."
 
 
-_NUMBER_OF_ALIAS_TOO_LONG = 7  # in the 1.x API; the low bits of today's code are 0x35
+_NUMBER_OF_ALIAS_TOO_LONG = 7  # in the 1.x API; the low bits of the 3.x code are 0x35
 UNKNOWN = "An unknown error occurred."
 _BY_CODE = {int(known): known for known in ErrorCode}
 
@@ -140,7 +140,7 @@ def number_of(error_code: int) -> int:
 
 
 def make_error_string(error_code: int) -> str:
-    """Return a meaningful error message for a quasardb error code, of today or of the 1.x API."""
+    """Return the message of an error code of the C API, or of an error number of the 1.x API."""
     code = error_code & 0xFFFFFFFF
     if code in _BY_CODE:
         return _BY_CODE[code].message

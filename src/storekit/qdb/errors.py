@@ -1,11 +1,11 @@
-"""The errors of QuasarDB: one exception class for each kind to catch."""
+"""The errors of QuasarDB: one exception class for each kind of error."""
 
 from storekit.errors import ClientClosed, StoreKitError
 from storekit.qdb.error_codes import UNKNOWN, ErrorCode, make_error_string, number_of
 
 __all__ = [
     "NEVER_REACHED",
-    "PASSING",
+    "TRANSIENT",
     "AccessDenied",
     "AliasAlreadyExists",
     "AliasNotFound",
@@ -39,11 +39,11 @@ __all__ = [
 
 
 class QuasardbException(StoreKitError):
-    """The quasardb exception, based on the API error codes.
+    """The base class of QuasarDB's errors, and the class of those that have no subclass.
 
-    `error_code` is the code of the C API (unsigned 32 bits), `number` what the 1.x API had
-    for it. `operation`, `alias` and `node` say what was asked of whom, as far as known. A
-    subclass that is made without a code has its own. A text in place of the code is the detail.
+    `error_code` is the code of the C API (unsigned 32 bits), `number` that of the 1.x API.
+    `operation`, `alias` and `node` name the call that failed, as far as they are known. A
+    subclass made without a code has the code of its class. A text instead of a code is the detail.
     """
 
     def __init__(
@@ -88,12 +88,12 @@ class QuasardbException(StoreKitError):
 
 
 def _shown(node: str) -> str:
-    """Return a node for a message, where a colon at its end would look like a mistake."""
+    """Return a node for a message, in quotes if it ends with a colon, as `embedded:` does."""
     return repr(node) if node.endswith(":") else node
 
 
 def _own_code(kind: type) -> int:
-    """Return the code that a class of errors stands for; 0 if it stands for many."""
+    """Return the code of an exception class; 0 for a class without one."""
     for base in kind.__mro__:
         if code := _CODES.get(base):
             return code
@@ -109,11 +109,11 @@ class AliasAlreadyExists(QuasardbException):
 
 
 class IncompatibleType(QuasardbException):
-    """The entry is of another type than the operation is for."""
+    """The operation does not apply to entries of this type."""
 
 
 class UnmatchedContent(QuasardbException):
-    """The content is not the one that was to be there."""
+    """The content of the entry is not the expected one."""
 
 
 class InvalidArgument(QuasardbException):
@@ -121,7 +121,7 @@ class InvalidArgument(QuasardbException):
 
 
 class ReservedAlias(InvalidArgument):
-    """The alias belongs to the store itself."""
+    """The alias starts with "..", which is reserved for the store."""
 
 
 class AliasTooLong(InvalidArgument):
@@ -129,25 +129,25 @@ class AliasTooLong(InvalidArgument):
 
 
 class EntryTooLarge(QuasardbException):
-    """The content is larger than the store takes."""
+    """The content is larger than the store accepts."""
 
 
 class BufferTooSmall(QuasardbException):
-    """The content does not fit into the buffer that was given. `size` is what it needs."""
+    """The content does not fit into the given buffer. `size` is its size in bytes."""
 
     size: int = 0
 
 
 class InvalidQuery(InvalidArgument):
-    """The query is no query, or more than the store is ready to do."""
+    """The query is malformed, or too complex for the store."""
 
 
 class OutOfRange(QuasardbException):
-    """The sum does not fit into the entry, which kept its value."""
+    """The sum does not fit into the entry, which keeps its value."""
 
 
 class Conflict(QuasardbException):
-    """Another writer was first."""
+    """The operation conflicts with a concurrent one on the same entry."""
 
 
 class ResourceLocked(QuasardbException):
@@ -155,7 +155,7 @@ class ResourceLocked(QuasardbException):
 
 
 class Skipped(QuasardbException):
-    """Nothing was done, because of another operation in the same batch."""
+    """The operation was not done, because of an error in another one of the batch."""
 
 
 class TagAlreadySet(QuasardbException):
@@ -167,11 +167,11 @@ class TagNotSet(QuasardbException):
 
 
 class OperationDisabled(QuasardbException):
-    """The cluster is configured not to do this."""
+    """The configuration of the cluster does not permit the operation."""
 
 
 class AccessDenied(QuasardbException):
-    """The user may not do this, or is not known."""
+    """The user is unknown, or lacks permission."""
 
 
 class NotImplementedByStore(QuasardbException):
@@ -198,7 +198,7 @@ class StoreClosed(ClientClosed, QuasardbException):
 
 
 class StoreTimeout(ConnectionFailed):
-    """There was no answer in time. A write may have happened."""
+    """There was no reply in time. A write may have been done."""
 
 
 _CLASSES: dict[int, type[QuasardbException]] = {
@@ -234,14 +234,14 @@ _CLASSES: dict[int, type[QuasardbException]] = {
 _CODES: dict[type, int] = {kind: int(code) for code, kind in reversed(_CLASSES.items())}
 _CODES |= {ConnectionFailed: ErrorCode.NETWORK_ERROR, StoreClosed: ErrorCode.INVALID_HANDLE}
 _WAYS_OUT: dict[int, str] = {
-    ErrorCode.ALIAS_ALREADY_EXISTS: "To store it all the same, use update instead of put.",
-    ErrorCode.INCOMPATIBLE_TYPE: "get_metadata tells of what type it is.",
+    ErrorCode.ALIAS_ALREADY_EXISTS: "To overwrite it, use update instead of put.",
+    ErrorCode.INCOMPATIBLE_TYPE: "get_metadata returns its type.",
     ErrorCode.CONNECTION_REFUSED: "Is the cluster running, and are host and port right?",
     ErrorCode.HOST_NOT_FOUND: "Is the name of the host right?",
     ErrorCode.OPERATION_DISABLED: "The configuration of the cluster has to permit it.",
-    ErrorCode.INVALID_PROTOCOL: "Is it a QuasarDB node that listens at this port?",
+    ErrorCode.INVALID_PROTOCOL: "Is a QuasarDB node listening on this port?",
 }
-"""What to do about an error of which nothing more is known."""
+"""What to do about an error, for those that come without a detail."""
 _CONNECTION = 0xD  # the origin, in the uppermost 4 bits
 
 
@@ -268,19 +268,19 @@ NEVER_REACHED = frozenset(
         ErrorCode.ASYNC_PIPE_FULL,
     }
 )
-"""After these, the operation was certainly not done."""
+"""Errors after which the operation was certainly not done."""
 
-PASSING = NEVER_REACHED | {
+TRANSIENT = NEVER_REACHED | {
     ErrorCode.CONNECTION_RESET,
     ErrorCode.NETWORK_ERROR,
     ErrorCode.TRY_AGAIN,
     ErrorCode.UNSTABLE_CLUSTER,
 }
-"""After these, it may have been done or not, and may well be possible soon."""
+"""Errors after which a retry may succeed. A write may have been done, except for those above."""
 
 
 def breaks_session(error: BaseException) -> bool:
-    """Return whether the session in which this came up is of no more use."""
+    """Return whether the session that raised this must not be used again."""
     return isinstance(error, QuasardbException) and (
         error.error_code >> 28 == _CONNECTION or error.error_code == ErrorCode.INVALID_HANDLE
     )

@@ -1,8 +1,8 @@
-"""Calls for single entries that wait together, made as one.
+"""Joining calls for single entries that wait at the same time into one call.
 
-An item is an `BatchOperation`, or an alias alone for a get of its content: gets are the most, and
-need nothing else. Its value is what the method of a session returns that a single call uses,
-but that an update that created nothing may give None.
+An item is a `BatchOperation`, or just the alias for a get of a blob, the most frequent call.
+The result of an item is what the session method of a single call returns, except that an update
+that created no entry may return None.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 __all__ = ["BRIEF", "JOINABLE", "JOINED", "LARGEST_JOINED", "ONE_AT_A_TIME"]
 
 LARGEST_JOINED = 64 * 1024
-"""Bytes of a content that travels with others; one that is larger has a way of its own."""
+"""The largest content, in bytes, of a call that is joined with others."""
 
 BRIEF = frozenset(
     {
@@ -39,10 +39,11 @@ BRIEF = frozenset(
         "timestamp_update",
     }
 )
-"""Methods of a session that do not travel with others, and look at one entry only."""
+"""Methods of a session that are not joined, and concern one entry only."""
 
 Item = str | BatchOperation
 
+# The errors of items when one of them makes the whole batch fail.
 _SPOILT = frozenset({ErrorCode.SKIPPED, ErrorCode.INVALID_ARGUMENT, ErrorCode.ALIAS_TOO_LONG})
 _CREATED = ErrorCode.OK_CREATED
 _UNMATCHED = ErrorCode.UNMATCHED_CONTENT
@@ -107,9 +108,9 @@ JOINABLE: dict[str, Callable[..., tuple[Item, int]]] = {
         OperationKind.STRING_CAS, alias, text, expiry, comparand.encode()
     ),
 }
-"""Methods of a session whose calls travel with others: how to make an item of the arguments.
+"""Methods of a session whose calls can be joined, with functions from arguments to an item.
 
-With its size in bytes: an item of more than `LARGEST_JOINED` is called by itself.
+They also return the size of its content in bytes: above `LARGEST_JOINED`, it is called alone.
 """
 
 
@@ -135,8 +136,8 @@ def _together(session: Session, items: Sequence[Any]) -> Sequence[Any]:
     ]
     outcomes = session.run_joined(operations)
     return [
-        # Without a call where there is nothing to convert: it would be a tenth of all that is
-        # done for an operation.
+        # `_value` is not called where there is nothing to convert: the call would take a tenth
+        # of the time of an operation.
         _value(operation.kind, outcome)
         if outcome.error or operation.kind in _CONVERTED
         else outcome.content
@@ -145,7 +146,7 @@ def _together(session: Session, items: Sequence[Any]) -> Sequence[Any]:
 
 
 def _value(kind: OperationKind, outcome: Outcome) -> object:
-    """Return what a method returns, or the error that it raises."""
+    """Return what the method of a single call would return, or the error that it would raise."""
     code = outcome.error
     if code == _CREATED:
         return True
@@ -156,7 +157,7 @@ def _value(kind: OperationKind, outcome: Outcome) -> object:
 
 
 def _get_many(session: Session, aliases: Sequence[str]) -> Sequence[Any]:
-    """Get many blobs in one batch, each with an outcome of its own."""
+    """Get many blobs in one batch; each has its own outcome."""
     found: Sequence[bytes | memoryview | QuasardbException]
     try:
         found = session.blob_get_many(aliases)
@@ -165,7 +166,7 @@ def _get_many(session: Session, aliases: Sequence[str]) -> Sequence[Any]:
             raise
         found = [error]
     if all(isinstance(each, QuasardbException) and each.error_code in _SPOILT for each in found):
-        # The batch failed as a whole: ask one by one, so that each learns its own outcome.
+        # The batch failed as a whole: get them one by one, so that each has its own outcome.
         return [_get_alone(session, alias) for alias in aliases]
     return found
 
@@ -184,7 +185,7 @@ def _copy(error: Exception) -> Exception:
 
 
 JOINED: Batching[Session, Item, Any] = Batching(_alone, _together, _copy)
-"""How clients make calls that may travel together."""
+"""How clients make calls that can be joined."""
 
 ONE_AT_A_TIME: Batching[Session, Item, Any] = replace(JOINED, most_batches=1)
-"""The same for stores that make one write after the other, whatever the session."""
+"""The same for stores that serialize the writes of all sessions."""

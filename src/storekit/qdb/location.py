@@ -1,4 +1,4 @@
-"""Which engine serves which address."""
+"""Engines by the addresses of stores."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -30,8 +30,8 @@ def open_engine(
 ) -> tuple[Engine, str]:
     """Return the engine for an address, and the address as text for messages.
 
-    Raises `TypeError` and `ValueError` for what is no address, and `ValueError` for options
-    that would protect a cluster and mean nothing to an embedded store.
+    Raises `TypeError` and `ValueError` for a malformed address, and `ValueError` for security
+    options with an embedded store, which has none.
     """
     if isinstance(address, str):
         if address.startswith("embedded:"):
@@ -61,7 +61,7 @@ def open_engine(
 
 
 def _refuse_protection(options: SessionOptions) -> None:
-    """Refuse what an embedded store would leave out, and who asked would believe to have."""
+    """Raise `ValueError` for security options, which an embedded store would silently ignore."""
     for name in ("encryption", "user", "secret_key", "cluster_public_key"):
         if getattr(options, name):
             raise ValueError(
@@ -71,7 +71,7 @@ def _refuse_protection(options: SessionOptions) -> None:
 
 
 def library() -> Engine:
-    """Return an engine over the C library, or the embedded one if there is none. No session."""
+    """Return an engine over the C library, or the embedded one if there is no C library."""
     from storekit.qdb.capi import CapiEngine, LibraryUnavailable  # noqa: PLC0415 - as above
 
     try:

@@ -1,7 +1,7 @@
-"""How clients name the methods of a session: `Session.remove`, whatever the engine.
+"""Names of session methods in clients: functions of the protocol, such as `Session.remove`.
 
-The protocol's function says which method is meant, with its types; the session at hand has
-the one that is called. The name of an operation in errors, and to observers, follows from it.
+They give type checkers the types of the arguments. The method of the same name of the actual
+session is called, and the name of the operation in errors and for observers derives from it.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
 Method = Callable[..., object] | str
-"""A function of the protocol `Session`, or the name of what is made of several."""
+"""A function of the protocol `Session`, or the name of an operation that has none of its own."""
 
 _OPERATIONS = {
     "blob_compare_and_swap": "compare_and_swap",
@@ -31,13 +31,13 @@ _OPERATIONS = {
     "string_get_and_remove": "string_get_remove",
     "string_get_and_update": "string_get_update",
 }
-"""The operations that are not called as the methods of sessions are."""
+"""Names of operations that differ from those of the session methods."""
 
 
 def bound(
     method: Callable[[Session, *Arguments], T], *arguments: *Arguments
 ) -> Callable[[Session], T]:
-    """Return a call of the method that still needs a session."""
+    """Return a function of a session that calls the method with these arguments."""
     call: Any = methodcaller(method.__name__, *arguments)
     return call  # type: ignore[no-any-return]
 

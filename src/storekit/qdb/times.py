@@ -1,4 +1,4 @@
-"""Times as clients take and give them: when entries expire, and timestamps."""
+"""Conversion of times between clients and engines: times of expiry, and timestamps."""
 
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from enum import Enum
@@ -27,7 +27,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _FROM_NOW = "expires_from_now"
 _TAKEN_FOR_SECONDS_FROM_NOW = 10 * 366 * 86_400
 _CLOCKS_DIFFER = 5 * 60 * 1000
-"""How far back an expiry may lie, in milliseconds: as far as clusters accept."""
+"""Milliseconds by which an expiry may lie in the past: as many as clusters accept."""
 
 
 class TimeZone(tzinfo):
@@ -49,7 +49,7 @@ class TimeZone(tzinfo):
         return "qdb.tz"
 
     def __reduce__(self) -> tuple[type[timezone], tuple[timedelta]]:
-        # As the time zone of the standard library, which every client reads.
+        # As the time zone of the standard library, which every client can unpickle.
         return timezone, (timedelta(0),)
 
     def __copy__(self) -> Self:
@@ -64,7 +64,7 @@ tz: TimeZone = TimeZone()
 
 
 class ExpiryRule(Enum):
-    """What an expiry can be besides a time."""
+    """Values of an expiry other than a time."""
 
     PRESERVE = "preserve"
 
@@ -73,22 +73,22 @@ class ExpiryRule(Enum):
 
 
 PRESERVE_EXPIRY: Final = ExpiryRule.PRESERVE
-"""An expiry for updates: an entry that is there keeps its own, a new one never expires."""
+"""An expiry for updates: an existing entry keeps its expiry, a new one never expires."""
 
 Expiry = datetime | timedelta | int | float | Literal[ExpiryRule.PRESERVE] | None
 """When an entry expires: a datetime (a naive one means UTC), a timedelta from now, a number of
-seconds since the epoch (of `time.time()`, not from now), `PRESERVE_EXPIRY`, or None for never.
-Milliseconds count, what is finer does not."""
+seconds since the epoch (as of `time.time()`, not from now), `PRESERVE_EXPIRY`, or None for never.
+The resolution is one millisecond."""
 
 
 def to_milliseconds(expiry: Expiry, now: float, operation: str | None = None) -> int:
-    """Return an expiry as engines take it. `now` is in seconds since the epoch.
+    """Return an expiry in milliseconds since the epoch, or `NEVER` or `PRESERVE`.
 
-    Errors name the `operation`.
+    `now` is in seconds since the epoch. Errors name the `operation`.
 
     Raises:
-        TypeError: It is of another type.
-        InvalidArgument: It is more than five minutes ago, or is not a time at all.
+        TypeError: The expiry is of another type.
+        InvalidArgument: It is more than five minutes ago, too far away, infinite or NaN.
 
     """
     if expiry is None:
@@ -96,7 +96,7 @@ def to_milliseconds(expiry: Expiry, now: float, operation: str | None = None) ->
     if expiry is PRESERVE_EXPIRY:
         return PRESERVE
     if isinstance(expiry, datetime):
-        # By offset, for an aware datetime of another time zone is a point in time as well.
+        # Not by tzinfo: a datetime whose tzinfo gives no offset is naive as well.
         aware = expiry if expiry.utcoffset() is not None else expiry.replace(tzinfo=UTC)
         milliseconds = (aware - _EPOCH) // _MILLISECOND
     elif isinstance(expiry, timedelta):
@@ -121,7 +121,7 @@ def to_milliseconds(expiry: Expiry, now: float, operation: str | None = None) ->
             )
         raise _invalid(detail, operation)
     if milliseconds >= 2**63:
-        raise _invalid(f"The expiry {expiry!r} is too far away; None is never.", operation)
+        raise _invalid(f"The expiry {expiry!r} is too far away; for never, use None.", operation)
     return max(1, milliseconds)
 
 
@@ -130,7 +130,7 @@ def milliseconds_from_now(delta: timedelta | float) -> int:
 
     Raises:
         TypeError: It is of another type.
-        InvalidArgument: It is negative, or not a number.
+        InvalidArgument: It is negative, too large, or not a number.
 
     """
     if isinstance(delta, timedelta):
@@ -154,7 +154,7 @@ def milliseconds_from_now(delta: timedelta | float) -> int:
 def from_milliseconds(milliseconds: int) -> datetime | None:
     """Return a time of expiry as a datetime in `tz`; None for never.
 
-    What lies beyond the year 9999 is the last moment of that year.
+    A time beyond the year 9999 becomes the last moment of that year.
     """
     if milliseconds == NEVER:
         return None
@@ -165,7 +165,7 @@ def from_milliseconds(milliseconds: int) -> datetime | None:
 
 
 def to_nanoseconds(value: object, kind: type) -> int:
-    """Return a point in time (of `kind` datetime) or a span (timedelta) in nanoseconds.
+    """Return a datetime (since the epoch) or a timedelta, whichever `kind` is, in nanoseconds.
 
     An int is nanoseconds already. Raises `TypeError`, and `ValueError` for a datetime without
     time zone.
@@ -188,15 +188,15 @@ def to_nanoseconds(value: object, kind: type) -> int:
 
 
 def from_nanoseconds(nanoseconds: int, alias: str) -> datetime:
-    """Return a timestamp as a datetime in `tz`, to the microsecond below.
+    """Return a timestamp as a datetime in `tz`, rounded down to the microsecond.
 
-    Raises `CodecError` for one beyond the years 1 to 9999.
+    Raises `CodecError` for one outside the years 1 to 9999.
     """
     try:
         return (_EPOCH + timedelta(microseconds=nanoseconds // 1000)).astimezone(tz)
     except OverflowError:
         raise CodecError(
-            "the timestamp is beyond the years of a datetime; timestamp_get_ns gives it as an int",
+            "the timestamp is outside the years 1 to 9999; timestamp_get_ns returns it as an int",
             codec="timestamp",
             key=alias,
         ) from None

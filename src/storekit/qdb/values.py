@@ -1,4 +1,4 @@
-"""The values of the documented interface: nodes, batches, metadata."""
+"""Public value types: nodes, requests and results of batches, metadata."""
 
 import copy
 import ctypes
@@ -40,7 +40,7 @@ _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s\[\]:,/@?#]+)(?::(?P<p
 class RemoteNode:
     """A node of a cluster: host name or address, and port.
 
-    Raises `TypeError` and `ValueError` for what can't be a host or a port.
+    Raises `TypeError` and `ValueError` for an invalid host or port.
     """
 
     address: str
@@ -59,7 +59,7 @@ class RemoteNode:
 
     @property
     def authority(self) -> str:
-        """The node as it stands in a URI: `host:port`, an IPv6 address in brackets."""
+        """The node as in a URI: `host:port`, an IPv6 address in brackets."""
         host = self.address
         if ":" in host and not host.startswith("["):
             host = f"[{host}]"
@@ -67,11 +67,11 @@ class RemoteNode:
 
     @property
     def error(self) -> int:
-        """Always that of an error variable nobody has set; the 1.x API wrote into it."""
+        """Always `ErrorCode.UNINITIALIZED`; the 1.x API stored error codes here."""
         return int(ErrorCode.UNINITIALIZED)
 
     def c_type(self) -> ctypes.Structure:
-        """Return the node as the structure of the C API; it keeps its own copy of the text."""
+        """Return the node as the structure of the C API, with its own copy of the address."""
         return _CRemoteNode(self.address.encode(), self.port)
 
     def __str__(self) -> str:
@@ -104,7 +104,7 @@ def parse_nodes(uri: str) -> tuple[RemoteNode, ...]:
     for part in rest.removesuffix("/").split(","):
         matched = _AUTHORITY.fullmatch(part)
         if matched is None:
-            # Not the text: what stands before an @ may be a password.
+            # The message leaves the text out: a password may stand before an @.
             raise ValueError(
                 "the URI has a node that is not host:port; users and keys go into SessionOptions"
             )
@@ -113,9 +113,9 @@ def parse_nodes(uri: str) -> tuple[RemoteNode, ...]:
 
 
 def _meant(text: str) -> str:
-    """Return what somebody may have meant who gave this as an address."""
+    """Return a hint at what a malformed address was probably meant to be."""
     if "qcache" in text.lower():
-        return "; for QCache, use storekit.qcache.QClient, for URLs of both storekit.connect"
+        return "; for QCache, use storekit.qcache.QClient, for URLs of both stores storekit.connect"
     if "@" not in text and "://" not in text and _AUTHORITY.fullmatch(text):
         if "." in text or ":" in text or text == "localhost":
             return f"; for a cluster, write qdb://{text}"
@@ -124,12 +124,12 @@ def _meant(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return a text for a message, unless a password may be in it: what stands before an @."""
-    return "the text given (with an '@', and not shown)" if "@" in text else repr(text)
+    """Return a text for a message, but not if it has an @, before which a password may stand."""
+    return "the given text (not shown, since it has an '@')" if "@" in text else repr(text)
 
 
 class Operations(IntEnum):
-    """What a request of a batch does."""
+    """The operations that a request of a batch can have."""
 
     uninitialized = -1
     get_alloc = 0
@@ -140,7 +140,7 @@ class Operations(IntEnum):
     get_update = 5
     get_remove = 6
     remove_if = 7
-    # Those that the 1.x API did not have have the numbers of the C API.
+    # Operations that are not in the 1.x API have the numbers of the C API.
     has_tag = 8
     int_put = 9
     int_update = 10
@@ -185,13 +185,12 @@ _KINDS = {
 
 @dataclass
 class BatchRequest:
-    """A request within a batch run.
+    """One request of a batch.
 
+    `content` is the value to store or the number to add, `comparand` the value that `cas` and
+    `remove_if` compare with, `tag` the tag that `has_tag` looks for, `expiry` (see `Expiry`)
+    when the stored entry expires. In raw clients, None as the content of a blob is empty content.
     `type` is another name of `op_type`.
-
-    `content` is what is stored, or the number that is added, `comparand` what cas and
-    remove_if compare with, `tag` what has_tag asks for, `expiry` (see `Expiry`) is for whatever
-    stores; of blobs, None is empty content.
     """
 
     op_type: Operations | int
@@ -203,7 +202,7 @@ class BatchRequest:
 
     @property
     def type(self) -> Operations | int:
-        """The operation, as results call it."""
+        """The operation, by the name that `BatchResult` has for it."""
         return self.op_type
 
     @type.setter  # noqa: A003
@@ -212,7 +211,7 @@ class BatchRequest:
 
     @property
     def kind(self) -> OperationKind:
-        """The operation for an engine; `ValueError` if there is no such operation."""
+        """The operation for an engine. Raises `ValueError` if there is no such operation."""
         try:
             return _KINDS[Operations(self.op_type)]
         except (KeyError, ValueError):
@@ -220,8 +219,8 @@ class BatchRequest:
                 f"{self.op_type!r} is not an operation of a batch; use one of qdb.Operations"
             ) from None
 
-    def cpp_type(self, handle: object = None, now: float = 0.0) -> BatchOperation:  # noqa: ARG002 - documented, and of no use here
-        """Return the low-level value that engines take. Content must be bytes by now."""
+    def cpp_type(self, handle: object = None, now: float = 0.0) -> BatchOperation:  # noqa: ARG002 - documented, but not needed
+        """Return the request as engines take it. Content must be bytes already."""
         return BatchOperation(
             self.kind,
             self.alias,
@@ -231,7 +230,7 @@ class BatchRequest:
         )
 
     def pickle(self) -> Self:
-        """Return a copy with content and comparand pickled, as far as they are there."""
+        """Return a copy with content and comparand pickled, where they are not None."""
         pickled = copy.copy(self)
         if self.content is not None:
             pickled.content = DEFAULT_PICKLER.dump(self.content)
@@ -244,8 +243,8 @@ class BatchResult(Generic[T]):
     """The result of one request of a batch run.
 
     `type` is the operation and `alias` the alias of the request; `error` is 0 or a code of
-    `ErrorCode`; `result` is the content, or None if there is none to give. `failure` is the
-    `CodecError` if the content is there and can't be read.
+    `ErrorCode`; `result` is the content, or None if the operation returns none. `failure` is the
+    `CodecError` of content that can't be decoded, otherwise None.
     """
 
     __slots__ = ("alias", "error", "failure", "result", "type")
@@ -256,8 +255,8 @@ class BatchResult(Generic[T]):
     result: T | None
     failure: Exception | None
 
-    def __init__(self, br: Any) -> None:  # noqa: ANN401 - whatever has these attributes
-        """Copy whatever has the attributes of a result."""
+    def __init__(self, br: Any) -> None:  # noqa: ANN401 - any object with these attributes
+        """Copy an object that has the attributes of a result."""
         self.type = br.type
         self.alias = br.alias
         self.error = br.error
@@ -272,7 +271,7 @@ class BatchResult(Generic[T]):
         result: T | None,
         failure: Exception | None = None,
     ) -> Self:
-        """Return what became of `request`."""
+        """Return the result of `request`."""
         made = cls.__new__(cls)
         made.type = request.op_type
         made.alias = request.alias
@@ -287,7 +286,7 @@ class BatchResult(Generic[T]):
         return self.error == ErrorCode.OK
 
     def unpickle(self: "BatchResult[bytes]") -> "BatchResult[Any]":
-        """Return a copy with the result unpickled; only plain data is let in."""
+        """Return a copy with the result unpickled: plain data and standard value types only."""
         unpickled: BatchResult[Any] = copy.copy(self)
         if self.result is not None:
             unpickled.result = DEFAULT_PICKLER.load(self.result)
@@ -301,7 +300,7 @@ class BatchResult(Generic[T]):
     __hash__: ClassVar[None]  # type: ignore[assignment]
 
     def _shown(self) -> dict[str, object]:
-        """Return what there is to show, without the content, which may be secret or large."""
+        """Return what representations show: not the content, which may be secret or large."""
         outcome = "ok" if self.ok else make_error_string(self.error)
         if self.failure is not None:
             outcome = f"can't be read: {type(self.failure).__name__}"
@@ -322,7 +321,7 @@ def _name_of(operation: Operations | int) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EntryMetadata:
-    """What the store knows about an entry. `size` is in bytes, `expiry` None for never."""
+    """Type, size and times of an entry. `size` is in bytes, `expiry` None for never."""
 
     type: EntryType
     size: int
@@ -332,7 +331,7 @@ class EntryMetadata:
 
     @classmethod
     def of(cls, metadata: Metadata) -> Self:
-        """Return the metadata of an engine with datetimes in it."""
+        """Return the metadata of an engine with its times as datetimes."""
         modified = from_milliseconds(metadata.modified // 1_000_000)
         return cls(
             metadata.type,
@@ -366,26 +365,26 @@ _FIELDS = tuple(field.name for field in dataclasses.fields(BatchRequest))
 
 
 def listed(requests: Iterable[BatchRequest]) -> list[BatchRequest]:
-    """Return the requests of a batch as a list; `TypeError` for a single one."""
+    """Return the requests of a batch as a list. Raises `TypeError` for a single request."""
     if isinstance(requests, BatchRequest):
         raise TypeError("requests are an iterable of BatchRequests; for one, write [request]")
     return list(requests)
 
 
 def copies(requests: Iterable[BatchRequest]) -> list[BatchRequest]:
-    """Return the requests of a batch, each checked to be one; `TypeError`, `ValueError`."""
+    """Check the requests of a batch and return copies. Raises `TypeError` and `ValueError`."""
     checked = []
     for number, request in enumerate(requests):
         if not isinstance(request, BatchRequest):
             raise TypeError(
                 f"request {number} of the batch is not a BatchRequest but {type(request).__name__}"
             )
-        if not hasattr(request, "op_type"):  # a subclass whose `__init__` never calls that of this
+        if not hasattr(request, "op_type"):  # a subclass that did not call super().__init__
             raise TypeError(
                 f"request {number} of the batch, a {type(request).__name__}, has no operation: "
                 "set op_type, or call BatchRequest.__init__"
             )
         request.kind  # noqa: B018 - raises for an unknown operation
-        # Not by its own class, whose arguments may be any.
+        # As a plain BatchRequest: a subclass may have other arguments.
         checked.append(BatchRequest(*(getattr(request, name) for name in _FIELDS)))
     return checked

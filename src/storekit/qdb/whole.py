@@ -1,7 +1,7 @@
-"""Entries with all that belongs to them, by the calls that every store has.
+"""Whole entries (type, expiry, content and tags), read by calls that every store has.
 
-Type, expiry, content and tags are read one after the other. Of an entry that somebody changes
-meanwhile, some may be older than others.
+The parts are read one after the other. If an entry is changed meanwhile, some may be older than
+others.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from storekit.qdb.errors import AliasNotFound, ErrorCode, error_for
 
 __all__ = ["read_whole"]
 
-_NS = 1_000_000  # in a millisecond
-_TRIES = 3  # of an entry that changes its type between two calls
+_NS_PER_MS = 1_000_000
+_TRIES = 3  # for an entry whose type changes between two calls
 _GETS = {
     EntryType.BLOB: OperationKind.BLOB_GET,
     EntryType.INTEGER: OperationKind.INT_GET,
@@ -37,19 +37,19 @@ def read_whole(
     types: Sequence[EntryType] | None = None,
     tries: int = _TRIES,
 ) -> list[WholeEntry | None]:
-    """Return entries of any type, None for those that are not there.
+    """Return entries of any type, None for those that do not exist.
 
-    `contents` are those of blobs that the caller has read already. `types` are what entries are
-    thought to be: it saves a call for each that is. Without `tags`, entries have none.
+    `contents` are given if the caller has already read them; the entries are then blobs. `types`
+    are the expected types: each right one saves a call. Without `tags`, tags are not read.
     """
     entries: list[WholeEntry | None] = []
     wanted: list[BatchOperation] = []
     places: list[int] = []
     for place, alias in enumerate(aliases):
-        thought = None if types is None else types[place]
+        expected = None if types is None else types[place]
         if contents is not None:
-            thought = EntryType.BLOB
-        entry = _described(session, alias, thought)
+            expected = EntryType.BLOB
+        entry = _described(session, alias, expected)
         entries.append(entry)
         if entry is None:
             continue
@@ -78,12 +78,12 @@ def read_whole(
     return entries
 
 
-def _described(session: Session, alias: str, thought: EntryType | None) -> WholeEntry | None:
-    """Return an entry without its content, of the type that it is thought to have, if any."""
+def _described(session: Session, alias: str, expected: EntryType | None) -> WholeEntry | None:
+    """Return an entry without its content. Its type is the expected one, if there is one."""
     try:
-        if thought is not None and thought is not EntryType.TAG:
-            return WholeEntry(alias, thought, None, session.get_expiry_time(alias))
+        if expected is not None and expected is not EntryType.TAG:
+            return WholeEntry(alias, expected, None, session.get_expiry_time(alias))
         known = session.get_metadata(alias)
     except AliasNotFound:
         return None
-    return WholeEntry(alias, known.type, None, known.expiry // _NS)
+    return WholeEntry(alias, known.type, None, known.expiry // _NS_PER_MS)

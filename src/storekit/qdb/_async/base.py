@@ -1,4 +1,4 @@
-"""What every client has: how it is made, opened and closed, and how it calls a session."""
+"""The base of all clients: making, opening and closing them, and calling sessions."""
 
 # ruff: noqa: ANN401 - values may be anything
 
@@ -44,7 +44,7 @@ class AsyncBaseClient:
     def __init__(
         self,
         remote_node: Address,
-        *arguments: object,  # noqa: ARG002 - documented, and of no use
+        *arguments: object,  # noqa: ARG002 - documented, but not needed
         timeout: float | None = 60.0,
         connect_timeout: float | None = 10.0,
         limits: PoolLimits | None = None,
@@ -63,30 +63,30 @@ class AsyncBaseClient:
             remote_node: A `RemoteNode`, several of them, `qdb://host:port[,host:port...]`,
                 or an embedded store: `embedded:` (in memory, of this client alone),
                 `embedded:NAME?mode=memory` (of this process), `embedded:PATH`.
-            arguments: More of them are taken, and left alone, as in the 1.x API.
+            arguments: Further positional arguments are ignored, as in the 1.x API.
             timeout: Seconds for a whole operation, with all attempts and pauses; None
-                for no limit. It is also the timeout that the C library has for each of its
-                own steps, in whole seconds, at least 1, unless `options` say otherwise.
-                A client that calls in the thread of its caller can't leave a call that
-                has begun: there, the library's timeout ends it.
-            connect_timeout: Seconds for opening a session, as far as a caller waits for
-                just that; None for no limit but the other timeouts.
+                for no limit. The C library also gets it as the timeout of each network
+                operation, in whole seconds, at least 1, unless `options` has another one.
+                A client that calls in the thread of its caller can't abandon a call that
+                has begun: there, only the timeout of the library ends it.
+            connect_timeout: Seconds that a caller waits for a session to open; None for
+                no limit except the other timeouts.
             limits: How many sessions, for how long, and how many callers may wait.
-            retry: When and how operations are repeated; three attempts by default.
+            retry: When and how operations are retried; three attempts by default.
             options: Options of the sessions: encryption, compression, credentials...
-            library: The file of the C library to reach a cluster with. By default what
+            library: The file of the C library, for a cluster. By default the one that
                 `STOREKIT_QDB_LIBRARY` names, that of the package `quasardb`, or the system's.
-            observers: Who is told of calls; see `storekit.observers`.
-            registry: The codecs that may be named; those of storekit by default.
-            engine: What to use instead of what `remote_node` says.
-            unknown: What is none of these is refused by its name.
-            clock: The time of day in seconds since the epoch, for times of expiry. One that
-                tests move, `storekit.testing.Clock`, is also what pauses go by.
+            observers: Observers of the calls; see `storekit.observers`.
+            registry: Codecs by their names; those of storekit by default.
+            engine: An engine to use instead of that of `remote_node`.
+            unknown: Any other keyword argument raises `TypeError`.
+            clock: Returns the time in seconds since the epoch, for times of expiry. Pauses
+                between attempts follow a `storekit.testing.Clock`, too.
 
         Raises:
             TypeError: An argument is of the wrong type.
             ValueError: A value is out of range or an address is malformed.
-            StoreKitError: There is no C library to reach a cluster with.
+            StoreKitError: The C library, which a cluster needs, is missing or unusable.
 
         """
         for name in unknown:
@@ -141,36 +141,37 @@ class AsyncBaseClient:
         """Open a session now, rather than with the first operation, and without retries.
 
         Raises:
-            ConnectionFailed: The cluster can't be reached. `StoreTimeout`: not in time.
+            ConnectionFailed: The cluster can't be reached.
+            StoreTimeout: It can't be reached in time.
 
         """
         await self._calls.connect()
 
     async def aclose(self) -> None:
-        """Close the client and its sessions; calls that have not begun get `ClientClosed`.
+        """Close the client and its sessions; calls that have not begun raise `ClientClosed`.
 
-        Calls that are running are waited for, at most 5 seconds. Closing twice does nothing.
+        Running calls are waited for, at most 5 seconds. Closing twice does nothing.
         """
         await self._calls.aclose()
 
     def with_timeout(self, timeout: float | None) -> Self:
-        """Return this client with another `timeout` for its operations, in seconds.
+        """Return a view of this client with another `timeout` for operations, in seconds.
 
-        Both share all sessions; closing one closes the other.
+        None is no limit. Both share all sessions; closing one closes the other.
         """
         _check_seconds("timeout", timeout)
         view = copy.copy(self)
-        view._calls = self._calls.with_timeout(timeout)  # noqa: SLF001 - a view of this very object
+        view._calls = self._calls.with_timeout(timeout)  # noqa: SLF001 - a copy of this object
         return view
 
     def unbatched(self) -> Self:
-        """Return this client with calls that each travel by themselves.
+        """Return a view of this client whose calls are never joined.
 
         Otherwise, calls for single entries that wait for a session at the same time are sent
         as one batch. Both share all sessions; closing one closes the other.
         """
         view = copy.copy(self)
-        view._calls = self._calls.unbatched()  # noqa: SLF001 - a view of this very object
+        view._calls = self._calls.unbatched()  # noqa: SLF001 - a copy of this object
         return view
 
     def statistics(self) -> CallStatistics:
@@ -190,14 +191,14 @@ class AsyncBaseClient:
         alias: object,
         *arguments: *Arguments,
     ) -> Awaitable[T]:
-        """Call what reads an entry, and may be repeated."""
+        """Call a method that reads an entry, and may be retried."""
         text = self._conversion.alias(method, alias)
         return self._calls.call_entry(method, text, *arguments, reads=True)
 
     async def _find(
         self, method: Callable[[Session, str, *Arguments], T], part: str, *arguments: *Arguments
     ) -> T:
-        """Call what finds entries by a part of their aliases."""
+        """Call a method that finds entries by a part of their aliases."""
         text = self._conversion.part(method, part)
         call = bound(method, text, *arguments)
         return await self._calls.call(operation_of(method), text, call, reads=True)
@@ -205,7 +206,7 @@ class AsyncBaseClient:
     async def _scan(
         self, method: Callable[[Session, T, int], list[str]], pattern: T, max_count: int
     ) -> list[Any]:
-        """Call what looks for entries by their content."""
+        """Call a method that finds entries by their content."""
         call = bound(method, pattern, max_count)
         found = await self._calls.call(operation_of(method), None, call, reads=True)
         return self._conversion.all_found(found)
@@ -216,8 +217,8 @@ class AsyncBaseClient:
         alias: object,
         *arguments: *Arguments,
     ) -> Awaitable[T]:
-        """Call what changes an entry."""
-        # No coroutine where there is nothing to wait for: one more is a fiftieth of a call.
+        """Call a method that changes an entry."""
+        # Not a coroutine function: another coroutine would take a fiftieth of the time of a call.
         text = self._conversion.alias(method, alias, writes=True)
         return self._calls.call_entry(method, text, *arguments)
 
@@ -229,7 +230,7 @@ class AsyncBaseClient:
         expiry_time: Expiry,
         codec: Codec[Any] | str | None,
     ) -> Awaitable[object]:
-        """Call what stores a value."""
+        """Call a method that stores a value."""
         conversion = self._conversion
         chosen = conversion.codec if codec is None else conversion.chosen(codec)
         text = conversion.alias(method, alias, writes=True)
@@ -257,10 +258,10 @@ class AsyncBaseClient:
         expected: bytes | None,
         *arguments: *Arguments,
     ) -> Any:
-        """Call what changes an entry, and return the value that was there.
+        """Call a method that changes an entry, and return the previous value.
 
-        If the session returns None, that is what was `expected`. To observers, a value that
-        can't be read is a failure.
+        If the session returns None, the previous content was `expected`. Observers see a value
+        that can't be decoded as a failure.
         """
         calls, conversion = self._calls, self._conversion
         text = conversion.alias(method, alias, writes=True)

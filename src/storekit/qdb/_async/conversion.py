@@ -1,4 +1,4 @@
-"""How the aliases and values of a client go into the store and come out of it."""
+"""Conversion of the aliases and values of a client into those of the store, and back."""
 
 # ruff: noqa: ANN401 - values may be anything
 
@@ -25,10 +25,10 @@ __all__ = ["AsyncConversion"]
 
 
 class AsyncConversion:
-    """Turns aliases into text and back, and values into content and back.
+    """Converts aliases to text and back, and values to content and back.
 
-    Values go by the codec of the client, or by that of a call. Aliases are text; with
-    `any_alias`, other objects have a textual form, by pickles if there is a codec for those.
+    Values are converted by the codec of the client, or of a single call. Aliases are text; with
+    `any_alias`, objects that have a textual form, too; with `pickled_aliases`, all objects.
     """
 
     def __init__(
@@ -47,9 +47,9 @@ class AsyncConversion:
     # Aliases
 
     def alias(self, method: Method, alias: object, *, writes: bool = False) -> str:
-        """Return an alias as text that the store takes; errors name the operation."""
-        # Most aliases need no more than this: what comes after "/" is neither empty nor starts
-        # with a dot, or with what marks aliases that stand for other objects.
+        """Return an alias as text that the store accepts; errors name the operation."""
+        # Most aliases need no other check: one that sorts after "/" is not empty, and starts
+        # neither with a dot nor with ESCAPE.
         if (
             type(alias) is str
             and alias > "/"
@@ -74,17 +74,17 @@ class AsyncConversion:
             raise
 
     def batch_alias(self, alias: object) -> str:
-        """Return the alias of a request. The engine refuses a malformed one by its own result."""
+        """Return the alias of a request as text. The engine refuses a malformed one."""
         if self._any_alias:
             return dump_alias(alias, self._pickled_aliases)
         return as_text(alias) if isinstance(alias, str) else check_alias(alias)
 
     def found(self, text: str) -> Any:
-        """Return what an alias of the store stands for."""
+        """Return the object of an alias of the store."""
         return load_alias(text, self._pickled_aliases) if self._any_alias else text
 
     def all_found(self, texts: Iterable[str]) -> list[Any]:
-        """Return what aliases of the store stand for."""
+        """Return the objects of aliases of the store."""
         return [self.found(text) for text in texts]
 
     def _to_text(self, alias: object) -> str:
@@ -95,26 +95,26 @@ class AsyncConversion:
     # Values
 
     def chosen(self, codec: Codec[Any] | str | None) -> Codec[Any]:
-        """Return the codec of a call. `TypeError`, `ValueError` if there is no such codec."""
+        """Return the codec of a call. Raises `TypeError`, and `ValueError` for an unknown name."""
         return self.codec if codec is None else self._registry.get(codec)
 
     def comparing(self, method: Method, codec: Codec[Any] | str | None) -> Codec[Any]:
-        """Return the codec of a call that compares. `ValueError` for one that encrypts."""
+        """Return the codec of a call that compares. Raises `ValueError` for one that encrypts."""
         chosen = self.chosen(codec)
         if chosen is not STORED:
             check_comparable(chosen, operation_of(method))
         return chosen
 
     async def encode(self, codec: Codec[Any], value: object) -> bytes:
-        """Return a value as content; what is large is left to a thread."""
-        if codec is STORED:  # which has nothing to add, and should take no time for it
+        """Return a value as content; large values are encoded in a thread."""
+        if codec is STORED:  # needs no encoding: don't spend time on the choice of a thread
             return check_content(value)
         if takes_long_to_encode(codec, value):
             return await call_blocking(encode_value, codec, value)
         return encode_value(codec, value)
 
     async def decode(self, codec: Codec[Any], text: str, content: bytes | memoryview) -> Any:
-        """Return the value of content; what is large is left to a thread."""
+        """Return the value of content; large content is decoded in a thread."""
         if codec is STORED:
             return content if type(content) is bytes else bytes(content)
         if takes_long_to_decode(codec, len(content)):

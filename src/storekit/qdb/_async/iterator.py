@@ -22,19 +22,19 @@ _ALL = 2**31 - 1
 
 
 class AsyncRawForwardIterator(Generic[Value]):
-    """A forward iterator over a whole cluster: gives pairs of alias and content.
+    """A forward iterator over all blobs of a store, as pairs of alias and content.
 
-    Entries come in chunks, in no particular order. What nobody touches meanwhile comes
-    exactly once, what is touched at most once. Entries that hold no blob are left out.
-    Content that the codec can't read raises `CodecError`; the next step goes on with the
-    entry after it.
+    Entries come in no particular order, and are fetched in chunks. One that is not changed
+    during the iteration comes exactly once, one that is changed at most once. Entries of other
+    types are left out. Content that the codec can't decode raises `CodecError`; the next step
+    continues with the entry after it.
 
-    The walk has a session of its own, which is closed at its end, by `aclose`, or with the
-    client. A step that was cancelled can be repeated, and one that failed in an embedded
-    store. Over a cluster, the first error after the walk has begun ends it: what was found
-    before comes first, then every step raises that error.
+    The iteration has its own session, which is closed at the end, by `aclose`, or with the
+    client. A step that was cancelled can be repeated; so can one that failed in an embedded
+    store. On a cluster, the first error after the first step ends the iteration: the entries
+    found before it come first, then every step raises that error.
 
-    One caller at a time: a step while another is under way raises `RuntimeError`.
+    One caller at a time: a step during another one raises `RuntimeError`.
     """
 
     @overload
@@ -76,12 +76,12 @@ class AsyncRawForwardIterator(Generic[Value]):
         Args:
             qdb_iter: The client.
             chunk_size: How many entries are fetched, and held in memory, at a time.
-            codec: What to read the values with, instead of the codec of the client.
-            prefix: What aliases start with. Then these are listed first, by one call, and
-                come in the order of their bytes; there is no session of its own.
+            codec: The codec of the values, instead of that of the client.
+            prefix: Iterate over aliases that start with this text. They are listed first, by
+                one call, and come in the order of their bytes, without a separate session.
 
         """
-        self._calls = qdb_iter._calls  # noqa: SLF001 - iterates as the client does
+        self._calls = qdb_iter._calls  # noqa: SLF001 - a part of the client
         self._conversion = qdb_iter._conversion  # noqa: SLF001
         self._codec = self._conversion.chosen(codec)
         self._size = chunk_size
@@ -99,20 +99,19 @@ class AsyncRawForwardIterator(Generic[Value]):
     async def __anext__(self) -> tuple[str, Value]:
         if not self._in_step.acquire(blocking=False):
             raise RuntimeError(
-                "the iterator is already in use: another caller is in a step of it; "
-                "give each an iterator of its own"
+                "the iterator is already in use by another caller; create one iterator for each"
             )
         try:
             while not self._chunk:
                 await self._fill()
-            chunk = self._chunk  # to close the iterator puts another in its place
+            chunk = self._chunk  # `aclose` may replace it during the decoding
             text, content = chunk.popleft()
             try:
                 value = await self._conversion.decode(self._codec, text, content)
             except Exception:
                 raise
             except BaseException:
-                chunk.appendleft((text, content))  # cancelled: the next step has it
+                chunk.appendleft((text, content))  # cancelled: kept for the next step
                 raise
         finally:
             self._in_step.release()
@@ -132,7 +131,7 @@ class AsyncRawForwardIterator(Generic[Value]):
                 fetched = await self._calls.fetch(self._cursor, self._number, self._size)
         except ClientClosed:
             self._end()
-            if self._over:  # somebody has closed this, and not the client
+            if self._over:  # the iterator was closed, not the client
                 raise StopAsyncIteration from None
             raise
         if self._over:
@@ -145,7 +144,7 @@ class AsyncRawForwardIterator(Generic[Value]):
             self._end()
 
     async def _fill_from_list(self) -> None:
-        """Fetch the next chunk of what has the prefix."""
+        """Fetch the next chunk of the entries with the prefix."""
         if self._listed is None:
             listing = bound(Session.prefix_get, self._prefix, _ALL)
             listed = await self._calls.call("iterate", self._prefix, listing, reads=True)
@@ -157,7 +156,7 @@ class AsyncRawForwardIterator(Generic[Value]):
         del self._listed[-len(texts) :]
         for text, content in zip(texts, contents, strict=True):
             if isinstance(content, AliasNotFound | IncompatibleType):
-                continue  # removed meanwhile, or no blob
+                continue  # removed meanwhile, or not a blob
             if isinstance(content, Exception):
                 raise content
             self._chunk.append((text, bytes(content)))
@@ -179,7 +178,7 @@ class AsyncRawForwardIterator(Generic[Value]):
 
 
 class AsyncForwardIterator(AsyncRawForwardIterator[Value]):
-    """A forward iterator over a whole cluster, with aliases that stand for any objects."""
+    """A forward iterator over all blobs of a store, with any objects as aliases."""
 
     async def __anext__(self) -> tuple[Any, Value]:
         return await super().__anext__()

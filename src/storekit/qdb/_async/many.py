@@ -1,4 +1,4 @@
-"""Many entries in few calls: what a client can do with them."""
+"""Operations on many entries in few calls."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -27,12 +27,12 @@ __all__ = ["AsyncManyEntries"]
 
 D = TypeVar("D")
 
-_CHUNK = 256  # entries of one call
+_CHUNK = 256  # entries in one call
 _CHUNK_BYTES = 4 << 20
 
 
 class AsyncManyEntries:
-    """Operations on many entries. The methods are described at those of the client."""
+    """Operations on many entries; the methods of the client describe them."""
 
     def __init__(
         self, calls: AsyncCaller, conversion: AsyncConversion, clock: Callable[[], float]
@@ -44,7 +44,7 @@ class AsyncManyEntries:
     async def get(
         self, aliases: Iterable[Alias], codec: Codec[Any] | str | None
     ) -> dict[Alias, Any]:
-        """Return the contents of those of the entries that are there, by alias."""
+        """Return the contents of the entries that exist, by alias."""
         chosen = self._conversion.chosen(codec)
         found: dict[Alias, Any] = {}
         for chunk in in_chunks(_one_by_one(aliases, "get_many"), _CHUNK):
@@ -105,7 +105,7 @@ class AsyncManyEntries:
     async def _run(
         self, name: str, tally: Tally[Alias], entries: list[tuple[Alias, BatchOperation]]
     ) -> None:
-        """Make operations in one call, and note what became of each."""
+        """Run operations in one call, and count their outcomes."""
         if not entries:
             return
         operations = [operation for _, operation in entries]
@@ -122,7 +122,7 @@ class AsyncManyEntries:
     async def run_batch(
         self, requests: Iterable[BatchRequest], codec: Codec[Any] | str | None
     ) -> tuple[int, list[BatchResult[Any]]]:
-        """Run all requests, each for itself; return how many were successful, and the results."""
+        """Run requests independently; return how many were successful, and the results."""
         translation = Translation(self._conversion.batch_alias, self._conversion.chosen(codec))
         checked, operations = await self._translate(translation, requests)
         if not operations:
@@ -180,7 +180,7 @@ class AsyncManyEntries:
 
 
 def _one_by_one(aliases: Iterable[Alias], operation: str) -> Iterable[Alias]:
-    """Return aliases, unless they are one alias by mistake."""
+    """Return the aliases. Raises `TypeError` for a single alias."""
     if isinstance(aliases, str | bytes):
         raise TypeError(f"{operation} takes an iterable of aliases, not one; write [alias]")
     return aliases
@@ -189,7 +189,7 @@ def _one_by_one(aliases: Iterable[Alias], operation: str) -> Iterable[Alias]:
 def _pairs(
     entries: Items[Alias, D] | Iterable[tuple[Alias, D]], operation: str
 ) -> Iterable[tuple[Alias, D]]:
-    """Return the pairs of alias and content that there are."""
+    """Return pairs of alias and content. Raises `TypeError` for text and bytes."""
     if isinstance(entries, Items):
         return entries.items()
     if isinstance(entries, str | bytes):

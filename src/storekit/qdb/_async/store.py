@@ -1,6 +1,6 @@
-"""The operations that are not one call for one entry: many entries, loads, documents, nodes."""
+"""The operations on many entries, loads, documents and nodes."""
 
-# ruff: noqa: ANN401 - a codec that is named gives anything
+# ruff: noqa: ANN401 - the type of a codec that is given by name is unknown
 
 import json
 import os
@@ -28,13 +28,13 @@ from storekit.qdb.values import BatchRequest, BatchResult, RemoteNode, parse_nod
 
 __all__ = ["AsyncStore"]
 
-_CHUNK = 256  # entries of one call
+_CHUNK = 256  # entries in one call
 _ABSENT = object()
 
 
 @named_without_class
 class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
-    """The operations on many entries, documents and nodes, each declared once."""
+    """The operations on many entries, documents and nodes."""
 
     @property
     def codec(self) -> Codec[Any]:
@@ -43,15 +43,15 @@ class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
 
     @property
     def observers(self) -> tuple[Observer, ...]:
-        """Who is told of the calls of this client."""
+        """The observers of the calls of this client."""
         return self._calls.observers
 
     @property
     def clock(self) -> Callable[[], float]:
-        """The time of day of this client, in seconds since the epoch."""
+        """The clock of this client, which returns the time in seconds since the epoch."""
         return self._clock
 
-    # Whether an entry is there
+    # Existence
 
     def __contains__(self, alias: Alias) -> bool:
         try:
@@ -81,10 +81,10 @@ class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
     async def get_many(
         self, aliases: Iterable[Alias], *, codec: Codec[Any] | str | None = None
     ) -> dict[Alias, Any]:
-        """Return the contents of those of the entries that are there, by alias.
+        """Return the contents of the entries that exist, by alias.
 
-        They are fetched 256 at a time. Raises what `get` raises but for `AliasNotFound`, for
-        the first entry that can't be had.
+        They are fetched 256 at a time. For the first entry that can't be read, this raises
+        what `get` would raise; missing entries are left out.
         """
         return await self._many().get(aliases, codec)
 
@@ -97,10 +97,10 @@ class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
     ) -> ManyResult[Alias]:
         """Store new entries, a mapping or pairs of alias and content; return what failed.
 
-        They are stored in batches as they come, so an iterator may give any number. Entries
-        that are there already fail with `AliasAlreadyExists`, and the rest is stored. What
-        ends the whole is raised: that the cluster can't be reached, and `TypeError` for what
-        has no form in the codec. What came before that is stored.
+        They are stored in batches as they come, so an iterator may be of any length. Entries
+        that exist fail with `AliasAlreadyExists`, and the others are stored. Errors that end
+        the call are raised: `ConnectionFailed`, and `TypeError` for a value that the codec
+        can't encode. Batches before the error, or before a cancellation, are stored.
         """
         return await self._many().store(OperationKind.BLOB_PUT, entries, expiry_time, codec)
 
@@ -117,7 +117,7 @@ class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
     async def remove_many(self, aliases: Iterable[Alias]) -> ManyResult[Alias]:
         """Remove entries of any type; return what failed, as `put_many` does.
 
-        Those that are not there fail with `AliasNotFound`.
+        Missing ones fail with `AliasNotFound`.
         """
         return await self._many().remove(aliases)
 
@@ -138,16 +138,15 @@ class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
     async def run_batch(
         self, requests: Iterable[BatchRequest], *, codec: Codec[Any] | str | None = None
     ) -> tuple[int, list[BatchResult[Any]]]:
-        """Run all requests, each for itself; return how many were successful, and the results.
+        """Run requests independently; return how many were successful, and the results.
 
-        The order in which they run is undefined. If the store finds one malformed, that has
-        its error, all others `ErrorCode.SKIPPED`, and nothing was done. `get_remove` and
-        `remove_if` have no place in the batches of today's clusters: the engine makes
-        separate calls of them. Content that the codec can't read is the failure of its
-        request alone.
+        They run in no particular order. If the alias or expiry of one is malformed, its result
+        has that error, all others have `ErrorCode.SKIPPED`, and nothing was done. Batches of
+        current clusters don't support `get_remove` and `remove_if`, which are made as separate
+        calls. Content that the codec can't decode only sets the `failure` of its result.
 
-        Raises `TypeError` and `ValueError`, before anything is sent, for what is no request,
-        or has no form in the codec.
+        Raises `TypeError` and `ValueError`, before anything is sent, for a malformed request,
+        or a value that the codec can't encode.
         """
         return await self._many().run_batch(requests, codec)
 
@@ -168,10 +167,10 @@ class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
     ) -> list[BatchResult[Any]]:
         """Run all requests in order, or none of them; return the results.
 
-        Raises the error of the request that failed, with its alias: nothing was changed
-        then. `Conflict` means that another writer was first. `get_remove` and `remove_if`
-        can't be part of a transaction: `ValueError`. Content that the codec can't read is
-        not an error of the transaction: it is done, and the result has the failure.
+        Raises the error of the request that failed, with its alias; nothing was changed then.
+        `Conflict` means that another client was writing one of the entries. Raises `ValueError`
+        for `get_remove` and `remove_if`, which transactions don't support. Content that the
+        codec can't decode does not undo the transaction: it sets the `failure` of its result.
         """
         return await self._many().run_transaction(requests, codec)
 
@@ -183,7 +182,7 @@ class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
 
         With a prefix, entries of all types are listed by one call, in the order of their
         bytes. Without one, this goes through the whole store as iteration over the client does:
-        in no order, and over blobs alone. End it early by its method `aclose`.
+        in no particular order, and over blobs only. To end it early, call its `aclose`.
         """
         if prefix:
             for alias in await self.prefix_get(prefix):
@@ -210,20 +209,21 @@ class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
         *,
         codec: Codec[Any] | str | None = None,
     ) -> Value:
-        """Return the content of an entry; if it is not there, what `load()` gives, and store that.
+        """Return the content of an entry; if it is missing, return and store that of `load()`.
 
-        Callers of this client that miss an entry at the same time share one load: its result,
-        the very object, or its error. If the first of them is cancelled, the next one loads.
-        Of an error, nothing is stored. Others who write the entry meanwhile are overwritten.
+        Callers of this client that miss an entry at the same time share one load: they get the
+        same object, or the same error. If the caller that loads is cancelled, another one
+        loads. If `load` fails, nothing is stored. What others write to the entry during a load
+        is overwritten.
 
         Args:
             alias: The entry.
-            load: Gives the content that belongs there.
-            expiry: When a content that was loaded expires; see `Expiry`.
-            codec: That of this call.
+            load: Returns the content to store.
+            expiry: When loaded content expires; see `Expiry`.
+            codec: The codec of this call.
 
         Raises:
-            CircularCall: `load` waits for this very entry to be loaded, itself or by way of
+            CircularCall: `load` waits for the same entry to be loaded, directly or through
                 other loads.
             Exception: What `load` raises, and the errors of `get` and `update`.
 
@@ -236,7 +236,7 @@ class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
         text = self._conversion.alias("get_or_load", alias, writes=True)
 
         async def load_and_store() -> Any:
-            # Whoever loaded it a moment ago has stored it by now.
+            # A load that ended after the `get` above has stored it.
             there = await self.get(alias, codec=chosen, default=_ABSENT)
             if there is not _ABSENT:
                 return there
@@ -285,36 +285,36 @@ class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
     ) -> uuid.UUID | str:
         """Store a document and return its key.
 
-        Until the last slice is there, a download of the key raises `DocumentIncomplete`. An
-        upload that was cancelled or has failed can be resumed, if it was given a key; of
-        one that was not, nothing stays in the store, or the error has a note with the key.
-        After cancelling, a thread may go on reading a file for as long as one slice takes.
+        Until all slices are stored, a download of the key raises `DocumentIncomplete`. An
+        upload that was cancelled or has failed can be resumed if it was given a key. Without
+        a key, its slices are removed; if that fails, the error has a note with the new key.
+        After a cancellation, a thread may go on reading a file for as long as one slice takes.
 
-        One upload or removal at a time holds a document. Only the one that holds it makes it
-        whole: the manifest is written in one transaction with the lock that says so. Slices
-        are in no transaction: whoever is taken over finds out before its next `in_flight`
-        slices, and those on their way may still arrive. If they replace slices of other
-        content, a download raises `DocumentDamaged`; remove the document and upload it again.
+        One upload or removal at a time holds the lock of a document. The manifest, which
+        completes the document, is written in one transaction with the lock. Slices are in no
+        transaction: an upload that another one has taken over notices before its next
+        `in_flight` slices, and those already under way may still be stored. If they replace
+        slices of other content, a download raises `DocumentDamaged`; remove the document and
+        upload it again.
 
         Args:
             file: A path, an open binary file, or an iterable of pieces.
-            key: A UUID, or any text as the name of the document; text that is a UUID is
-                that UUID. A new UUID by default. A document that has it already is replaced.
-            slice_size: Bytes of a slice. To resume, it must be what it was.
-            in_flight: How many slices are on their way at the same time. By default 2, and 1
-                for an embedded store, which gains nothing by more.
-            resume: Take over from an earlier upload to this key that was broken off, or is
-                still under way and fails then; and leave out slices that it has noted as
-                stored, if slices have 2 KiB or more. The file is read, and compared, from
-                its start all the same. A whole document is replaced as a whole.
+            key: A UUID, or any text as the name of the document; text that is a UUID stands
+                for that UUID. A new UUID by default. An existing document is replaced.
+            slice_size: Bytes of a slice. To resume, it must be the same as before.
+            in_flight: How many slices are sent at the same time. By default 2, and 1 for an
+                embedded store, which is not faster with more.
+            resume: Take over from an earlier upload to this key that was interrupted, or is
+                still running and then fails; skip slices that it has recorded as stored, if
+                slices have 2 KiB or more. The file is still read and compared from its start.
+                A complete document is replaced as a whole.
             expiry_time: When the document expires; None for never.
-            progress: Called with the bytes that are stored, and of how many, None if that
-                is not known; at the end with the size twice. `storekit.qdb.bar` draws a
-                progress bar.
+            progress: Called with the bytes stored so far, and the total, None if that is not
+                known; at the end with the size twice. `storekit.qdb.bar` draws a progress bar.
 
         Raises:
-            DocumentConflict: An upload or removal of the document is under way or was broken
-                off, and this is not to resume; or another one took over.
+            DocumentConflict: Another upload or removal of the document is running or was
+                interrupted, and `resume` is false; or another one has taken over.
             TypeError, ValueError: A wrong argument; nothing is stored.
             OSError: The file can't be read.
 
@@ -338,33 +338,33 @@ class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
         resume: bool = False,
         progress: Progress | None = None,
     ) -> DocumentInfo:
-        """Write a document to a file, each slice checked before, and return what it is.
+        """Write a document to a file, checking each slice before, and return its description.
 
-        A file that is named by its path comes into being at the end, whole and durable;
-        what is there before that has a name that ends in ".part". A file that it replaces
-        gives it its mode, and its owner where that is allowed. Links are followed; a file
-        that has several names, and what is no regular file, is written to. To an open file,
-        and to what is no regular file, slices are
-        written as they come; after cancelling, a thread may go on writing the last of them.
-        Documents in the slices of the 1.x client's documentation have nothing to be checked
-        by, and end with the first slice that is missing.
+        A file given by its path appears at the end, complete and synced to the disk; until then,
+        the content is in a file whose name ends in ".part". If it replaces a file, it takes over
+        the mode, and the owner where that is permitted. Symbolic links are followed. A file
+        with several hard links is overwritten in place, as is anything that is not a regular
+        file. To an open file, and to anything that is not a regular file, slices are written as
+        they arrive; after a cancellation, a thread may go on writing the last of them.
+        Documents in the slices of the 1.x client's documentation have no digests to be checked
+        by, and end at the first missing slice.
 
         Args:
             key: What `upload` returned.
             file: A path, or a file that is open for writing bytes.
-            in_flight: How many slices are on their way at the same time. By default 2, and 1
-                for an embedded store, which gains nothing by more.
-            resume: Keep what there is if this breaks off, in a file with ".part" after its
-                name, and go on with such a file as far as its content is right. One
-                download at a time can do so.
-            progress: Called with the bytes that are written, and of how many, None if that
-                is not known; at the end with the size twice. As for `upload`.
+            in_flight: How many slices are fetched at the same time. By default 2, and 1 for an
+                embedded store, which is not faster with more.
+            resume: Keep the content of an interrupted download, in a file with ".part" after
+                its name, and continue with such a file as far as its content is correct. Only
+                one download at a time can do so.
+            progress: Called with the bytes written so far, and the total, None if that is not
+                known; at the end with the size twice. As for `upload`.
 
         Raises:
-            AliasNotFound: There is no such document, or none any more.
+            AliasNotFound: There is no such document, or it was removed meanwhile.
             DocumentIncomplete: An upload or removal has begun and has not ended, or has
                 replaced the document meanwhile.
-            DocumentDamaged: A slice is missing or not what was uploaded.
+            DocumentDamaged: A slice is missing, or is not the uploaded one.
             OSError: The file can't be written, or another download is writing it.
 
         """
@@ -373,32 +373,32 @@ class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
         )
 
     async def document_info(self, key: uuid.UUID | str) -> DocumentInfo:
-        """Return what is known about a document without reading it.
+        """Return the description of a document without reading its content.
 
-        Of one without a manifest, slices are counted and their sizes added up. Raises
+        For a document without a manifest, slices are counted and their sizes added up. Raises
         `AliasNotFound`, `DocumentIncomplete`, and `DocumentDamaged` for a manifest that
         can't be read.
         """
         return await self._documents().document_info(key)
 
     def documents(self, prefix: str = "") -> AsyncIterator[DocumentInfo]:
-        """Find the whole documents whose names begin with a text, sorted by their names.
+        """Iterate over the complete documents whose names start with a text, sorted by name.
 
-        The name of a document that has a UUID is the text of that. Documents in the slices
-        of the 1.x client's documentation are not found. They are read as they are iterated
-        over, some hundred at a time. Raises `TypeError` if `prefix` is no text.
+        The name of a document with a UUID is the text of the UUID. Documents in the slices
+        of the 1.x client's documentation are not found. Descriptions are read during the
+        iteration, a few hundred at a time. Raises `TypeError` if `prefix` is not text.
         """
         return self._documents().documents(prefix)
 
     async def remove_document(self, key: uuid.UUID | str) -> None:
-        """Remove a document, whole or not, with all its slices.
+        """Remove a document, complete or not, with all its slices.
 
-        It takes over from an upload that is under way, which fails then; see `upload` for
-        what may still arrive. A removal that was broken off can be repeated.
+        It takes over from an upload that is running, which then fails; see `upload` for slices
+        that may still be stored. An interrupted removal can be repeated.
 
         Raises:
             AliasNotFound: There is no such document.
-            DocumentConflict: Another upload or removal took over.
+            DocumentConflict: Another upload or removal has taken over.
 
         """
         await self._documents().remove_document(key)
@@ -417,13 +417,13 @@ class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
         return await self._ask(Session.node_config, remote_node)
 
     async def node_topology(self, remote_node: RemoteNode | str) -> dict[str, Any]:
-        """Return the topology as a node sees it."""
+        """Return the topology of the cluster according to a node."""
         return await self._ask(Session.node_topology, remote_node)
 
     async def stop_node(self, remote_node: RemoteNode | str, reason: str) -> None:
-        """Stop a node, which others then have to do without.
+        """Stop a node of the cluster, for all its clients.
 
-        Clusters refuse unless configured to do it: `OperationDisabled`.
+        Raises `OperationDisabled` unless the cluster is configured to permit it.
         """
         method, node = Session.node_stop, _authority(remote_node)
         if not isinstance(reason, str):
@@ -433,7 +433,7 @@ class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
     async def _ask(
         self, method: Callable[[Session, str], bytes], remote_node: RemoteNode | str
     ) -> dict[str, Any]:
-        """Return what a node tells of itself."""
+        """Return a description that a node gives of itself."""
         node = _authority(remote_node)
         call = bound(method, node)
         answer = await self._calls.call(operation_of(method), None, call, reads=True, node=node)
@@ -456,5 +456,5 @@ def _parsed(answer: bytes) -> dict[str, Any]:
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict):
-        raise error_for(ErrorCode.INVALID_REPLY, "The node's description of itself is no JSON.")
+        raise error_for(ErrorCode.INVALID_REPLY, "The reply of the node is not a JSON object.")
     return parsed

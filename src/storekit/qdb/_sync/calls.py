@@ -1,6 +1,6 @@
 # Generated from src/storekit/qdb/_async/calls.py by tools/generate_sync.py; do not edit.
 
-"""Calls of a store: sessions in threads, deadlines, retries, errors that say what was asked."""
+"""Calls to a store: sessions in threads, deadlines, retries, errors that name the call."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ from storekit.qdb.cursor import Cursor
 from storekit.qdb.engine import Engine, Session
 from storekit.qdb.errors import (
     NEVER_REACHED,
-    PASSING,
+    TRANSIENT,
     ErrorCode,
     QuasardbException,
     StoreClosed,
@@ -47,7 +47,7 @@ _UNWATCHED: AbstractContextManager[None] = nullcontext()
 
 
 class Caller:
-    """Makes the calls of one client. Who is given it calls the store as that client does."""
+    """Makes the calls of one client, including those of its documents and iterators."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Caller:
         observers: tuple[Observer, ...],
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Make the calls of a client with an engine. `address` is what errors call the store."""
+        """Make the calls of a client through an engine. `address` names the store in errors."""
         self.address = address
         self.timeout = timeout
         self.observers = observers
@@ -88,21 +88,21 @@ class Caller:
             self._executor.open()
 
     def fill(self) -> None:
-        """Open the sessions that the limits say are to be kept."""
+        """Open the sessions that the limits keep open."""
         with self._explained("connect"):
             self._executor.fill()
 
     def with_timeout(self, timeout: float | None) -> Self:
-        """Return what shares all sessions with this, and has another timeout."""
+        """Return a copy that shares all sessions and has another timeout."""
         view = copy.copy(self)
         view.timeout = timeout
-        view._executor = self._executor.limited(_limit_waiting)  # noqa: SLF001 - a view of this very object
+        view._executor = self._executor.limited(_limit_waiting)  # noqa: SLF001 - a copy of this object
         return view
 
     def unbatched(self) -> Self:
-        """Return what shares all sessions with this, and makes each call by itself."""
+        """Return a copy that shares all sessions and does not join calls."""
         view = copy.copy(self)
-        view._joins = False  # noqa: SLF001 - a view of this very object
+        view._joins = False  # noqa: SLF001 - a copy of this object
         return view
 
     def statistics(self) -> CallStatistics:
@@ -110,14 +110,14 @@ class Caller:
         return self._executor.statistics()
 
     def state(self) -> ClientState:
-        """Return how its sessions stand, for observers."""
+        """Return the state of the sessions, for observers."""
         now = self._executor.statistics()
         used = min(now.sessions, now.calls - now.queued)
         sessions = ConnectionState(self.address, used, now.sessions - used, now.queued, self._most)
         return ClientState("qdb", (sessions,))
 
     def describe(self) -> str:
-        """Return the store, its nodes, and how things stand at this moment."""
+        """Return the address of the store and the current numbers of sessions and calls."""
         now = self._executor.statistics()
         if self._executor.closed:
             return f"{self.address}, closed"
@@ -146,10 +146,10 @@ class Caller:
         node: str | None = None,
         watch: Watch | None = None,
     ) -> T:
-        """Return what `function` makes of a session, repeated where that is safe.
+        """Return the result of `function` with a session, retried where that is safe.
 
-        What only reads, or may be done twice, is repeated more freely. Observers are told,
-        unless the call is part of what they are told of by `watch`.
+        With `reads`, it is retried after all transient errors. Observers are notified, unless
+        the call is part of an operation that `watch` reports.
         """
         if self.observers and watch is None:
             with self.watch(operation, alias, node) as watch:
@@ -157,7 +157,7 @@ class Caller:
         until = None if self.timeout is None else monotonic() + self.timeout
         try:
             return self._executor.call(function, until=until)
-        except (StoreKitError, CallTimeout) as error:  # raised again there, unless it may pass
+        except (StoreKitError, CallTimeout) as error:  # raised again there, unless transient
             again = partial(self._executor.call, function, until=until)
             return self._repeat(again, error, until, reads, watch, operation, alias, node)
 
@@ -169,17 +169,17 @@ class Caller:
         reads: bool = False,
         watch: Watch | None = None,
     ) -> T:
-        """Return what a method of the session returns for an entry.
+        """Return the result of a session method for an entry.
 
-        Calls that wait for a session together travel as one batch where a batch can have
-        them; each has its own outcome. See `call` for the rest.
+        Calls that wait for a session at the same time are joined into one batch where that is
+        possible; each has its own outcome. See `call` for the rest.
         """
         if self.observers and watch is None:
             with self.watch(operation_of(method), alias) as watch:
                 return self.call_entry(method, alias, *arguments, reads=reads, watch=watch)
         until = None if self.timeout is None else monotonic() + self.timeout
         try:
-            # `_start`, spelled out: by way of it, a sync call took a third longer.
+            # `_start`, inlined: with it, a sync call took a third longer.
             name = method.__name__
             if self._joins and name in JOINABLE:
                 item, size = JOINABLE[name](alias, *arguments)
@@ -188,7 +188,7 @@ class Caller:
                     return joined
             call: Callable[[Session], T] = methodcaller(name, alias, *arguments)
             return self._executor.call(call, until=until, brief=name in BRIEF)
-        except (StoreKitError, CallTimeout) as error:  # raised again there, unless it may pass
+        except (StoreKitError, CallTimeout) as error:  # raised again there, unless transient
             again = partial(self._start, method, (alias, *arguments), until)
             operation = operation_of(method)
             return self._repeat(again, error, until, reads, watch, operation, alias)
@@ -219,8 +219,8 @@ class Caller:
         alias: str | None,
         node: str | None = None,
     ) -> T:
-        """Repeat a call that has failed, where that is safe; else raise its error, explained."""
-        repeatable = PASSING if reads or self._retry.retry_writes else NEVER_REACHED
+        """Retry a failed call where that is safe; otherwise raise its error, explained."""
+        repeatable = TRANSIENT if reads or self._retry.retry_writes else NEVER_REACHED
 
         def judge(error: Exception) -> Repeat | None:
             known = isinstance(error, QuasardbException) and error.error_code in repeatable
@@ -258,7 +258,7 @@ class Caller:
     # Cursors
 
     def open_cursor(self) -> Cursor:
-        """Return a cursor with a session of its own, which this closes at the latest."""
+        """Return a cursor with its own session, which is closed with the client at the latest."""
         limits = [each for each in (self.timeout, self._connect_timeout) if each is not None]
         with self._explained("iterate"):
             session = self._executor.call_bare(
@@ -279,7 +279,7 @@ class Caller:
             return self._executor.call_bare(cursor.fetch, number, count, until=self._until())
 
     def close_later(self, cursor: Cursor) -> None:
-        """Have a cursor closed. Nobody waits for that."""
+        """Close a cursor in the background."""
         self._cursors.discard(cursor)
         self._executor.run_later(cursor.close)
 
@@ -288,7 +288,7 @@ class Caller:
     def watch(
         self, operation: str, alias: str | None = None, node: str | None = None
     ) -> AbstractContextManager[Watch | None]:
-        """Return a context in which observers are told of an operation, if there are any."""
+        """Return a context manager that reports an operation to the observers, if any."""
         if not self.observers:
             return _UNWATCHED
         return Watch(self.observers, "qdb", operation, node or self.address, alias)
@@ -296,12 +296,12 @@ class Caller:
     def explain(
         self, error: Exception, operation: str, alias: str | None = None, node: str | None = None
     ) -> Exception:
-        """Return the error with what was asked, of whom, and no content."""
+        """Return the error with its operation, alias and node; it never has the content."""
         if isinstance(error, CallTimeout):
             detail = (
-                "The call had begun and may be done."
+                "The call had begun and may have been done."
                 if error.started
-                else "The call had not begun, and will not."
+                else "The call had not begun and will not be made."
             )
             error = StoreTimeout(ErrorCode.TIMEOUT, detail)
         elif isinstance(error, ClientClosed):
@@ -325,7 +325,7 @@ class Caller:
 
 
 def _nothing(session: Session) -> None:
-    """Do nothing with a session: it is open by now."""
+    """Do nothing: the call has opened the session."""
 
 
 def _is_free(session: Session) -> bool:
@@ -333,7 +333,7 @@ def _is_free(session: Session) -> bool:
 
 
 def _limit_waiting(session: Session, until: float | None) -> None:
-    """Have a session wait no longer than its caller; the C library has a timeout of its own."""
+    """Limit how long a session waits to the deadline of its caller, if the engine can do that."""
     wait_until = getattr(session, "wait_until", None)
     if wait_until is not None:
         wait_until(until)

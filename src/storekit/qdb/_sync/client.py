@@ -17,7 +17,7 @@ __all__ = ["Client", "RawClient"]
 
 
 class RawClient(Store[str | bytes, str, Content, bytes]):
-    """The raw client takes text and bytes-like content, stores it as it is, and gives bytes.
+    """A client that stores text and bytes-like content unchanged, and returns bytes.
 
     ```python
     from storekit.qdb import RawClient
@@ -30,16 +30,16 @@ class RawClient(Store[str | bytes, str, Content, bytes]):
     Aliases are text of 1 to 1024 bytes of UTF-8 without NUL; those that start with ".."
     belong to the store. One client serves any number of concurrent callers.
 
-    Every operation may raise, besides what it says: `InvalidArgument` (with `AliasTooLong`
-    and `ReservedAlias`), `TypeError` or `ValueError` for a wrong argument, before anything
-    is sent; `CodecError` for content that the codec of a call can't read;
-    `IncompatibleType` if the entry is of another type; `ConnectionFailed`, with
-    `StoreTimeout` for no answer in time; `ClientClosed`, `OwnerMismatch`, `PoolFull`; and
-    any other `QuasardbException` of the store. Reads are repeated after errors that may
-    pass, writes only if they certainly did not reach the store.
+    Besides the errors in its own description, every operation may raise: `InvalidArgument`
+    (with `AliasTooLong` and `ReservedAlias`), `TypeError` or `ValueError` for a wrong
+    argument, before anything is sent; `CodecError` for content that the codec of a call
+    can't decode; `IncompatibleType` if the entry is of another type; `ConnectionFailed`, with
+    `StoreTimeout` if no reply comes in time; `ClientClosed`, `OwnerMismatch`, `PoolFull`; and
+    any other `QuasardbException` of the store. Reads are retried after transient errors,
+    writes only if they certainly did not reach the store.
 
     **Cancelling an operation returns at once. A write that was cancelled, or that failed
-    with `StoreTimeout`, may have happened.**
+    with `StoreTimeout`, may have been done.**
     """
 
     def __iter__(self) -> RawForwardIterator[bytes]:
@@ -54,15 +54,17 @@ class RawClient(Store[str | bytes, str, Content, bytes]):
     def entries(
         self, *, prefix: str = "", codec: Codec[Any] | str | None = None
     ) -> RawForwardIterator[Any]:
-        """Iterate over all entries, as the client itself does, or over those with a prefix.
+        """Iterate over all entries, or over those whose aliases start with `prefix`.
 
-        `codec` is that of this iteration. See the iterator for what a prefix changes.
+        `codec` decodes the values of this iteration, instead of the codec of the client. See
+        the iterator for the differences that a prefix makes.
         """
         return RawForwardIterator(self, codec=self._conversion.chosen(codec), prefix=prefix)
 
 
 if TYPE_CHECKING:
-    # As documented, a client is a raw client. To type checkers it is none: `get` gives no bytes.
+    # As documented, a client is a subclass of the raw client. Type checkers do not see it as
+    # one, since its `get` does not return bytes.
     class _Base(Store[object, Any, T, T]): ...
 else:
 
@@ -71,7 +73,7 @@ else:
 
 
 class Client(_Base[T]):
-    """The client offers the interface of the raw client for any objects.
+    """A client with the interface of the raw client, for values of any type.
 
     ```python
     from storekit.qdb import Client
@@ -81,22 +83,21 @@ class Client(_Base[T]):
         assert client.get("entry") == {"any": "object"}
     ```
 
-    **Values** are plain pickles of protocol 2, unless there is a `codec`: what any other
-    client pickled reads back, and the other way round. Reading lets in plain data and the
-    standard value types (dates, decimals, fractions, UUIDs, collections, IP addresses, pure
-    paths), and what `allow` names; anything else raises `ClassNotAllowed`, which says what
-    to add, and what is no pickle raises `UnreadableValue`. Both are a `CodecError`, which
-    every codec raises for content that it can't read; it names the alias and has the
-    content. What could not be read is not stored either: that is a `TypeError`, which says
-    what to allow.
+    **Values** are stored as pickles of protocol 2, unless there is a `codec`; other clients
+    that pickle can read them, and this client theirs. Only plain data, the standard value types
+    (dates, decimals, fractions, UUIDs, collections, IP addresses, pure paths), and what
+    `allow` names are unpickled. Anything else raises `ClassNotAllowed`, which says what
+    to add to `allow`; content that is not a pickle raises `UnreadableValue`. Both are a
+    `CodecError`, which every codec raises for content that it can't decode; the error has the
+    alias and the content. A value that could not be read back is not stored: that raises a
+    `TypeError`, which says what to allow.
 
-    **Aliases**: text stays as it is. Numbers, bytes, dates and times, UUIDs, None, and tuples
-    of these have a textual form and come back as they were; text in that form that none of
-    these would have comes back as text. Other objects only with `pickle_aliases`. Prefixes
-    and suffixes are always text.
+    **Aliases**: text is stored unchanged. Numbers, bytes, dates and times, UUIDs, None, and
+    tuples of these are stored in a textual form, and returned as equal objects. Other objects
+    may be aliases only with `pickle_aliases`. Prefixes and suffixes are always text.
 
-    `compare_and_swap` and `remove_if` compare stored bytes: equal objects that were built
-    differently may have different ones.
+    `compare_and_swap` and `remove_if` compare stored bytes, which may differ for equal objects
+    that were built differently.
     """
 
     @overload
@@ -144,35 +145,35 @@ class Client(_Base[T]):
             remote_node: A `RemoteNode`, several of them, `qdb://host:port[,host:port...]`,
                 or an embedded store: `embedded:` (in memory, of this client alone),
                 `embedded:NAME?mode=memory` (of this process), `embedded:PATH`.
-            arguments: More of them are taken, and left alone, as in the 1.x API.
-            codec: How values are stored, instead of as pickles of protocol 2: a codec, or
-                the name of one in the registry.
-            allow: Classes and functions that pickles may name, themselves or as text
+            arguments: Further positional arguments are ignored, as in the 1.x API.
+            codec: The codec of values, or its name in the registry, instead of pickles of
+                protocol 2.
+            allow: Classes and functions that pickles may refer to, as objects or as text
                 (`"module.Class"`); only without `codec`.
-            trust_pickle: Let pickles name anything, **so that whoever can write to the
+            trust_pickle: Let pickles refer to anything, **so that anyone who can write to the
                 store can run code in this process**; only without `codec`.
-            pickle_aliases: Take any object as an alias, and pickle those that have no
-                other form. They are read as values of a client without `codec` are:
-                those of others then take memory and time as values do.
-            options: Keyword arguments as of the raw client, where more is said of them:
+            pickle_aliases: Accept any object as an alias, and pickle those without a textual
+                form. Aliases are then unpickled by the rules for values without a `codec`;
+                aliases of other clients may take as much memory and time as values.
+            options: Keyword arguments of the raw client, which describes them in more detail:
 
                 - `timeout`: seconds for a whole operation, with all attempts and pauses;
                   60 by default, None for no limit.
-                - `connect_timeout`: seconds for opening a session, as far as a caller
-                  waits for just that; 10 by default, None for no limit but the others.
+                - `connect_timeout`: seconds that a caller waits for a session to open; 10 by
+                  default, None for no limit except `timeout`.
                 - `limits`: how many sessions, for how long, and how many callers may wait.
-                - `retry`: when and how operations are repeated; three attempts by default.
-                - `options`: those of the sessions: encryption, compression, credentials...
-                - `library`: the file of the C library to reach a cluster with.
-                - `observers`: who is told of calls; see `storekit.observers`.
-                - `registry`: the codecs that may be named; those of storekit by default.
-                - `engine`: what to use instead of what `remote_node` says.
-                - `clock`: the time of day in seconds since the epoch, for times of expiry.
+                - `retry`: when and how operations are retried; three attempts by default.
+                - `options`: options of the sessions: encryption, compression, credentials...
+                - `library`: the file of the C library, for a cluster.
+                - `observers`: observers of the calls; see `storekit.observers`.
+                - `registry`: codecs by their names; those of storekit by default.
+                - `engine`: an engine to use instead of that of `remote_node`.
+                - `clock`: returns the time in seconds since the epoch, for times of expiry.
 
         Raises:
             TypeError: An argument is of the wrong type.
             ValueError: A value is out of range or an address is malformed.
-            StoreKitError: There is no C library to reach a cluster with.
+            StoreKitError: The C library, which a cluster needs, is missing or unusable.
 
         """
         registry = options.get("registry")
@@ -209,8 +210,9 @@ class Client(_Base[T]):
     def entries(
         self, *, prefix: str = "", codec: Codec[Any] | str | None = None
     ) -> ForwardIterator[Any]:
-        """Iterate over all entries, as the client itself does, or over those with a prefix.
+        """Iterate over all entries, or over those whose aliases start with `prefix`.
 
-        `codec` is that of this iteration. See the iterator for what a prefix changes.
+        `codec` decodes the values of this iteration, instead of the codec of the client. See
+        the iterator for the differences that a prefix makes.
         """
         return ForwardIterator(self, codec=self._conversion.chosen(codec), prefix=prefix)

@@ -1,13 +1,13 @@
 # Generated from src/storekit/qdb/_async/operations.py by tools/generate_sync.py; do not edit.
 
-"""The operations on one entry, and what finds entries, each declared once.
+"""The operations on single entries, and searches.
 
-Most are a call of one method of the session: `_read` and `_write` of the base class make it,
-`_store` encodes what it stores, `_exchange` decodes what it returns. They name the operation
+Most call one method of the session: `_read` and `_write` of the base class make the call,
+`_store` also encodes a value, `_exchange` decodes the returned one. The operation is named
 after the method.
 """
 
-# ruff: noqa: ANN401 - a codec that is named gives anything
+# ruff: noqa: ANN401 - the type of a codec that is given by name is unknown
 
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar, TypeVarTuple, overload
@@ -47,9 +47,9 @@ _ALL = 2**31 - 1
 
 @named_without_class
 class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
-    """The operations, whatever the aliases and values of a client are.
+    """The operations, for any types of aliases and values.
 
-    `codec` is that of one call, itself or by its name in the registry of the client.
+    `codec` is the codec of one call, or its name in the registry of the client.
     """
 
     @overload
@@ -124,7 +124,7 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
         return conversion.decode(chosen, text, content)
 
     def _watched_get(self, text: str, codec: Codec[Any], default: object) -> Any:
-        """Get an entry; to observers, a value that can't be read is a failure, a default none."""
+        """Get an entry. To observers, an undecodable value is a failure, a default is not."""
         with self._calls.watch("get", text) as watch:
             try:
                 content = self._calls.call_entry(Session.blob_get, text, reads=True, watch=watch)
@@ -135,10 +135,10 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
             return self._conversion.decode(codec, text, content)
 
     def get_view(self, alias: Alias) -> memoryview:
-        """Return the stored bytes of an entry without a copy, where the store can do that.
+        """Return the stored bytes of an entry, without a copy where the store can do that.
 
-        Unlike gets, views are never fetched together: a view holds the memory of its entry
-        alone. Raises `AliasNotFound`.
+        Unlike `get`, this is never joined with other calls, so that a view keeps only the
+        memory of its own entry allocated. Raises `AliasNotFound`.
         """
         text = self._conversion.alias(Session.blob_get, alias)
         read = bound(Session.blob_get, text)
@@ -162,10 +162,10 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
         *,
         codec: Codec[Any] | str | None = None,
     ) -> Any:
-        """Replace the content of an entry and return what it was, in one step.
+        """Replace the content of an entry atomically, and return the old content.
 
-        If `expiry_time` is None, it never expires. Raises `AliasNotFound`. After a
-        `CodecError`, the content was replaced: what it was can't be read.
+        If `expiry_time` is None, it never expires. Raises `AliasNotFound`. A `CodecError`
+        means that the content was replaced, but the old one can't be decoded; the error has it.
         """
         chosen = self._conversion.chosen(codec)
         method = Session.blob_get_and_update
@@ -180,9 +180,10 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
     @overload
     def get_remove(self, alias: Alias, *, codec: str) -> Any: ...
     def get_remove(self, alias: Alias, *, codec: Codec[Any] | str | None = None) -> Any:
-        """Remove an entry and return its content, in one step. Raises `AliasNotFound`.
+        """Remove an entry atomically, and return its content. Raises `AliasNotFound`.
 
-        After a `CodecError`, the entry is gone: what it held can't be read.
+        A `CodecError` means that the entry was removed, but its content can't be decoded; the
+        error has it.
         """
         chosen = self._conversion.chosen(codec)
         return self._exchange(Session.blob_get_and_remove, alias, chosen, None)
@@ -220,18 +221,18 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
         *,
         codec: Codec[Any] | str | None = None,
     ) -> Any:
-        """Replace the content of an entry if it is `comparand`, in one step.
+        """Replace the content of an entry atomically if it is `comparand`.
 
         Returns the original content, whether it matched or not. If `expiry_time` is None,
         the entry never expires; one that did not match keeps its expiry. Raises
-        `AliasNotFound`, and `ValueError` for a codec that encrypts: stored bytes are
-        compared, and those of such a codec never match.
+        `AliasNotFound`, and `ValueError` for a codec that encrypts, because stored bytes are
+        compared and would never match.
         """
         method = Session.blob_compare_and_swap
         chosen = self._conversion.comparing(method, codec)
         expiry = self._expiry(method, expiry_time)
         if chosen is STORED and type(new_data) is type(comparand) is bytes:
-            content, expected = new_data, comparand  # two calls less
+            content, expected = new_data, comparand  # saves two calls
         else:
             content = self._conversion.encode(chosen, new_data)
             expected = self._conversion.encode(chosen, comparand)
@@ -244,7 +245,7 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
     def remove_if(
         self, alias: Alias, comparand: Any, *, codec: Codec[Any] | str | None = None
     ) -> None:
-        """Remove an entry if its content is `comparand`, in one step.
+        """Remove an entry atomically if its content is `comparand`.
 
         Raises `UnmatchedContent` if it is not, `AliasNotFound`, and `ValueError` for a codec
         that encrypts.
@@ -254,10 +255,11 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
         self._write(Session.blob_remove_if, alias, expected)
 
     def get_into(self, alias: Alias, buffer: bytearray | memoryview) -> int:
-        """Copy the stored bytes of an entry into memory of the caller; return how many.
+        """Copy the stored bytes of an entry into a buffer; return their number.
 
-        The buffer is written to by the caller's thread alone, at the end. Raises
-        `BufferTooSmall`, whose `size` says what it takes, and `AliasNotFound`.
+        Only the thread of the caller writes to the buffer, after the content has arrived: a
+        cancelled call leaves it unchanged. Raises `BufferTooSmall`, whose `size` is that of
+        the content in bytes, `AliasNotFound`, and `TypeError` for a read-only buffer.
         """
         place = memoryview(buffer).cast("B")
         if place.readonly:
@@ -277,15 +279,18 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
         place[:size] = content
         return size
 
-    # Integers of 64 bits with sign
+    # Signed 64-bit integers
 
     def int_put(self, alias: Alias, value: int, expiry_time: Expiry = None) -> None:
-        """Store a new integer of 64 bits with sign. Raises `AliasAlreadyExists`, `ValueError`."""
+        """Store a new signed 64-bit integer.
+
+        Raises `AliasAlreadyExists`, and `ValueError` if it does not fit into 64 bits.
+        """
         expiry = self._expiry(Session.int_put, expiry_time)
         self._write(Session.int_put, alias, check_integer(value), expiry)
 
     def int_update(self, alias: Alias, value: int, expiry_time: Expiry = None) -> None:
-        """Store an integer, new or not. Raises `ValueError` if it has more than 64 bits."""
+        """Store an integer, new or not. Raises `ValueError` if it does not fit into 64 bits."""
         expiry = self._expiry(Session.int_update, expiry_time)
         self._write(Session.int_update, alias, check_integer(value), expiry)
 
@@ -294,10 +299,10 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
         return self._read(Session.int_get, alias)
 
     def int_add(self, alias: Alias, addend: int) -> int:
-        """Add to an integer in one step and return the sum.
+        """Add to an integer atomically and return the sum.
 
-        Raises `OutOfRange`, and nothing has changed, if that has more than 64 bits; and
-        `AliasNotFound`.
+        Raises `AliasNotFound`, and `OutOfRange` if the sum does not fit into 64 bits; the
+        entry keeps its value then.
         """
         return self._write(Session.int_add, alias, check_integer(addend))
 
@@ -318,42 +323,45 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
         return self._read(Session.double_get, alias)
 
     def double_add(self, alias: Alias, addend: float) -> float:
-        """Add to a double in one step and return the sum. Raises `AliasNotFound`."""
+        """Add to a double atomically and return the sum. Raises `AliasNotFound`."""
         return self._write(Session.double_add, alias, check_double(addend))
 
     # Strings: text that all clients of the cluster read as text, whatever codec they have
 
     def string_put(self, alias: Alias, text: str, expiry_time: Expiry = None) -> None:
-        """Store new text. Raises `AliasAlreadyExists`, and `ValueError` if it has no UTF-8."""
+        """Store new text.
+
+        Raises `AliasAlreadyExists`, and `ValueError` if UTF-8 can't encode it.
+        """
         expiry = self._expiry(Session.string_put, expiry_time)
         self._write(Session.string_put, alias, check_string(text), expiry)
 
     def string_update(self, alias: Alias, text: str, expiry_time: Expiry = None) -> None:
-        """Store text, new or not."""
+        """Store text, new or not. Raises `ValueError` if UTF-8 can't encode it."""
         expiry = self._expiry(Session.string_update, expiry_time)
         self._write(Session.string_update, alias, check_string(text), expiry)
 
     def string_get(self, alias: Alias) -> str:
         """Return text. Raises `AliasNotFound`.
 
-        Bytes that are no UTF-8, from other clients, come as by the error handler
+        Bytes that are not UTF-8, stored by other clients, are decoded with the error handler
         "surrogateescape".
         """
         return self._read(Session.string_get, alias)
 
     def string_get_update(self, alias: Alias, text: str, expiry_time: Expiry = None) -> str:
-        """Replace text and return what it was, in one step. Raises `AliasNotFound`."""
+        """Replace text atomically and return the old text. Raises `AliasNotFound`."""
         expiry = self._expiry(Session.string_get_and_update, expiry_time)
         return self._write(Session.string_get_and_update, alias, check_string(text), expiry)
 
     def string_get_remove(self, alias: Alias) -> str:
-        """Remove text and return it, in one step. Raises `AliasNotFound`."""
+        """Remove text atomically and return it. Raises `AliasNotFound`."""
         return self._write(Session.string_get_and_remove, alias)
 
     def string_compare_and_swap(
         self, alias: Alias, new_text: str, comparand: str, expiry_time: Expiry = None
     ) -> str:
-        """Replace text if it is `comparand`, in one step; return the original, in any case.
+        """Replace text atomically if it is `comparand`; return the original text in any case.
 
         Raises `AliasNotFound`.
         """
@@ -363,10 +371,13 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
         return expected if there is None else there
 
     def string_remove_if(self, alias: Alias, comparand: str) -> None:
-        """Remove text if it is `comparand`. Raises `UnmatchedContent`, `AliasNotFound`."""
+        """Remove text atomically if it is `comparand`.
+
+        Raises `UnmatchedContent` if it is not, and `AliasNotFound`.
+        """
         self._write(Session.string_remove_if, alias, check_string(comparand))
 
-    # Timestamps: points in time, in the cluster to the nanosecond
+    # Timestamps, which the store keeps to the nanosecond
 
     def timestamp_put(
         self, alias: Alias, value: datetime | int, expiry_time: Expiry = None
@@ -387,9 +398,9 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
         self._write(method, alias, to_nanoseconds(value, datetime), expiry)
 
     def timestamp_get(self, alias: Alias) -> datetime:
-        """Return a timestamp in the time zone `tz`, to the microsecond below.
+        """Return a timestamp in the time zone `tz`, rounded down to the microsecond.
 
-        Raises `AliasNotFound`, and `CodecError` for one beyond the years 1 to 9999.
+        Raises `AliasNotFound`, and `CodecError` for one outside the years 1 to 9999.
         """
         found = self._read(Session.timestamp_get, alias)
         return from_nanoseconds(found, self._conversion.alias(Session.timestamp_get, alias))
@@ -403,10 +414,11 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
     @overload
     def timestamp_add(self, alias: Alias, addend: int) -> int: ...
     def timestamp_add(self, alias: Alias, addend: timedelta | int) -> datetime | int:
-        """Add to a timestamp in one step and return the sum.
+        """Add to a timestamp atomically and return the sum.
 
-        A timedelta gives a datetime, nanoseconds in an int give nanoseconds since the epoch.
-        Raises `AliasNotFound`, and `CodecError` as `timestamp_get` does: the sum is stored then.
+        Returns a datetime for a timedelta, and nanoseconds since the epoch for nanoseconds in
+        an int. Raises `AliasNotFound`, and `CodecError` as `timestamp_get` does; the sum has been
+        stored then.
         """
         method = Session.timestamp_add
         total = self._write(method, alias, to_nanoseconds(addend, timedelta))
@@ -423,7 +435,8 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
     def remove_all(self) -> None:
         """Remove all entries from all nodes of the cluster.
 
-        Clusters refuse unless configured to do it: `OperationDisabled`.
+        The nodes may take as long as the timeout of the client, or 300 seconds without one.
+        Raises `OperationDisabled` unless the cluster is configured to permit it.
         """
         timeout = 300.0 if self._calls.timeout is None else self._calls.timeout
         method = Session.purge_all
@@ -455,7 +468,7 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
         self._write(Session.expires_at, alias, expiry)
 
     def expires_from_now(self, alias: Alias, expiry_delta: float | timedelta) -> None:
-        """Set in how many seconds an entry expires, or after which timedelta.
+        """Set the seconds, or the timedelta, after which an entry expires.
 
         Raises `AliasNotFound`.
         """
@@ -481,7 +494,7 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
     # Finding
 
     def prefix_get(self, prefix: str, max_count: int = _ALL) -> list[Found]:
-        """Return the aliases that start with a text, sorted by their bytes; [] for none."""
+        """Return the aliases that start with a text, in the order of their bytes; [] if none do."""
         check_count(max_count)
         found = self._find(Session.prefix_get, prefix, max_count)
         return self._conversion.all_found(found)
@@ -491,7 +504,7 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
         return self._find(Session.prefix_count, prefix)
 
     def suffix_get(self, suffix: str, max_count: int = _ALL) -> list[Found]:
-        """Return the aliases that end with a text; [] for none."""
+        """Return the aliases that end with a text; [] if none do."""
         check_count(max_count)
         found = self._find(Session.suffix_get, suffix, max_count)
         return self._conversion.all_found(found)
@@ -501,28 +514,28 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
         return self._find(Session.suffix_count, suffix)
 
     def blob_scan(self, pattern: bytes | str, max_count: int = _ALL) -> list[Found]:
-        """Return the aliases of blobs that have these bytes in them; [] for none.
+        """Return the aliases of blobs that contain `pattern`; [] if there are none.
 
-        The cluster reads all blobs for that. Text means its UTF-8.
+        The store reads all blobs for that. Text is encoded as UTF-8.
         """
         check_count(max_count)
         return self._scan(Session.blob_scan, check_content(pattern), max_count)
 
     def blob_scan_regex(self, pattern: str, max_count: int = _ALL) -> list[Found]:
-        """Return the aliases of blobs that match a regular expression; [] for none.
+        """Return the aliases of blobs that match a regular expression; [] if there are none.
 
-        Raises a `QuasardbException` for one that is malformed.
+        Raises a `QuasardbException` if the expression is malformed.
         """
         check_count(max_count)
         return self._scan(Session.blob_scan_regex, check_string(pattern), max_count)
 
     def string_scan(self, pattern: str, max_count: int = _ALL) -> list[Found]:
-        """Return the aliases of strings that have this text in them; [] for none."""
+        """Return the aliases of strings that contain `pattern`; [] if there are none."""
         check_count(max_count)
         return self._scan(Session.string_scan, check_string(pattern), max_count)
 
     def string_scan_regex(self, pattern: str, max_count: int = _ALL) -> list[Found]:
-        """Return the aliases of strings that match a regular expression; [] for none."""
+        """Return the aliases of strings that match a regular expression; [] if there are none."""
         check_count(max_count)
         return self._scan(Session.string_scan_regex, check_string(pattern), max_count)
 
@@ -534,7 +547,7 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
         self._write(Session.attach_tag, alias, name)
 
     def detach_tag(self, alias: Alias, tag: Alias) -> None:
-        """Take a tag off an entry. Raises `TagNotSet` and `AliasNotFound`."""
+        """Remove a tag from an entry. Raises `TagNotSet` and `AliasNotFound`."""
         name = self._conversion.alias(Session.detach_tag, tag, writes=True)
         self._write(Session.detach_tag, alias, name)
 
@@ -556,11 +569,11 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
         return self._read(Session.get_tagged_count, tag)
 
     def find(self, query: str) -> list[Found]:
-        """Return the aliases of the entries that have these tags and types; [] for none.
+        """Return the aliases of the entries that match a query; [] if there are none.
 
-        A query is `tag='a'`, `type=blob` (or integer, double, string, timestamp, tag), and what
-        `and`, `or`, `not` and parentheses make of these, with or without `find(...)` around it,
-        as in `find(tag='a' and not tag='b')`. Raises `InvalidQuery` for what is none.
+        A query combines `tag='a'` and `type=blob` (or integer, double, string, timestamp, tag)
+        by `and`, `or`, `not` and parentheses, with or without `find(...)` around it, as in
+        `find(tag='a' and not tag='b')`. Raises `InvalidQuery` if it is malformed.
         """
         text = check_query(query)
         found = self._calls.call("find", None, bound(Session.find, text), reads=True)

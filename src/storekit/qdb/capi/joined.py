@@ -15,12 +15,12 @@ from storekit.qdb.capi.calls import Calls
 from storekit.qdb.capi.handle import Handle
 from storekit.qdb.capi.library import Library
 from storekit.qdb.engine import BatchOperation, OperationKind, Outcome, Session
-from storekit.qdb.errors import NEVER_REACHED, PASSING, ErrorCode, QuasardbException
+from storekit.qdb.errors import NEVER_REACHED, TRANSIENT, ErrorCode, QuasardbException
 
 __all__ = ["JoinedCalls"]
 
 _SKIPPED = int(ErrorCode.SKIPPED)
-_OF_THE_WAY = PASSING | NEVER_REACHED | {ErrorCode.TIMEOUT, ErrorCode.INTERNAL_LOCAL}
+_OF_THE_WAY = TRANSIENT | NEVER_REACHED | {ErrorCode.TIMEOUT, ErrorCode.INTERNAL_LOCAL}
 """What says that a batch as a whole did not get through, and may have been done in part."""
 
 
