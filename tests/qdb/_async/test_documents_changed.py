@@ -93,7 +93,7 @@ async def test_download_of_what_is_being_replaced_is_told_so(store):
                 other.upload(BreaksOff(b"n" * len(OURS), 5 * SLICE), KEY, slice_size=SLICE)
 
         at_slice(spy, 3, begin)
-        with pytest.raises(DocumentIncomplete, match="under way"):
+        with pytest.raises(DocumentIncomplete, match="running"):
             await downloaded(client)
 
 

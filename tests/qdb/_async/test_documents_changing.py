@@ -65,7 +65,7 @@ async def test_upload_that_was_taken_over_fails_and_leaves_the_other_ones_docume
             await uploaded(client, THEIRS, resume=True)
 
         async with aclosing(interrupted(take_over)) as pieces:
-            with pytest.raises(DocumentConflict, match="took over"):
+            with pytest.raises(DocumentConflict, match="has taken over"):
                 await client.upload(pieces, KEY, slice_size=SLICE, in_flight=1)
         assert await downloaded(client) == THEIRS
         await uploaded(client, OURS)
@@ -79,7 +79,7 @@ async def test_upload_whose_document_is_removed_meanwhile_fails_and_leaves_nothi
             await client.remove_document(KEY)
 
         async with aclosing(interrupted(remove)) as pieces:
-            with pytest.raises(DocumentConflict, match="took over"):
+            with pytest.raises(DocumentConflict, match="has taken over"):
                 await client.upload(pieces, KEY, slice_size=SLICE, in_flight=1)
         assert await client.prefix_get(KEY.hex) == []
 

@@ -67,7 +67,7 @@ def test_upload_that_was_taken_over_fails_and_leaves_the_other_ones_document_who
             uploaded(client, THEIRS, resume=True)
 
         with closing(interrupted(take_over)) as pieces:
-            with pytest.raises(DocumentConflict, match="took over"):
+            with pytest.raises(DocumentConflict, match="has taken over"):
                 client.upload(pieces, KEY, slice_size=SLICE, in_flight=1)
         assert downloaded(client) == THEIRS
         uploaded(client, OURS)
@@ -81,7 +81,7 @@ def test_upload_whose_document_is_removed_meanwhile_fails_and_leaves_nothing(sto
             client.remove_document(KEY)
 
         with closing(interrupted(remove)) as pieces:
-            with pytest.raises(DocumentConflict, match="took over"):
+            with pytest.raises(DocumentConflict, match="has taken over"):
                 client.upload(pieces, KEY, slice_size=SLICE, in_flight=1)
         assert client.prefix_get(KEY.hex) == []
 

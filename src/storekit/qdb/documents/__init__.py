@@ -1,1 +1,1 @@
-"""Documents: contents of any size in slices, with a manifest that says what belongs together."""
+"""Documents: content of any size, stored in slices, with a manifest of their digests."""

@@ -1,9 +1,9 @@
-"""What a document is called by its users, and what its entries are called in the store.
+"""Keys of documents, and the aliases of their entries.
 
-A document has a UUID, or any text as its name. Slice number n of it is the entry `HEX` + `str(n)`,
-where HEX is that of the UUID, as in the documentation of the 1.x client, so that either reads
-what the other wrote; for a name, it is made of the digest of the name. Documents are
-listed by entries of their own, whose aliases have the names.
+The key of a document is a UUID, or any text as its name. Slice number n is the entry
+`HEX` + `str(n)`, where HEX is that of the UUID, as in the documentation of the 1.x client, so that
+both can read each other's documents; for a name, HEX is a part of the digest of the name.
+Listings use separate entries, whose aliases contain the names.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ __all__ = ["DocumentKey", "as_key", "index_prefix"]
 _INDEX = "storekit/documents/"
 
 _LONGEST = 900
-"""Bytes of a name that are part of an alias, which may have 1024."""
+"""Bytes of a name that an alias contains, which itself may have 1024."""
 
 _UUID = re.compile(
     r"(?:urn:uuid:)?\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}?"
@@ -30,34 +30,34 @@ _NOT_IN_ALIASES = re.compile("[%\0\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class DocumentKey:
-    """The key of a document: what its users know it by, and what its aliases begin with."""
+    """The key of a document, and the text that its aliases start with."""
 
     value: uuid.UUID | str
     hex: str
 
     @property
     def name(self) -> str | None:
-        """The name, None for a document that has a UUID."""
+        """The name; None for a document with a UUID."""
         return self.value if isinstance(self.value, str) else None
 
     @property
     def manifest(self) -> str:
-        """The alias of what vouches for the whole document."""
+        """The alias of the manifest."""
         return f"{self.hex}.json"
 
     @property
     def lock(self) -> str:
-        """The alias of what tells that the document is not whole, and who is changing it."""
+        """The alias of the lock record."""
         return f"{self.hex}.part"
 
     @property
     def slice_list(self) -> str:
-        """The alias of the digests of the slices that are there, in an upload."""
+        """The alias of the digests of the slices that an upload has stored so far."""
         return f"{self.hex}.sha256"
 
     @property
     def index(self) -> str:
-        """The alias of what is shown of the document in a listing."""
+        """The alias of the entry for listings."""
         whole = _escaped(str(self.value))
         start = _cut(whole)
         return f"{_INDEX}{start}" if start == whole else f"{_INDEX}{start}%~{self.hex}"
@@ -74,9 +74,9 @@ class DocumentKey:
 
 
 def as_key(key: object) -> DocumentKey:
-    """Return the key of a document. Text that is a UUID in a usual spelling is that UUID.
+    """Return the key of a document. Text that is a UUID in a common notation is that UUID.
 
-    Raises `TypeError` for what is neither text nor a UUID, `ValueError` for empty text.
+    Raises `TypeError` if it is neither text nor a UUID, `ValueError` for empty text.
     """
     if isinstance(key, str):
         text = as_text(key)
@@ -92,7 +92,7 @@ def as_key(key: object) -> DocumentKey:
 
 
 def index_prefix(prefix: str) -> str:
-    """Return what the aliases of all documents begin with in a listing that begin with a text."""
+    """Return the start of the listing aliases of all documents whose names start with a text."""
     return _INDEX + _cut(_escaped(prefix))
 
 

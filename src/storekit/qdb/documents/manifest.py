@@ -1,9 +1,9 @@
-"""What a document is in the store: slices, and a manifest that vouches for them.
+"""The entries of a document besides its slices: manifest, lock record, list of digests.
 
-The manifest is written last. While slices come and go there is a lock record, which says who
-is changing the document, and only that one does. Which slices are there already is in a list
-of their digests; that counts as far as the lock record vouches for it. Whatever is read from
-the store is checked before it is trusted.
+The manifest has the digests of all slices, and is written last. While slices change there is a
+lock record, which names the upload or removal that holds the document. A list has the digests of
+the slices stored so far; it is valid if the lock record has the digest of the list. All that is
+read from the store is checked before it is used.
 """
 
 import hashlib
@@ -46,15 +46,15 @@ _UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 
 class DocumentConflict(StoreKitError):
-    """Another upload or removal of the document is under way, or was broken off."""
+    """Another upload or removal of the document is running, or was interrupted."""
 
 
 class DocumentIncomplete(StoreKitError):
-    """The document is not whole, or was replaced while it was read."""
+    """The document is not complete, or was replaced while it was read."""
 
 
 class DocumentDamaged(StoreKitError):
-    """The document is not what was uploaded: a slice is missing or has changed."""
+    """The document is not the uploaded one: a slice is missing or has changed."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -62,9 +62,9 @@ class DocumentInfo:
     """A document in the store.
 
     `key` is a UUID or a name, `size` in bytes. `checksum` is the SHA-256, in hex, of the
-    SHA-256 digests of its slices one after the other; None for a document that has no
-    manifest. `uploaded` says when, by the clock of the client that did it; None if nobody
-    noted it.
+    concatenated SHA-256 digests of its slices; None for a document without a manifest.
+    `uploaded` is the time of the upload, by the clock of the client; None if it was not
+    recorded.
     """
 
     key: uuid.UUID | str
@@ -94,7 +94,7 @@ class DocumentInfo:
         return table(rows)
 
     def dump(self) -> bytes:
-        """Return what is stored for listings."""
+        """Return the entry that listings read."""
         uploaded = None if self.uploaded is None else round(self.uploaded.timestamp() * 1000)
         return _dumped(
             {
@@ -109,7 +109,7 @@ class DocumentInfo:
 
     @classmethod
     def load(cls, content: bytes, alias: str) -> "DocumentInfo | None":
-        """Return what was dumped, if it is that of a document listed by `alias`; else None."""
+        """Return the info in an entry of a listing; None if it is malformed or of another alias."""
         try:
             fields = _fields_of(content)
             key = as_key(fields["name"])
@@ -129,9 +129,9 @@ class DocumentInfo:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The digests of the slices of a document, which all but the last have `slice_size` bytes.
+    """The digests of the slices of a document, all of `slice_size` bytes but for the last.
 
-    `upload` tells two uploads of the same content apart.
+    `upload` is an id of the upload, which distinguishes two uploads of the same content.
     """
 
     slice_size: int
@@ -157,12 +157,12 @@ class Manifest:
 
     @classmethod
     def load(cls, content: bytes, key: DocumentKey) -> "Manifest":
-        """Return what was dumped. Raises `DocumentDamaged`."""
+        """Return the manifest of an entry. Raises `DocumentDamaged` if it is malformed."""
         try:
             fields = _fields_of(content)
             digests = fields["sha256"]
             if type(digests) is not list:
-                raise TypeError("the digests are no list")
+                raise TypeError("the digests are not a list")
             manifest = cls(
                 fields["slice_size"],
                 fields["size"],
@@ -172,7 +172,7 @@ class Manifest:
                 fields.get("uploaded"),
             )
             if not manifest._is_sound(key):
-                raise ValueError("the fields don't go together")
+                raise ValueError("the fields are inconsistent")
         except _UNREADABLE as error:
             raise DocumentDamaged(
                 f"the manifest of document {key} can't be read; upload the document again"
@@ -192,7 +192,7 @@ class Manifest:
         )
 
     def info(self, key: DocumentKey) -> DocumentInfo:
-        """Return what users are told."""
+        """Return the public description of the document."""
         checksum = digest_of(dump_digests(self.digests))
         uploaded = _moment(self.uploaded)
         return DocumentInfo(key.value, self.size, len(self.digests), checksum, uploaded)
@@ -202,11 +202,11 @@ class Manifest:
         return min(self.slice_size, self.size - number * self.slice_size)
 
     def sound_slices(self, file: BinaryIO) -> int:
-        """Return how many slices are at the start of a file as they should be."""
+        """Return how many slices at the start of a file have the right content."""
         file.seek(0)
         for number, digest in enumerate(self.digests):
             left, found = self.size_of(number), hashlib.sha256()
-            # In pieces: how large a slice is, the store has said.
+            # In pieces: the size of a slice comes from the store, and may be huge.
             while left and (piece := file.read(min(left, _PIECE))):
                 found.update(piece)
                 left -= len(piece)
@@ -215,19 +215,20 @@ class Manifest:
         return len(self.digests)
 
     def check(self, number: int, content: bytes | memoryview, key: DocumentKey) -> None:
-        """Raise `DocumentDamaged` unless this is the slice that was uploaded."""
+        """Raise `DocumentDamaged` if this is not the uploaded slice."""
         if len(content) != self.size_of(number) or digest_of(content) != self.digests[number]:
             raise DocumentDamaged(
-                f"slice {number} of document {key} is not what was uploaded; upload it again"
+                f"slice {number} of document {key} is not the uploaded one; upload it again"
             )
 
 
 @dataclass(frozen=True, slots=True)
 class LockRecord:
-    """What is stored while a document is changed: by whom. No two that are stored are alike.
+    """The lock entry of a document that is being changed. No two stored ones are equal.
 
-    `lists` are digests of lists of slices: what is in such a list is there. `slice_size` is 0
-    for a removal. With `ended`, nobody is at it any more, and the manifest is there.
+    `upload` is the id of the upload or removal that holds the lock. `lists` are the digests of
+    valid lists of slices. `slice_size` is 0 for a removal. With `ended`, the lock is free, and
+    the manifest is stored.
     """
 
     upload: str
@@ -251,7 +252,7 @@ class LockRecord:
 
     @classmethod
     def load(cls, content: bytes) -> "LockRecord":
-        """Return what was dumped; of what can't be read, one that vouches for nothing."""
+        """Return the record of an entry; a record without valid lists if it is malformed."""
         try:
             fields = _fields_of(content)
             upload, lists, ended = fields["upload"], fields["lists"], fields["ended"]
@@ -274,7 +275,7 @@ def _dumped(fields: dict[str, object]) -> bytes:
 
 
 def _fields_of(content: bytes) -> dict[str, Any]:
-    """Return the fields of what `_dumped` made. Raises one of `_UNREADABLE`."""
+    """Return the fields that `_dumped` has written. Raises one of `_UNREADABLE`."""
     fields = json.loads(content)
     if type(fields) is not dict or type(fields["version"]) is not int:
         raise TypeError("it has no version")
@@ -297,7 +298,7 @@ def digest_of(content: bytes | memoryview) -> str:
 
 
 def dump_digests(digests: Sequence[str]) -> bytes:
-    """Return a list of digests as it is stored: their bytes, one after the other."""
+    """Return a list of digests as it is stored: their bytes, concatenated."""
     return b"".join(bytes.fromhex(digest) for digest in digests)
 
 

@@ -1,12 +1,13 @@
-"""Where the path of a download leads, and how a file comes to be there.
+"""The file that a download writes to, and how it gets its name.
 
-A new file, and what is to replace a regular file, is written beside it and gets its name when
-it is whole; it keeps mode and owner of the one before, as far as the system allows. Links are
-followed, and stay. A file with several names is written to when all is there, since a new
-one would have only one of them. What is no regular file is written to, and never replaced.
+A new file, or one that replaces a regular file, is written under a temporary name beside its
+destination and renamed when it is complete. It takes over mode and owner of the file that it
+replaces, as far as the system permits. Symbolic links are followed, and stay. A file with several
+hard links is overwritten when all content is there, since renaming would replace only one
+of them. Anything that is not a regular file is written to, and never replaced.
 
-The file beside it may have a name that others can guess, in a directory where they may write:
-it is never opened through a link, and only if it is nobody else's.
+Other users may be able to guess the temporary name, and to write in the directory: the file is
+never opened through a symbolic link, and only if it belongs to this user.
 """
 
 import errno
@@ -37,10 +38,10 @@ _FLAGS = os.O_CREAT | _NOFOLLOW | getattr(os, "O_BINARY", 0)
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where the bytes of a download go.
+    """The destination of a download.
 
-    `path` is where links lead, `there` the regular file that is there, if there is one. If
-    `is_special`, something is there that can only be written to.
+    `path` has its symbolic links resolved; `there` is the status of a regular file at that path,
+    if there is one. With `is_special`, the path is something that can only be written to.
     """
 
     path: Path
@@ -49,9 +50,9 @@ class Destination:
 
 
 def find_destination(path: Path) -> Destination:
-    """Return where a path leads.
+    """Return the destination of a path.
 
-    Raises `IsADirectoryError`, `PermissionError`, and any other `OSError` of looking at it.
+    Raises `IsADirectoryError`, `PermissionError`, and any other `OSError` of its status.
     """
     try:
         there = path.stat()
@@ -68,7 +69,7 @@ def find_destination(path: Path) -> Destination:
         leads_there = os.path.samestat(real.lstat(), there)
     except FileNotFoundError:
         leads_there = False
-    # The links of a process to its open files may lead to what has no name any more.
+    # /proc/self/fd links may point to a file that has no name any more.
     return Destination(real, there) if leads_there else Destination(path, is_special=True)
 
 
@@ -77,17 +78,17 @@ def _followed(path: Path) -> Path:
 
 
 def open_special(destination: Destination) -> BinaryIO:
-    """Open what is no regular file. `OSError` if it is a FIFO that nobody reads."""
+    """Open something other than a regular file. Raises `OSError` for a FIFO without a reader."""
     flags = os.O_WRONLY | os.O_TRUNC | _NONBLOCK | getattr(os, "O_NOCTTY", 0)
     descriptor = os.open(destination.path, flags)
-    os.set_blocking(descriptor, True)  # only opening was not to wait
+    os.set_blocking(descriptor, True)  # only opening must not block
     return os.fdopen(descriptor, "wb", buffering=0)
 
 
 def open_part(destination: Destination, *, keep: bool) -> tuple[BinaryIO, Path]:
-    """Open the file that the bytes are in until all are there; return it and its path.
+    """Open the temporary file of a download; return it and its path.
 
-    With `keep` it always has the same name, and one download at a time has it.
+    With `keep` its name is always the same, and one download at a time can open it.
     """
     private = destination.there is not None
     mode = 0o600 if private else 0o666
@@ -105,7 +106,7 @@ def open_part(destination: Destination, *, keep: bool) -> tuple[BinaryIO, Path]:
 
 
 def _part_beside(path: Path, token: str) -> Path:
-    """Return a path for the file beside a path, which is not too long for the file system."""
+    """Return the path of the temporary file, whose name is short enough for the file system."""
     end = f"{token}.part"
     try:
         longest = os.pathconf(path.parent, "PC_NAME_MAX")
@@ -120,7 +121,7 @@ def _part_beside(path: Path, token: str) -> Path:
 
 
 def _make_alike(file: BinaryIO, destination: Destination) -> None:
-    """Give a file the owner and the mode of the one that it is to replace, where allowed."""
+    """Give a file the owner and mode of the file that it replaces, where that is permitted."""
     there = destination.there
     if there is None or not hasattr(os, "fchown"):
         return
@@ -133,21 +134,22 @@ def _make_alike(file: BinaryIO, destination: Destination) -> None:
         made = os.fstat(file.fileno())
     mode = stat.S_IMODE(there.st_mode)
     if (made.st_uid, made.st_gid) != (there.st_uid, there.st_gid):
-        mode &= 0o777  # another owner is not to be acted for
+        mode &= 0o777  # no setuid or setgid for another owner
     os.fchmod(file.fileno(), mode)
 
 
 def _open_alone(part: Path, mode: int) -> BinaryIO:
-    """Open a file for reading and writing that nobody else has opened like this.
+    """Open a file for reading and writing, with an exclusive lock.
 
-    The lock is on the open file, and ends with it, whatever becomes of the process.
+    The system releases the lock when the file is closed, or the process ends.
     """
     while True:
         try:
             descriptor = os.open(part, _FLAGS | os.O_RDWR | _NONBLOCK, mode)
         except OSError as error:
             if part.is_symlink():
-                raise _error(errno.ELOOP, "it is a link, which is not followed", part) from error
+                text = "it is a symbolic link, which is not followed; remove it"
+                raise _error(errno.ELOOP, text, part) from error
             raise
         file = os.fdopen(descriptor, "r+b")
         try:
@@ -165,18 +167,18 @@ def _open_alone(part: Path, mode: int) -> BinaryIO:
         except BaseException:
             file.close()
             raise
-        file.close()  # whoever had it before has finished it
+        file.close()  # another download has renamed it meanwhile
 
 
 def _check_own(file: BinaryIO, part: Path) -> None:
-    """Raise `OSError` if somebody else may have put a file there, to be written to."""
+    """Raise `OSError` if another user may have created the file, to have it written to."""
     found = os.fstat(file.fileno())
     if not stat.S_ISREG(found.st_mode):
-        raise _error(errno.EEXIST, "it is no regular file; remove it", part)
+        raise _error(errno.EEXIST, "it is not a regular file; remove it", part)
     if found.st_nlink > 1:
-        raise _error(errno.EEXIST, "it is a file with other names, too; remove it", part)
+        raise _error(errno.EEXIST, "it has other hard links; remove it", part)
     if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
-        raise _error(errno.EPERM, "it is somebody else's file; remove it", part)
+        raise _error(errno.EPERM, "it belongs to another user; remove it", part)
 
 
 def _is_at(path: Path, file: BinaryIO) -> bool:
@@ -189,14 +191,14 @@ def _is_at(path: Path, file: BinaryIO) -> bool:
 def publish(
     file: BinaryIO, part: Path, destination: Destination, manifest: Manifest | None
 ) -> None:
-    """Give a file its name. Without locks, check by the manifest what others may have written."""
+    """Give a complete file its name. Where there are no file locks, check its content again."""
     file.flush()
     os.fsync(file.fileno())
     check = manifest if fcntl is None else None
     if check is not None and check.sound_slices(file) < len(check.digests):
         raise _error(errno.EAGAIN, "another download was writing the file", part)
     if not _is_at(part, file):
-        raise _error(errno.EEXIST, "something else has come in its place", part)
+        raise _error(errno.EEXIST, "the temporary file was replaced during the download", part)
     if destination.there is not None and destination.there.st_nlink > 1:
         _copy_into(destination, part)
         part.unlink()
@@ -204,14 +206,14 @@ def publish(
         _check_regular(destination.path)
         _make_alike(file, destination)
         if fcntl is None:
-            file.close()  # Windows gives no new name to open files
+            file.close()  # Windows does not rename open files
         part.replace(destination.path)
     file.close()
     sync_directory(destination.path.parent)
 
 
 def _copy_into(destination: Destination, part: Path) -> None:
-    """Write to a file that has other names, too."""
+    """Overwrite a file that has other hard links."""
     flags = os.O_WRONLY | os.O_TRUNC | _NOFOLLOW | getattr(os, "O_BINARY", 0)
     with part.open("rb") as source, os.fdopen(os.open(destination.path, flags), "wb") as copy:
         shutil.copyfileobj(source, copy, 1 << 20)
@@ -222,7 +224,8 @@ def _copy_into(destination: Destination, part: Path) -> None:
 def _check_regular(path: Path) -> None:
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(path.lstat().st_mode):
-            raise _error(errno.EEXIST, "something has come there that is no regular file", path)
+            text = "it is no longer a regular file, and is not replaced"
+            raise _error(errno.EEXIST, text, path)
 
 
 def _error(number: int, text: str, path: Path) -> OSError:

@@ -1,4 +1,4 @@
-"""Slices on their way: read from files, and written to files of any kind."""
+"""Reading slices from files, and writing them to files, of any kind."""
 
 import errno
 import inspect
@@ -26,13 +26,13 @@ __all__ = [
 
 _PIECE = 1 << 20  # bytes that are read at a time
 
-_MOST_IN_VAIN = 3
-"""Calls one after the other that may take nothing, before a file is given up."""
+_MOST_EMPTY_WRITES = 3
+"""Consecutive calls of `write` that may write nothing before that is an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One slice on its way, with its SHA-256 digest in hex."""
+    """One slice to upload, with its SHA-256 digest in hex."""
 
     number: int
     content: memoryview
@@ -40,7 +40,7 @@ class Slice:
 
 
 class FirstRead:
-    """Reads a file, and notes whether it must be awaited."""
+    """Reads from a file, and records whether the result must be awaited."""
 
     def __init__(self, read: Callable[[int], object]) -> None:
         self._read = read
@@ -56,7 +56,7 @@ class FirstRead:
 def take_slice(read: Callable[[int], object], number: int, buffers: Buffers) -> object:
     """Read the next `Slice`, full unless it is the last; None at the end.
 
-    What is read first is returned as it is if it must be awaited.
+    If the result of the first read must be awaited, that result is returned.
     """
     place, end = buffers.take(), 0
     while end < len(place):
@@ -75,7 +75,7 @@ def take_slice(read: Callable[[int], object], number: int, buffers: Buffers) -> 
 
 
 def fill_slice(file: FileIO, number: int, buffers: Buffers) -> Slice | None:
-    """Read the next slice as `take_slice` does, from a file that needs no copy for that."""
+    """Read the next slice as `take_slice` does, from a file with `readinto`, without a copy."""
     place, end = buffers.take(), 0
     while end < len(place) and (count := file.readinto(place[end:])):
         end += count
@@ -87,7 +87,7 @@ def _slice_of(content: memoryview, number: int) -> Slice | None:
 
 
 def as_piece(piece: object) -> bytes | bytearray:
-    """Return a piece of a document as bytes. Raises `TypeError` for what is none."""
+    """Return a piece of a document as bytes. Raises `TypeError` if it is not bytes-like."""
     if isinstance(piece, bytes | bytearray):
         return piece
     if isinstance(piece, memoryview):
@@ -96,44 +96,45 @@ def as_piece(piece: object) -> bytes | bytearray:
 
 
 class Unwritten:
-    """What is left to write of some slices."""
+    """The rest of some slices that is still to be written."""
 
     def __init__(self, contents: Iterable[bytes | memoryview], *, waits: bool) -> None:
-        """Take what is to be written. `waits` says what None as a result means: see `took`."""
+        """Begin with all contents. `waits` decides what None from `write` means: see `took`."""
         self._left = [memoryview(content) for content in contents if content]
         self._waits = waits
-        self._in_vain = 0
+        self._empty_writes = 0
 
     def __bool__(self) -> bool:
         return bool(self._left)
 
     def next(self) -> memoryview:
-        """Return what is to be written next."""
+        """Return the next piece to write."""
         return self._left[0][:WRITTEN_AT_ONCE]
 
     def took(self, taken: object) -> None:
-        """Note what a file returned for the number of bytes that it took.
+        """Record the result of `write`, the number of bytes that it wrote.
 
-        None is "all" for files that wait, as those of people who return nothing, and "nothing"
-        for raw files.
+        None means all bytes for files that block, whose `write` may have no result, and no bytes
+        for raw files in non-blocking mode.
 
         Raises:
-            TypeError: It is no number.
-            BlockingIOError: A raw file would have to wait.
-            OSError: It makes no sense, or nothing was taken several times.
+            TypeError: It is not a number.
+            BlockingIOError: A raw file would have to block.
+            OSError: It is out of range, or nothing was written several times in a row.
 
         """
         offered = len(self.next())
         if taken is None and not self._waits:
             raise BlockingIOError(
-                errno.EAGAIN, "the file is in non-blocking mode and takes no more for now"
+                errno.EAGAIN, "the file is in non-blocking mode, and writing would block"
             )
         count = offered if taken is None else _count(taken)
         if not 0 <= count <= offered:
-            raise OSError(errno.EIO, f"the file says that it took {count} of {offered} bytes")
-        self._in_vain = 0 if count else self._in_vain + 1
-        if self._in_vain >= _MOST_IN_VAIN:
-            raise OSError(errno.EIO, f"the file took nothing {_MOST_IN_VAIN} times in a row")
+            raise OSError(errno.EIO, f"the file reports that it wrote {count} of {offered} bytes")
+        self._empty_writes = 0 if count else self._empty_writes + 1
+        if self._empty_writes >= _MOST_EMPTY_WRITES:
+            text = f"the file wrote no bytes {_MOST_EMPTY_WRITES} times in a row"
+            raise OSError(errno.EIO, text)
         first = self._left.pop(0)
         if count < len(first):
             self._left.insert(0, first[count:])
@@ -148,8 +149,8 @@ def _count(taken: object) -> int:
     raise TypeError(f"a file returned {type(taken).__name__} for a number of bytes written")
 
 
-def write_all(write: Callable[[memoryview], object], left: Unwritten) -> Any:  # noqa: ANN401 - whatever is to be awaited
-    """Write all; or return what a file returned that is to be awaited."""
+def write_all(write: Callable[[memoryview], object], left: Unwritten) -> Any:  # noqa: ANN401 - any awaitable
+    """Write all; if a result of `write` must be awaited, return that result."""
     while left:
         taken = write(left.next())
         if inspect.isawaitable(taken):
@@ -159,11 +160,11 @@ def write_all(write: Callable[[memoryview], object], left: Unwritten) -> Any:  #
 
 
 def waits(file: object) -> bool:
-    """Tell whether a file waits where it can't take more, rather than take nothing."""
-    file = getattr(file, "wrapped", file)  # as those of anyio and trio have it
+    """Return whether writing to a file blocks while it is not ready, as opposed to failing."""
+    file = getattr(file, "wrapped", file)  # the files of anyio and trio
     if isinstance(file, io.RawIOBase):
         return False
     try:
         return os.get_blocking(file.fileno())  # type: ignore[attr-defined]
-    except Exception:  # noqa: BLE001 - no descriptor, whatever the file says to that
+    except Exception:  # noqa: BLE001 - no descriptor, whatever error the file raises then
         return True

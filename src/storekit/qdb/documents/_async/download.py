@@ -19,7 +19,7 @@ from storekit.qdb.errors import AliasNotFound
 
 __all__ = ["AsyncDocumentDownload"]
 
-_BUFFERED = 64 << 20  # bytes of a slice; a manifest may say anything
+_BUFFERED = 64 << 20  # largest slice for buffers: a manifest of another client may name any size
 
 
 class AsyncDocumentDownload:
@@ -41,7 +41,7 @@ class AsyncDocumentDownload:
         self._in_flight = in_flight
 
     async def run(self) -> DocumentInfo:
-        """Write all slices, and return what the document is."""
+        """Write all slices, and return the description of the document."""
         manifest = await self._entries.manifest(self._key)
         if manifest is None:
             return await self._run_unchecked()
@@ -67,7 +67,7 @@ class AsyncDocumentDownload:
             if contents:
                 done += sum(len(content) for content in contents)
                 await self._report(done, manifest.size)
-            if self._target.is_path:  # others might keep what they were given
+            if self._target.is_path:  # the file of a caller might keep references to it
                 for content in contents:
                     buffers.give(content)
         await self._report.end(manifest.size)
@@ -97,7 +97,7 @@ class AsyncDocumentDownload:
         into[number] = content
 
     async def _raise_if_changed(self, manifest: Manifest | None, cause: Exception | None) -> None:
-        """Raise what became of the document while it was read, if it is not what it was."""
+        """Raise an error if the document was replaced or removed while it was read."""
         now = await self._entries.manifest(self._key)
         if now == manifest:
             return
@@ -109,7 +109,7 @@ class AsyncDocumentDownload:
         ) from cause
 
     async def _run_unchecked(self) -> DocumentInfo:
-        """Write the slices of a document without a manifest, up to the first that is missing."""
+        """Write the slices of a document without a manifest, up to the first missing one."""
         try:
             first = await self._entries.get(self._key.slice(0))
         except AliasNotFound as error:
@@ -132,7 +132,7 @@ class AsyncDocumentDownload:
                 ended = True
                 window = {each: window[each] for each in window if each < gap}
         await self._raise_if_changed(None, None)
-        await self._entries.size_of_slice(self._key, 0)  # unless it was removed meanwhile
+        await self._entries.size_of_slice(self._key, 0)  # raises if it was removed meanwhile
         await self._report.end(done)
         await self._target.finish(None)
         return DocumentInfo(self._key.value, done, number, None)
@@ -145,7 +145,7 @@ class AsyncDocumentDownload:
 
 
 def _read_into(session: Session, alias: str, buffers: Buffers) -> bytes | memoryview:
-    """Return the content of a slice, in memory that nobody else has if it is one of these."""
+    """Return the content of a slice, in one of the buffers if it fits."""
     place = buffers.take()
     content = session.blob_get_into(alias, place)
     if not (isinstance(content, memoryview) and content.obj is place.obj):

@@ -1,4 +1,4 @@
-"""The entries that documents are made of: read, stored and removed, by way of a client's calls."""
+"""Reading, storing and removing the entries of documents, by the calls of a client."""
 
 import threading
 from collections.abc import Callable, Collection, Iterable
@@ -12,35 +12,35 @@ from storekit.qdb.engine import BatchOperation, OperationKind, Session
 from storekit.qdb.errors import AliasNotFound, ErrorCode, QuasardbException, error_for
 from storekit.qdb.methods import bound
 
-__all__ = ["AsyncDocumentEntries", "WritesUnderWay"]
+__all__ = ["AsyncDocumentEntries", "RunningWrites"]
 
 T = TypeVar("T")
 
-_AT_ONCE = 256  # entries of one batch
+_AT_ONCE = 256  # entries in one batch
 _ALL = 2**31 - 1
 
 
 class AsyncDocumentEntries:
-    """What uploads, downloads and removals ask of the store, as one operation of the client.
+    """The calls of uploads, downloads and removals, under the name of one client operation.
 
-    All writes are noted in `writes`, if there is one.
+    `writes`, if given, counts all writes.
     """
 
     def __init__(
-        self, calls: AsyncCaller, operation: str, writes: "WritesUnderWay | None" = None
+        self, calls: AsyncCaller, operation: str, writes: "RunningWrites | None" = None
     ) -> None:
         self.calls = calls
         self.operation = operation
         self._writes = writes
 
     async def get(self, alias: str) -> bytes | memoryview:
-        """Return an entry, by a call of its own: a slice is large. Raises `AliasNotFound`."""
+        """Return an entry, by a separate call, since slices are large. Raises `AliasNotFound`."""
         return await self.calls.call(
             self.operation, alias, bound(Session.blob_get, alias), reads=True
         )
 
     async def find(self, alias: str) -> bytes | None:
-        """Return a small entry; None if it is not there."""
+        """Return a small entry; None if it does not exist."""
         try:
             return bytes(await self.get(alias))
         except AliasNotFound:
@@ -49,9 +49,9 @@ class AsyncDocumentEntries:
     async def find_all(
         self, aliases: list[str], *, of_any_type: bool = False
     ) -> list[bytes | None]:
-        """Return entries as they are at one moment, as far as the store can, None if not there.
+        """Return entries, read at one moment if the store can do that; None for missing ones.
 
-        With `of_any_type`, those that hold no blob count as not there.
+        With `of_any_type`, entries that are not blobs count as missing.
         """
         absent = {ErrorCode.ALIAS_NOT_FOUND}
         if of_any_type:
@@ -60,9 +60,9 @@ class AsyncDocumentEntries:
         return await self.calls.call(self.operation, aliases[0], read, reads=True)
 
     async def manifest(self, key: DocumentKey) -> Manifest | None:
-        """Return the manifest; None if there is none, and nobody is making one.
+        """Return the manifest; None if there is neither a manifest nor a lock.
 
-        Raises `DocumentIncomplete` if somebody is, and `DocumentDamaged`.
+        Raises `DocumentIncomplete` if there is only a lock, and `DocumentDamaged`.
         """
         manifest, lock = await self.find_all([key.manifest, key.lock])
         if manifest is not None:
@@ -70,18 +70,18 @@ class AsyncDocumentEntries:
         if lock is None:
             return None
         raise DocumentIncomplete(
-            f"document {key} is not whole: an upload or removal of it is under way, or was "
-            "broken off; resume that, or wait for it"
+            f"document {key} is not complete: an upload or removal of it is running, or was "
+            "interrupted; wait for its end, or resume it"
         )
 
     async def aliases(self, prefix: str) -> list[str]:
-        """Return the aliases that begin with a text."""
+        """Return the aliases that start with a text."""
         return await self.calls.call(
             self.operation, prefix, lambda session: session.prefix_get(prefix, _ALL), reads=True
         )
 
     async def slices(self, key: DocumentKey) -> list[int]:
-        """Return the numbers of the slices that are there, sorted."""
+        """Return the numbers of the stored slices, sorted."""
         numbers = [alias.removeprefix(key.hex) for alias in await self.aliases(key.hex)]
         return sorted(int(n) for n in numbers if n.isascii() and n.isdecimal() and str(int(n)) == n)
 
@@ -91,7 +91,7 @@ class AsyncDocumentEntries:
         return await self.calls.call(self.operation, key.slice(number), read, reads=True)
 
     async def store(self, alias: str, content: bytes | memoryview, expiry: int) -> int:
-        """Put or replace an entry; return how many calls of the store have seen the content."""
+        """Put or replace an entry; return how many calls had the content."""
         attempts = 0
 
         def store(session: Session) -> None:
@@ -99,16 +99,16 @@ class AsyncDocumentEntries:
             attempts += 1
             session.blob_update(alias, content, expiry)
 
-        # As safe to repeat as a read: whoever does it, the same content is there in the end.
+        # As safe to retry as a read: each attempt stores the same content.
         await self._write(alias, store)
         return attempts
 
     async def set_expiry(self, alias: str, expiry: int) -> None:
-        """Have an entry expire at another time. Raises `AliasNotFound`."""
+        """Set when an entry expires. Raises `AliasNotFound`."""
         await self._write(alias, lambda session: session.expires_at(alias, expiry))
 
     async def swap(self, alias: str, before: bytes | None, after: bytes, expiry: int) -> bool:
-        """Put an entry, or one in place of another; return whether it is there."""
+        """Put an entry, or replace the content `before`; return whether that succeeded."""
 
         def swap(session: Session) -> bool:
             if before is None:
@@ -125,26 +125,26 @@ class AsyncDocumentEntries:
             raise
 
     async def change_all(self, operations: list[BatchOperation]) -> bool:
-        """Run a transaction; return False if an entry is not what it was thought to be."""
+        """Run a transaction; return False if an entry has not the expected content."""
         run = partial(_run_together, operations=operations)
         return await self._write(operations[0].alias, run)
 
     async def remove_if(self, alias: str, content: bytes) -> None:
-        """Remove an entry, if it is there. Raises `UnmatchedContent` if it has other content."""
+        """Remove an entry, if it exists. Raises `UnmatchedContent` if it has other content."""
         try:
             await self._write(alias, lambda session: session.blob_remove_if(alias, content))
         except AliasNotFound:
             return
 
     async def remove_all(self, aliases: Iterable[str]) -> None:
-        """Remove entries, those that are there."""
+        """Remove entries, if they exist."""
         left = list(aliases)
         for start in range(0, len(left), _AT_ONCE):
             remove = partial(_remove, aliases=left[start : start + _AT_ONCE])
             await self._write(None, remove)
 
     async def _write(self, alias: str | None, function: Callable[[Session], T]) -> T:
-        """Make a call that writes, and may be repeated."""
+        """Make a call that writes, and may be retried."""
         if self._writes is not None:
             function = partial(self._writes.make, function)
         return await self.calls.call(self.operation, alias, function, reads=True)
@@ -160,22 +160,22 @@ class AsyncDocumentEntries:
         )
 
 
-class WritesUnderWay:
-    """Counts the writes of one upload, some of which its threads may make after it was given up.
+class RunningWrites:
+    """Counts the running writes of one upload; abandoned calls may go on in their threads.
 
-    Any thread may call these.
+    The methods are thread-safe.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._count = 0
-        self._given_up = False
+        self._stopped = False
 
     def make(self, function: Callable[[Session], T], session: Session) -> T:
-        """Return what a function makes of a session, unless the upload was given up."""
+        """Return the result of a function with a session. Raises `RuntimeError` after `stop`."""
         with self._changed:
-            if self._given_up:
-                raise RuntimeError("the upload was given up")
+            if self._stopped:
+                raise RuntimeError("the upload was stopped")
             self._count += 1
         try:
             return function(session)
@@ -184,10 +184,10 @@ class WritesUnderWay:
                 self._count -= 1
                 self._changed.notify_all()
 
-    def give_up(self, seconds: float) -> bool:
-        """Let nothing more begin; return whether all that had begun ended in time."""
+    def stop(self, seconds: float) -> bool:
+        """Refuse further writes; return whether those that had begun ended in time."""
         with self._changed:
-            self._given_up = True
+            self._stopped = True
             return self._changed.wait_for(lambda: not self._count, seconds)
 
 

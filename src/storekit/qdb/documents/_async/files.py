@@ -1,4 +1,4 @@
-"""Where the bytes of documents come from, and where they go."""
+"""Sources and targets of documents: paths, open files, iterables."""
 
 import os
 import stat
@@ -54,9 +54,9 @@ class AsyncFile(Protocol):
 
 
 class AsyncSource:
-    """Reads slices of a size from a path, an open binary file, or pieces.
+    """Reads slices from a path, an open binary file, or pieces.
 
-    Their content is in `buffers`, and is to be given back to them.
+    Their content is in memory of `buffers`, which the caller gives back.
     """
 
     def __init__(
@@ -90,14 +90,14 @@ class AsyncSource:
             )
 
     async def size(self) -> int | None:
-        """Return how many bytes are to come, if that is known."""
+        """Return how many bytes there are to read; None if that is not known."""
         if self._path is not None:
             found = await call_blocking(self._path.stat)
             return found.st_size if stat.S_ISREG(found.st_mode) else None
         return None if self._file is None else await _size_left(self._file)
 
     async def window(self, number: int, count: int) -> list[Slice]:
-        """Return the next slices, as many as there are up to a count."""
+        """Return the next slices, up to `count`; fewer at the end."""
         window: list[Slice] = []
         while len(window) < count:
             taken = await self._take(number + len(window))
@@ -127,12 +127,12 @@ class AsyncSource:
 
     def _open(self, path: Path) -> FileIO:
         self._opened = path.open("rb", buffering=0)
-        if self._closed:  # cancelled while this thread went on
+        if self._closed:  # cancelled while this thread was running
             self._opened.close()
         return self._opened
 
     async def _next_piece(self) -> bytes | bytearray:
-        """Return the next piece of what is not read in a thread; nothing at the end."""
+        """Return the next piece of an async source; empty at the end."""
         if self._read is not None:
             return as_piece(await call_user_function(self._read, {}))
         while self._lazy is not None:
@@ -154,15 +154,15 @@ class AsyncSource:
         return piece
 
     async def aclose(self) -> None:
-        """Close what was opened here, and let go of the memory."""
+        """Close the file if it was opened here, and free the buffers."""
         self._closed = True
         self.buffers.clear()
         if self._opened is not None:
             await call_blocking(self._opened.close)
 
 
-async def _size_left(file: Any) -> int | None:  # noqa: ANN401 - whatever can be read
-    """Return how many bytes are to come from an open file, None if it can't tell."""
+async def _size_left(file: Any) -> int | None:  # noqa: ANN401 - any readable object
+    """Return how many bytes an open file has left; None if that is not known."""
     try:
         if not await call_user_function(file.seekable, {}):
             return None
@@ -179,10 +179,10 @@ async def _size_left(file: Any) -> int | None:  # noqa: ANN401 - whatever can be
 class AsyncTarget:
     """Writes to a path or an open binary file.
 
-    A path gets its file at the end, whole; until then the bytes are in a file beside it,
-    with ".part" at the end of its name. With `keep` that name is always the same, only one
-    target at a time has the file, and it stays when it does not become whole. What is no
-    regular file is written to.
+    The file of a path appears at the end, complete; until then the content is in a temporary
+    file beside it, whose name ends in ".part". With `keep` that name is always the same, only
+    one target at a time can open the file, and it stays if the download fails. Anything that is
+    not a regular file is written to directly.
     """
 
     def __init__(
@@ -208,16 +208,16 @@ class AsyncTarget:
 
     @property
     def is_path(self) -> bool:
-        """Whether the file is one of ours, which keeps nothing of what it is given."""
+        """Whether the file was opened here, and so keeps no reference to what it has written."""
         return self._path is not None
 
     async def check(self) -> None:
-        """Find out where a path leads. Raises `OSError` if nothing can be written there."""
+        """Resolve a path. Raises `OSError` if it can't be written to."""
         if self._path is not None:
             self._destination = await call_blocking(find_destination, self._path)
 
     async def open(self, manifest: Manifest | None) -> int:
-        """Get ready to write; return how many slices are there already."""
+        """Open the file; return how many slices it already has."""
         if self._path is None:
             return 0
         if self._destination is None:
@@ -233,7 +233,7 @@ class AsyncTarget:
         else:
             file, self._part = open_part(destination, keep=self._keep)
         self._file = file
-        if self._closed:  # cancelled while this thread went on
+        if self._closed:  # cancelled while this thread was running
             self._close()
             return 0
         if self._part is None:
@@ -244,14 +244,14 @@ class AsyncTarget:
         return sound
 
     async def write(self, contents: "list[bytes | memoryview]") -> None:
-        """Write some slices. Raises `OSError` if the file does not take them."""
+        """Write some slices. Raises `OSError`."""
         left = Unwritten(contents, waits=self._waits)
         if self._file is not None:
             await call_blocking(self._write_own, self._file, left)
             return
         while left:
             call = {"write": self._write, "left": left}
-            # By a file that is not written in a thread, one piece was taken.
+            # An async file has written one piece.
             taken: object = await call_user_function(write_all, call)
             if left:
                 left.took(taken)
@@ -265,14 +265,14 @@ class AsyncTarget:
         begin_sync(file.fileno(), start, file.tell() - start)
 
     async def finish(self, manifest: Manifest | None) -> None:
-        """Make a path's file whole and durable."""
+        """Sync the file of a path to the disk, and give it its name."""
         if self._part is not None and self._file is not None and self._destination is not None:
             kept = manifest if self._keep else None
             await call_blocking(publish, self._file, self._part, self._destination, kept)
             self._part = None
 
     async def aclose(self) -> None:
-        """Close what was opened here."""
+        """Close the file, if it was opened here."""
         self._closed = True
         if self._file is not None:
             await call_blocking(self._close)

@@ -19,16 +19,15 @@ from storekit.qdb.errors import UnmatchedContent
 
 __all__ = ["AsyncUploadLock"]
 
-_AT_ONCE = 256  # entries to remove before the lock is looked at again
+_AT_ONCE = 256  # entries to remove between two checks of the lock
 
 
 class AsyncUploadLock:
-    """Holds a document for one upload or removal, finds out whether it still does, lets go.
+    """The lock of a document for one upload or removal.
 
-    The lock is an entry that is only ever put or swapped, so of two who try to take it one
-    gets it. It does not keep anybody else from taking it over: who holds it finds out
-    with its next change of the entry. What makes a document whole, or one that is not
-    there, is a change of both in one transaction.
+    The lock is an entry that is only put or swapped, so only one of two callers gets it. Another
+    one may take it over; the previous holder notices with its next change of the entry. The
+    changes that complete or remove a document are in one transaction with a change of the lock.
     """
 
     def __init__(
@@ -38,32 +37,32 @@ class AsyncUploadLock:
         self._key = key
         self._expiry = expiry
         self._record = LockRecord(uuid.uuid4().hex, slice_size=slice_size)
-        self._listed: str | None = None  # digest of the stored list, if that can be trusted
+        self._listed: str | None = None  # digest of the stored list, if that is valid
         self.tried = False
         self.taken = False
 
     @property
     def upload(self) -> str:
-        """What tells this upload from others."""
+        """The id of this upload."""
         return self._record.upload
 
     async def take(self, *, take_over: bool) -> None:
-        """Hold the document from now on; from another one that is changing it, if told to.
+        """Take the lock, with `take_over` also from another holder.
 
-        Raises `DocumentConflict`.
+        Raises `DocumentConflict` if there is another holder, without `take_over`.
         """
         self.tried = True
         alias = self._key.lock
         while True:
             there = await self._entries.find(alias)
             mine = self._record.dump()
-            if there == mine:  # an attempt that seemed to have failed had not
+            if there == mine:  # by an earlier attempt that seemed to have failed
                 break
             before = LockRecord("", ended=True) if there is None else LockRecord.load(there)
             if not (before.ended or take_over):
                 raise DocumentConflict(
-                    f"another upload or removal of document {self._key} is under way, or was "
-                    "broken off; upload with resume=True to take over, or remove the document "
+                    f"another upload or removal of document {self._key} is running, or was "
+                    "interrupted; upload with resume=True to take over, or remove the document "
                     "first"
                 )
             same = take_over and before.slice_size == self._record.slice_size
@@ -73,13 +72,13 @@ class AsyncUploadLock:
         self.taken = True
 
     async def check(self) -> None:
-        """Raise `DocumentConflict` if the document is not held any more."""
+        """Raise `DocumentConflict` if the lock is lost."""
         if await self._entries.find(self._key.lock) != self._record.dump():
             raise self._lost()
 
     async def known_slices(self) -> dict[int, str]:
         """Return the digests of slices that an earlier upload has stored, by number."""
-        # Not those of a whole document: it may be damaged, and this is to mend it.
+        # Not those of a complete document: it may be damaged, and this upload is to repair it.
         found = await self._entries.find(self._key.slice_list)
         if found is None or digest_of(found) not in self._record.lists:
             return {}
@@ -87,11 +86,11 @@ class AsyncUploadLock:
         return dict(enumerate(load_digests(found)))
 
     def distrust_list(self) -> None:
-        """Let the stored list of slices vouch for nothing any more."""
+        """Make the stored list of slices invalid with the next change of the lock."""
         self._listed = None
 
     async def store_list(self, digests: list[str]) -> None:
-        """Note which slices are there. Until that is done, what was noted before counts."""
+        """Store the list of slices. Until that is done, the previous list is valid."""
         content = dump_digests(digests)
         digest = digest_of(content)
         lists = (digest,) if self._listed is None else (self._listed, digest)
@@ -104,7 +103,10 @@ class AsyncUploadLock:
         self._listed = digest
 
     async def store_manifest(self, manifest: Manifest) -> None:
-        """Make the document whole, if it is still held, and let go of it."""
+        """Store the manifest, which completes the document, and release the lock.
+
+        Raises `DocumentConflict` if the lock is lost.
+        """
         listed = manifest.info(self._key).dump()
         await self.check()
         done = await self._change(
@@ -117,11 +119,11 @@ class AsyncUploadLock:
         if not done:
             raise self._lost()
         await self._entries.remove_all([self._key.slice_list])
-        with suppress(UnmatchedContent):  # it is for anyone to take
-            await self.let_go()
+        with suppress(UnmatchedContent):  # the lock is free, and another one may have taken it
+            await self.release()
 
     async def remove_manifest(self) -> None:
-        """Make the document one that is not whole."""
+        """Remove the manifest, so that the document is incomplete."""
         aliases = [self._key.manifest, self._key.index]
         there = await self._entries.find_all(aliases)
         found = [
@@ -131,7 +133,7 @@ class AsyncUploadLock:
             return
         removals = [BatchOperation(OperationKind.BLOB_REMOVE, alias) for alias in found]
         if not await self._change(*removals):
-            await self.check()  # else it has expired
+            await self.check()  # if the lock is still held, the manifest has expired
 
     async def _change(self, *changes: BatchOperation, ended: bool = False) -> bool:
         """Change entries in one transaction with the lock; return whether that was done."""
@@ -145,24 +147,24 @@ class AsyncUploadLock:
             expiry=self._expiry,
         )
         done = await self._entries.change_all([hold, *changes])
-        # What is repeated may have been done at the first attempt.
+        # A retried transaction may have been done at the first attempt.
         done = done or await self._entries.find(alias) == after.dump()
         if done:
             self._record = after
         return done
 
     async def clear(self, aliases: list[str]) -> None:
-        """Remove entries of the document, those that are there, as long as it is held."""
+        """Remove entries of the document, if they exist. Raises `DocumentConflict`."""
         for start in range(0, len(aliases), _AT_ONCE):
             await self.check()
             await self._entries.remove_all(aliases[start : start + _AT_ONCE])
 
-    async def let_go(self) -> None:
-        """Remove the lock. Raises `UnmatchedContent` if it is another one's."""
+    async def release(self) -> None:
+        """Remove the lock. Raises `UnmatchedContent` if it is held by another one."""
         await self._entries.remove_if(self._key.lock, self._record.dump())
 
     def _lost(self) -> DocumentConflict:
         return DocumentConflict(
             f"{self._entries.operation} of document {self._key} has stopped: another upload or "
-            "removal took over, or the document has expired; what is stored is that one's"
+            "removal has taken over, or the document has expired; nothing more is stored"
         )

@@ -1,4 +1,4 @@
-"""Telling the caller's function how far a document is."""
+"""Reports of the progress of a document to the callback of the caller."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,10 @@ __all__ = ["AsyncReport"]
 
 
 class AsyncReport:
-    """Calls a function with what is done. The last call has the same number twice."""
+    """Calls a function with the bytes done and the total. The last call has the size twice."""
 
     def __init__(self, progress: Progress | None, key: DocumentKey) -> None:
-        """Take the function. Raises `TypeError` if it is none, or none for this client."""
+        """Check the function. Raises `TypeError` if it is none, or not suitable for this client."""
         self._close: Callable[[], object] | None = None
         self._last: tuple[int, int | None] | None = None
         if isinstance(progress, ProgressBar):
@@ -24,17 +24,17 @@ class AsyncReport:
         self._progress = progress
 
     async def __call__(self, done: int, total: int | None) -> None:
-        """Say how many bytes are done, and of how many."""
+        """Report the bytes done so far, and the total."""
         if self._progress is not None:
             self._last = (done, total)
             await call_here(self._progress, done, total)
 
     async def end(self, size: int) -> None:
-        """Say that all is done, unless that was said."""
+        """Report the end, unless the last report was that."""
         if self._last != (size, size):
             await self(size, size)
 
     def close(self) -> None:
-        """Leave a bar that was drawn as it is."""
+        """Close the progress bar, if there is one."""
         if self._close is not None:
             self._close()

@@ -6,7 +6,7 @@ from functools import partial
 
 from storekit.core.seam._async import call_blocking, run_all, shielded
 from storekit.qdb._async.calls import AsyncCaller
-from storekit.qdb.documents._async.entries import AsyncDocumentEntries, WritesUnderWay
+from storekit.qdb.documents._async.entries import AsyncDocumentEntries, RunningWrites
 from storekit.qdb.documents._async.files import AsyncSource
 from storekit.qdb.documents._async.lock import AsyncUploadLock
 from storekit.qdb.documents._async.report import AsyncReport
@@ -18,12 +18,12 @@ from storekit.qdb.errors import AliasNotFound
 __all__ = ["AsyncDocumentUpload"]
 
 _DIGEST = 32  # bytes of a digest in the list of slices
-_SHARE = 32  # of the content, so much may be written again as lists of slices
-_PATIENCE = 1.5  # seconds to wait for writes that are being made when an upload is given up
+_SHARE = 32  # lists of slices may add at most one byte for so many bytes of content
+_WAIT = 1.5  # seconds to wait for running writes when a failed upload is removed
 
 
 class AsyncDocumentUpload:
-    """One upload, from a source to the entries of a document that a lock holds."""
+    """One upload, from a source to the entries of a document, under its lock."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class AsyncDocumentUpload:
         in_flight: int,
     ) -> None:
         self._calls = calls
-        self._writes = WritesUnderWay()
+        self._writes = RunningWrites()
         self._entries = AsyncDocumentEntries(calls, "upload", self._writes)
         self._key = key
         self._source = source
@@ -64,7 +64,7 @@ class AsyncDocumentUpload:
                 following += await self._source.window(number, self._in_flight)
 
             if any(known.get(each.number, each.digest) != each.digest for each in window):
-                # Before other content comes in its place, nothing must vouch for it any more.
+                # The list must be invalid before the slices that it describes are replaced.
                 known = {}
                 self.lock.distrust_list()
                 await self.lock.store_list(digests)
@@ -90,7 +90,7 @@ class AsyncDocumentUpload:
         )
 
     async def _store(self, each: Slice, *, known: bool) -> None:
-        """Store a slice; of one that is there, only set when it expires."""
+        """Store a slice; if it is stored already, only set when it expires."""
         alias = self._key.slice(each.number)
         if known:
             with suppress(AliasNotFound):
@@ -98,13 +98,13 @@ class AsyncDocumentUpload:
                 self._source.buffers.give(each.content)
                 return
         attempts = await self._entries.store(alias, each.content, self._expiry)
-        if attempts <= 1:  # of several, one that was given up may not have ended
+        if attempts <= 1:  # otherwise, an abandoned attempt may still be using the content
             self._source.buffers.give(each.content)
 
     async def discard(self, error: BaseException) -> None:
-        """Remove all that is stored of an upload whose key nobody else knows.
+        """Remove all that is stored of an upload whose key the caller does not know.
 
-        Where that can't be done, the `error` that ended the upload gets a note with the key.
+        If that fails, the `error` that ended the upload gets a note with the key.
         """
         note = (
             f"what is stored of it has the key {self._key}: "
@@ -116,15 +116,15 @@ class AsyncDocumentUpload:
             return
         try:
             await shielded(self._remove_all, partial(error.__notes__.remove, note))
-        except Exception as another:  # noqa: BLE001 - the first one says what happened
+        except Exception as another:  # noqa: BLE001 - the first error is raised
             error.add_note(f"it could not be removed: {another}")
         except BaseException as another:
             another.add_note(note)
             raise
 
     async def _remove_all(self, when_done: Callable[[], object]) -> None:
-        # A call that was given up with its upload may go on in its thread.
-        if await call_blocking(self._writes.give_up, _PATIENCE):
+        # Cancelled calls of this upload may go on in their threads.
+        if await call_blocking(self._writes.stop, _WAIT):
             entries = AsyncDocumentEntries(self._calls, "upload")
             stored = await entries.aliases(self._key.hex)
             await entries.remove_all([*stored, self._key.index])

@@ -1,6 +1,6 @@
 # Generated from src/storekit/qdb/documents/_async/documents.py by tools/generate_sync.py; do not edit.
 
-"""Documents of any size: what a client can do with them."""
+"""Operations on documents of any size."""
 
 import os
 import uuid
@@ -36,11 +36,11 @@ _AT_ONCE = 256  # documents of a listing that are read at a time
 
 
 class Documents:
-    """Files that are stored in slices, checked by their digests.
+    """Operations on documents; the methods of the client describe them.
 
-    Slices travel `in_flight` at a time, while as many more are read or written: twice that
-    many are in memory. To iteration and prefixes, slices and what belongs to them are entries
-    like others. The methods are described at those of the client.
+    `in_flight` slices are sent or fetched at a time, while as many more are read or written:
+    twice that many are in memory. For iteration and prefixes, slices, manifests and locks are
+    entries like others.
     """
 
     def __init__(self, calls: Caller, clock: Callable[[], float]) -> None:
@@ -80,15 +80,15 @@ class Documents:
                 shielded(source.close)
             return chosen.value  # noqa: TRY300 - this may be interrupted as well
         except BaseException as error:
-            if key is None:  # nobody could resume it, or remove it
+            if key is None:  # the caller does not know the key to resume or remove it
                 upload.discard(error)
             raise
 
     def _undo_late_slices(self, key: DocumentKey) -> None:
-        """Undo what slices do that have come after another one took over."""
+        """Undo the effects of slices that were stored after another one had taken over."""
         entries = self._entries("upload")
         entries.remove_all([key.slice_list])  # it may be wrong now
-        # Of a document that was removed, they would look like one.
+        # If the document was removed meanwhile, these slices look like one without a manifest.
         with suppress(AliasNotFound, DocumentConflict, DocumentIncomplete, DocumentDamaged):
             if entries.manifest(key) is None:
                 self._remove(entries, key, take_over=False)
@@ -102,7 +102,7 @@ class Documents:
         resume: bool,
         progress: Progress | None,
     ) -> DocumentInfo:
-        """Write a document to a file, each slice checked before, and return what it is."""
+        """Write a document to a file, checking each slice before, and return its description."""
         chosen = as_key(key)
         count = self._in_flight(in_flight)
         target = Target(file, keep=resume)
@@ -118,7 +118,7 @@ class Documents:
             shielded(target.close)
 
     def document_info(self, key: uuid.UUID | str) -> DocumentInfo:
-        """Return what is known about a document without reading it."""
+        """Return the description of a document without reading its content."""
         chosen = as_key(key)
         entries = self._entries("document_info")
         manifest = entries.manifest(chosen)
@@ -134,7 +134,7 @@ class Documents:
         return DocumentInfo(chosen.value, size, number, None)
 
     def documents(self, prefix: str) -> Iterator[DocumentInfo]:
-        """Find the documents whose names begin with a text."""
+        """Iterate over the complete documents whose names start with a text."""
         if not isinstance(prefix, str):
             raise TypeError(f"prefix must be text, not {type(prefix).__name__}")
         entries = self._entries("documents")
@@ -148,7 +148,7 @@ class Documents:
                     yield info
 
     def remove_document(self, key: uuid.UUID | str) -> None:
-        """Remove a document, whole or not, with all its slices."""
+        """Remove a document, complete or not, with all its slices."""
         self._remove(self._entries("remove_document"), as_key(key), take_over=True)
 
     def _remove(self, entries: DocumentEntries, key: DocumentKey, *, take_over: bool) -> None:
@@ -163,7 +163,7 @@ class Documents:
             there = entries.slices(key)
         lock.clear([key.slice_list])
         try:
-            lock.let_go()
+            lock.release()
         except UnmatchedContent:
             lock.check()
             raise

@@ -8,7 +8,7 @@ from functools import partial
 
 from storekit.core.seam._sync import call_blocking, run_all, shielded
 from storekit.qdb._sync.calls import Caller
-from storekit.qdb.documents._sync.entries import DocumentEntries, WritesUnderWay
+from storekit.qdb.documents._sync.entries import DocumentEntries, RunningWrites
 from storekit.qdb.documents._sync.files import Source
 from storekit.qdb.documents._sync.lock import UploadLock
 from storekit.qdb.documents._sync.report import Report
@@ -20,12 +20,12 @@ from storekit.qdb.errors import AliasNotFound
 __all__ = ["DocumentUpload"]
 
 _DIGEST = 32  # bytes of a digest in the list of slices
-_SHARE = 32  # of the content, so much may be written again as lists of slices
-_PATIENCE = 1.5  # seconds to wait for writes that are being made when an upload is given up
+_SHARE = 32  # lists of slices may add at most one byte for so many bytes of content
+_WAIT = 1.5  # seconds to wait for running writes when a failed upload is removed
 
 
 class DocumentUpload:
-    """One upload, from a source to the entries of a document that a lock holds."""
+    """One upload, from a source to the entries of a document, under its lock."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class DocumentUpload:
         in_flight: int,
     ) -> None:
         self._calls = calls
-        self._writes = WritesUnderWay()
+        self._writes = RunningWrites()
         self._entries = DocumentEntries(calls, "upload", self._writes)
         self._key = key
         self._source = source
@@ -66,7 +66,7 @@ class DocumentUpload:
                 following += self._source.window(number, self._in_flight)
 
             if any(known.get(each.number, each.digest) != each.digest for each in window):
-                # Before other content comes in its place, nothing must vouch for it any more.
+                # The list must be invalid before the slices that it describes are replaced.
                 known = {}
                 self.lock.distrust_list()
                 self.lock.store_list(digests)
@@ -92,7 +92,7 @@ class DocumentUpload:
         )
 
     def _store(self, each: Slice, *, known: bool) -> None:
-        """Store a slice; of one that is there, only set when it expires."""
+        """Store a slice; if it is stored already, only set when it expires."""
         alias = self._key.slice(each.number)
         if known:
             with suppress(AliasNotFound):
@@ -100,13 +100,13 @@ class DocumentUpload:
                 self._source.buffers.give(each.content)
                 return
         attempts = self._entries.store(alias, each.content, self._expiry)
-        if attempts <= 1:  # of several, one that was given up may not have ended
+        if attempts <= 1:  # otherwise, an abandoned attempt may still be using the content
             self._source.buffers.give(each.content)
 
     def discard(self, error: BaseException) -> None:
-        """Remove all that is stored of an upload whose key nobody else knows.
+        """Remove all that is stored of an upload whose key the caller does not know.
 
-        Where that can't be done, the `error` that ended the upload gets a note with the key.
+        If that fails, the `error` that ended the upload gets a note with the key.
         """
         note = (
             f"what is stored of it has the key {self._key}: "
@@ -118,15 +118,15 @@ class DocumentUpload:
             return
         try:
             shielded(self._remove_all, partial(error.__notes__.remove, note))
-        except Exception as another:  # noqa: BLE001 - the first one says what happened
+        except Exception as another:  # noqa: BLE001 - the first error is raised
             error.add_note(f"it could not be removed: {another}")
         except BaseException as another:
             another.add_note(note)
             raise
 
     def _remove_all(self, when_done: Callable[[], object]) -> None:
-        # A call that was given up with its upload may go on in its thread.
-        if call_blocking(self._writes.give_up, _PATIENCE):
+        # Cancelled calls of this upload may go on in their threads.
+        if call_blocking(self._writes.stop, _WAIT):
             entries = DocumentEntries(self._calls, "upload")
             stored = entries.aliases(self._key.hex)
             entries.remove_all([*stored, self._key.index])
