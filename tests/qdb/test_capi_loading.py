@@ -308,10 +308,10 @@ def test_a_library_that_lacks_more_is_refused_with_what_it_lacks(monkeypatch, ve
     with pytest.raises(LibraryUnavailable) as caught:
         opened_lacking(monkeypatch, vendor, *lacking)
     assert ", ".join(lacking) in str(caught.value)
-    assert f"of version {vendor.version}" in str(caught.value)
+    assert f"is version {vendor.version} of" in str(caught.value)
     assert "3.13.7 or later" in str(caught.value)
 
 
 def test_what_is_no_such_library_is_called_that(monkeypatch, vendor: Library):
-    with pytest.raises(LibraryUnavailable, match="is no QuasarDB C library"):
+    with pytest.raises(LibraryUnavailable, match="is not a QuasarDB C library"):
         opened_lacking(monkeypatch, vendor, *dir(vendor.lib))

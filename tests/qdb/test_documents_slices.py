@@ -70,7 +70,7 @@ def download_both(file):
 
 @pytest.mark.parametrize("world", [0, 1, 2], ids=["sync", "async", "awaited"])
 @pytest.mark.parametrize("answers", NO_PROGRESS, ids=repr)
-def test_a_file_that_takes_nothing_is_given_up_soon(answers, world):
+def test_a_file_that_writes_nothing_several_times_is_an_error(answers, world):
     file = Says(*answers)
     with pytest.raises((OSError, TypeError)):
         download_both(file)[world]()

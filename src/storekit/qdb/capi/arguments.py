@@ -1,4 +1,4 @@
-"""What is checked and converted before a call, so that the store sees only what it takes."""
+"""Checks and conversions of arguments before a call."""
 
 from storekit.qdb.capi.library import CData
 from storekit.qdb.engine import MAX_ALIAS, PRESERVE, Buffer
@@ -18,12 +18,12 @@ __all__ = [
 
 INT64_MAX = 2**63 - 1
 TIMESTAMPS = range(-(2**63) * 10**9, 2**63 * 10**9)
-"""Timestamps in nanoseconds: as many seconds as 64 bits hold."""
+"""The range of timestamps in nanoseconds: their seconds must fit into 64 bits."""
 _RESERVED = b".."
 
 
 def alias_to_read(alias: str) -> bytes:
-    """Return the alias (or prefix, suffix, tag) as the C library takes it; raise if it can't."""
+    """Return an alias (or prefix, suffix, tag) as bytes for the C library. Raises if malformed."""
     try:
         raw = alias.encode()
     except UnicodeEncodeError:
@@ -34,7 +34,7 @@ def alias_to_read(alias: str) -> bytes:
 
 
 def alias_to_write(alias: str) -> bytes:
-    """Return the alias for an operation that writes; some names are the store's own."""
+    """Return the alias for an operation that writes. Raises also for a reserved one."""
     raw = alias_to_read(alias)
     if raw.startswith(_RESERVED):
         # Libraries before 3.13 leave this to the server.
@@ -49,7 +49,7 @@ def _why_not(raw: bytes) -> QuasardbException:
 
 
 def as_content(ffi: CData, content: Buffer) -> tuple[CData, int]:
-    """Return what to pass as pointer and size. The first must live until the call is over."""
+    """Return a pointer and a size to pass. The first must live until the call is over."""
     if type(content) is bytes:
         return content, len(content)
     if not isinstance(content, bytes | bytearray | memoryview):
@@ -61,26 +61,26 @@ def as_content(ffi: CData, content: Buffer) -> tuple[CData, int]:
 
 
 def as_expiry(expiry: int) -> int:
-    """Return the time of expiry if it can be one."""
+    """Return the time of expiry. Raises if it is out of range."""
     if not PRESERVE <= expiry <= INT64_MAX:
         raise _refused("The time of expiry is out of range.")
     return expiry
 
 
 def as_int64(value: int) -> int:
-    """Return the number if it fits into what the store holds."""
+    """Return the number. Raises if it does not fit into 64 bits."""
     if not -INT64_MAX - 1 <= value <= INT64_MAX:
         raise _refused("The number does not fit into 64 bits.")
     return value
 
 
 def as_count(max_count: int) -> int:
-    """Return how many results to ask for: the C library has no number for "all"."""
+    """Return the largest number of results to ask for; the C library has no number for "all"."""
     return min(as_int64(max_count) if max_count <= 0 else max_count, INT64_MAX)
 
 
 def as_text(text: str, what: str) -> bytes:
-    """Return other text, e.g. a node or a regular expression, as the C library takes it."""
+    """Return other text, e.g. a node or a regular expression, as bytes for the C library."""
     try:
         raw = text.encode()
     except UnicodeEncodeError:

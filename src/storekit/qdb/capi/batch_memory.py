@@ -1,8 +1,8 @@
-"""Memory for the operations of a batch of the library, and views of it.
+"""Memory for the operations of a C batch, written and read through memoryviews.
 
-What a batch of waiting calls costs is mostly the interpreter's time: half a microsecond a get
-here, one and a half another operation, six by way of one C structure after the other. So the
-fields of all operations are written and read as slices of views of their memory.
+The time of a batch of joined calls is mostly spent in the interpreter. Written field by field
+through cffi, an operation takes six microseconds. Here, the fields of all operations are written
+and read at once, as slices of views: a get takes half a microsecond, others one and a half.
 """
 
 import time
@@ -21,11 +21,11 @@ Found = list[bytes | QuasardbException]
 
 MOST = 256  # operations of a batch
 _WORD, _INT = 8, 4  # bytes
-_COPIED = 4096  # bytes of a content up to which a copy takes less time than to pin it
-_AREA = 64 * 1024  # bytes for aliases and small contents; it grows where more are needed
-_SOON = 60_000  # ms: what expires by then may be in the past to a node with another clock
+_COPIED = 4096  # up to this size in bytes, copying content is faster than pinning it
+_AREA = 64 * 1024  # bytes for aliases and small contents at first; it grows as needed
+_SOON = 60_000  # ms: an expiry within this time may lie in the past by the clock of a node
 
-_BATCHED = {  # the kinds of batches that can be made here, and what each is to the library
+_BATCHED = {  # the kinds of operations that can be in a batch, and their numbers in the library
     OperationKind.BLOB_GET: 0,
     OperationKind.BLOB_PUT: 1,
     OperationKind.BLOB_UPDATE: 2,
@@ -44,7 +44,7 @@ _BATCHED = {  # the kinds of batches that can be made here, and what each is to 
     OperationKind.STRING_UPDATE: 21,
     OperationKind.STRING_CAS: 22,
     OperationKind.STRING_GET_AND_UPDATE: 23,
-    OperationKind.REMOVE: 28,  # of a blob; an entry of another type is then removed by itself
+    OperationKind.REMOVE: 28,  # of a blob; entries of other types are then removed separately
 }
 _TEXTS = frozenset(
     {
@@ -56,8 +56,8 @@ _TEXTS = frozenset(
 )
 _READS = frozenset({OperationKind.BLOB_GET, OperationKind.STRING_GET})
 
-# What the fields of an operation are. Plain numbers: to ask an enumeration for a member takes
-# a tenth of a microsecond each time.
+# The fields that an operation has. Plain numbers, since looking up a member of an enumeration
+# takes a tenth of a microsecond each time.
 _PLAIN, _WRITE, _REPLACE, _SWAP, _INT_WRITE, _INT_ADD, _DOUBLE_WRITE, _DOUBLE_ADD = range(8)
 _STORING = frozenset({_WRITE, _REPLACE, _SWAP})
 _COUNTING = frozenset({_INT_WRITE, _INT_ADD})
@@ -82,7 +82,7 @@ _FIELDS: dict[OperationKind, int] = {
     OperationKind.DOUBLE_ADD: _DOUBLE_ADD,
 }
 
-# What an operation gives out if it is successful.
+# The kind of content that a successful operation returns.
 _NOTHING, _CONTENT, _INTEGER, _FLOAT = range(4)
 _GIVEN: dict[OperationKind, int] = {
     **dict.fromkeys(_BATCHED, _NOTHING),
@@ -113,7 +113,7 @@ def _is_utf8(content: bytes) -> bool:
 
 
 def _raw(alias: str) -> bytes:
-    """Return the alias as the library takes it; nothing if it can't be one."""
+    """Return the alias as bytes for the library; empty if it is malformed."""
     try:
         raw = alias.encode()
     except (UnicodeEncodeError, AttributeError):
@@ -122,7 +122,7 @@ def _raw(alias: str) -> bytes:
 
 
 class BatchMemory:
-    """Memory for operations of a batch, and views of it."""
+    """Memory for the operations of a batch, with views of it."""
 
     def __init__(self, ffi: CData, lib: CData) -> None:
         self._ffi = ffi
@@ -149,7 +149,7 @@ class BatchMemory:
         self._address = int(self._ffi.cast("uintptr_t", self._area))
 
     def fill_gets(self, aliases: list[bytes]) -> object:
-        """Make a get of each alias; what is returned must live until the batch has run."""
+        """Write a get of each alias. The returned object must live until the batch has run."""
         count = len(aliases)
         text = b"\0".join([*aliases, b""])
         pinned = self._ffi.from_buffer(text)
@@ -163,17 +163,16 @@ class BatchMemory:
     def fill(
         self, operations: Sequence[BatchOperation], apart: Container[OperationKind]
     ) -> tuple[list[BatchOperation], object]:
-        """Write those operations that can be in a batch without having all of it refused.
+        """Write the operations that can be in a batch, without those that would make it fail.
 
-        Returns those, and what must live until the batch has run.
+        Returns the written ones, and objects that must live until the batch has run.
 
-        One loop looks at each operation and gathers its fields: a call for each kind, or for each
-        content, took a tenth longer.
+        One loop does all: a function for each kind, or for each content, made it a tenth slower.
         """
         joined: list[BatchOperation] = []
         kept: list[CData] = []
         texts: list[bytes] = []
-        end = self._address  # of what is in the area
+        end = self._address  # address after the used part of the area
         words: list[int] = []
         doubles: list[tuple[int, float]] = []
         soon = 0.0
@@ -246,7 +245,7 @@ class BatchMemory:
     def _write(
         self, texts: list[bytes], words: list[int], doubles: list[tuple[int, float]]
     ) -> None:
-        """Write a batch: the texts of the area, all fields as integers, then those that are not."""
+        """Write the texts into the area, all fields as integers, then the doubles over them."""
         text = b"".join(texts)
         self._ffi.memmove(self._area, text, len(text))
         self._words[: len(words)] = memoryview(array("q", words))
@@ -263,7 +262,7 @@ class BatchMemory:
         return self._ints[self._error : self._int_step * count : self._int_step].tolist()
 
     def contents(self, codes: list[int]) -> Found:
-        """Return copies of all contents of gets, and errors."""
+        """Return copies of the contents of all gets, or their errors."""
         pointers, unpack = self._pointers, self._ffi.unpack
         end = self._step * len(codes)
         sizes = self._words[self._first + 1 : end : self._step].tolist()
@@ -276,7 +275,7 @@ class BatchMemory:
     def outcomes(
         self, operations: Sequence[BatchOperation], codes: Sequence[int]
     ) -> list[Outcome | None]:
-        """Return the outcome of each, with copies of contents; None for what is not done yet."""
+        """Return the outcomes, with copies of contents; None for one that is still to be done."""
         outcomes: list[Outcome | None] = []
         place = self._first - self._step
         outcome: Outcome | None
@@ -296,7 +295,7 @@ class BatchMemory:
             elif code == _UNMATCHED and _FIELDS[operation.kind] == _SWAP:
                 outcome = Outcome(code, self._content(place))
             elif code == ErrorCode.INCOMPATIBLE_TYPE and operation.kind is _REMOVE:
-                outcome = None  # no blob: to be removed as what it is
+                outcome = None  # not a blob: to be removed by a separate call
             else:
                 outcome = Outcome(code)
             outcomes.append(outcome)

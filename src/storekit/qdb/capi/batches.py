@@ -18,7 +18,7 @@ class Batches(Calls):
     """Many operations in one call."""
 
     def run_batch(self, operations: Sequence[BatchOperation]) -> list[Outcome]:
-        """Run each for itself; those that the C batch does not have follow one by one.
+        """Run operations independently; those that C batches do not support follow one by one.
 
         Raises:
             QuasardbException: If nothing was done at all, e.g. without a connection.
@@ -43,9 +43,9 @@ class Batches(Calls):
     def run_transaction(
         self, operations: Sequence[BatchOperation]
     ) -> tuple[int, int, list[Outcome]]:
-        """Run all in order, or none: error code, index of the one that failed, outcomes.
+        """Run all in order, or none; return error code, index of the failed one, outcomes.
 
-        `get_and_remove` and `remove_if` can't be part of one: they are `NOT_IMPLEMENTED`.
+        `get_and_remove` and `remove_if` are not supported: their error is `NOT_IMPLEMENTED`.
         """
         codes = [
             ErrorCode.NOT_IMPLEMENTED if operation.kind in SEPARATE else validate(operation)
@@ -96,7 +96,7 @@ class Batches(Calls):
 
 
 def _refusals(operations: Sequence[BatchOperation]) -> list[Outcome] | None:
-    """Return the outcomes of a batch that must not run, None if it may."""
+    """Return the outcomes of a batch with a malformed operation; None if all are well formed."""
     codes = [validate(operation) for operation in operations]
     if not any(codes):
         return None

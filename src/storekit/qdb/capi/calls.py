@@ -1,7 +1,7 @@
-"""What the calls of a session share: the handle, the functions, and places for results.
+"""The base of all calls of a session: the handle, the functions, and memory for results.
 
-cffi takes half a microsecond to make a place for a result, so those that most calls need are
-made once a session. They are safe there because turns on the handle exclude each other.
+cffi takes half a microsecond to allocate memory for a result, so each session allocates it once
+for most calls. They can share it because turns on the handle exclude each other.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ UNMATCHED = _signed(ErrorCode.UNMATCHED_CONTENT)
 TAG_NOT_SET = _signed(ErrorCode.TAG_NOT_SET)
 
 NOT_RUN = frozenset({ErrorCode.SKIPPED, ErrorCode.UNINITIALIZED})
-"""What operations of a batch have that did nothing. Unsigned, as all codes of operations."""
+"""Codes of operations of a batch that were not run. Unsigned, as all codes of operations."""
 
 
 class Calls:
@@ -45,7 +45,7 @@ class Calls:
         self._uint = ffi.new("qdb_uint_t *")
 
     def _function(self, name: str) -> Callable[..., int]:
-        """Return a function of the library. Raises `NOT_IMPLEMENTED` if it has none."""
+        """Return a function of the library. Raises `NOT_IMPLEMENTED` if the library lacks it."""
         try:
             function: Callable[..., int] = getattr(self._lib, name)
         except AttributeError:
@@ -54,14 +54,14 @@ class Calls:
         return function
 
     def _do(self, call: Callable[..., int], *arguments: CData) -> None:
-        """Call for its effect; raise unless it succeeded."""
+        """Make a call without a result; raise if it failed."""
         with self._handle as pointer:
             code = call(pointer, *arguments)
             if code:
                 raise self._handle.failure(code)
 
     def _update(self, call: Callable[..., int], *arguments: CData) -> bool:
-        """Call an update, and return whether the entry was created."""
+        """Make an update, and return whether the entry was created."""
         with self._handle as pointer:
             code = call(pointer, *arguments)
             if code and code != CREATED:
@@ -69,7 +69,7 @@ class Calls:
         return code == CREATED
 
     def _content(self, call: Callable[..., int], *arguments: CData) -> bytes | memoryview:
-        """Call what gives out content."""
+        """Make a call that returns content."""
         out, size = self._out, self._size
         with self._handle as pointer:
             code = call(pointer, *arguments, out, size)
@@ -79,7 +79,7 @@ class Calls:
             return self._handle.take(out, size[0])
 
     def _texts(self, call: Callable[..., int], *arguments: CData) -> list[str]:
-        """Call what gives out aliases or tags; some versions have an error for none."""
+        """Make a call that returns aliases or tags; some versions raise an error for none."""
         out, count = self._aliases, self._count
         with self._handle as pointer:
             count[0] = 0
@@ -92,26 +92,26 @@ class Calls:
             return self._handle.take_texts(out, count[0])
 
     def _batch_failure(self, done: int, codes: Sequence[int]) -> QuasardbException | None:
-        """Return why the outcomes of a batch are not to be believed, None if they are.
+        """Return the error of a batch as a whole; None if the outcomes are complete.
 
-        The library says how many operations were successful. Its headers count answers such
-        as "does not match" in, the documentation does not say: both are taken.
+        `done` is how many operations the library reports as successful. By its headers, results
+        such as "does not match" count; its documentation leaves that open. Both are accepted.
         """
         if done == 0 and all(code in NOT_RUN for code in codes):
-            # Why is only in the last error.
+            # The cause is only in the last error.
             code, detail = self._handle.last_error()
             return error_for(code or ErrorCode.SKIPPED, detail)
-        answers = sum(code >> 24 & 0xF == 0 for code in codes)
-        if codes.count(ErrorCode.OK) <= done <= answers and ErrorCode.UNINITIALIZED not in codes:
+        results = sum(code >> 24 & 0xF == 0 for code in codes)
+        if codes.count(ErrorCode.OK) <= done <= results and ErrorCode.UNINITIALIZED not in codes:
             return None
         code, detail = self._handle.last_error()
-        if not code or code in NEVER_REACHED:  # which it did: some of it may be done
+        if not code or code in NEVER_REACHED:  # wrong, since a part of the batch may be done
             code = ErrorCode.INTERNAL_LOCAL
         broken = f"The outcomes of the batch are incomplete: {done} of {len(codes)} were reported."
         return error_for(code, broken if detail is None else f"{broken} {detail}")
 
     def _number(self, call: Callable[..., int], place: CData, *arguments: CData) -> CData:
-        """Call what writes a number to `place`."""
+        """Make a call that writes a number to `place`."""
         with self._handle as pointer:
             code = call(pointer, *arguments, place)
             if code:

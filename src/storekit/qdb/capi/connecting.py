@@ -1,9 +1,9 @@
-"""Connect a handle, in bounded time.
+"""Connecting a handle, in bounded time.
 
-Where the network swallows packets, the library waits for the operating system to give up:
-134 s were seen with a timeout of 2 s. So each connect runs in a thread of its own that can
-be left behind. Probing the address with a socket first would not do: a cluster tells of
-further nodes, which the library then connects to by itself, and it costs a round trip.
+Where the network drops packets, the library ignores its timeout and waits for that of the
+operating system: 134 s were seen with a timeout of 2 s. So each connect runs in a thread of its
+own that can be abandoned. Probing the address with a socket first would not be enough, since the
+library also connects to nodes that the cluster announces, and would cost a round trip.
 """
 
 import threading
@@ -16,13 +16,13 @@ from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 __all__ = ["MAX_ABANDONED", "abandoned", "connect"]
 
 MAX_ABANDONED = 32
-"""How many connects may be left behind at a time: each holds threads and memory."""
+"""How many connects may be abandoned at a time: each uses threads and memory."""
 
 _left: set["_Attempt"] = set()
 
 
 class _Attempt:
-    """One connect. Either the caller or the thread has the handle in the end, never both."""
+    """One connect. In the end either the caller or the thread owns the handle, never both."""
 
     def __init__(self, library: Library, handle: Handle, uri: bytes) -> None:
         self.fork = fork_count()
@@ -35,7 +35,7 @@ class _Attempt:
         self._result: QuasardbException | bool | None = None
 
     def start(self) -> None:
-        # A daemon: a process that wants to end does not wait for the network.
+        # A daemon, so that the process can end without waiting for the network.
         threading.Thread(target=self._run, name="storekit-qdb-connect", daemon=True).start()
 
     def _run(self) -> None:
@@ -54,7 +54,7 @@ class _Attempt:
                 _left.discard(self)
 
     def wait(self, deadline: float) -> QuasardbException | bool | None:
-        """Return True, the error, or None if there is no answer after `deadline` seconds."""
+        """Return True, the error, or None if it takes longer than `deadline` seconds."""
         try:
             self._done.wait(deadline)
         finally:  # also when the wait was interrupted
@@ -66,12 +66,12 @@ class _Attempt:
 
 
 def abandoned() -> int:
-    """Return how many connects that were given up are still under way."""
+    """Return how many abandoned connects are still under way."""
     return sum(attempt.fork == fork_count() for attempt in list(_left))
 
 
 def connect(library: Library, handle: Handle, uri: str, deadline: float) -> None:
-    """Connect, or raise within `deadline` seconds; the handle is closed if it failed.
+    """Connect, or close the handle and raise, within `deadline` seconds.
 
     Raises:
         ConnectionFailed: With the code of the library, or `TIMEOUT` at the deadline.
@@ -82,7 +82,7 @@ def connect(library: Library, handle: Handle, uri: str, deadline: float) -> None
         raise _failure(
             error_for(ErrorCode.TIMEOUT),
             uri,
-            f"{MAX_ABANDONED} connects that were given up earlier are still under way.",
+            f"{MAX_ABANDONED} connects that were abandoned earlier are still under way.",
         )
     attempt = _Attempt(library, handle, uri.encode())
     try:

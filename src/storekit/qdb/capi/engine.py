@@ -1,4 +1,4 @@
-"""The engine: makes sessions with one cluster through the C library."""
+"""The engine that opens sessions with a cluster through the C library."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from storekit.qdb.engine import SessionOptions
 
 __all__ = ["CapiEngine"]
 
-_GRACE = 0.5  # seconds for the library to report its own timeout, which tells more than ours
+_GRACE = 0.5  # seconds for the library to report its own timeout, which has more detail
 
 
 class CapiEngine:
@@ -28,7 +28,7 @@ class CapiEngine:
 
     Raises:
         LibraryUnavailable: If there is no C library that storekit can work with.
-        ValueError: For a URI or an option that no cluster would take.
+        ValueError: For a URI or an option that no cluster would accept.
 
     """
 
@@ -47,12 +47,13 @@ class CapiEngine:
         return f"{type(self).__name__}({self._uri!r}, {self._options!r})"
 
     def connect(self, timeout: float | None = None) -> CapiSession:
-        """Open a session, within the timeout of the options (60 seconds by default).
+        """Open a session within the timeout of the options (60 seconds by default).
 
-        If `timeout` is less, that is how many seconds it may take.
+        A shorter `timeout`, in seconds, takes precedence.
 
         Raises:
-            ConnectionFailed: If no node answers as one. `StoreTimeout`: not in time.
+            ConnectionFailed: If no node responds as a QuasarDB node.
+            StoreTimeout: If none does so in time.
 
         """
         handle = Handle(self._library)
@@ -86,7 +87,7 @@ class CapiEngine:
         return self._library.build
 
     def describe(self) -> Mapping[str, object]:
-        """Return what is worth knowing when something goes wrong; no secrets."""
+        """Return details for bug reports, without secrets."""
         options = self._options
         return {
             "engine": "capi",

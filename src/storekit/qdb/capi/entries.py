@@ -1,4 +1,4 @@
-"""Blobs, numbers, and what entries of all types have: expiry and metadata."""
+"""Operations on blobs and numbers; removal, expiry and metadata of entries of all types."""
 
 import math
 
@@ -25,7 +25,7 @@ class Blobs(Calls):
         """Return the content of the entry."""
         return self._handle.get(alias_to_read(alias), self._out, self._size)
 
-    def blob_get_into(self, alias: str, place: memoryview) -> bytes | memoryview:  # noqa: ARG002 - it comes in memory of the library's
+    def blob_get_into(self, alias: str, place: memoryview) -> bytes | memoryview:  # noqa: ARG002 - the library always allocates the memory
         """Return the content of the entry."""
         return self.blob_get(alias)
 
@@ -42,11 +42,11 @@ class Blobs(Calls):
         return self._update(self._lib.qdb_blob_update, raw, data, size, as_expiry(expiry))
 
     def blob_get_and_remove(self, alias: str) -> bytes | memoryview:
-        """Remove the entry, and return what it had."""
+        """Remove the entry, and return its content."""
         return self._content(self._lib.qdb_blob_get_and_remove, alias_to_write(alias))
 
     def blob_get_and_update(self, alias: str, content: Buffer, expiry: int) -> bytes | memoryview:
-        """Replace the content of the entry, and return what it had."""
+        """Replace the content of the entry, and return the old content."""
         raw = alias_to_write(alias)
         data, size = as_content(self._ffi, content)
         call = self._lib.qdb_blob_get_and_update
@@ -55,7 +55,7 @@ class Blobs(Calls):
     def blob_compare_and_swap(
         self, alias: str, content: Buffer, comparand: Buffer, expiry: int
     ) -> bytes | memoryview | None:
-        """Replace the content if it equals `comparand`: None, or else what is there."""
+        """Replace the content if it equals `comparand` and return None; else return the content."""
         raw = alias_to_write(alias)
         new, new_size = as_content(self._ffi, content)
         old, old_size = as_content(self._ffi, comparand)
@@ -146,12 +146,12 @@ class Entries(Calls):
         return found
 
     def get_type(self, alias: str) -> EntryType:
-        """Return what the entry holds."""
+        """Return the type of the entry."""
         place = self._ffi.new("int32_t *")
         return _entry_type(self._number(self._lib.qdb_get_type, place, alias_to_read(alias)))
 
     def get_metadata(self, alias: str) -> Metadata:
-        """Return what the store knows about the entry."""
+        """Return type, size and times of the entry."""
         raw = alias_to_read(alias)
         # Room for two: a later version of the library may have appended fields.
         place = self._ffi.new("qdb_entry_metadata_t[2]")
@@ -176,5 +176,5 @@ def _entry_type(number: int) -> EntryType:
     try:
         return EntryType(number)
     except ValueError:
-        detail = f"The entry is of type {number}, which storekit does not know."
+        detail = f"The entry has type {number}, which storekit does not support."
         raise error_for(ErrorCode.INCOMPATIBLE_TYPE, detail) from None

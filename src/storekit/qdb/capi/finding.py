@@ -1,4 +1,4 @@
-"""Finding entries: by prefix, suffix, content or tag, and one after the other."""
+"""Finding entries by prefix, suffix, content or tag, and scanning all blobs."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 
 __all__ = ["Finding", "Scanning", "Tags"]
 
-_CHUNK = 4 << 20  # bytes of content after which a chunk ends, however few entries that are
+_CHUNK = 4 << 20  # bytes of content after which a chunk ends, whatever its number of entries
 _END = frozenset({ErrorCode.ITERATOR_END, ErrorCode.ALIAS_NOT_FOUND})  # the latter in 1.x
 
 
@@ -45,7 +45,7 @@ class Finding(Calls):
         return found
 
     def blob_scan(self, pattern: Buffer, max_count: int) -> list[str]:
-        """Return aliases of blobs whose content has `pattern` in it."""
+        """Return aliases of blobs whose content contains `pattern`."""
         data, size = as_content(self._ffi, pattern)
         return self._texts(self._lib.qdb_blob_scan, data, size, as_count(max_count))
 
@@ -55,12 +55,12 @@ class Finding(Calls):
         return self._texts(self._lib.qdb_blob_scan_regex, raw, as_count(max_count))
 
     def find(self, query: str) -> list[str]:
-        """Return aliases of entries with the tags and types that the query names."""
+        """Return aliases of entries that match a query of tags and types."""
         return self._texts(self._function("qdb_query_find"), as_text(query, "query"))
 
     def _sorted(self, call: CData, text: str, max_count: int) -> list[str]:
         found = self._texts(call, alias_to_read(text), as_count(max_count))
-        # Several nodes answer, each for itself. Code points sort as their UTF-8 does.
+        # Each node sorts only its own. Code points sort in the same order as UTF-8.
         found.sort()
         return found
 
@@ -99,7 +99,7 @@ class Tags(Calls):
         out, count = self._aliases, self._count
         with self._handle as pointer:
             code = self._lib.qdb_get_tags(pointer, raw, out, count)
-            if code:  # also that there is no entry, other than for lists of aliases
+            if code:  # unlike for lists of aliases, also if the entry is not found
                 self._handle.drop(out)
                 raise self._handle.failure(code)
             return self._handle.take_texts(out, count[0])
@@ -122,28 +122,28 @@ class Tags(Calls):
 
 
 class _Cursor:
-    """An iterator of the library that stands on an entry not given out yet."""
+    """An iterator of the library, at the next entry to return."""
 
     def __init__(self, handle: object, iterator: CData) -> None:
         self.handle = handle
         self.iterator: CData = iterator  # None when it is closed
-        self.failure: QuasardbException | None = None  # what the walk ended with
+        self.failure: QuasardbException | None = None  # the error that ended the scan
 
 
 class Scanning(Calls):
-    """All blobs, a chunk at a time.
+    """Scanning all blobs, a chunk at a time.
 
-    The library checks nothing here: to move an iterator that did not begin, or ended, kills
-    the process. So the C iterator is closed by whoever sees its end, an error or the end of
-    the session first, and a cursor without one is refused. After an error nothing says where
-    the iterator stands, so the walk ends there: each further step raises that error again.
+    The library checks nothing here: moving an iterator that has not begun, or has ended, crashes
+    the process. So the C iterator is closed at its end, at the first error, or with the session,
+    and a cursor with a closed iterator is refused. After an error the position of the iterator
+    is unknown, so the scan ends there: each further step raises that error again.
     """
 
     def scan(self, cursor: object, count: int) -> tuple[list[tuple[str, bytes]], object]:
-        """Return up to `count` blobs, and a cursor to go on from, None at the end.
+        """Return up to `count` blobs, and a cursor to continue from, None at the end.
 
-        Fewer may come before the end where they are large. Blobs that were found before an
-        error are returned; the next step raises it.
+        Fewer are returned if they are large. Blobs that were found before an error are
+        returned; the next step raises it.
         """
         if count < 1:
             raise error_for(ErrorCode.INVALID_ARGUMENT, "The count is not positive.")
@@ -184,7 +184,7 @@ class Scanning(Calls):
         code = self._lib.qdb_iterator_begin(pointer, iterator)
         if code:
             error = None if code & 0xFFFFFFFF in _END else self._handle.failure(code)
-            self._lib.qdb_iterator_close(iterator)  # harmless after a failure, and tidy
+            self._lib.qdb_iterator_close(iterator)  # safe after a failure
             if error is not None:
                 raise error
             return None
@@ -213,6 +213,6 @@ class Scanning(Calls):
     def _entry(self, iterator: CData) -> tuple[str, bytes]:
         entry = iterator[0]
         alias = self._ffi.string(entry.alias).decode(errors="surrogateescape")
-        # Both belong to the iterator, until it moves on.
+        # Copies: the memory belongs to the iterator, and is valid until its next step.
         size = entry.content_size
         return alias, self._ffi.buffer(entry.content, size)[:] if size else b""

@@ -1,8 +1,8 @@
-"""A handle of the C library: who may call on it, what it still owes, and when it closes.
+"""A handle of the C library: exclusive use by one thread, release of its buffers, closing.
 
-The library does not protect itself. A call on a closed handle, a second close, a close
+The library does not check these. A call on a closed handle, a second close, a close
 during a call, or any close in a forked child can crash or hang the process, and a buffer
-that is released on another handle leaks. All of this is decided here.
+that is released on another handle leaks. This module prevents all of them.
 """
 
 import sys
@@ -18,19 +18,18 @@ from storekit.qdb.errors import ErrorCode, QuasardbException, error_for, make_er
 __all__ = ["VIEW_SIZE", "Handle"]
 
 VIEW_SIZE = 64 * 1024
-"""Contents of this many bytes and more are handed out without a copy."""
+"""Contents of this many bytes and more are returned without a copy."""
 
-_MOMENT = 0.001  # seconds between two looks at who has the turn
-_PLAIN = 2  # severities below are answers rather than failures; a detail would add nothing
+_MOMENT = 0.001  # seconds between two checks of who has the turn
+_PLAIN = 2  # lower severities are results rather than failures; a detail would add nothing
 
 
 class Handle:
     """Owns one C handle; `with handle as pointer:` is one turn of calls on it.
 
-    Turns exclude each other without waiting: a second thread is refused. Only for buffers
-    that another thread is just releasing, a turn waits. Views of buffers keep the C handle
-    open. `close` never waits either: whoever is last, a turn, a view or
-    the closer, closes the C handle, once.
+    Turns exclude each other without waiting: a second thread gets `OwnerMismatch`. A turn waits
+    only while another thread is releasing buffers. `close` never waits: the C handle is closed
+    once, by the last of its users: the caller of `close`, a turn, or a view of a buffer.
     """
 
     def __init__(self, library: Library) -> None:
@@ -44,16 +43,16 @@ class Handle:
         self._pointer = place[0]
         self._turn = threading.Lock()
         self._acquire = self._turn.acquire
-        self._let_go = self._turn.release
+        self._end_turn = self._turn.release
         self._blob_get = lib.qdb_blob_get
-        self._in_call = False  # whoever has the turn makes calls, and does not only tend
-        self._tender: int | None = None  # the thread that tends
+        self._in_call = False  # the turn is for calls, not just for `_clean_up`
+        self._cleaner: int | None = None  # the thread in `_clean_up`
         self._release = lib.qdb_release
         self._buffer = ffi.buffer
         self._null = ffi.NULL
         self._fork = fork_count()
-        self._views: set[int] = set()  # addresses of buffers that views stand on
-        self._returned: deque[CData] = deque()  # buffers to release when there is no call
+        self._views: set[int] = set()  # addresses of buffers that have views
+        self._unused: deque[CData] = deque()  # buffers to release when there is no call
         self._closers: dict[CData, Callable[[], None]] = {}
         self._closing = False
         self._closed = False
@@ -64,7 +63,7 @@ class Handle:
 
     @property
     def views(self) -> int:
-        """How many views of buffers are alive."""
+        """How many views of buffers exist."""
         return len(self._views)
 
     @property
@@ -76,11 +75,11 @@ class Handle:
 
     def __enter__(self) -> CData:
         if not self._acquire(False):
-            self._wait_for_tender()
-        # Asked only now: from here on nobody else can close the handle.
+            self._wait_for_clean_up()
+        # Checked only now: during the turn, no other thread can close the handle.
         if self._closing or self._fork != fork_count():
             self._turn.release()
-            self._tend()
+            self._clean_up()
             raise self._unusable() or ClientClosed("the session is closed")
         self._in_call = True
         return self._pointer
@@ -88,18 +87,18 @@ class Handle:
     def __exit__(self, *exc_info: object) -> None:
         self._in_call = False
         self._turn.release()
-        if self._closing or self._returned:
-            self._tend()
+        if self._closing or self._unused:
+            self._clean_up()
 
-    def _wait_for_tender(self) -> None:
-        """Get the turn once another thread has released buffers; wait for nothing else.
+    def _wait_for_clean_up(self) -> None:
+        """Take the turn when another thread has released buffers; wait for nothing else.
 
-        A view dies in whatever thread looked at it last, at any time, also now.
+        A view may be freed in any thread at any time, also during this method.
         """
         while True:
             if refused := self._unusable():
                 raise refused
-            if self._in_call or self._tender == threading.get_ident():
+            if self._in_call or self._cleaner == threading.get_ident():
                 raise OwnerMismatch("another thread is in a call of this session")
             if self._turn.acquire(timeout=_MOMENT):
                 return
@@ -112,10 +111,10 @@ class Handle:
     def get(self, alias: bytes, out: CData, size: CData) -> bytes | memoryview:
         """Get a blob in one turn.
 
-        The one call that people wait for: spelled out, without `with`, it takes a third less.
+        The most frequent call: written without `with`, it takes a third less.
         """
         if not self._acquire(False):
-            self._wait_for_tender()
+            self._wait_for_clean_up()
         self._in_call = True
         try:
             if self._closing or self._fork != fork_count():
@@ -136,75 +135,75 @@ class Handle:
                 self._release(self._pointer, buffer)
         finally:
             self._in_call = False
-            self._let_go()
-            if self._closing or self._returned:
-                self._tend()
+            self._end_turn()
+            if self._closing or self._unused:
+                self._clean_up()
 
     # Closing
 
     def close(self) -> None:
-        """Close as soon as nothing uses the handle any more, which is mostly now."""
+        """Close the handle now, or as soon as it is not in use."""
         self._closing = True
-        self._tend()
+        self._clean_up()
 
     def before_close(self, key: CData, closer: Callable[[], None]) -> None:
-        """Have `closer` called before the handle closes, unless `forget` comes first."""
+        """Register a function to call before the handle closes."""
         self._closers[key] = closer
 
     def forget(self, key: CData) -> None:
-        """Drop what `before_close` noted; a second time does nothing."""
+        """Remove a function registered by `before_close`, if it is still registered."""
         self._closers.pop(key, None)
 
     def __del__(self) -> None:
-        # To close can take minutes if the cluster is in trouble; a process that ends needs
-        # not wait for that.
+        # Closing can take minutes if the cluster does not respond; the process should not wait
+        # for that when it ends.
         if not getattr(self, "_closed", True) and not sys.is_finalizing():
             self.close()
 
-    def _tend(self) -> None:
-        """Do what has to wait for a moment without a call: release, and close.
+    def _clean_up(self) -> None:
+        """Release unused buffers and close the handle, unless there is a call.
 
-        Takes no lock by waiting: a view may die at any point of the program, also in here.
-        Whoever holds the turn comes here when it ends, so nothing is left undone.
+        Never waits for a lock, since a view may be freed at any point of the program, also in
+        this method. Every turn calls this at its end, so nothing is left undone.
         """
         if self._fork != fork_count():
-            # Threads of the library are gone, and its locks may be held for ever.
+            # In a child process, the library has no threads, and its locks may never be released.
             self._closed = self._closed or self._closing
             return
-        while (self._returned or self._may_close()) and not self._closed:
+        while (self._unused or self._may_close()) and not self._closed:
             if not self._turn.acquire(False):
                 return
-            self._tender = threading.get_ident()
+            self._cleaner = threading.get_ident()
             try:
-                last = self._may_close()  # no view can come to life during our turn
-                while self._returned:
-                    self._lib.qdb_release(self._pointer, self._returned.popleft())
+                last = self._may_close()  # no view can be created during this turn
+                while self._unused:
+                    self._lib.qdb_release(self._pointer, self._unused.popleft())
                 if last and not self._closed:
                     self._closed = True
                     for closer in list(self._closers.values()):
                         closer()
                     self._lib.qdb_close(self._pointer)
             finally:
-                self._tender = None
+                self._cleaner = None
                 self._turn.release()
 
     def _may_close(self) -> bool:
         return self._closing and not self._views
 
-    # Buffers. All of it during a turn.
+    # Buffers; only to be called during a turn
 
     def take(self, out: CData, size: int) -> bytes | memoryview:
         """Return the content that `out[0]` points to; the buffer is released in any case.
 
-        Small ones are copied and released at once. A large one is released when the view of
-        it dies, and stays readable until then, also when the session was closed before.
+        Small content is copied, and its buffer released at once. A large buffer is released
+        when the last view of it is freed, and is readable until then, even in a closed session.
         """
         buffer = out[0]
         out[0] = self._null  # nothing to release if the next call fails
         if size >= VIEW_SIZE:
             return self._view(buffer, size)
         try:
-            # Of an empty one, the pointer may be NULL.
+            # The pointer of empty content may be NULL.
             return self._buffer(buffer, size)[:] if size else b""
         finally:
             self._release(self._pointer, buffer)
@@ -219,12 +218,12 @@ class Handle:
             self._lib.qdb_release(self._pointer, buffer)
 
     def take_texts(self, out: CData, count: int) -> list[str]:
-        """Return an array of strings, which is one buffer to the library."""
+        """Return an array of strings, which is one buffer for the library."""
         array = out[0]
         out[0] = self._ffi.NULL
         string = self._ffi.string
         try:
-            # Those of other clients may be no UTF-8; one of them must not hide the others.
+            # Other clients may have stored some that are not UTF-8; the list still has the others.
             return [string(array[i]).decode(errors="surrogateescape") for i in range(count)]
         finally:
             self._lib.qdb_release(self._pointer, array)
@@ -240,15 +239,15 @@ class Handle:
         ffi = self._ffi
         address = int(ffi.cast("uintptr_t", buffer))
 
-        def died(_: object) -> None:
-            # Released before it is off the list, or the handle might close in between.
-            self._returned.append(buffer)
+        def freed(_: object) -> None:
+            # In this order: without views and unused buffers, the handle might be closed.
+            self._unused.append(buffer)
             self._views.discard(address)
-            self._tend()
+            self._clean_up()
 
         self._views.add(address)
         try:
-            owner = ffi.gc(buffer, died, size)
+            owner = ffi.gc(buffer, freed, size)
         except BaseException:
             self._views.discard(address)
             self._lib.qdb_release(self._pointer, buffer)
@@ -258,14 +257,14 @@ class Handle:
     # Errors
 
     def failure(self, code: int) -> QuasardbException:
-        """Return the error for what the last call answered, with the library's detail."""
+        """Return the error for the result of the last call, with the detail of the library."""
         code &= 0xFFFFFFFF
         if code >> 24 & 0xF < _PLAIN:
             return error_for(code)
         return error_for(code, self.last_error()[1])
 
     def last_error(self) -> tuple[int, str | None]:
-        """Return what went wrong last on this handle: a code, and what is worth adding."""
+        """Return the code of the last error on this handle, and a detail for its message."""
         code = self._ffi.new("qdb_error_t *")
         message = self._ffi.new("qdb_string_t **")
         failed = self._lib.qdb_get_last_error(self._pointer, code, message)
@@ -280,7 +279,7 @@ class Handle:
 
 
 def _worth_adding(code: int, text: str) -> str | None:
-    """Return the text without what every message of that code says."""
+    """Return the text without the standard message of the code; None if nothing is left."""
     standard = make_error_string(code)
     rest = text.replace(standard, "").replace(standard.rstrip("."), "").strip(" .:\n")
     where, _, what = rest.partition(": ")

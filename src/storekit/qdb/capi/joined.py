@@ -1,8 +1,8 @@
 """Calls of several callers as one batch of the library, each with the outcome of a single call.
 
-One malformed operation has the library skip all of a batch, so what may be malformed is not
-part of one: it is called by itself, as is what a batch can't say. What was skipped all the
-same was not done, and is called by itself, too.
+The library skips a whole batch if one operation is malformed. So operations that may be
+malformed, or that batches do not support, are called separately. Those that were skipped
+nevertheless were not done, and are called separately, too.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ from storekit.qdb.errors import NEVER_REACHED, TRANSIENT, ErrorCode, QuasardbExc
 __all__ = ["JoinedCalls"]
 
 _SKIPPED = int(ErrorCode.SKIPPED)
-_OF_THE_WAY = TRANSIENT | NEVER_REACHED | {ErrorCode.TIMEOUT, ErrorCode.INTERNAL_LOCAL}
-"""What says that a batch as a whole did not get through, and may have been done in part."""
+_TRANSPORT_ERRORS = TRANSIENT | NEVER_REACHED | {ErrorCode.TIMEOUT, ErrorCode.INTERNAL_LOCAL}
+"""Errors of the batch as a whole, which may have been done in part."""
 
 
 class JoinedCalls(Calls):
@@ -30,14 +30,14 @@ class JoinedCalls(Calls):
     def __init__(self, library: Library, handle: Handle) -> None:
         super().__init__(library, handle)
         self._free: BatchMemory | None = None
-        self._apart: set[OperationKind] = set()  # kinds that this cluster refuses in batches
+        self._separate: set[OperationKind] = set()  # kinds that this cluster refuses in batches
 
     def blob_get_many(self, aliases: Sequence[str]) -> Found:
-        """Return a copy of the content of each, or its error.
+        """Return a copy of the content of each entry, or its error.
 
-        A view would keep the memory of all of them: the library releases a batch as a whole.
-        Raises what kept the library from doing anything, and the error of an alias that is
-        malformed, before anything is sent.
+        Copies, since a view would keep the memory of the whole batch allocated. Raises an error
+        that kept the library from doing anything, and that of a malformed alias, before
+        anything is sent.
         """
         found: Found = []
         for start in range(0, len(aliases), MOST):
@@ -57,15 +57,15 @@ class JoinedCalls(Calls):
                     raise failure
                 return memory.contents(codes)
             finally:
-                del kept  # the aliases, which must be there until now
+                del kept  # the memory of the aliases
                 self._lib.qdb_release(pointer, memory.operations)
                 self._free = memory
 
     def run_joined(self, operations: Sequence[BatchOperation]) -> list[Outcome]:
-        """Run each as if it were alone; see `storekit.qdb.engine.Session`.
+        """Run each operation as a single call would; see `storekit.qdb.engine.Session`.
 
-        Whether an update has created its entry is what the library says of it in a batch.
-        Contents are copies, but for those of calls that had to be made by themselves.
+        An update is `OK_CREATED` if the library says so in a batch. Contents are copies, except
+        for those of separate calls.
         """
         outcomes: list[Outcome] = []
         for start in range(0, len(operations), MOST):
@@ -84,11 +84,11 @@ class JoinedCalls(Calls):
         return outcomes
 
     def _run_some(self, operations: Sequence[BatchOperation]) -> list[Outcome | None]:
-        """Run a batch of those that can be in one; None for what is to be called by itself."""
+        """Run a batch of the operations that can be in one; None for those to call separately."""
         with self._handle as pointer:
             memory = self._free or BatchMemory(self._ffi, self._lib)
             self._free = None
-            joined, kept = memory.fill(operations, self._apart)
+            joined, kept = memory.fill(operations, self._separate)
             if len(joined) < 2:
                 self._free = memory
                 return [None] * len(operations)
@@ -96,8 +96,8 @@ class JoinedCalls(Calls):
                 done = self._lib.qdb_run_batch(pointer, memory.operations, len(joined))
                 codes = memory.codes(len(joined))
                 if failure := self._batch_failure(done, codes):
-                    if set(codes) == {_SKIPPED} and failure.error_code not in _OF_THE_WAY:
-                        return [None] * len(operations)  # nothing was done, because of one of them
+                    if set(codes) == {_SKIPPED} and failure.error_code not in _TRANSPORT_ERRORS:
+                        return [None] * len(operations)  # one is malformed, and nothing was done
                     raise failure
                 made = memory.outcomes(joined, codes)
             finally:
@@ -105,7 +105,7 @@ class JoinedCalls(Calls):
                 self._lib.qdb_release(pointer, memory.operations)
                 self._free = memory
         if _SKIPPED in codes:
-            self._note_malformed(joined, codes, made)
+            self._handle_malformed(joined, codes, made)
         if len(joined) == len(operations):
             return made
         found = iter(made)
@@ -120,17 +120,17 @@ class JoinedCalls(Calls):
                 outcomes.append(None)
         return outcomes
 
-    def _note_malformed(
+    def _handle_malformed(
         self, operations: Sequence[BatchOperation], codes: Sequence[int], made: list[Outcome | None]
     ) -> None:
-        """Call by itself what the library would not have, and remember kinds that it never has."""
+        """Call the refused operation separately, and record kinds that fail only in batches."""
         for index, (operation, code) in enumerate(zip(operations, codes, strict=True)):
             if code == _SKIPPED:
                 made[index] = None
-            elif codes.count(_SKIPPED) == len(codes) - 1:  # nothing was done because of this one
+            elif codes.count(_SKIPPED) == len(codes) - 1:  # the one that made the others skipped
                 outcome = made[index] = self._run_alone(operation)
                 if outcome.error != code:
-                    self._apart.add(operation.kind)
+                    self._separate.add(operation.kind)
 
     def _run_alone(self, operation: BatchOperation) -> Outcome:
-        return run_alone(cast("Session", self), operation)  # of which this is a part
+        return run_alone(cast("Session", self), operation)  # this is a base class of the session

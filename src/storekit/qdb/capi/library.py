@@ -1,6 +1,6 @@
-"""Find the C library, open it, and see that it is the one that the bindings describe.
+"""Finding and opening the C library, and checking that it fits the bindings.
 
-cffi has no types: what comes from it is `Any`, under the name of `CData`.
+cffi has no types: its values are `Any`, under the name `CData`.
 """
 
 import importlib
@@ -24,21 +24,21 @@ CData = Any
 ENVIRONMENT = "STOREKIT_QDB_LIBRARY"
 """Environment variable that names the library: a path, or a name for the system's loader."""
 
-_PACKAGE = "quasardb"  # on PyPI; has the library inside
+_PACKAGE = "quasardb"  # on PyPI; contains the library
 _FILE_NAMES = {"darwin": ["libqdb_api.dylib"], "win32": ["qdb_api.dll"]}
 _INSTALL = (
-    "install it with `pip install 'storekit[quasardb]'`, or name one by the argument `library` "
+    "install it with `pip install 'storekit[quasardb]'`, or name one with the argument `library` "
     f"or the environment variable {ENVIRONMENT}"
 )
 _NEEDED_WHEN_USED = ("qdb_string_", "qdb_timestamp_", "qdb_query_", "qdb_option_set_")
-"""Functions that a library may lack: the operations and options that need them say so."""
+"""Functions that a library may lack; operations and options that need them raise an error."""
 _OLDEST = "3.13.7"
 _OPERATION_SIZE = 88  # bytes of a qdb_operation_t in all known versions 3.x
 _PATTERN = b"\xaa"
 
 
 class LibraryUnavailable(StoreKitError):
-    """The QuasarDB C library cannot be found or used; the message says what to do."""
+    """The QuasarDB C library can't be found or used; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,11 +62,10 @@ _loading = threading.Lock()
 
 
 def load_library(name: str | os.PathLike[str] | None = None) -> Library:
-    """Return the library `name`, or the first found; it is opened once in a process.
+    """Return the library `name`, or the first one found; it is opened once per process.
 
-    The order is: the argument, the environment variable, the package `quasardb`, the
-    system's loader. A library that was named and can't be used is an error; the search goes
-    on only where nothing was named.
+    The order is: the argument, the environment variable, the package `quasardb`, the loader
+    of the system. If a given library can't be used, that is an error, and the search ends.
     """
     with _loading:
         errors = []
@@ -101,7 +100,7 @@ def _candidates(name: str | os.PathLike[str] | None) -> Iterator[tuple[str, str]
         yield named, f"by {ENVIRONMENT}"
         return
     file_names = _FILE_NAMES.get(sys.platform, ["libqdb_api.so"])
-    # Only found, not imported: its extension would load numpy and start to log.
+    # Located without importing it: its extension would load numpy and start to log.
     spec = importlib.util.find_spec(_PACKAGE)
     for directory in (spec and spec.submodule_search_locations) or ():
         for file_name in file_names:
@@ -117,10 +116,10 @@ def _open(path: str, origin: str) -> Library:
         ffi: CData = importlib.import_module("storekit.qdb.capi._bindings").ffi
     except ImportError as exc:
         raise LibraryUnavailable(
-            f"the QuasarDB C library is called by cffi, which cannot be imported ({exc}): "
-            "`pip install 'storekit[quasardb]'` brings both"
+            f"the QuasarDB C library is called by cffi, which can't be imported ({exc}): "
+            "`pip install 'storekit[quasardb]'` installs both"
         ) from exc
-    # Never unloaded: its threads may still run when the interpreter lets go of it at the end.
+    # Never unloaded: its threads may still run when the interpreter frees it at the end.
     lib = ffi.dlopen(path, ffi.RTLD_NOW | getattr(ffi, "RTLD_NODELETE", 0))
     missing = [
         name
@@ -129,16 +128,16 @@ def _open(path: str, origin: str) -> Library:
     ]
     if missing:
         raise LibraryUnavailable(
-            f"{path} {_known_as(ffi, lib)}, and storekit needs one of {_OLDEST} or later: it lacks "
+            f"{path} {_known_as(ffi, lib)}, and storekit needs {_OLDEST} or later: it lacks "
             f"{', '.join(missing[:5])}{f' and {len(missing) - 5} more' if len(missing) > 5 else ''}"
         )
     version = lib.qdb_version()
     if version == ffi.NULL:
-        # Ours answers 0 to every call when the interpreter inside did not come up.
+        # The library of tools/qdb_library returns 0 if the interpreter inside did not start.
         raise LibraryUnavailable(f"{path} was opened but did not start")
     text = ffi.string(version).decode()
     if text.partition(".")[0] != "3":
-        raise LibraryUnavailable(f"{path} is of version {text}; storekit is written for 3.x")
+        raise LibraryUnavailable(f"{path} has version {text}; storekit supports 3.x")
     _check_layout(ffi, lib, path)
     build = ffi.string(lib.qdb_build()).decode()
     return Library(ffi=ffi, lib=lib, path=path, origin=origin, version=text, build=build)
@@ -147,8 +146,8 @@ def _open(path: str, origin: str) -> Library:
 def _known_as(ffi: CData, lib: CData) -> str:
     version = lib.qdb_version() if _has(ffi, lib, "qdb_version") else ffi.NULL
     if version == ffi.NULL:
-        return "is no QuasarDB C library"
-    return f"is a QuasarDB C library of version {ffi.string(version).decode(errors='replace')}"
+        return "is not a QuasarDB C library"
+    return f"is version {ffi.string(version).decode(errors='replace')} of the QuasarDB C library"
 
 
 def _has(ffi: CData, lib: CData, name: str) -> bool:
@@ -160,10 +159,10 @@ def _has(ffi: CData, lib: CData, name: str) -> bool:
 
 
 def _check_layout(ffi: CData, lib: CData, path: str) -> None:
-    """Have the library fill operations, and see whether it takes them for what we do.
+    """Check that the library has the layout of operations that the bindings describe.
 
-    This is the one function that writes structures without a handle or a network, and it
-    can't go wrong: there is room for operations several times as large.
+    `qdb_init_operations` is the only function that writes structures without a handle or a
+    network. It can't write beyond the memory, which has room for much larger operations.
     """
     count = 2
     room = ffi.new("char[]", _PATTERN * (16 * _OPERATION_SIZE))
@@ -182,4 +181,4 @@ def _check_layout(ffi: CData, lib: CData, path: str) -> None:
         and ffi.buffer(room, used + 1)[used:] == _PATTERN
     )
     if not as_expected:
-        raise LibraryUnavailable(f"{path} has another layout of operations than storekit knows")
+        raise LibraryUnavailable(f"{path} has a layout of operations that is not supported")

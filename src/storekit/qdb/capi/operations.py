@@ -1,4 +1,4 @@
-"""Operations of a batch or transaction: into the C structures, and their results out again."""
+"""Conversion of the operations of a batch or transaction to C structures, and of their results."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,7 +19,7 @@ __all__ = ["SEPARATE", "OperationArray", "validate"]
 SEPARATE = frozenset(
     {OperationKind.BLOB_GET_AND_REMOVE, OperationKind.BLOB_REMOVE_IF, OperationKind.REMOVE}
 )
-"""Kinds that the C batch does not have."""
+"""Kinds that C batches do not support."""
 
 _GETS = frozenset({OperationKind.BLOB_GET, OperationKind.STRING_GET})
 _WRITES = frozenset(
@@ -55,14 +55,14 @@ _BUFFER = bytes | bytearray | memoryview
 
 
 def validate(operation: BatchOperation) -> int:
-    """Return `OK`, or the code of what is wrong with an operation before it is sent.
+    """Return `OK`, or the error code of a malformed operation.
 
-    One that is malformed has the library skip all of the batch, and on some paths it does
-    not say which one it was.
+    The library skips the whole batch if one operation is malformed, and does not always report
+    which one it was.
     """
     try:
         kind = OperationKind(operation.kind)
-        # The library has names of its own for all but these.
+        # The library refuses reserved aliases for all kinds but these.
         (alias_to_read if kind in _GETS else alias_to_write)(operation.alias)
         as_expiry(operation.expiry)
         if kind is OperationKind.HAS_TAG:
@@ -83,7 +83,7 @@ def validate(operation: BatchOperation) -> int:
         ValueError,
         TypeError,
         AttributeError,
-    ):  # unknown kind, alias of no text, text of no UTF-8
+    ):  # unknown kind, alias that is not text, text that is not UTF-8
         return ErrorCode.INVALID_ARGUMENT
     return ErrorCode.OK if well_formed else ErrorCode.INVALID_ARGUMENT
 
@@ -95,7 +95,7 @@ class OperationArray:
         self._ffi = ffi
         self._kinds = [operation.kind for operation in operations]
         self._keep: list[CData] = []
-        # One to spare: the library wants an address also for none.
+        # One more: the library needs an address even for no operations.
         self.array: CData = ffi.new("qdb_operation_t[]", len(operations) + 1)
         lib.qdb_init_operations(self.array, len(operations))
         for place, operation in zip(self.array, operations, strict=False):
@@ -111,7 +111,7 @@ class OperationArray:
         return [self.array[i].error & 0xFFFFFFFF for i in range(len(self))]
 
     def outcomes(self) -> list[Outcome]:
-        """Return what became of each, with all contents copied."""
+        """Return the outcomes, with copies of all contents."""
         return [self._outcome(kind, self.array[i]) for i, kind in enumerate(self._kinds)]
 
     def _outcome(self, kind: OperationKind, place: CData) -> Outcome:
@@ -127,10 +127,10 @@ class OperationArray:
                 old = place.blob_get_and_update
                 content = self._bytes(old.original_content, old.original_content_size)
             elif kind in (OperationKind.TIMESTAMP_GET, OperationKind.TIMESTAMP_ADD):
-                result = place.timestamp_get.result  # which is first in both
+                result = place.timestamp_get.result  # the first field of both
                 content = int(result.tv_sec) * 10**9 + int(result.tv_nsec)
             elif kind in (OperationKind.INT_GET, OperationKind.INT_ADD):
-                content = place.int_get.result  # which is first in both
+                content = place.int_get.result  # the first field of both
             elif kind in (OperationKind.DOUBLE_GET, OperationKind.DOUBLE_ADD):
                 content = place.double_get.result
             elif kind is OperationKind.GET_ENTRY_TYPE:
@@ -192,7 +192,7 @@ class OperationArray:
 
 
 def _nothing(operations: OperationArray, place: CData, operation: BatchOperation) -> None:
-    """Operations that consist of kind and alias."""
+    """Fill in nothing: the operation has only a kind and an alias."""
 
 
 _FILL: dict[OperationKind, Callable[[OperationArray, CData, BatchOperation], None]] = {

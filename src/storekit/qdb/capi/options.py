@@ -1,4 +1,4 @@
-"""Options of a session: checked when the engine is made, set on a handle before it connects."""
+"""Options of a session: checked by the engine, set on a handle before it connects."""
 
 import math
 from collections.abc import Iterator
@@ -20,15 +20,15 @@ DEFAULT_TIMEOUT = 60.0
 """Seconds for one operation on the network; the library's own default is five minutes."""
 
 MAX_PARALLELISM = 256
-"""The library starts two threads for each at once; 100 000 abort the process."""
+"""The library starts two threads for each at once; with 100 000, the process aborts."""
 
-_COMPRESSIONS = (3, 1)  # balanced, else fast; "best" is accepted by no known version
-_ENCRYPTIONS = (2, 1)  # AEGIS-256, else AES-GCM-256
+_COMPRESSIONS = (3, 1)  # balanced, otherwise fast; no known version accepts "best"
+_ENCRYPTIONS = (2, 1)  # AEGIS-256, otherwise AES-GCM-256
 _NOT_HERE = frozenset({ErrorCode.NOT_IMPLEMENTED, ErrorCode.INVALID_ARGUMENT})
 
 
 def check_options(options: SessionOptions) -> None:
-    """Raise `ValueError` for what no version of the library takes."""
+    """Raise `ValueError` for values that no version of the library accepts."""
     timeout = options.timeout
     if timeout is not None and not 0 < timeout <= LONGEST_TIMEOUT:
         raise ValueError(
@@ -47,11 +47,11 @@ def check_options(options: SessionOptions) -> None:
         if not low <= value <= high:
             raise ValueError(f"{name} must be between {low} and {high}, not {value}")
     if (options.user is None) != (options.secret_key is None):
-        raise ValueError("user and secret_key go together")
+        raise ValueError("user and secret_key must be given together")
     for name in ("user", "secret_key", "cluster_public_key"):
         value = getattr(options, name)
         if value is not None and (not value or "\0" in value):
-            raise ValueError(f"{name} is empty or has a NUL character")  # and is not shown
+            raise ValueError(f"{name} is empty or has a NUL character")  # the value is secret
 
 
 def library_timeout(options: SessionOptions) -> int:
@@ -63,7 +63,7 @@ def apply_options(library: Library, handle: Handle, options: SessionOptions) -> 
     """Set all options; the handle must not be connected yet.
 
     Raises:
-        QuasardbException: If this version of the library lacks or refuses one.
+        QuasardbException: If this version of the library lacks or rejects one.
 
     """
     with handle as pointer:
@@ -76,16 +76,16 @@ def apply_options(library: Library, handle: Handle, options: SessionOptions) -> 
                     operation="connect",
                 )
             if refusal := _refusal(getattr(library.lib, setter), pointer, values):
-                # What the library says of it is left out: it may repeat a key.
+                # Without the detail of the library, which may contain a key.
                 raise error_for(
                     refusal,
-                    f"The C library {library.version} refuses this value of the option {name!r}.",
+                    f"The C library {library.version} rejects this value of the option {name!r}.",
                     operation="connect",
                 )
 
 
 def _settings(options: SessionOptions) -> Iterator[tuple[str, str, list[tuple[object, ...]]]]:
-    """Return the name of each option, its setter, and what to set, the best first."""
+    """Return the name of each option, its setter, and the values to try, the best first."""
     yield "timeout", "qdb_option_set_timeout", [(1000 * library_timeout(options),)]
     numbers = {
         "max_parallelism": "qdb_option_set_client_max_parallelism",
@@ -116,7 +116,7 @@ def _settings(options: SessionOptions) -> Iterator[tuple[str, str, list[tuple[ob
 
 
 def _refusal(setter: CData, pointer: CData, values: list[tuple[object, ...]]) -> int:
-    """Set the first that this version of the library has; return its last answer."""
+    """Set the first value that this version supports; return the last error code, 0 for none."""
     code = 0
     for value in values:
         code = setter(pointer, *value) & 0xFFFFFFFF

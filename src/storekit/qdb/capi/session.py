@@ -1,4 +1,4 @@
-"""The session: what `storekit.qdb.engine.Session` asks for, by calls of the C library."""
+"""The session with a cluster: the protocol `storekit.qdb.engine.Session` over the C library."""
 
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -18,22 +18,22 @@ __all__ = ["CapiSession"]
 
 
 class Nodes(Calls):
-    """Questions to one node of the cluster; answers are JSON."""
+    """Requests to one node of the cluster; replies are JSON."""
 
     def node_status(self, node: str) -> bytes:
-        """Return how the node is doing."""
+        """Return the status of the node."""
         return self._json(self._lib.qdb_node_status, node)
 
     def node_config(self, node: str) -> bytes:
-        """Return how the node is configured."""
+        """Return the configuration of the node."""
         return self._json(self._lib.qdb_node_config, node)
 
     def node_topology(self, node: str) -> bytes:
-        """Return the node and its neighbours."""
+        """Return the topology according to the node."""
         return self._json(self._lib.qdb_node_topology, node)
 
     def node_stop(self, node: str, reason: str) -> None:
-        """Stop the node; clusters refuse that unless they are configured for it."""
+        """Stop the node; clusters refuse this unless they are configured to permit it."""
         raw = as_text(reason, "reason")
         if not raw:
             raise error_for(ErrorCode.INVALID_ARGUMENT, "The reason is empty.")
@@ -47,7 +47,7 @@ class Nodes(Calls):
             if code:
                 self._handle.drop(out)
                 raise self._handle.failure(code)
-            # A parser may not like the NUL that some versions count in.
+            # Some versions append a NUL, which is not valid JSON.
             return self._handle.take_bytes(out, self._size[0]).rstrip(b"\0")
 
 
@@ -56,18 +56,19 @@ class CapiSession(
 ):
     """A connection to a cluster through the C library. One thread at a time may use it.
 
-    A second thread gets `OwnerMismatch`, as does a forked child; after `close` all calls
-    raise `ClientClosed`. Content of 64 kB and more is a read-only `memoryview` on the
-    library's own buffer, which goes back to the library when the last view of it dies.
+    Calls of a second thread, or in a forked child, raise `OwnerMismatch`; all calls after
+    `close` raise `ClientClosed`. Content of 64 KiB and more is a read-only `memoryview` of the
+    library's own buffer, which is released when the last view of it is freed.
     """
 
     def is_free(self) -> bool:
-        """Yes: no thread but the one that it belongs to calls a session."""
+        """Return True: no other thread may be in a call of the session."""
         return True
 
     def walk_entries(self, cursor: object, count: int) -> NoReturn:  # noqa: ARG002 - of the protocol
-        """Raise `NOT_IMPLEMENTED`: the library lists blobs one by one, and all others at once."""
-        raise error_for(ErrorCode.NOT_IMPLEMENTED, "A cluster lists no entries of all types.")
+        """Raise `NOT_IMPLEMENTED`: the iterator of the library returns only blobs."""
+        detail = "A cluster can't iterate over entries of all types."
+        raise error_for(ErrorCode.NOT_IMPLEMENTED, detail)
 
     def read_entries(
         self,
@@ -76,16 +77,16 @@ class CapiSession(
         tags: bool = True,
         types: Sequence[EntryType] | None = None,
     ) -> list[WholeEntry | None]:
-        """Return entries of any type, None for those that are not there. Several calls for each."""
+        """Return entries of any type, None for missing ones. Makes several calls for each."""
         return read_whole(self, aliases, contents, tags, types)
 
     @property
     def closed(self) -> bool:
-        """Whether nothing is left of the session: it was closed, and all views are gone."""
+        """Whether the session was closed, and all views of its buffers are freed."""
         return self._handle.closed
 
     def close(self) -> None:
-        """Close; the last view or a call still under way puts it off to its own end."""
+        """Close the session, now or when a running call has ended and all views are freed."""
         self._handle.close()
 
 

@@ -1,4 +1,4 @@
-"""Texts and timestamps. The oldest libraries that storekit takes may lack some of these."""
+"""Texts and timestamps. The oldest supported libraries lack some of the functions."""
 
 from collections.abc import Callable
 
@@ -38,11 +38,11 @@ class Texts(Calls):
         return self._text(self._function("qdb_string_get"), alias_to_read(alias))
 
     def string_get_and_remove(self, alias: str) -> str:
-        """Remove the entry, and return what it had."""
+        """Remove the entry, and return its text."""
         return self._text(self._function("qdb_string_get_and_remove"), alias_to_write(alias))
 
     def string_get_and_update(self, alias: str, content: str, expiry: int) -> str:
-        """Replace the text of the entry, and return what it had."""
+        """Replace the text of the entry, and return the old text."""
         raw, text = alias_to_write(alias), _utf8(content)
         call = self._function("qdb_string_get_and_update")
         return self._text(call, raw, text, len(text), as_expiry(expiry))
@@ -50,7 +50,7 @@ class Texts(Calls):
     def string_compare_and_swap(
         self, alias: str, content: str, comparand: str, expiry: int
     ) -> str | None:
-        """Replace the text if it equals `comparand`: None, or else what is there."""
+        """Replace the text if it equals `comparand` and return None; else return the text."""
         raw, new, old = alias_to_write(alias), _utf8(content), _utf8(comparand)
         checked = as_expiry(expiry)
         call = self._function("qdb_string_compare_and_swap")
@@ -70,7 +70,7 @@ class Texts(Calls):
         self._do(self._function("qdb_string_remove_if"), raw, text, len(text))
 
     def string_scan(self, pattern: str, max_count: int) -> list[str]:
-        """Return aliases of texts that have `pattern` in them."""
+        """Return aliases of texts that contain `pattern`."""
         raw = _utf8(pattern)
         return self._texts(self._function("qdb_string_scan"), raw, len(raw), as_count(max_count))
 
@@ -133,5 +133,5 @@ def _utf8(text: str) -> bytes:
 
 
 def _decoded(content: bytes) -> str:
-    # That of other clients may be no UTF-8, and what was taken out must not be lost.
+    # Other clients may store text that is not UTF-8, and removed text must not be lost.
     return content.decode(errors="surrogateescape")

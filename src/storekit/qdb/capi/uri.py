@@ -1,4 +1,4 @@
-"""The URI of a cluster, checked before the C library sees it: that one tolerates too much."""
+"""The URI of a cluster, checked here because the C library accepts malformed ones."""
 
 import re
 from collections.abc import Iterable
@@ -10,10 +10,10 @@ _NODE = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s\[\]:/@?#,;\0]+):([0-9]{
 
 
 def join_uris(uris: str | Iterable[str]) -> str:
-    """Return one `qdb://host:port[,host:port...]` for all that were given.
+    """Return one URI `qdb://host:port[,host:port...]` with the nodes of all given ones.
 
     Raises:
-        ValueError: For what is no such URI. An IPv6 address stands in brackets.
+        ValueError: For a malformed URI. An IPv6 address must be in brackets.
 
     """
     given = [uris] if isinstance(uris, str) else list(uris)
@@ -21,7 +21,7 @@ def join_uris(uris: str | Iterable[str]) -> str:
         raise ValueError("a cluster needs at least one URI: qdb://host:port")
     nodes = []
     for uri in given:
-        if "@" in uri:  # what stands before it may be a password: not to be shown
+        if "@" in uri:  # not shown: a password may stand before the @
             raise ValueError("a URI of a cluster has no user; credentials are session options")
         if not uri.startswith(_SCHEME):
             raise ValueError(f"not a URI of a cluster: {uri!r}; it should be qdb://host:port")
