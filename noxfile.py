@@ -23,6 +23,9 @@ OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
 LOCKED = "requirements/locked.txt"
 LOWEST = "requirements/lowest.txt"
 
+# The versions of `quasardb` before the one that is tested with, each on our C library.
+VENDOR_CLIENTS = ("3.13.7", "3.14.0", "3.14.1", "3.14.2")
+
 # One worker a core; a test that takes the whole machine is marked `slow`.
 PARALLEL = ("-n", "auto", "--max-worker-restart", "0")
 # The sync twins are made of the same source, and trio and uvloop are for the whole run.
@@ -43,6 +46,21 @@ def _test(session: nox.Session, *arguments: str) -> None:
     session.run("python", "-m", "pytest", *PARALLEL, *arguments, *session.posargs)
 
 
+def _test_all(session: nox.Session, *arguments: str) -> None:
+    """Run all tests, those with the vendor's earlier clients included."""
+    found = pathlib.Path(session.create_tmp()).resolve()
+    for version in VENDOR_CLIENTS:
+        session.run(
+            "python", "-m", "pip", "install", "-q", "--no-deps", "--target",
+            os.fspath(found / version), f"quasardb=={version}",
+            success_codes=[0, 1],  # not every version is there for every Python
+        )  # fmt: skip
+    session.run(
+        *("python", "-m", "pytest", *PARALLEL, *arguments),
+        env={"STOREKIT_QDB_CLIENTS": os.fspath(found)},
+    )
+
+
 @nox.session
 def quickstart(session: nox.Session) -> None:
     """Query a table on asyncio, on trio and in sync: in process, or `-- URL` on a server."""
@@ -55,7 +73,7 @@ def tests(session: nox.Session) -> None:
     """Run all tests, with real servers where a Python 2.7 can be found: about ten minutes."""
     _install(session, "test", ".[all]")
     session.log("all tests: about ten minutes on two cores; `nox -s quick` takes one")
-    _test(session)
+    _test_all(session, *session.posargs)
 
 
 @nox.session
@@ -76,7 +94,10 @@ def soak(session: nox.Session) -> None:
 def pythons(session: nox.Session) -> None:
     """Run the tests on each Python that is supported: all on the ends, the quick ones between."""
     _install(session, "test", ".[all]")
-    _test(session, *(() if session.python in (OLDEST, NEWEST) else QUICK))
+    if session.python in (OLDEST, NEWEST):
+        _test_all(session, *session.posargs)
+    else:
+        _test(session, *QUICK)
 
 
 @nox.session
@@ -102,10 +123,7 @@ def again(session: nox.Session) -> None:
         seed = int(time.time()) + number
         session.log(f"run {number + 1} of {count}, order {seed}")
         with _busy() if number % 2 else contextlib.nullcontext():
-            session.run(
-                *("python", "-m", "pytest", "-q", *PARALLEL),
-                *("-p", "randomly", f"--randomly-seed={seed}"),
-            )
+            _test_all(session, "-q", "-p", "randomly", f"--randomly-seed={seed}")
 
 
 @contextlib.contextmanager
@@ -218,23 +236,6 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.node", *session.posargs)
     if "--readme" in session.posargs:
         session.run("python", "-m", "benchmarks.plots")
-
-
-@nox.session
-def clients(session: nox.Session) -> None:
-    """Run the vendor's clients of earlier versions on the library that is built from here."""
-    _install(session, "test", ".[all]")
-    found = pathlib.Path(session.create_tmp()).resolve()
-    for version in ("3.13.7", "3.14.0", "3.14.1", "3.14.2"):
-        session.run(
-            "python", "-m", "pip", "install", "-q", "--no-deps", "--target",
-            os.fspath(found / version), f"quasardb=={version}",
-            success_codes=[0, 1],  # not every version is there for every Python
-        )  # fmt: skip
-    session.run(
-        "python", "-m", "pytest", "tests/qdb/test_vendor_client.py", *session.posargs,
-        env={"STOREKIT_QDB_CLIENTS": os.fspath(found)},
-    )  # fmt: skip
 
 
 @nox.session
