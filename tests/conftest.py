@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 from typing import Any
 
 import pytest
@@ -23,6 +24,12 @@ LOOPS.append(("trio", ("trio", {})))
 settings.register_profile("whole", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=10)
 settings.load_profile("whole")
+
+
+# A shell that runs the tests in the background has them, and each program that they start, ignore
+# Ctrl-C, which some of the tests press.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
