@@ -250,10 +250,11 @@ async def carry_out(plan: Plan) -> None:
             turns += 1
             assert turns < MANY_TURNS, "a caller starves"
             await world.let_run(1)
-        while world.pool.statistics().connecting:  # what is kept is made anew beside the calls
-            turns += 1
-            assert turns < MANY_TURNS, "a place is lost"
-            await world.let_run(1)
+    # What is kept is made anew beside the calls, and beside those to `fill`.
+    while world.pool.statistics().connecting:
+        turns += 1
+        assert turns < MANY_TURNS, "a place is lost"
+        await world.let_run(1)
     world.check_at_rest()
     if not any(caller.native for caller in callers):
         assert world.closes_done == world.closed.total()
