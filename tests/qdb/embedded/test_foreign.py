@@ -318,5 +318,5 @@ def test_store_in_a_pipe_or_device_is_refused(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for place in (pipe, Path(os.devnull)):
-        with pytest.raises(QuasardbException, match="no regular file"):
+        with pytest.raises(QuasardbException, match="not a regular file"):
             EmbeddedEngine(f"embedded:{place}").connect()

@@ -1,8 +1,8 @@
-"""The engine over SQLite, in process: QuasarDB's semantics with no cluster.
+"""The engine over SQLite, in process: the semantics of QuasarDB without a cluster.
 
-Stores in memory have one connection and a lock, which all sessions share: SQLite's own way
-of sharing one has readers fail while a table is being written. Stores in files have a
-connection for each session, in any number of threads and processes.
+All sessions of a store in memory share one connection and a lock: with SQLite's shared cache,
+reads would fail while a table is being written. Stores in files have a connection for each
+session, in any number of threads and processes.
 """
 
 import importlib.metadata
@@ -25,20 +25,18 @@ from storekit.qdb.errors import ErrorCode, error_for
 
 __all__ = ["DEFAULT_NODE", "EmbeddedEngine", "EmbeddedSession", "Location", "parse_location"]
 
-_NS = 1_000_000  # in a millisecond
+_NS_PER_MS = 1_000_000
 
 
 class EmbeddedEngine:
-    """Makes sessions with the store at a location, given as text or parsed.
+    """Opens sessions with the store at a location, given as text or parsed.
 
-    By default, what was acknowledged survives the end of the process, however that comes;
-    with `durable`, that of the machine too, at the price of a write to the disk each time.
-    `node` is the address that the store says it has. `timeout` is for how many seconds to
-    wait for other processes that have locked the store. `clock` gives milliseconds since
-    the epoch, instead of the clock of the machine.
+    By default, acknowledged writes survive a crash of the process; with `durable`, also a
+    power failure, at the price of a disk write for each. `node` is the address that the store
+    reports for itself. `timeout` is how many seconds to wait for other processes that have
+    locked the store. `clock` returns milliseconds since the epoch, instead of the system clock.
 
-    Raises `INVALID_ARGUMENT` for what is no location, and for a store in memory that is to be
-    durable.
+    Raises `INVALID_ARGUMENT` for a malformed location, and for `durable` with a store in memory.
     """
 
     def __init__(
@@ -73,7 +71,7 @@ class EmbeddedEngine:
         if self._memory is not None:
             return EmbeddedSession(self._memory.connect(self._timeout), self._node)
         path = self.location.path
-        assert path is not None  # noqa: S101 - it is no store in memory
+        assert path is not None  # noqa: S101 - not a store in memory
         refuse_tainted(path)
         database = open_file(path, durable=self.durable, timeout=self._timeout)
         try:
@@ -86,12 +84,12 @@ class EmbeddedEngine:
 
     @property
     def immediate(self) -> bool:
-        """Whether no call can block: the store is in memory, and no other process's."""
+        """Whether no call can block, since the store is in the memory of this process."""
         return self._memory is not None
 
     @property
     def serial(self) -> bool:
-        """Whether one call waits for another: SQLite has one writer."""
+        """True: SQLite has one writer at a time."""
         return True
 
     def version(self) -> str:
@@ -99,11 +97,11 @@ class EmbeddedEngine:
         return importlib.metadata.version("storekit")
 
     def build(self) -> str:
-        """Return what the store is built on."""
+        """Return the version of SQLite."""
         return f"embedded, SQLite {sqlite3.sqlite_version}"
 
     def describe(self) -> Mapping[str, object]:
-        """Return what is worth knowing when something goes wrong."""
+        """Return details for bug reports."""
         return {
             "engine": "embedded",
             "location": str(self.location),
@@ -116,7 +114,7 @@ class EmbeddedEngine:
 
 
 class _Memory:
-    """A store in memory, for as long as an engine or session has it."""
+    """A store in memory, which exists as long as an engine or session refers to it."""
 
     def __init__(self) -> None:
         self._database = open_memory()
@@ -129,7 +127,7 @@ class _Memory:
         if self._forks != fork_count():
             raise error_for(
                 ErrorCode.NOT_CONNECTED,
-                "A store in memory stays in its process: this one was forked since.",
+                "The store is in the memory of the process that opened it, and this is a fork.",
             )
         return Connection(self._database, lock=self._lock, timeout=timeout, keep=self)
 
@@ -150,7 +148,7 @@ def _memory_of(key: str) -> _Memory:
 
 
 def _forget_naming() -> None:
-    # Another thread of the parent may have been at it.
+    # Another thread of the parent may have held the lock.
     global _naming  # noqa: PLW0603 - a process has just one
     _naming = CallLock()
 
@@ -160,4 +158,4 @@ if hasattr(os, "register_at_fork"):
 
 
 def _nanoseconds(clock: Callable[[], int]) -> Callable[[], int]:
-    return lambda: clock() * _NS
+    return lambda: clock() * _NS_PER_MS

@@ -1,4 +1,4 @@
-"""Batches, of which each operation stands for itself, and transactions, which are one."""
+"""Batches of independent operations, and transactions."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,9 +13,9 @@ from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 __all__ = ["READ_ONLY", "TOGETHER", "EmbeddedBatches"]
 
 TOGETHER = 256
-"""Most operations in one change: more would keep other writers waiting."""
+"""Largest number of operations in one transaction: more would keep other writers waiting."""
 
-_NS = 1_000_000  # in a millisecond
+_NS_PER_MS = 1_000_000
 
 _READS = {
     OperationKind.BLOB_GET: int(EntryType.BLOB),
@@ -58,7 +58,7 @@ _SWAPS = {
     OperationKind.BLOB_CAS: int(EntryType.BLOB),
     OperationKind.STRING_CAS: int(EntryType.STRING),
 }
-_VALUES = {**_PUTS, **_UPDATES, **_ADDS, **_REPLACE, **_SWAPS}  # what carries a content
+_VALUES = {**_PUTS, **_UPDATES, **_ADDS, **_REPLACE, **_SWAPS}  # kinds with a content
 _COMPARES = {*_SWAPS, OperationKind.BLOB_REMOVE_IF}
 READ_ONLY = frozenset({*_READS, OperationKind.HAS_TAG, OperationKind.GET_ENTRY_TYPE})
 """Kinds of operations that change nothing."""
@@ -69,7 +69,7 @@ _NAN = float("nan")
 
 
 class EmbeddedBatches:
-    """Runs several operations. Callers hold the lock, and the turn to write."""
+    """Runs several operations. Callers hold the lock and, for writes, the turn."""
 
     def __init__(self, entries: EmbeddedEntries, tags: EmbeddedTags) -> None:
         self._entries = entries
@@ -77,7 +77,7 @@ class EmbeddedBatches:
         self._connection = entries.connection
 
     def run(self, operations: Sequence[BatchOperation]) -> list[Outcome]:
-        """Run each for itself, in one change; raises if the store fails, and nothing is done."""
+        """Run operations independently, in one transaction; raises if that fails as a whole."""
         reads = all(operation.kind in READ_ONLY for operation in operations)
         with self._connection.transaction(READING if reads else WRITING):
             outcomes = [self._attempt(operation) for operation in operations]
@@ -86,7 +86,7 @@ class EmbeddedBatches:
         return outcomes
 
     def refuse(self, operations: Sequence[BatchOperation]) -> tuple[int, int, list[Outcome]] | None:
-        """Return what a transaction comes to of which one operation is malformed."""
+        """Return the result of a transaction with a malformed operation, None if there is none."""
         for index, operation in enumerate(operations):
             code = self.malformed(operation)
             if code is not None:
@@ -94,10 +94,10 @@ class EmbeddedBatches:
         return None
 
     def transact(self, operations: Sequence[BatchOperation]) -> tuple[int, int, list[Outcome]]:
-        """Run all in order or none: error code, index of the one that failed, outcomes.
+        """Run all in order, or none; return error code, index of the failed one, outcomes.
 
-        An operation fails also when a comparand does not match or a tag is not set. Raises
-        what keeps the transaction from beginning, and what rolls back more than itself.
+        An operation also fails if a comparand does not match or a tag is not set. Raises an
+        error that keeps the transaction from beginning, or that rolls back an outer one.
         """
         outcomes: list[Outcome] = []
         begun = inside = self._connection.in_transaction
@@ -114,7 +114,7 @@ class EmbeddedBatches:
                 raise
             if outcomes and not outcomes[-1].ok:
                 index, failed = len(outcomes) - 1, outcomes[-1]
-            else:  # the store failed, at an operation or at the end
+            else:  # the store failed, at an operation or at the COMMIT
                 index = min(len(outcomes), len(operations) - 1)
                 failed = Outcome(error.error_code)
             return failed.error, index, _only(index, failed, len(operations))
@@ -122,7 +122,7 @@ class EmbeddedBatches:
         return ErrorCode.OK, 0, outcomes
 
     def _attempt(self, operation: BatchOperation) -> Outcome:
-        """Run an operation; raise only where the store itself fails."""
+        """Run an operation; raise only if the store itself fails."""
         try:
             return self._apply(operation)
         except QuasardbException as error:
@@ -131,7 +131,7 @@ class EmbeddedBatches:
             raise
 
     def outcome(self, operation: BatchOperation) -> Outcome:
-        """Run an operation by itself; raises only what undoes more than that."""
+        """Run a single operation; raise only an error that rolls back an outer transaction."""
         inside = self._connection.in_transaction
         try:
             return self._apply(operation)
@@ -169,11 +169,11 @@ class EmbeddedBatches:
     def _add(self, operation: BatchOperation) -> Outcome:
         kind = _ADDS[operation.kind]
         if kind == EntryType.TIMESTAMP:
-            assert isinstance(operation.content, int)  # noqa: S101 - it has been checked
+            assert isinstance(operation.content, int)  # noqa: S101 - checked by `malformed`
             total_ns = self._entries.add_to_stamp(operation.alias, operation.content)
             return Outcome(ErrorCode.OK, total_ns)
         value = _value(kind, operation)
-        assert isinstance(value, (int, float))  # noqa: S101 - it has been checked
+        assert isinstance(value, (int, float))  # noqa: S101 - checked by `malformed`
         if kind == EntryType.INTEGER:
             return Outcome(ErrorCode.OK, self._entries.add(operation.alias, int(value)))
         total = self._entries.add_double(operation.alias, value)
@@ -215,7 +215,7 @@ class EmbeddedBatches:
         return Outcome(ErrorCode.OK, int(self._entries.kind_of(operation.alias)))
 
     def malformed(self, operation: BatchOperation) -> int | None:
-        """Return what is wrong with an operation, whatever is in the store."""
+        """Return the error code of a malformed operation, None if it is well formed."""
         kind = operation.kind
         try:
             if kind not in _RUN:
@@ -228,7 +228,7 @@ class EmbeddedBatches:
             if kind is OperationKind.HAS_TAG:
                 check_name(operation.tag or "")
             if operation.expiry not in (NEVER, PRESERVE) and kind in _VALUES:
-                deadline(operation.expiry, self._entries.now_ns() // _NS)
+                deadline(operation.expiry, self._entries.now_ns() // _NS_PER_MS)
         except QuasardbException as error:
             return error.error_code
         return None
@@ -245,7 +245,7 @@ _OWN_ERRORS = {
     ErrorCode.INVALID_ARGUMENT,
     ErrorCode.TAG_NOT_SET,
 }
-"""What an operation meets in the store and leaves as it was."""
+"""Errors of a single operation, after which the store is unchanged."""
 
 _RUN: dict[OperationKind, Callable[[EmbeddedBatches, BatchOperation], Outcome]] = {
     **dict.fromkeys(_READS, EmbeddedBatches._read),  # noqa: SLF001 - the table of the class above

@@ -1,17 +1,17 @@
-"""One SQLite connection: its lock, its transactions, its failures, and its end in a fork.
+"""One SQLite connection: its lock, its transactions, its errors, and what a fork does to it.
 
-What a call leaves behind, however it ends, is nothing. An exception may come at any step of it,
-from a signal handler or by `PyThreadState_SetAsyncExc`, and so may another call, made by a
-finalizer or a handler of the same thread:
+A call leaves neither lock nor transaction behind, however it ends. At any step, a signal handler
+or `PyThreadState_SetAsyncExc` may raise an exception, and a finalizer or signal handler may make
+another call in the same thread:
 
-- A call takes the lock inside its `try`. Whether it has it, the lock itself is asked, since a
-  variable would be set one step later.
-- A call in the middle of another one, on the same connection, is refused before it does anything:
-  it would become part of a transaction that is not its own.
-- A clean-up may be interrupted like anything else, and is then made again from its beginning. Each
-  step of it looks for what there is to do.
+- A call takes the lock inside its `try`. The lock itself records its holder, since a variable would
+  be set one step later.
+- A call in the middle of another one, on the same connection, is refused before it does anything,
+  because it would become part of the transaction of the other one.
+- A clean-up may be interrupted, too, and is then repeated from its beginning. Each of its steps
+  checks whether there is anything to do.
 - Files that a transaction has written are deleted only before its COMMIT is tried. After that they
-  may be needed; if they are not, the next change that comes to their number deletes them.
+  may be needed; if they are not, the next change that gets their number deletes them.
 """
 
 import os
@@ -41,14 +41,15 @@ __all__ = [
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-Row = tuple[Any, ...]  # what SQLite gives depends on the statement
+Row = tuple[Any, ...]  # the types depend on the statement
 
 WRITING = "BEGIN IMMEDIATE"
 READING = "BEGIN"
 WAIT_IN_SQLITE = 0.02
-"""Seconds; during them no signal handler runs, so the rest is waited for in Python."""
+"""Seconds that SQLite waits for a lock. No signal handler runs meanwhile, so the rest of the time
+is waited for in Python."""
 
-_LONGEST_PAUSE = 0.01  # s; a lock that is let go of is taken within twice of that
+_LONGEST_PAUSE = 0.01  # s; a released lock is taken within twice this time
 
 _connections: "weakref.WeakSet[Connection]" = weakref.WeakSet()
 _tainted: set[tuple[int, int]] = set()  # device and inode
@@ -56,12 +57,12 @@ _abandoned: list[sqlite3.Connection] = []
 
 
 class Connection:
-    """Runs statements and says what failed. Methods are called by way of `call`.
+    """Runs statements and translates their errors. The other methods are called through `call`.
 
     Sessions with a store in memory share one database and one lock, so that each operation
-    is whole; each session with a file has its own of both. `timeout` is for how many seconds a
-    call waits for others, if `limit` does not end that before. `keep` is what must live for as
-    long as the database is used.
+    is atomic; each session with a file has its own. `timeout` is how many seconds a call waits
+    for others, unless `limit` ends that before. `keep` is an object that must exist as long as
+    the database is used.
     """
 
     def __init__(
@@ -76,15 +77,15 @@ class Connection:
         self.database = database
         self.path = path
         self.timeout: float = min(timeout, threading.TIMEOUT_MAX)
-        self.limit: float | None = None  # a time (monotonic) beyond which no call waits either
-        self.give_up_at: float | None = None  # of the call that is under way, once it has to wait
-        # What else to undo if the transaction that is under way fails.
+        self.limit: float | None = None  # a time (monotonic) after which no call waits
+        self.give_up_at: float | None = None  # deadline of the current call, once it has to wait
+        # Functions to call if the current transaction fails.
         self.undo: list[Callable[[], object]] = []
         self._committing = False
         self._keep = keep
         self._lock = CallLock() if lock is None else lock
         self._closing = False
-        self._walker: sqlite3.Cursor | None = None  # for rows that are asked for one by one
+        self._walker: sqlite3.Cursor | None = None  # of `each` and `chunks`
         try:
             self._cursor: sqlite3.Cursor | RefusedCursor = database.cursor()
         except FAILURES as error:
@@ -94,20 +95,20 @@ class Connection:
     # Calls
 
     def is_free(self) -> bool:
-        """Return whether a call would not have to wait for another thread, at this moment."""
+        """Return whether a call at this moment would not have to wait for another thread."""
         return self._lock.is_free()
 
     def patience(self) -> float:
-        """Return for how many seconds a call may wait for others, from now on."""
+        """Return how many seconds a call may wait for others, from now on."""
         if self.limit is None:
             return self.timeout
         return max(0.0, min(self.timeout, self.limit - time.monotonic()))
 
     def call(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
-        """Return what `function(*args)` does with the lock held.
+        """Return the result of `function(*args)`, called with the lock held.
 
-        Raises `RESOURCE_LOCKED` in the middle of another call of this thread, and where other
-        threads take longer than the timeout.
+        Raises `RESOURCE_LOCKED` in the middle of another call of this thread, and if other
+        threads hold the lock for longer than the timeout.
         """
         lock = self._lock
         if lock.is_held():
@@ -144,13 +145,13 @@ class Connection:
             self._close()
 
     def abandon(self, error: BaseException) -> None:
-        """Undo what an error has broken off, as far as it was not committed."""
+        """Undo what an interrupted call has not committed."""
         if not isinstance(error, QuasardbException):
             self._end_statements()
         self.roll_back()
 
     def _end_statements(self) -> None:
-        """End a statement that was broken off between its rows: it may hold a lock of SQLite's."""
+        """End a statement that was interrupted between its rows: it may hold a lock of SQLite."""
         if not isinstance(self._cursor, RefusedCursor):
             self._cursor.close()
             self._cursor = self.database.cursor()
@@ -161,7 +162,7 @@ class Connection:
     # Statements
 
     def one(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
-        """Return the first row. The statement yields at most one, or its rest is dropped."""
+        """Return the first row, None if there is none. Further rows are dropped."""
         try:
             cursor = self._cursor
             cursor.execute(sql, parameters)
@@ -186,8 +187,8 @@ class Connection:
         return self._when_free(lambda: self._cursor.execute(sql, parameters).fetchall())
 
     def each(self, sql: str, parameters: Sequence[object] = ()) -> Generator[Row]:
-        """Give rows one by one; for one statement at a time."""
-        self.one("SELECT 1")  # refuses where nothing goes any more
+        """Yield rows one by one; for one statement at a time."""
+        self.one("SELECT 1")  # raises if the connection is closed
         try:
             with closing(self.database.cursor()) as self._walker:
                 yield from self._walker.execute(sql, parameters)
@@ -199,8 +200,8 @@ class Connection:
     def chunks(
         self, sql: str, parameters: Sequence[object] = (), count: int = 16
     ) -> Generator[list[Row]]:
-        """Give rows in lists of so many; for one statement at a time."""
-        self.one("SELECT 1")  # refuses where nothing goes any more
+        """Yield rows in lists of up to `count`; for one statement at a time."""
+        self.one("SELECT 1")  # raises if the connection is closed
         try:
             with closing(self.database.cursor()) as self._walker:
                 self._walker.execute(sql, parameters)
@@ -221,14 +222,14 @@ class Connection:
         return self._when_free(lambda: self._cursor.execute(sql, parameters).rowcount)
 
     def _when_free(self, run: Callable[[], T]) -> T:
-        """Run a statement again, which has done nothing, until nobody else has the lock of it."""
+        """Repeat a statement that found a lock, until the lock is free or time is up."""
         if self.give_up_at is None:
             self.give_up_at = time.monotonic() + self.patience()
         pause = _LONGEST_PAUSE / 16
         while True:
             left = self.give_up_at - time.monotonic()
             if left > 0:
-                # Two processes that try at equal distances may miss each other's gaps for long.
+                # Random, since processes that try at equal intervals may miss free locks for long.
                 time.sleep(min(left, pause * (0.5 + random.random())))  # noqa: S311 - no secret
                 pause = min(2 * pause, _LONGEST_PAUSE)
             try:
@@ -238,12 +239,12 @@ class Connection:
                     raise translate(error) from error
 
     def forget(self, sql: str, count: int, size: int) -> None:
-        """Have a prepared statement let go of a large content that was bound to it.
+        """Free large content that is bound to a prepared statement.
 
-        All of its `count` parameters become NULL, with which it changes nothing.
+        Runs it with NULL for all of its `count` parameters, which changes nothing.
         """
         if size > LARGE:
-            with suppress(*FAILURES):  # the change itself is made
+            with suppress(*FAILURES):  # the change itself was made
                 self._cursor.execute(sql, (None,) * count).fetchone()
 
     # Transactions
@@ -253,12 +254,12 @@ class Connection:
         """Whether statements are part of a transaction."""
         try:
             return self.database.in_transaction
-        except sqlite3.ProgrammingError:  # it is closed, and statements are refused
+        except sqlite3.ProgrammingError:  # the database is closed
             return False
 
     @contextmanager
     def transaction(self, begin: str = WRITING) -> Iterator[None]:
-        """Make what is done inside one change; in another transaction, one step of it."""
+        """Make the statements inside one transaction, or a savepoint of an outer transaction."""
         if self.in_transaction:
             if begin == READING:
                 yield
@@ -281,7 +282,7 @@ class Connection:
         try:
             yield
         except BaseException:
-            # SQLite may have rolled back all by itself, for instance when the disk is full.
+            # SQLite may have rolled back the transaction, for instance when the disk is full.
             if self.in_transaction:
                 self.change("ROLLBACK TO step")
                 self.change("RELEASE step")
@@ -292,15 +293,14 @@ class Connection:
         self.change("RELEASE step")
 
     def commit(self, done: list[object] | None = None) -> None:
-        """Commit. `done` is longer from the moment on at which that has succeeded."""
+        """Commit, and append to `done` if that succeeded."""
         self._committing = True
         try:
-            # One call, during which no exception of a signal handler comes: there is no step
-            # between the COMMIT and the note of it.
+            # One C call, so that no signal handler can raise between the COMMIT and the append.
             (done if done is not None else []).extend(map(self._cursor.execute, _COMMIT))
         except FAILURES as error:
             failure = translate(error)
-            # What got into the log as a whole may come back after a crash: its files stay.
+            # A transaction that is complete in the log may reappear after a crash: keep its files.
             self._committing = failure.error_code != ErrorCode.NO_SPACE_LEFT
             self.roll_back()
             raise failure from error
@@ -308,8 +308,8 @@ class Connection:
         self._committing = False
 
     def roll_back(self) -> None:
-        """Undo what is not committed."""
-        with suppress(*FAILURES):  # of a database that is closed there is nothing to undo
+        """Undo changes that are not committed."""
+        with suppress(*FAILURES):  # a closed database has nothing to undo
             if self.database.in_transaction:
                 self.database.execute("ROLLBACK")
         if not self._committing:
@@ -318,12 +318,12 @@ class Connection:
         self.undo.clear()
         self._committing = False
 
-    # The end
+    # Closing
 
     def close(self) -> None:
-        """Refuse from now on; close the database unless it is shared.
+        """Refuse further calls; close the database unless it is shared.
 
-        In the middle of a call of this thread, that is done when the call is over.
+        In the middle of a call of this thread, it is closed at the end of the call.
         """
         if not self._lock.is_held():
             self._lock.run(self._close)
@@ -339,16 +339,16 @@ class Connection:
             self.database.close()
 
     def disown(self) -> None:
-        """Give up what a fork has copied; runs in the child.
+        """Abandon the connection in a forked child, where SQLite must not use it.
 
-        SQLite must not go on with it. A connection at rest can be closed, and the file then
-        be opened anew. One that another thread was using has to be left as it is, and as
-        SQLite's bookkeeping of the file is wrong then, the file stays closed to this process.
+        An idle connection can be closed, and the file be opened again. One that another thread
+        was using can't be closed; since SQLite's record of the locks on the file is wrong then,
+        this process can't open the file again.
         """
         if isinstance(self._cursor, RefusedCursor):
             return
         idle = self._lock.acquire(False, -1)
-        self._lock = CallLock()  # nobody is left to release one that was held
+        self._lock = CallLock()  # the thread that held the old one is not in this process
         self._cursor = RefusedCursor(
             ErrorCode.NOT_CONNECTED,
             "The session was opened before this process was forked: open one in the child.",
@@ -365,12 +365,12 @@ _COMMIT = ("COMMIT",)
 
 
 def refuse_tainted(path: str) -> None:
-    """Raise if this process inherited the file of the store while it was in use."""
+    """Raise if the file of the store was in use when this process was forked."""
     if _tainted and _identity(path) in _tainted:
         raise error_for(
             ErrorCode.OPERATION_NOT_PERMITTED,
             "The store was in use by another thread when this process was forked: "
-            "start processes by 'spawn' or 'forkserver', or before the store is opened.",
+            "start processes with 'spawn' or 'forkserver', or before the store is opened.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What can be done to one entry, of whatever type."""
+"""Operations on single entries of any type."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,18 +30,17 @@ _TAG = int(EntryType.TAG)
 _DOUBLE = int(EntryType.DOUBLE)
 _INT_MIN, _INT_MAX = -(1 << 63), (1 << 63) - 1
 _EVERY = 32  # writes between two sweeps
-_EVERY_LARGE = _EVERY // 4  # for as many writes a large one counts
-_SWEPT = 4 * _EVERY  # entries at most; more than can have come in between, so that none stay
-_TRIES = 1000  # of what fails only where others change the entry between two statements
-_NS = 1_000_000  # in a millisecond
+_EVERY_LARGE = _EVERY // 4  # a large write counts as so many
+_SWEPT = 4 * _EVERY  # entries at most; more than are written between two sweeps
+_TRIES = 1000  # of a change that fails only if others change the entry between two statements
+_NS_PER_MS = 1_000_000
 
 
 class EmbeddedEntries(EntryRows):
-    """Reads and writes single entries. Callers hold the connection's lock.
+    """Reads and writes single entries. Callers hold the lock of the connection.
 
-    Aliases and contents have been checked. Times of expiry are checked here, against the
-    clock that the operation goes by. Each method is one change, and leaves none behind when
-    it raises.
+    They have checked aliases and contents. Times of expiry are checked here, against the
+    time of the operation. Each method is atomic: it changes nothing if it raises.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class EmbeddedEntries(EntryRows):
         self._get = self.counters["get"]
 
     def get(self, alias: str, kind: int, place: memoryview | None = None) -> Stored:
-        """Return the content, a large one in `place` if it fits there; None for NaN."""
+        """Return the content, of large content in `place` if it fits; None for NaN."""
         counter = self._get
         counter.count += 1
         row = self.connection.one(rows.READ, (alias,))
@@ -63,7 +62,7 @@ class EmbeddedEntries(EntryRows):
         if row[2]:
             if type(row[2]) is not int:
                 raise damaged("A time of expiry")
-            if row[2] * _NS <= self.now_ns():
+            if row[2] * _NS_PER_MS <= self.now_ns():
                 raise error_for(ErrorCode.ALIAS_NOT_FOUND)
         if row[1] != kind:
             raise error_for(ErrorCode.INCOMPATIBLE_TYPE)
@@ -77,7 +76,7 @@ class EmbeddedEntries(EntryRows):
         return content
 
     def put(self, alias: str, kind: int, content: Content, expiry: int) -> None:
-        """Make an entry."""
+        """Create an entry."""
         counter = self.counters["put"]
         counter.count += 1
         now = self.now_ns()
@@ -100,7 +99,7 @@ class EmbeddedEntries(EntryRows):
         self._wrote(size)
 
     def update(self, alias: str, kind: int, content: Content, expiry: int) -> bool:
-        """Set the content, in a new entry if there is none; return whether it is new."""
+        """Create an entry or replace its content; return whether it was created."""
         counter = self.counters["update"]
         counter.count += 1
         now = self.now_ns()
@@ -112,7 +111,7 @@ class EmbeddedEntries(EntryRows):
         else:
             lasting = NEVER if expiry == PRESERVE else expiry
             created = not large and self.insert(alias, kind, content, lasting, now)
-            if not created:  # large, or there is one that has expired, or has come since
+            if not created:  # large, or the entry has expired, or was created meanwhile
                 with self.connection.transaction():
                     entry = self.find(alias, now)
                     if entry is None:
@@ -128,7 +127,7 @@ class EmbeddedEntries(EntryRows):
         return created
 
     def get_and_update(self, alias: str, kind: int, content: Buffer, expiry: int) -> Stored:
-        """Set the content, return the one before."""
+        """Replace the content and return the old one."""
         counter = self.counters["get_and_update"]
         counter.count += 1
         now = self.now_ns()
@@ -145,7 +144,7 @@ class EmbeddedEntries(EntryRows):
     def compare_and_swap(
         self, alias: str, kind: int, content: Buffer, comparand: Buffer, expiry: int
     ) -> Stored:
-        """Set the content if it is the comparand: return None, else the one that is there."""
+        """Replace the content and return None if it equals the comparand; else return it."""
         counter = self.counters["compare_and_swap"]
         counter.count += 1
         now = self.now_ns()
@@ -165,14 +164,14 @@ class EmbeddedEntries(EntryRows):
     def _swap(
         self, alias: str, kind: int, content: Buffer, comparand: Buffer, expiry: int, now: int
     ) -> tuple[Stored, bool]:
-        """Swap by one statement; return what is there, and whether that was done."""
+        """Swap by one statement; return the current content unless swapped, and whether it was."""
         parameters: tuple[object, ...]
         if expiry == PRESERVE:
             sql = rows.SWAP_ONLY
-            parameters = (content, now, alias, kind, now // _NS, comparand)
+            parameters = (content, now, alias, kind, now // _NS_PER_MS, comparand)
         else:
             sql = rows.SWAP
-            parameters = (content, now, expiry, alias, kind, now // _NS, comparand)
+            parameters = (content, now, expiry, alias, kind, now // _NS_PER_MS, comparand)
         for _ in range(_TRIES):
             changed = self.connection.change(sql, parameters)
             self.connection.forget(sql, len(parameters), max(len(content), len(comparand)))
@@ -181,14 +180,14 @@ class EmbeddedEntries(EntryRows):
             entry = self.live(alias, kind, now)
             if entry.is_large:
                 return self._swap_whole(alias, kind, content, comparand, expiry, now)
-            if checked_content(entry.content, kind) != comparand:  # else it has become so since
+            if checked_content(entry.content, kind) != comparand:  # else it was changed meanwhile
                 return entry.content, False
-        raise damaged("What is found of an entry")
+        raise damaged("The row of an entry")
 
     def _swap_whole(
         self, alias: str, kind: int, content: Buffer, comparand: Buffer, expiry: int, now: int
     ) -> tuple[Stored, bool]:
-        """Swap as `_swap` does, also where a large content is concerned."""
+        """Swap as `_swap` does, in a transaction, also for large contents."""
         with self.connection.transaction():
             there = self.content(self.live(alias, kind, now))
             if not is_same(there, comparand):
@@ -201,30 +200,32 @@ class EmbeddedEntries(EntryRows):
         counter = self.counters["get_and_remove"]
         counter.count += 1
         now = self.now_ns()
-        row = self.connection.one(rows.TAKE, (alias, kind, now // _NS))
+        row = self.connection.one(rows.TAKE, (alias, kind, now // _NS_PER_MS))
         if row is not None:
             content: Stored = row[0]
         else:
             with self.connection.transaction():
                 content = self.content(self.live(alias, kind, now))
-                self.connection.change(rows.REMOVE, (alias, now // _NS))
+                self.connection.change(rows.REMOVE, (alias, now // _NS_PER_MS))
         counter.successes += 1
         counter.out_bytes += size_of(content)
         self._wrote()
         return content
 
     def remove_if(self, alias: str, kind: int, comparand: Buffer) -> None:
-        """Remove an entry if its content is the comparand."""
+        """Remove an entry if its content equals the comparand."""
         counter = self.counters["remove_if"]
         counter.count += 1
         now = self.now_ns()
-        removed = self.connection.change(rows.REMOVE_IF, (alias, kind, comparand, now // _NS))
+        removed = self.connection.change(
+            rows.REMOVE_IF, (alias, kind, comparand, now // _NS_PER_MS)
+        )
         self.connection.forget(rows.REMOVE_IF, 4, len(comparand))
         if not removed:
             with self.connection.transaction():
                 if not is_same(self.content(self.live(alias, kind, now)), comparand):
                     raise error_for(ErrorCode.UNMATCHED_CONTENT)
-                self.connection.change(rows.REMOVE, (alias, now // _NS))
+                self.connection.change(rows.REMOVE, (alias, now // _NS_PER_MS))
         counter.successes += 1
         self._wrote()
 
@@ -235,23 +236,25 @@ class EmbeddedEntries(EntryRows):
         now = self.now_ns()
         for _ in range(_TRIES):
             if kind is None:
-                removed = self.connection.change(rows.REMOVE, (alias, now // _NS))
+                removed = self.connection.change(rows.REMOVE, (alias, now // _NS_PER_MS))
             else:
-                removed = self.connection.change(rows.REMOVE_TYPED, (alias, kind, now // _NS))
+                removed = self.connection.change(
+                    rows.REMOVE_TYPED, (alias, kind, now // _NS_PER_MS)
+                )
             if removed:
                 break
             self.live(alias, kind, now)
         else:
-            raise damaged("What is found of an entry")
+            raise damaged("The row of an entry")
         counter.successes += 1
         self._wrote()
 
     def add(self, alias: str, addend: int) -> int:
-        """Add to an integer, return the sum; `OVERFLOW` and `UNDERFLOW` leave it as it was."""
+        """Add to an integer and return the sum; unchanged on `OVERFLOW` and `UNDERFLOW`."""
         addend = integer(addend)
         now = self.now_ns()
         low, high = max(_INT_MIN, _INT_MIN - addend), min(_INT_MAX, _INT_MAX - addend)
-        known = (addend, now, alias, _INTEGER, now // _NS, low, high)
+        known = (addend, now, alias, _INTEGER, now // _NS_PER_MS, low, high)
         for _ in range(_TRIES):
             row = self.connection.one(rows.ADD, known)
             if row is not None:
@@ -260,7 +263,7 @@ class EmbeddedEntries(EntryRows):
             value = checked_content(self.live(alias, _INTEGER, now).content, _INTEGER)
             if not isinstance(value, int) or not low <= value <= high:
                 raise error_for(ErrorCode.OVERFLOW if addend > 0 else ErrorCode.UNDERFLOW)
-        raise damaged("What is found of an entry")
+        raise damaged("The row of an entry")
 
     def add_to_stamp(self, alias: str, nanoseconds: int) -> int:
         """Add to a timestamp and return the sum."""
@@ -273,28 +276,28 @@ class EmbeddedEntries(EntryRows):
         return total
 
     def add_double(self, alias: str, addend: float) -> Stored:
-        """Add to a double, return the sum, None for NaN. Beyond all numbers is infinity."""
+        """Add to a double and return the sum, None for NaN. The sum may be infinite."""
         now = self.now_ns()
         for _ in range(_TRIES):
             row = self.connection.one(
-                rows.ADD_DOUBLE, (float(addend), now, alias, _DOUBLE, now // _NS)
+                rows.ADD_DOUBLE, (float(addend), now, alias, _DOUBLE, now // _NS_PER_MS)
             )
             if row is not None:
                 self._wrote()
                 total: Stored = row[0]
                 return total
             checked_content(self.live(alias, _DOUBLE, now).content, _DOUBLE)
-        raise damaged("What is found of an entry")
+        raise damaged("The row of an entry")
 
     def expires_at(self, alias: str, expiry: int) -> None:
-        """Set the time of expiry, in ms since the epoch; `PRESERVE` just looks for the entry."""
+        """Set the time of expiry, in ms since the epoch; `PRESERVE` only checks for the entry."""
         self._expire(alias, expiry, self.now_ns())
 
     def expires_from_now(self, alias: str, milliseconds: int) -> None:
-        """Set the time of expiry."""
+        """Set the time of expiry, counted from now."""
         now = self.now_ns()
-        # the results 0 and -1 would mean something else
-        self._expire(alias, max(1, integer(milliseconds) + now // _NS), now)
+        # 0 and -1 would be NEVER and PRESERVE.
+        self._expire(alias, max(1, integer(milliseconds) + now // _NS_PER_MS), now)
 
     def kind_of(self, alias: str) -> EntryType:
         """Return the type of an entry."""
@@ -305,23 +308,23 @@ class EmbeddedEntries(EntryRows):
         return self.live(alias, None, self.now_ns()).expiry
 
     def metadata(self, alias: str) -> Metadata:
-        """Return what is known about an entry."""
+        """Return type, size and times of an entry."""
         now = self.now_ns()
-        row = self.connection.one(rows.METADATA, (alias, now // _NS))
+        row = self.connection.one(rows.METADATA, (alias, now // _NS_PER_MS))
         if row is None:
             raise error_for(ErrorCode.ALIAS_NOT_FOUND)
         if any(type(value) is not int for value in row) or row[4] < 0:
-            raise damaged("What is noted of an entry")
+            raise damaged("The row of an entry")
         return Metadata(
             type=_entry_type(row[1]),
             size=row[4],
             modified=row[3],
-            expiry=row[2] * _NS,
+            expiry=row[2] * _NS_PER_MS,
             reference=(row[0], 0, 0, 0),
         )
 
     def purge(self) -> None:
-        """Remove all."""
+        """Remove all entries."""
         self.counters["purge_all"].count += 1
         with self.connection.transaction():
             self.connection.change("DELETE FROM tagging")
@@ -330,13 +333,13 @@ class EmbeddedEntries(EntryRows):
         self.sweep()
 
     def ensure_tag(self, tag: str, now: int) -> int:
-        """Return the id of a tag, made if there is none; part of a transaction."""
+        """Return the id of a tag, created if it does not exist; part of a transaction."""
         entry = self.find(tag, now)
         if entry is None:
             self.replace(tag, _TAG, None, NEVER, now)
             entry = self.live(tag, _TAG, now)
         elif entry.type != _TAG:
-            raise error_for(ErrorCode.INCOMPATIBLE_TYPE, f"{tag!r} is no tag.")
+            raise error_for(ErrorCode.INCOMPATIBLE_TYPE, f"{tag!r} is not a tag.")
         return entry.id
 
     def id_of(self, alias: str, now: int) -> int:
@@ -344,22 +347,22 @@ class EmbeddedEntries(EntryRows):
         return self.live(alias, None, now).id
 
     def tag_id(self, tag: str, now: int) -> int | None:
-        """Return the id of a tag, None if nothing has its name."""
+        """Return the id of a tag; None if no entry has its name."""
         entry = self.find(tag, now)
         if entry is None:
             return None
         if entry.type != _TAG:
-            raise error_for(ErrorCode.INCOMPATIBLE_TYPE, f"{tag!r} is no tag.")
+            raise error_for(ErrorCode.INCOMPATIBLE_TYPE, f"{tag!r} is not a tag.")
         return entry.id
 
     def _moment(self, expiry: int, now: int) -> int:
-        return expiry if expiry == NEVER else deadline(expiry, now // _NS)
+        return expiry if expiry == NEVER else deadline(expiry, now // _NS_PER_MS)
 
     def _expire(self, alias: str, expiry: int, now: int) -> None:
-        expiry = deadline(expiry, now // _NS)
+        expiry = deadline(expiry, now // _NS_PER_MS)
         if expiry == PRESERVE:
             self.live(alias, None, now)
-        elif not self.connection.change(rows.EXPIRE, (expiry, alias, now // _NS)):
+        elif not self.connection.change(rows.EXPIRE, (expiry, alias, now // _NS_PER_MS)):
             raise error_for(ErrorCode.ALIAS_NOT_FOUND)
 
     def _wrote(self, size: int = 0) -> None:
@@ -368,15 +371,15 @@ class EmbeddedEntries(EntryRows):
             self.sweep()
 
     def sweep_if_due(self) -> None:
-        """Do what a write in a transaction would have done after it."""
+        """Sweep if that is due after writes in a transaction, which can't do it themselves."""
         if self._due <= 0 and not self.connection.in_transaction:
             self.sweep()
 
     def sweep(self) -> None:
-        """Delete a few expired entries; what was written stays written if that fails."""
+        """Delete some expired entries. Errors are ignored, since the caller's write is done."""
         self._due = _EVERY
-        now = self.now_ns() // _NS
-        self.connection.give_up_at = 0  # the call is done, and waits for nobody
+        now = self.now_ns() // _NS_PER_MS
+        self.connection.give_up_at = 0  # don't wait for locks
         try:
             if self.connection.one(rows.DUE, (now,)):
                 self.connection.change(rows.SWEEP, (now, _SWEPT))
@@ -385,7 +388,7 @@ class EmbeddedEntries(EntryRows):
         self.tidy()
 
     def tidy(self) -> None:
-        """Free the space of large contents that have gone, as far as that works now."""
+        """Delete the files of removed large contents, as far as that is possible now."""
         self.connection.give_up_at = 0
         if self.large is not None:
             with suppress(QuasardbException):

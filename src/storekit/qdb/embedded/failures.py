@@ -1,4 +1,4 @@
-"""What SQLite and the operating system report, as errors of the store."""
+"""Translation of the errors of SQLite and the operating system to errors of the store."""
 
 import errno
 import os
@@ -10,43 +10,49 @@ from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 __all__ = ["FAILURES", "RefusedCursor", "is_busy", "no_more_files", "translate"]
 
 FAILURES = (sqlite3.Error, UnicodeError, OverflowError, MemoryError)
-"""What a call of the sqlite3 module raises for wrong input, and when the store fails."""
+"""Exceptions that the sqlite3 module raises for wrong input, and when the store fails."""
 
 _PRIMARY = 0xFF  # extended result codes carry the primary one in their low bits
-_FILES = 4  # that SQLite may open at once for one store: itself, log, index of the log, journal
+_FILES = 4  # that SQLite may open for one store: database, log, index of the log, journal
 _NO_FILES = (errno.EMFILE, errno.ENFILE)
 
 _CODES: dict[int, tuple[ErrorCode, str]] = {
-    sqlite3.SQLITE_BUSY: (ErrorCode.RESOURCE_LOCKED, "Somebody else kept the store locked."),
-    sqlite3.SQLITE_LOCKED: (ErrorCode.RESOURCE_LOCKED, "Somebody else kept the store locked."),
+    sqlite3.SQLITE_BUSY: (
+        ErrorCode.RESOURCE_LOCKED,
+        "Another session or process kept the store locked for too long.",
+    ),
+    sqlite3.SQLITE_LOCKED: (
+        ErrorCode.RESOURCE_LOCKED,
+        "Another session or process kept the store locked for too long.",
+    ),
     sqlite3.SQLITE_READONLY: (
         ErrorCode.OPERATION_NOT_PERMITTED,
-        "The file of the store, or its directory, cannot be written.",
+        "The file of the store, or its directory, can't be written.",
     ),
-    sqlite3.SQLITE_PERM: (ErrorCode.OPERATION_NOT_PERMITTED, "Access to the file was refused."),
+    sqlite3.SQLITE_PERM: (ErrorCode.OPERATION_NOT_PERMITTED, "Access to the file was denied."),
     sqlite3.SQLITE_CANTOPEN: (
         ErrorCode.OPERATION_NOT_PERMITTED,
-        "The file of the store cannot be opened: its directory has to exist and be writable.",
+        "The file of the store can't be opened: its directory must exist and be writable.",
     ),
     sqlite3.SQLITE_CORRUPT: (
         ErrorCode.DATA_CORRUPTION,
         "The file of the store is damaged: restore it, or recover it with the sqlite3 tool.",
     ),
-    sqlite3.SQLITE_NOTADB: (ErrorCode.DATA_CORRUPTION, "The file is no store of storekit."),
+    sqlite3.SQLITE_NOTADB: (ErrorCode.DATA_CORRUPTION, "The file is not a store of storekit."),
     sqlite3.SQLITE_FULL: (ErrorCode.NO_SPACE_LEFT, "Nothing of this call was stored."),
-    sqlite3.SQLITE_TOOBIG: (ErrorCode.ENTRY_TOO_LARGE, "SQLite holds no more."),
+    sqlite3.SQLITE_TOOBIG: (ErrorCode.ENTRY_TOO_LARGE, "It is larger than SQLite allows."),
     sqlite3.SQLITE_NOMEM: (ErrorCode.NO_MEMORY_LOCAL, ""),
     sqlite3.SQLITE_INTERRUPT: (ErrorCode.INTERRUPTED, ""),
-    sqlite3.SQLITE_IOERR: (ErrorCode.SYSTEM_LOCAL, "The file of the store cannot be accessed."),
+    sqlite3.SQLITE_IOERR: (ErrorCode.SYSTEM_LOCAL, "The file of the store can't be accessed."),
 }
 _OPENING = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
 
 
 def translate(error: Exception) -> QuasardbException:
-    """Return what to raise for one of `FAILURES`."""
+    """Return the error of the store for one of `FAILURES`."""
     if isinstance(error, UnicodeEncodeError):
         return error_for(ErrorCode.INVALID_ARGUMENT, "Text must be valid in UTF-8.")
-    if isinstance(error, UnicodeDecodeError):  # in a message of SQLite's that quotes the file
+    if isinstance(error, UnicodeDecodeError):  # in a message of SQLite that quotes the file
         return error_for(ErrorCode.DATA_CORRUPTION, "The file of the store is damaged.")
     if isinstance(error, MemoryError):
         return error_for(ErrorCode.NO_MEMORY_LOCAL)
@@ -77,7 +83,7 @@ def no_more_files() -> QuasardbException:
 
 
 def _are_files_used_up() -> bool:
-    """Return whether SQLite can't open the files of a store; it does not say why it failed."""
+    """Return whether no more files can be opened, which SQLite does not report as the cause."""
     opened: list[int] = []
     try:
         for _ in range(_FILES):
@@ -91,13 +97,13 @@ def _are_files_used_up() -> bool:
 
 
 def is_busy(error: Exception) -> bool:
-    """Return whether somebody else has the lock of the store, so that nothing was done."""
+    """Return whether another connection holds the lock of the store, so that nothing was done."""
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code & _PRIMARY == sqlite3.SQLITE_BUSY
 
 
 class RefusedCursor:
-    """Stands in for the cursor of a connection that is not to be used any more."""
+    """Replaces the cursor of a connection that must not be used any more."""
 
     rowcount = 0
 
@@ -106,11 +112,11 @@ class RefusedCursor:
         self._detail = detail
 
     def execute(self, sql: str, parameters: object = ()) -> NoReturn:  # noqa: ARG002
-        """Raise the error that the connection was given."""
+        """Raise the error of the connection."""
         raise error_for(self._code, self._detail)
 
     def fetchone(self) -> None:
-        """Never comes to be called: `execute` has raised."""
+        """Do nothing; never called, since `execute` raises."""
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""Finding entries by alias or content, and walking through all of them."""
+"""Finding entries by alias, content, tags and types, and scanning all blobs."""
 
 # ruff: noqa: S608 - statements are put together from constants
 
@@ -17,18 +17,18 @@ __all__ = ["EmbeddedSearches"]
 
 _ALIVE = "(expiry = 0 OR expiry > ?)"
 _BLOB = int(EntryType.BLOB)
-_NS = 1_000_000  # in a millisecond
-_CHUNK = 4 << 20  # bytes of content after which a chunk ends, however few entries that are
+_NS_PER_MS = 1_000_000
+_CHUNK = 4 << 20  # bytes of content after which a chunk ends, whatever its number of entries
 
 
 @dataclass(frozen=True, slots=True)
 class _ScanCursor:
-    position: int  # the id that came last
+    position: int  # the id of the last returned entry
     end: int  # the highest id when the scan began
 
 
 class EmbeddedSearches:
-    """Searches. Callers hold the lock; aliases have been checked."""
+    """Searches. Callers hold the lock, and have checked the aliases."""
 
     def __init__(
         self, connection: Connection, large: LargeContents | None, now_ns: Callable[[], int]
@@ -52,7 +52,7 @@ class EmbeddedSearches:
         return self._count(f"{where} AND {_ALIVE}", (*bounds, self._now()))
 
     def suffix(self, suffix: str, max_count: int) -> list[str]:
-        """Return the first aliases with a suffix, in ascending order; looks at all aliases."""
+        """Return the first aliases with a suffix, in ascending order; reads all aliases."""
         rows = self._connection.all(
             f"SELECT alias FROM entry WHERE substr(alias, ?) = ? AND {_ALIVE} "
             "ORDER BY alias LIMIT ?",
@@ -67,7 +67,7 @@ class EmbeddedSearches:
         )
 
     def matching(self, query: str) -> list[str]:
-        """Return the aliases that a query finds, in ascending order."""
+        """Return the aliases of the entries that match a query, in ascending order."""
         where, parameters = condition(query, self._now())
         rows = self._connection.all(
             f"SELECT alias FROM entry WHERE {where} AND {_ALIVE} ORDER BY alias",
@@ -76,12 +76,12 @@ class EmbeddedSearches:
         return checked_aliases(rows)
 
     def containing(self, part: bytes, kind: int, max_count: int) -> list[str]:
-        """Return the first aliases whose content has these bytes in it, in ascending order."""
+        """Return the first aliases whose content contains these bytes, in ascending order."""
         sql = (
             f"SELECT alias FROM entry WHERE type = ? AND instr(content, ?) AND {_ALIVE} "
             "ORDER BY alias LIMIT ?"
         )
-        with self._connection.transaction(READING):  # else one that changes may come twice
+        with self._connection.transaction(READING):  # else an entry that changes may come twice
             rows = self._connection.all(sql, (kind, part, self._now(), max_count))
             if len(part) > LARGE:
                 self._connection.all(sql, (None, None, None, 0))
@@ -100,7 +100,7 @@ class EmbeddedSearches:
         ]
 
     def contents(self, after: str, kind: int) -> tuple[list[tuple[str, bytes]], bool]:
-        """Return aliases and contents that follow an alias, and whether these are all."""
+        """Return aliases after an alias, with contents, and whether these are all."""
         rows, complete = self._some(
             f"SELECT id, alias, content FROM entry WHERE alias > ? AND type = ? AND {_ALIVE} "
             "ORDER BY alias",
@@ -109,10 +109,10 @@ class EmbeddedSearches:
         return [(alias, content) for _, alias, content in rows], complete
 
     def scan(self, cursor: object, count: int) -> tuple[list[tuple[str, bytes]], object]:
-        """Return the next blobs, at most `count`, and a cursor to go on from or None.
+        """Return the next blobs, at most `count`, and a cursor to continue from or None.
 
-        The order is that of the ids. An update keeps the id of an entry, and a new entry,
-        also one of an alias that was there before, gets one above all that there ever were.
+        They are in the order of their ids. An update keeps the id of an entry; a new entry, also
+        for an alias that was removed, gets an id above all earlier ones.
         """
         if isinstance(cursor, _ScanCursor):
             at = cursor
@@ -132,11 +132,11 @@ class EmbeddedSearches:
     def _some(
         self, sql: str, parameters: Sequence[object]
     ) -> tuple[list[tuple[int, str, bytes]], bool]:
-        """Return ids, aliases and contents of some bytes together, and whether these are all."""
+        """Return ids, aliases and contents, up to `_CHUNK` bytes, and whether these are all."""
         found: list[tuple[int, str, bytes]] = []
         size = 0
         with (
-            self._connection.transaction(READING),  # in which large contents stay as well
+            self._connection.transaction(READING),  # keeps the files of large contents, too
             closing(self._connection.each(sql, parameters)) as rows,
         ):
             for identity, alias, there in rows:
@@ -145,7 +145,7 @@ class EmbeddedSearches:
                 if there is None and self._large is not None:
                     content = bytes(self._large.read(identity))
                 else:
-                    checked_content(there, _BLOB)  # of strings, too, these are bytes
+                    checked_content(there, _BLOB)  # strings are stored as bytes, too
                     content = there
                 found.append((identity, alias, content))
                 size += len(content)
@@ -154,7 +154,7 @@ class EmbeddedSearches:
         return found, True
 
     def totals(self) -> tuple[int, int]:
-        """Return how many entries there are, and the bytes of their contents."""
+        """Return the number of entries, and the size of their contents in bytes."""
         row = self._connection.one(
             "SELECT count(*), coalesce(sum(CASE typeof(content) WHEN 'blob' THEN length(content) "
             "WHEN 'null' THEN coalesce((SELECT size FROM large WHERE entry = entry.id), 0) "
@@ -170,7 +170,7 @@ class EmbeddedSearches:
         return int(row[0]) if row else 0
 
     def _now(self) -> int:
-        return self._now_ns() // _NS
+        return self._now_ns() // _NS_PER_MS
 
 
 def _between(prefix: str) -> tuple[str, tuple[str, ...]]:

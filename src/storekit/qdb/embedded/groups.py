@@ -1,24 +1,24 @@
-"""Writes to one file that wait together become one transaction.
+"""Group commit: writes to one file that wait at the same time become one transaction.
 
-All threads of a process that write to one file, of whatever clients, have one queue. A thread that
-finds nobody writing writes for itself, as if there were no queue. One that finds somebody writing
-puts its write into the queue and waits. Whoever has the turn next makes all writes that wait, on
-its own connection, as one transaction, and tells the others what became of theirs. So one COMMIT,
-and one wait for the disk, serves many; and between two groups, other processes have their chance.
+All threads of a process that write to one file, through any clients, share one queue. If no thread
+is writing, a thread writes directly, without the queue. Otherwise it puts its write into the queue
+and waits. The next thread that gets the turn makes all waiting writes, on its own connection, as
+one transaction, and hands the results to the other threads. So one COMMIT, and one wait for the
+disk, serves many writes; between two groups, other processes can write.
 
-What is kept at any time, whatever interrupts the thread that writes for others:
+Guarantees, whatever interrupts the thread that writes for others:
 
-- Nobody is told that a write is done before the COMMIT of it has succeeded, and everybody is told
-  once it has. Whether it has is noted in the very call that makes it.
-- A write of a group that was not committed goes back to the head of the queue, unless whoever
-  wanted it has left.
-- A write that fails leaves the others done: each is one statement, which SQLite makes as a whole
-  or not at all, or a savepoint. Where SQLite rolls back all, as it may when the disk is full, or
-  where the COMMIT fails, each is made in a transaction of its own.
-- No thread owns the turn: one that waits looks now and then whether the turn is free, so that a
-  lost wake-up costs time and nothing else.
-- A write that waits for longer than its timeout is withdrawn, and then certainly not made; unless
-  it is being made, which is waited for.
+- A write is reported as done only after its COMMIT has succeeded, and always then. The success is
+  recorded in the same C call as the COMMIT.
+- If a group was not committed, its writes go back to the head of the queue, except for those whose
+  threads have stopped waiting.
+- A write that fails does not affect the others: each is one statement, which SQLite runs
+  atomically, or has a savepoint. If SQLite rolls back all, as it may when the disk is full, or the
+  COMMIT fails, each write is made again in its own transaction.
+- The turn is not handed to a certain thread: waiting threads check every 0.05 s whether it is free,
+  so that a lost wake-up only costs time.
+- A write that waits for longer than its timeout is withdrawn, and then certainly not made; if it is
+  being made at that time, its end is waited for.
 
 See `connection.py` for how a call cleans up; here it is the same with the turn for a lock.
 """
@@ -42,13 +42,13 @@ __all__ = ["WriteQueue", "queue_for"]
 
 T = TypeVar("T")
 
-_MOST_BYTES = 1 << 20  # of content in a group: a few large ones must not hold up small ones
+_MOST_BYTES = 1 << 20  # of content in a group, so that large writes do not delay small ones
 _MOST_WRITES = 256
 _LOOK_AGAIN = 0.05  # s; see above
 
 
 class QueuedWrite:
-    """One write that waits. Its fields say how far it has come, each set by one step."""
+    """One waiting write. Its fields are its state; each is set in one step."""
 
     __slots__ = (
         "bell",
@@ -71,22 +71,22 @@ class QueuedWrite:
         self.size: int = size
         self.value: Any = None
         self.error: QuasardbException | None = None
-        self.started: bool = False  # by whoever has the turn, who tells what becomes of it
+        self.started: bool = False  # by the thread that has the turn, which also finishes it
         self.done: bool = False
-        self.withdrawn: bool = False  # nobody wants it any more, if it is not started
-        # To be made by its own thread: somebody else was interrupted at it.
+        self.withdrawn: bool = False  # not to be made, if it is not started
+        # To be made by its own thread, because another one was interrupted while making it.
         self.own: bool = False
         self.bell: threading.Lock = threading.Lock()
         self.bell.acquire()
 
     def finish(self) -> None:
-        """Tell the thread that waits."""
+        """Mark the write as done, and wake the thread that waits for it."""
         self.done = True
         self.ring()
 
     def ring(self) -> None:
-        """Have the thread that waits look what there is."""
-        with suppress(RuntimeError):  # it has been told before
+        """Wake the thread that waits, to check the state."""
+        with suppress(RuntimeError):  # already rung
             self.bell.release()
 
 
@@ -97,23 +97,23 @@ class WriteQueue:
         self.reset()
 
     def reset(self) -> None:
-        """Have nobody write and nobody wait, as in a process that was forked."""
+        """Forget all writes and the turn, as in a forked process."""
         self._turn = CallLock()
-        # Those that are to be synced apart, since a group is one or the other.
+        # Separate queues, since the writes of a group are either all synced or not.
         self._plain: deque[QueuedWrite] = deque()
         self._synced: deque[QueuedWrite] = deque()
-        self._group: list[QueuedWrite] = []  # what whoever has the turn has taken
-        self._making: Sequence[QueuedWrite] = ()  # what is in the transaction of this moment
+        self._group: list[QueuedWrite] = []  # taken by the thread that has the turn
+        self._making: Sequence[QueuedWrite] = ()  # in the current transaction
         self._at: QueuedWrite | None = None
-        self._committed: list[object] = []  # not empty once that transaction is
+        self._committed: list[object] = []  # not empty once the current transaction is committed
 
     def write(
         self, operations: EmbeddedOperations, function: Callable[[EmbeddedOperations], T], size: int
     ) -> T:
-        """Return what `function` gives, called with these operations or those of another thread.
+        """Return the result of `function`, called with these operations or those of another thread.
 
-        Raises what it raises; `RESOURCE_LOCKED` in the middle of another write of this thread,
-        or where others write for longer than the timeout: nothing is done then.
+        Raises what it raises, and `RESOURCE_LOCKED` in the middle of another write of this
+        thread, or if others write for longer than the timeout; nothing is done then.
         """
         if self._turn.is_held():
             raise error_for(
@@ -169,7 +169,7 @@ class WriteQueue:
         return self._synced if node.durable else self._plain
 
     def _wake(self) -> None:
-        """Have whoever waits first look for the turn."""
+        """Wake the first waiting threads, to take the turn."""
         for waiting in (self._plain, self._synced):
             with suppress(IndexError):
                 waiting[0].ring()
@@ -203,12 +203,12 @@ class WriteQueue:
             try:
                 raise write.error
             finally:
-                del write  # which has the error, which has this frame: a circle
+                del write  # breaks a reference cycle: write, its error, this frame
         value: T = write.value
         return value
 
     def _lead(self, operations: EmbeddedOperations, own: QueuedWrite, deadline: float) -> None:
-        """Make this write and those that wait with it, as one transaction if that goes."""
+        """Make this write and other waiting ones, as one transaction if possible."""
         connection = operations.connection
         connection.give_up_at = deadline
         self._group.append(own)
@@ -232,7 +232,7 @@ class WriteQueue:
         size = own.size
         while waiting and size < _MOST_BYTES and len(self._group) < _MOST_WRITES:
             each = waiting[0]
-            # One that was put back may be in the queue twice.
+            # A write that was put back may be in the queue twice.
             if not (each.started or each.done or each.own):
                 if size + each.size > _MOST_BYTES:
                     break
@@ -251,7 +251,7 @@ class WriteQueue:
     def _make(
         self, operations: EmbeddedOperations, writes: Sequence[QueuedWrite]
     ) -> QuasardbException | None:
-        """Make writes as one transaction; return why none of them is made, if that is so."""
+        """Make writes as one transaction; return the error if it failed as a whole."""
         connection = operations.connection
         self._making = writes
         try:
@@ -274,14 +274,14 @@ class WriteQueue:
         return None
 
     def _run(self, operations: EmbeddedOperations, write: QueuedWrite) -> None:
-        """Note what a write gives or what it fails with; raises what fails all of the group."""
+        """Make a write, and record its result or error; raises an error of the whole group."""
         write.error = None
         try:
             write.value = write.function(operations.for_node(write.node))
         except QuasardbException as error:
             if not operations.connection.in_transaction:
                 raise
-            # Its traceback would keep what this thread has at hand.
+            # Without the traceback, which would keep the local variables of this thread.
             write.error = error.with_traceback(None)
 
 
@@ -307,7 +307,7 @@ def _queue_for(identity: tuple[int, int]) -> WriteQueue:
 
 
 def _forget_queues() -> None:
-    # The threads that wait in them, and who has the turn, are the parent's.
+    # The waiting threads, and the one that has the turn, exist only in the parent process.
     global _registering  # noqa: PLW0603 - a process has just one
     _registering = CallLock()
     for queue in list(_queues.values()):

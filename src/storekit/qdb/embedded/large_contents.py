@@ -1,21 +1,22 @@
-"""Large contents, in files of their own beside the one of the store.
+"""Large contents, in separate files beside the file of the store.
 
-The store's log makes SQLite write each byte twice, and in small pages; a file takes it once.
-The directory of these files holds nothing but bytes. Which file is whose, and which are not
-needed any more, the store says, and only its commits count:
+With its log, SQLite writes each byte twice, and in small pages; a file is written once. The
+directory has only the contents. The tables of the store record which entry a file belongs to, and
+which files are no longer needed:
 
-- A file is durable before the change of the store that names it can be.
-- A file whose entry has gone is deleted once it is durable that it has, which is also when
-  no reader of an older state is left.
-- No file is written over, and no number given again: nobody takes one content for another.
-- A change that fails takes its files with it. Of one that was broken off, as a process was
-  killed, the log may still make a change: its files, with numbers above all that the store
-  knows of, wait for the next change that gives such a number, and go when that is durable.
-- The name of the directory has the mark of the store in it: no other store touches it.
+- A file is synced to the disk before the transaction that refers to it is committed.
+- A file whose entry was removed is deleted when the removal is synced to the disk, and no reader of
+  an older state is left.
+- No file is overwritten, and no number used twice, so one content can't be mistaken for another.
+- If a transaction fails, its files are deleted. If the process is killed during a transaction, the
+  log may still complete it, so its files are kept. If it was not completed, their numbers are
+  above the highest recorded one; the transaction that gets such a number next marks the file for
+  deletion.
+- The name of the directory contains the mark of the store, so that no other store uses it.
 
-Neither the store's file nor what is beside it is trusted. Numbers are checked before a name is made
-of them. The directory is opened as one, which a link is not, and all else is done relative to that;
-files are opened only if they are files.
+The content of both the file of the store and the directory is checked before it is used. Numbers
+are checked before they become file names. The directory is opened without following a link, and
+all other operations are relative to it; only regular files are opened.
 """
 
 import errno
@@ -39,9 +40,9 @@ from storekit.qdb.errors import ErrorCode, QuasardbException, error_for
 __all__ = ["LARGE_CONTENT", "LargeContents"]
 
 LARGE_CONTENT = 1 << 20
-"""Contents of at least this many bytes are kept apart."""
+"""Contents of at least this many bytes are stored in separate files."""
 
-_DELETED_AT_ONCE = 256  # files, or half of those that are to be, if there are more
+_DELETED_AT_ONCE = 256  # files to delete at once; or half of them all, if that is more
 _SYNCED_AT_ONCE = 1 << 20  # bytes
 _MARK_BYTES = 8
 _LAST_NUMBER = (1 << 63) - 1
@@ -51,28 +52,28 @@ _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _IN_THE_WAY = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
 _PLAIN = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN
-_THERE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _PLAIN  # a pipe would be waited for
+_THERE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _PLAIN  # opening a pipe would block
 _RELATIVE = os.open in os.supports_dir_fd and os.unlink in os.supports_dir_fd
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _PLAIN
 
 
 class LargeContents:
-    """Writes, reads and deletes files. Callers hold the connection's lock."""
+    """Writes, reads and deletes files. Callers hold the lock of the connection."""
 
     def __init__(self, connection: Connection) -> None:
-        assert connection.path is not None  # noqa: S101 - it is no store in memory
+        assert connection.path is not None  # noqa: S101 - not a store in memory
         self._store = connection
         self._path = Path(os.path.realpath(connection.path))
         rows = connection.all("SELECT mark FROM store LIMIT 2")
         mark = rows[0][0] if len(rows) == 1 else None
         if not isinstance(mark, bytes) or len(mark) != _MARK_BYTES:
-            raise error_for(ErrorCode.DATA_CORRUPTION, "The mark of the store is not what it was.")
+            raise error_for(ErrorCode.DATA_CORRUPTION, "The mark of the store is malformed.")
         self.directory: Path = self._path.with_name(f"{self._path.name}-large-{mark.hex()}")
 
     def write(self, content: Buffer) -> int:
-        """Write a content, durably, and return the number of its file.
+        """Write a content, sync it to the disk, and return the number of its file.
 
-        To be called in a change of the store, which keeps other writers away.
+        To be called in a write transaction, which excludes other writers.
         """
         number = self._next_number()
         try:
@@ -93,13 +94,13 @@ class LargeContents:
         like = self._path.stat()
         if not self._store.one("SELECT 1 FROM large LIMIT 1"):
             self._make_directory(like)
-        # The file is an object rather than a number: it is closed wherever this is broken off.
+        # A file object rather than a descriptor, so that it is closed if this is interrupted.
         with (
             self._opened() as directory,
             self._open(number, _NEW, "wb", directory) as file,
         ):
             self._store.undo.append(partial(self._delete, number))
-            _let_in(file.fileno(), like, like.st_mode)
+            _grant_access(file.fileno(), like, like.st_mode)
             for start in range(0, len(content), _SYNCED_AT_ONCE):
                 left = content[start : start + _SYNCED_AT_ONCE]
                 while left:
@@ -109,17 +110,18 @@ class LargeContents:
         sync_directory(self.directory)
 
     def _make_directory(self, like: os.stat_result) -> None:
-        # It may be there, made by somebody who was stopped before the rest of this.
+        # It may exist, if another process was killed before it recorded a file.
         self.directory.mkdir(mode=0o700, exist_ok=True)
         with self._opened() as directory:
-            # Who may read the store may search the directory. One of somebody else stays as it is.
+            # Users who may read the store may search the directory. That of another user is
+            # not changed.
             if directory is not None and os.fstat(directory).st_uid == os.geteuid():
-                _let_in(directory, like, like.st_mode | (like.st_mode & 0o444) >> 2)
+                _grant_access(directory, like, like.st_mode | (like.st_mode & 0o444) >> 2)
         sync_directory(self._path.parent)
 
     @contextmanager
     def _opened(self) -> Iterator[int | None]:
-        """Give a descriptor of the directory, which is no link; None where there is no such way."""
+        """Yield a descriptor of the directory; None if the system has no relative paths."""
         if not _RELATIVE:
             yield None
             return
@@ -138,13 +140,13 @@ class LargeContents:
         return FileIO(str(place / str(number)), mode, opener=opener)
 
     def read(self, entry: int, place: memoryview | None = None) -> memoryview:
-        """Return the content of an entry, in the transaction in which its row was read.
+        """Return the content of an entry, in `place` if it fits.
 
-        It is in `place` if that is given and it fits there.
+        To be called in the transaction in which the row of the entry was read.
         """
         row = self._store.one("SELECT file, size FROM large WHERE entry = ?", (entry,))
         if row is None:
-            raise error_for(ErrorCode.DATA_CORRUPTION, "Its content is not in the store.")
+            raise error_for(ErrorCode.DATA_CORRUPTION, "The store does not record its content.")
         number, size = _checked(row[0], 1, _LAST_NUMBER), _checked(row[1], 1, MAX_CONTENT)
         try:
             with (
@@ -152,7 +154,7 @@ class LargeContents:
                 self._open(number, _THERE, "rb", directory) as file,
             ):
                 status = os.fstat(file.fileno())
-                # Before memory is taken for it.
+                # Checked before memory is allocated for it.
                 if stat.S_ISREG(status.st_mode) and status.st_size == size:
                     content, end = _read_whole(file, size, place)
                     there = end
@@ -169,7 +171,7 @@ class LargeContents:
         return content.toreadonly()
 
     def tidy(self) -> None:
-        """Delete some of the files that no entry has any more, if nobody can need them."""
+        """Delete some of the files that no entry has any more, unless they may be needed."""
         if self._store.in_transaction:
             return
         dropped = self._store.all(
@@ -180,9 +182,9 @@ class LargeContents:
         if not dropped:
             return
         row = self._store.one("PRAGMA wal_checkpoint(PASSIVE)")
-        # While somebody else is at a checkpoint, this does none, and the figures are both -1.
+        # During a checkpoint of another connection, this makes none, and both numbers are -1.
         if row is None or row[0] or row[1] != row[2]:
-            return  # a power failure could undo it, or somebody reads an older state
+            return  # a power failure could undo the removal, or a reader has an older state
         gone = [row for row in dropped if self._delete(row[0])]
         with self._store.transaction():
             for row in gone:
@@ -196,7 +198,7 @@ class LargeContents:
         except FileNotFoundError:
             return True
         except (OSError, QuasardbException):
-            return False  # it stays for another time
+            return False  # to be tried again later
         return True
 
     def _failure(self, error: OSError) -> QuasardbException:
@@ -213,8 +215,8 @@ class LargeContents:
         if error.errno in _IN_THE_WAY or isinstance(error, FileExistsError):
             return error_for(
                 ErrorCode.OPERATION_NOT_PERMITTED,
-                f"{self.directory.name!r}, where large contents belong, is no directory, or there "
-                "is a link in it: look who has put it there, and remove it.",
+                f"{self.directory.name!r}, where large contents belong, is not a directory, or "
+                "there is a link in it: find out who created it, and remove it.",
             )
         if error.errno in _FULL:
             return error_for(ErrorCode.NO_SPACE_LEFT, "Nothing of this call was stored.")
@@ -222,24 +224,24 @@ class LargeContents:
             return error_for(
                 ErrorCode.OPERATION_NOT_PERMITTED,
                 f"The directory {self.directory.name!r}, for large contents, or a file in it "
-                "cannot be accessed.",
+                "can't be accessed.",
             )
-        return error_for(ErrorCode.SYSTEM_LOCAL, f"A large content cannot be accessed: {error}.")
+        return error_for(ErrorCode.SYSTEM_LOCAL, f"A large content can't be accessed: {error}.")
 
 
 def _checked(value: object, least: int, most: int) -> int:
-    """Return a number from the store, or raise `DATA_CORRUPTION` if it is none of ours."""
+    """Return a number from the store. Raises `DATA_CORRUPTION` if it is out of range."""
     if type(value) is not int or not least <= value <= most:
         raise error_for(
-            ErrorCode.DATA_CORRUPTION, "What is noted of a large content is not what was written."
+            ErrorCode.DATA_CORRUPTION, "The number or size recorded for a large content is wrong."
         )
     return value
 
 
 def _read_whole(file: FileIO, size: int, place: memoryview | None) -> tuple[memoryview, int]:
-    """Return a content, in `place` if it fits there, and how many bytes the file has."""
+    """Return a content, in `place` if it fits, and the size of the file in bytes."""
     if place is None or len(place) < size:
-        # Not a bytearray: of freed ones the allocator keeps some for each thread.
+        # Not a bytearray: the allocator keeps some of the freed ones, for each thread.
         place = memoryview(mmap.mmap(-1, size))
     content = place[:size]
     end = 0
@@ -250,11 +252,11 @@ def _read_whole(file: FileIO, size: int, place: memoryview | None) -> tuple[memo
     return content, os.fstat(file.fileno()).st_size
 
 
-def _let_in(target: int, like: os.stat_result, mode: int) -> None:
-    """Let those use a file who may use the one of the store."""
+def _grant_access(target: int, like: os.stat_result, mode: int) -> None:
+    """Give a file the owner and mode of the file of the store."""
     if hasattr(os, "chown"):
-        # As far as that works, as SQLite does for its files: giving a file away is for root,
-        # and some file systems have no such thing.
+        # As far as permitted, as SQLite does for its files: only root may change the owner,
+        # and some file systems have no owners.
         with suppress(PermissionError):
             os.chown(target, -1, like.st_gid)
         with suppress(PermissionError):

@@ -1,4 +1,4 @@
-"""Where an embedded store is: in memory, in memory by name, or in a file."""
+"""The location of an embedded store: in memory, in memory with a name, or in a file."""
 
 import os
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ _SWITCH = {"1": True, "true": True, "0": False, "false": False}
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where the entries are.
+    """The location of the entries of a store.
 
     With a `path` they are in that file. With a `name` they are in memory and shared by all
     engines of the process that have the same name. With neither, they are in memory and
-    belong to one engine. `durable` asks for what survives the loss of power, which only a file can.
+    belong to one engine. With `durable`, which needs a file, writes survive a power failure.
     """
 
     path: str | None = None
@@ -32,13 +32,12 @@ class Location:
 
 
 def parse_location(text: str) -> Location:
-    """Read `embedded:`, `embedded:NAME?mode=memory` or `embedded:PATH`.
+    """Parse `embedded:`, `embedded:NAME?mode=memory` or `embedded:PATH`.
 
-    A path stands as it is, without any quoting; it becomes absolute here, so that a change of
-    the working directory does not change the store. `?durable=true` may follow it. What follows the
-    last question mark and does not look like options belongs to the path; where it does, a path
-    with a question mark in it is written with one more at its end. `INVALID_ARGUMENT` is raised
-    for anything else.
+    A path is not quoted; it is made absolute, so that a change of the working directory does
+    not change the store. `?durable=true` may follow it. Text after the last question mark that
+    does not look like options belongs to the path; if it does look like them, add another
+    question mark to the end of the path. Raises `INVALID_ARGUMENT` for anything else.
     """
     if not text.startswith(SCHEME):
         raise error_for(ErrorCode.INVALID_ARGUMENT, f"A location starts with {SCHEME!r}.")
@@ -47,7 +46,7 @@ def parse_location(text: str) -> Location:
     if not mark or not _may_be_options(query):
         rest, query = place, ""
     if "\0" in rest:
-        raise error_for(ErrorCode.INVALID_ARGUMENT, "A location holds no NUL character.")
+        raise error_for(ErrorCode.INVALID_ARGUMENT, "A location can't contain a NUL character.")
     memory, durable = _options(query)
     if memory or not rest:
         if durable:
@@ -85,5 +84,5 @@ def _options(query: str) -> tuple[bool, bool]:
 
 
 def _may_be_options(query: str) -> bool:
-    """Return whether options are meant, right or wrong, rather than the rest of a path."""
+    """Return whether a text looks like options, valid or not, rather than part of a path."""
     return not query or "=" in query or query.split("&", maxsplit=1)[0] in _NAMES

@@ -1,4 +1,4 @@
-"""A lock that no call leaves behind, however it ends."""
+"""A lock that is released however a call ends."""
 
 import threading
 from collections.abc import Callable
@@ -11,20 +11,20 @@ Ts = TypeVarTuple("Ts")
 
 
 class CallLock:
-    """A lock for one call at a time, that is free again however the call ends.
+    """A lock for one call at a time, which is released however the call ends.
 
-    Used as `Connection.call` does; `run` is that for what needs no clean-up of its own.
+    `Connection.call` shows how to use it; `run` does the same for calls without a clean-up.
     """
 
     def __init__(self) -> None:
         lock = threading.RLock()
         self.acquire: Callable[[bool, float], bool] = lock.acquire
         self.release: Callable[[], None] = lock.release
-        # `threading.Condition` asks in the same way.
+        # `threading.Condition` uses the same method.
         self.is_held: Callable[[], bool] = lock._is_owned  # type: ignore[attr-defined]  # noqa: SLF001
 
     def run(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
-        """Return what `function(*args)` does with the lock held; again by a holder is fine."""
+        """Return `function(*args)`, called with the lock held. May be called by the holder."""
         if self.is_held():
             return function(*args)
         try:
@@ -41,7 +41,7 @@ class CallLock:
         return result
 
     def is_free(self) -> bool:
-        """Return whether no other thread has it, at this moment."""
+        """Return whether no other thread holds the lock at this moment."""
         if self.is_held():
             return True
         try:
@@ -50,6 +50,6 @@ class CallLock:
             self.release_if_held()
 
     def release_if_held(self) -> None:
-        """Release the lock if this thread has it."""
+        """Release the lock if this thread holds it."""
         if self.is_held():
             self.release()

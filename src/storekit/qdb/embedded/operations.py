@@ -1,4 +1,4 @@
-"""The operations of a session: they check what they are given, and have the others do it."""
+"""The operations of a session: they check arguments, and call the parts that do the work."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -31,7 +31,7 @@ __all__ = ["EmbeddedOperations"]
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-# plain numbers, which sqlite3 binds faster than members of an enumeration
+# Plain numbers, which sqlite3 binds faster than members of an enumeration.
 _BLOB = int(EntryType.BLOB)
 _INTEGER = int(EntryType.INTEGER)
 _DOUBLE = int(EntryType.DOUBLE)
@@ -43,9 +43,9 @@ _NAN = float("nan")
 class EmbeddedOperations:
     """The operations on the entries of a store, over one connection and for one engine.
 
-    They are made as they are here by whoever has the connection's lock and, in order to write,
-    the turn at the file: see `EmbeddedSession`, which takes both, and `WriteQueue`, where one
-    thread writes for others. `node` stands for the engine, whose clock and figures are used.
+    Callers hold the lock of the connection and, for writes, the turn at the file: see
+    `EmbeddedSession`, which takes both, and `WriteQueue`, where one thread writes for others.
+    `node` has the clock and the statistics of the engine.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class EmbeddedOperations:
         node.count(self.entries.counters)
 
     def for_node(self, node: EmbeddedNode) -> "EmbeddedOperations":
-        """Return the operations over the same connection for another engine."""
+        """Return operations on the same connection for another engine."""
         if node is self.node:
             return self
         if node not in self._for_nodes:
@@ -71,34 +71,34 @@ class EmbeddedOperations:
         return self._for_nodes[node]
 
     def sweep_if_due(self) -> None:
-        """Do what writes in a transaction would have done after it."""
+        """Delete expired entries if that is due after writes in a transaction."""
         for each in (self, *self._for_nodes.values()):
             each.entries.sweep_if_due()
 
     def end(self) -> None:
-        """Have the nodes keep the figures, which do not change any more."""
+        """Add the final statistics to those of the nodes."""
         for each in (self, *self._for_nodes.values()):
             each.node.keep(each.entries.counters)
 
     def _read(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
-        """Return what a call gives that changes nothing."""
+        """Return the result of a function that changes nothing."""
         return function(*args)
 
-    def _write(self, function: "Callable[[EmbeddedOperations], T]", size: int = 0) -> T:  # noqa: ARG002 - for those who wait
-        """Return what a change gives, which is given the operations to make it with.
+    def _write(self, function: "Callable[[EmbeddedOperations], T]", size: int = 0) -> T:  # noqa: ARG002 - for sessions
+        """Return the result of a function that writes with the operations it is passed.
 
-        `size` is how many bytes of content it has.
+        `size` is the size of its content in bytes.
         """
         return function(self)
 
     # Blobs
 
     def blob_put(self, alias: str, content: Buffer, expiry: int) -> None:
-        """Make a blob."""
+        """Create a blob."""
         self._put(_BLOB, alias, plain(content), expiry)
 
     def blob_update(self, alias: str, content: Buffer, expiry: int) -> bool:
-        """Make or replace a blob; return whether it was created."""
+        """Create or replace a blob; return whether it was created."""
         return self._update(_BLOB, alias, plain(content), expiry)
 
     def blob_get(self, alias: str) -> bytes | memoryview:
@@ -107,7 +107,7 @@ class EmbeddedOperations:
         return self._read(self.entries.get, alias, _BLOB)  # type: ignore[return-value]
 
     def blob_get_into(self, alias: str, place: memoryview) -> bytes | memoryview:
-        """Return the content of a blob; a large one in this memory, if it fits."""
+        """Return the content of a blob; large content in the memory of `place`, if it fits."""
         check_alias(alias)
         return self._read(self.entries.get, alias, _BLOB, place)  # type: ignore[return-value]
 
@@ -126,7 +126,7 @@ class EmbeddedOperations:
                     check_alias(alias)
                     found.append(self.entries.get(alias, _BLOB))  # type: ignore[arg-type]
                 except QuasardbException as error:
-                    # Its traceback would hold this frame, and the frame all that was found.
+                    # Without the traceback, which would keep this frame and all contents in it.
                     found.append(error.with_traceback(None))
 
     def blob_get_and_remove(self, alias: str) -> bytes:
@@ -134,25 +134,25 @@ class EmbeddedOperations:
         return self._take(_BLOB, alias)
 
     def blob_get_and_update(self, alias: str, content: Buffer, expiry: int) -> bytes:
-        """Replace a blob and return the former content."""
+        """Replace a blob and return the old content."""
         return self._replace(_BLOB, alias, plain(content), expiry)
 
     def blob_compare_and_swap(
         self, alias: str, content: Buffer, comparand: Buffer, expiry: int
     ) -> bytes | None:
-        """Replace a blob if it matches: return None, else the content that is there."""
+        """Replace a blob and return None if `comparand` matches; else return the content."""
         return self._swap(_BLOB, alias, plain(content), plain(comparand), expiry)
 
     def blob_remove_if(self, alias: str, comparand: Buffer) -> None:
-        """Remove a blob if it matches; `UNMATCHED_CONTENT` is raised."""
+        """Remove a blob if `comparand` matches; else raise `UNMATCHED_CONTENT`."""
         self._remove_if(_BLOB, alias, plain(comparand))
 
     def blob_scan(self, pattern: Buffer, max_count: int) -> list[str]:
-        """Return up to so many aliases of blobs that contain the pattern, in ascending order."""
+        """Return the first aliases of blobs that contain the pattern, in ascending order."""
         return self._containing(_BLOB, bytes(plain(pattern)), max_count)
 
     def blob_scan_regex(self, pattern: str, max_count: int) -> list[str]:
-        """Return up to so many aliases of blobs in which the expression matches, in order.
+        """Return the first aliases of blobs that match the expression, in ascending order.
 
         The time is proportional to the contents; see `storekit.qdb.embedded.regex`.
         """
@@ -161,11 +161,11 @@ class EmbeddedOperations:
     # Numbers
 
     def int_put(self, alias: str, value: int, expiry: int) -> None:
-        """Make an integer of 64 bits."""
+        """Create a signed 64-bit integer."""
         self._put(_INTEGER, alias, integer(value), expiry)
 
     def int_update(self, alias: str, value: int, expiry: int) -> bool:
-        """Make or set an integer; return whether it was created."""
+        """Create or set an integer; return whether it was created."""
         return self._update(_INTEGER, alias, integer(value), expiry)
 
     def int_get(self, alias: str) -> int:
@@ -179,11 +179,11 @@ class EmbeddedOperations:
         return self._write(lambda do: do.entries.add(alias, addend))
 
     def double_put(self, alias: str, value: float, expiry: int) -> None:
-        """Make a double."""
+        """Create a double."""
         self._put(_DOUBLE, alias, float(value), expiry)
 
     def double_update(self, alias: str, value: float, expiry: int) -> bool:
-        """Make or set a double; return whether it was created."""
+        """Create or set a double; return whether it was created."""
         return self._update(_DOUBLE, alias, float(value), expiry)
 
     def double_get(self, alias: str) -> float:
@@ -201,11 +201,11 @@ class EmbeddedOperations:
     # Strings
 
     def string_put(self, alias: str, content: str, expiry: int) -> None:
-        """Make a string."""
+        """Create a string."""
         self._put(_STRING, alias, _encoded(content), expiry)
 
     def string_update(self, alias: str, content: str, expiry: int) -> bool:
-        """Make or replace a string; return whether it was created."""
+        """Create or replace a string; return whether it was created."""
         return self._update(_STRING, alias, _encoded(content), expiry)
 
     def string_get(self, alias: str) -> str:
@@ -218,36 +218,36 @@ class EmbeddedOperations:
         return _decoded(self._take(_STRING, alias))
 
     def string_get_and_update(self, alias: str, content: str, expiry: int) -> str:
-        """Replace a string and return the former one."""
+        """Replace a string and return the old one."""
         return _decoded(self._replace(_STRING, alias, _encoded(content), expiry))
 
     def string_compare_and_swap(
         self, alias: str, content: str, comparand: str, expiry: int
     ) -> str | None:
-        """Replace a string if it matches: return None, else the one that is there."""
+        """Replace a string and return None if `comparand` matches; else return the string."""
         there = self._swap(_STRING, alias, _encoded(content), _encoded(comparand), expiry)
         return None if there is None else _decoded(there)
 
     def string_remove_if(self, alias: str, comparand: str) -> None:
-        """Remove a string if it matches; `UNMATCHED_CONTENT` is raised."""
+        """Remove a string if `comparand` matches; else raise `UNMATCHED_CONTENT`."""
         self._remove_if(_STRING, alias, _encoded(comparand))
 
     def string_scan(self, pattern: str, max_count: int) -> list[str]:
-        """Return up to so many aliases of strings that contain the pattern."""
+        """Return the first aliases of strings that contain the pattern, in ascending order."""
         return self._containing(_STRING, bytes(_encoded(pattern)), max_count)
 
     def string_scan_regex(self, pattern: str, max_count: int) -> list[str]:
-        """Return up to so many aliases of strings in which the expression matches."""
+        """Return the first aliases of strings that match the expression, in ascending order."""
         return self._matching(_STRING, pattern, max_count)
 
     # Timestamps, in nanoseconds since the epoch
 
     def timestamp_put(self, alias: str, nanoseconds: int, expiry: int) -> None:
-        """Make a timestamp."""
+        """Create a timestamp."""
         self._put(_TIMESTAMP, alias, as_stamp(nanoseconds), expiry)
 
     def timestamp_update(self, alias: str, nanoseconds: int, expiry: int) -> bool:
-        """Make or set a timestamp; return whether it was created."""
+        """Create or set a timestamp; return whether it was created."""
         return self._update(_TIMESTAMP, alias, as_stamp(nanoseconds), expiry)
 
     def timestamp_get(self, alias: str) -> int:
@@ -262,7 +262,7 @@ class EmbeddedOperations:
     # Entries of any type
 
     def remove(self, alias: str) -> None:
-        """Remove an entry, and its tags from it."""
+        """Remove an entry, and detach its tags."""
         check_name(alias)
         self._write(lambda do: do.entries.remove(alias))
 
@@ -272,7 +272,7 @@ class EmbeddedOperations:
         self._write(lambda do: do.entries.expires_at(alias, expiry))
 
     def expires_from_now(self, alias: str, milliseconds: int) -> None:
-        """Have an entry expire in so many milliseconds; with 0 it is gone at once."""
+        """Set the time of expiry, in milliseconds from now; with 0, it expires at once."""
         check_name(alias)
         milliseconds = integer(milliseconds)
         self._write(lambda do: do.entries.expires_from_now(alias, milliseconds))
@@ -288,14 +288,14 @@ class EmbeddedOperations:
         return self._read(self.entries.kind_of, alias)
 
     def get_metadata(self, alias: str) -> Metadata:
-        """Return what is known about an entry."""
+        """Return type, size and times of an entry."""
         check_alias(alias)
         return self._read(self.entries.metadata, alias)
 
     def purge_all(self, timeout: float) -> None:
-        """Remove every entry, in one change; the timeout of the engine applies."""
+        """Remove all entries, in one transaction; the timeout of the engine applies."""
         if timeout <= 0:
-            raise error_for(ErrorCode.INVALID_ARGUMENT, "A timeout is greater than 0.")
+            raise error_for(ErrorCode.INVALID_ARGUMENT, "The timeout must be greater than 0.")
         self._write(lambda do: do.entries.purge())
 
     # Finding
@@ -323,29 +323,29 @@ class EmbeddedOperations:
         return self._read(self.finding.suffix_count, suffix)
 
     def scan(self, cursor: object, count: int) -> tuple[list[tuple[str, bytes]], object]:
-        """Return the next blobs, at most `count`, and a cursor to go on from, None at the end.
+        """Return the next blobs, at most `count`, and a cursor to continue from, None at the end.
 
-        Fewer may come before the end where they are large. A cursor holds nothing open.
+        Fewer are returned if they are large. A cursor holds no resources.
         """
         limit = check_limit(count)
         return self._read(self.finding.scan, cursor, limit)
 
     def scan_close(self, cursor: object) -> None:
-        """Do nothing: a cursor holds nothing open."""
+        """Do nothing: a cursor holds no resources."""
 
     def walk_entries(self, cursor: object, count: int) -> tuple[list[WholeEntry], object]:
-        """Return the next entries of all types, and a cursor to go on from, None at the end."""
+        """Return the next entries of all types, and a cursor to continue from, None at the end."""
         limit = check_limit(count)
         return self._read(self.walks.walk, cursor, limit)
 
     def read_entries(
         self,
         aliases: Sequence[str],
-        contents: Sequence[Buffer] | None = None,  # noqa: ARG002 - it takes no call to read them
+        contents: Sequence[Buffer] | None = None,  # noqa: ARG002 - reading them needs no extra call
         tags: bool = True,  # noqa: ARG002 - as above
         types: Sequence[EntryType] | None = None,  # noqa: ARG002 - as above
     ) -> list[WholeEntry | None]:
-        """Return entries of any type, None for those that are not there; as of one moment."""
+        """Return entries of any type, read at one moment, None for those that do not exist."""
         for alias in aliases:
             check_alias(alias)
         return self._read(self.walks.read, aliases)
@@ -353,13 +353,13 @@ class EmbeddedOperations:
     # Tags
 
     def attach_tag(self, alias: str, tag: str) -> None:
-        """Attach a tag; `TAG_ALREADY_SET` is raised."""
+        """Attach a tag; raise `TAG_ALREADY_SET` if the entry has it."""
         check_name(alias)
         check_name(tag)
         self._write(lambda do: do.tags.attach(alias, [tag], only_new=True))
 
     def attach_tags(self, alias: str, tags: Sequence[str]) -> None:
-        """Attach those tags that are not attached yet; all, or none if that fails."""
+        """Attach those tags that are not attached yet; none of them if that fails."""
         check_name(alias)
         for tag in tags:
             check_name(tag)
@@ -367,7 +367,7 @@ class EmbeddedOperations:
             self._write(lambda do: do.tags.attach(alias, tags))
 
     def detach_tag(self, alias: str, tag: str) -> None:
-        """Detach a tag; `TAG_NOT_SET` is raised."""
+        """Detach a tag; raise `TAG_NOT_SET` if the entry does not have it."""
         check_name(alias)
         check_name(tag)
         self._write(lambda do: do.tags.detach(alias, [tag], only_set=True))
@@ -402,13 +402,13 @@ class EmbeddedOperations:
         return self._read(self.tags.tagged_count, tag)
 
     def find(self, query: str) -> list[str]:
-        """Return the aliases that a query finds, in ascending order."""
+        """Return the aliases of the entries that match a query, in ascending order."""
         return self._read(self.finding.matching, query)
 
-    # Several at once
+    # Joined calls
 
     def joined(self, operations: Sequence[BatchOperation], *, writes: bool) -> list[Outcome]:
-        """Run each as if it were alone, in one change; raises if the store fails as a whole."""
+        """Run operations independently, in one transaction; raises if that fails as a whole."""
         with (
             nullcontext()
             if self.connection.in_transaction
@@ -417,12 +417,12 @@ class EmbeddedOperations:
             return [self._made(operation) for operation in operations]
 
     def _made(self, operation: BatchOperation) -> Outcome:
-        outcome = run_alone(self, operation)  # type: ignore[arg-type]  # it has what that calls
-        if not self.connection.in_transaction:  # SQLite has rolled it back, with all before
+        outcome = run_alone(self, operation)  # type: ignore[arg-type]  # it has these methods
+        if not self.connection.in_transaction:  # SQLite has rolled back the whole transaction
             raise error_for(outcome.error, outcome.detail)
         return outcome
 
-    # What the types have in common
+    # Operations of several types
 
     def _put(self, kind: int, alias: str, content: Content, expiry: int) -> None:
         check_name(alias)
@@ -473,7 +473,7 @@ class EmbeddedOperations:
         found: list[str] = []
         after, complete = "", False
         while len(found) < max_count and not complete:
-            # The lock is not held while matching: others go on meanwhile.
+            # The lock is not held while matching, so that other calls can run.
             contents, complete = self._read(self.finding.contents, after, kind)
             for alias, content in contents:
                 if expression.search(content):

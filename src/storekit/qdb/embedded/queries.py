@@ -1,4 +1,4 @@
-"""The queries that find entries by tags and types: read, and made a condition of SQL.
+"""Parsing queries for entries by tags and types, and translating them to SQL conditions.
 
     query     = "find" "(" any ")"
     any       = all { "or" all }
@@ -6,8 +6,8 @@
     one       = "not" one | "(" any ")" | "tag" "=" text | "type" "=" name
     text      = "'" characters "'" | '"' characters '"'
 
-Upper and lower case are the same in words. Quoted text has no escapes: a tag with one kind of
-quote in it is put in the other.
+Words are case-insensitive. Quoted text has no escapes: a tag that contains one kind of quotes is
+put in the other kind.
 """
 
 # ruff: noqa: S608 - statements are put together from constants
@@ -30,9 +30,9 @@ _TYPES = {
     "timestamp": EntryType.TIMESTAMP,
 }
 _NOT_HERE = frozenset({"deque", "stream", "table", "ts"})
-"""Types of clusters that an embedded store never holds."""
+"""Types of entries that only clusters have."""
 
-_MOST_TERMS = 200  # of an expression: SQLite takes a depth of 1000
+_MOST_TERMS = 200  # SQLite allows a depth of 1000 for an expression
 _DEEPEST = 50
 
 _TAGGED = (
@@ -43,15 +43,15 @@ _TAGGED = (
 
 
 def condition(query: str, now: int) -> tuple[str, list[object]]:
-    """Return the condition of SQL on entries, and its parameters. `now` is in milliseconds.
+    """Return an SQL condition on entries, and its parameters. `now` is in milliseconds.
 
-    Raises `INVALID_QUERY` for what is no query, `QUERY_TOO_COMPLEX` for one that is too large.
+    Raises `INVALID_QUERY` for a malformed query, `QUERY_TOO_COMPLEX` for one that is too large.
     """
     return _Reader(query, now).read()
 
 
 class _Reader:
-    """Reads one query. Each method reads one rule of the grammar."""
+    """Parses one query. Each method parses one rule of the grammar."""
 
     def __init__(self, query: str, now: int) -> None:
         self._query = query
@@ -87,7 +87,7 @@ class _Reader:
     def _one(self) -> str:
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise error_for(ErrorCode.QUERY_TOO_COMPLEX, "It is nested too deep.")
+            raise error_for(ErrorCode.QUERY_TOO_COMPLEX, "The query is nested too deep.")
         if self._take("not"):
             found = f"NOT {self._one()}"
         elif self._take("("):
@@ -101,7 +101,7 @@ class _Reader:
     def _term(self) -> str:
         self._terms += 1
         if self._terms > _MOST_TERMS:
-            detail = f"It has more than {_MOST_TERMS} terms."
+            detail = f"The query has more than {_MOST_TERMS} terms."
             raise error_for(ErrorCode.QUERY_TOO_COMPLEX, detail)
         if self._take("tag"):
             self._expect("=")

@@ -1,9 +1,9 @@
-"""Regular expressions over bytes, in time that grows with the content and nothing else.
+"""Regular expressions over bytes, matched in time proportional to the content.
 
-Python's `re` may try exponentially many ways to match, cannot be stopped, and the pattern
-comes from whoever asks. This is the other classical way: all ways at once, as the states of
-an automaton that is built while it runs (Thompson, and a table that grows on demand). What
-needs memory of what was matched, back-references and lookaround, does not exist here.
+Python's `re` backtracks, which can take exponential time and can't be interrupted, and patterns
+may come from users of the program. This module simulates a nondeterministic automaton (Thompson's
+construction) and builds the deterministic one on demand while matching. Back-references and
+lookaround are not supported.
 """
 
 from dataclasses import dataclass, field
@@ -20,18 +20,18 @@ from storekit.qdb.errors import ErrorCode, error_for
 __all__ = ["Regex"]
 
 _NODE_LIMIT = 5000
-"""Most instructions of an expression."""
+"""The largest number of instructions of an expression."""
 
-_STATES = 1000  # in the table before it is begun anew
-_BUDGET = 4_000_000  # steps that build the table, a second or two; walking through it is free
+_STATES = 1000  # in the table before it is cleared
+_BUDGET = 4_000_000  # steps of building the table, a second or two; using it does not count
 
-_START, _WORD, _OTHER, _END = range(4)  # what stands before or after a position
+_START, _WORD, _OTHER, _END = range(4)  # the kinds of bytes before or after a position
 _KIND = [_WORD if WORD_BYTES >> byte & 1 else _OTHER for byte in range(256)]
 
 
 @dataclass(slots=True)
 class _Step:
-    """One instruction: take a byte of `mask`, or go on at each of `to` if `place` holds."""
+    """One instruction: match a byte of `mask`, or continue at each of `to` if `place` holds."""
 
     mask: int = 0
     to: list[int] = field(default_factory=list)
@@ -40,7 +40,7 @@ class _Step:
 
 @dataclass(slots=True, eq=False)
 class _State:
-    """Where all ways stand, after something of one kind."""
+    """A state of the deterministic automaton: a set of instructions, after a kind of byte."""
 
     steps: frozenset[int]
     before: int
@@ -51,17 +51,17 @@ class _State:
 class Regex:
     r"""A compiled expression, in the syntax of ECMAScript.
 
-    It knows `.`, classes, `*`, `+`, `?`, `{m,n}`, `|`, groups, `^`, `$`, `\b` and the usual
-    escapes. Content is taken byte for byte; characters beyond ASCII in the pattern stand for
-    their bytes in UTF-8. `INVALID_REGEX` is raised for what it can't read, and
-    `QUERY_TOO_COMPLEX` for what would take too long, here or while it is used.
+    Supports `.`, classes, `*`, `+`, `?`, `{m,n}`, `|`, groups, `^`, `$`, `\b` and the usual
+    escapes. Content is matched byte by byte; characters beyond ASCII in the pattern stand for
+    their bytes in UTF-8. Raises `INVALID_REGEX` for a malformed expression, and
+    `QUERY_TOO_COMPLEX` for one that would take too long, here or during a search.
     """
 
     def __init__(self, pattern: str) -> None:
         self._program: list[_Step] = []
         self._budget = _BUDGET
         self._emit(parse_regex(pattern))
-        self._end = len(self._program)  # no instruction: all is matched
+        self._end = len(self._program)  # after the last instruction: the expression has matched
         self._found = _State(frozenset(), _OTHER)
         self._table: dict[tuple[frozenset[int], int], _State] = {}
 
@@ -100,7 +100,7 @@ class Regex:
         return following
 
     def _closure(self, state: _State, after: int) -> set[int]:
-        """Return all instructions that are reached without taking a byte."""
+        """Return all instructions that are reached without matching a byte."""
         reached: set[int] = set()
         pending = [*state.steps, 0]  # a match may begin anywhere
         while pending:

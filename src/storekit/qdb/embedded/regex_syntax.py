@@ -1,4 +1,4 @@
-"""The syntax of regular expressions: text to a tree."""
+"""Parsing regular expressions into trees."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -9,16 +9,16 @@ from storekit.qdb.errors import ErrorCode, error_for
 __all__ = ["ALL_BYTES", "WORD_BYTES", "RegexNode", "RegexNodeKind", "parse_regex"]
 
 _LENGTH = 1000  # characters of an expression
-_DEPTH = 50  # groups in groups
+_DEPTH = 50  # levels of nested groups
 _REPEATS = 1000
 _HEX = "0123456789abcdefABCDEF"
 
 
 class RegexNodeKind(Enum):
-    """What a node of the tree is."""
+    """The kinds of nodes of the tree."""
 
-    BYTE = auto()  # one of `mask`
-    PLACE = auto()  # `place`: ^ $ b B
+    BYTE = auto()  # one of the bytes in `mask`
+    PLACE = auto()  # an assertion, in `place`: ^ $ b B
     SEQUENCE = auto()
     CHOICE = auto()
     REPEAT = auto()
@@ -26,7 +26,7 @@ class RegexNodeKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RegexNode:
-    """A part of an expression. Sets of bytes are numbers with a bit for each."""
+    """A part of an expression. Sets of bytes are integers with a bit for each byte."""
 
     kind: RegexNodeKind
     mask: int = 0
@@ -60,7 +60,7 @@ _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "v": "\v", "0": "\0"}
 
 
 def parse_regex(pattern: str) -> RegexNode:
-    """Return the tree of an expression; `INVALID_REGEX` says what is wrong where."""
+    """Return the tree of an expression. Raises `INVALID_REGEX`, with the position and reason."""
     if len(pattern.encode(errors="replace")) > _LENGTH:
         raise error_for(ErrorCode.ALIAS_TOO_LONG, f"An expression has at most {_LENGTH} bytes.")
     if not pattern:
@@ -77,7 +77,7 @@ class _RegexParser:
     def all(self) -> RegexNode:
         node = self._choice()
         if self._at < len(self._text):
-            self._fail("there is no group to close")
+            self._fail("a parenthesis closes no group")
         return node
 
     def _fail(self, reason: str) -> NoReturn:
@@ -115,8 +115,8 @@ class _RegexParser:
         if bounds is None:
             return node
         if node.kind is RegexNodeKind.PLACE:
-            self._fail("a place cannot be repeated")
-        self._skip("?")  # greedy or not, what matches is the same
+            self._fail("an assertion (^, $, \\b or \\B) can't be repeated")
+        self._skip("?")  # greedy or not, the same contents match
         if self._bounds() is not None:
             self._fail("a repetition is repeated: use a group")
         return RegexNode(RegexNodeKind.REPEAT, parts=(node,), least=bounds[0], most=bounds[1])
@@ -146,7 +146,8 @@ class _RegexParser:
         if not digits:
             self._fail("a number is missing")
         if len(digits) > 4 or int(digits) > _REPEATS:
-            raise error_for(ErrorCode.QUERY_TOO_COMPLEX, f"At most {_REPEATS} repetitions.")
+            detail = f"At most {_REPEATS} repetitions are allowed."
+            raise error_for(ErrorCode.QUERY_TOO_COMPLEX, detail)
         return int(digits)
 
     def _atom(self) -> RegexNode:
@@ -177,7 +178,8 @@ class _RegexParser:
             self._fail("lookaround and named groups are not supported")
         self._depth += 1
         if self._depth > _DEPTH:
-            raise error_for(ErrorCode.QUERY_TOO_COMPLEX, f"At most {_DEPTH} groups in groups.")
+            detail = f"Groups may be nested at most {_DEPTH} deep."
+            raise error_for(ErrorCode.QUERY_TOO_COMPLEX, detail)
         node = self._choice()
         self._depth -= 1
         if not self._skip(")"):
@@ -216,7 +218,7 @@ class _RegexParser:
 
     def _range(self, low: int | bytes, high: int | bytes) -> int:
         if isinstance(low, int) or isinstance(high, int) or len(low) > 1 or len(high) > 1:
-            self._fail("a range goes from one byte to another")
+            self._fail("a range must go from one ASCII character to another")
         if low > high:
             self._fail("a range is the wrong way round")
         return _set(bytes(range(low[0], high[0] + 1)))
@@ -249,7 +251,7 @@ class _RegexParser:
 
     def _valid(self, char: str) -> str:
         if "\ud800" <= char <= "\udfff":
-            self._fail("half of a surrogate pair is no character")
+            self._fail("there is a lone surrogate, which is not a character")
         return char
 
 

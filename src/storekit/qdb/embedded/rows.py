@@ -1,4 +1,4 @@
-"""Rows of entries, and the statements that they are read and written by."""
+"""Rows of entries, and the SQL statements that read and write them."""
 
 # ruff: noqa: S608 - statements are put together from constants
 
@@ -71,14 +71,14 @@ METADATA = (
 NOTE_LARGE = "INSERT INTO large (entry, file, size) SELECT id, ?, ? FROM entry WHERE alias = ?"
 
 Content = Buffer | int | float | None
-"""What an entry holds: None for a tag, and for a number that is not one (NaN)."""
+"""The content of an entry: None for a tag, and for NaN."""
 
 Stored = bytes | memoryview | int | float | None
-"""What the store gives for it. In a row, None is also for a content that is kept apart."""
+"""Content that the store returns. In a row, None also stands for large content."""
 
 _BLOB = int(EntryType.BLOB)
 _EMPTY = (int(EntryType.TAG), int(EntryType.DOUBLE))  # may have no content
-_APART = (_BLOB, int(EntryType.STRING))  # may have contents that are large
+_APART = (_BLOB, int(EntryType.STRING))  # may have large content
 _CLASSES: dict[int, tuple[type, ...]] = {
     _BLOB: (bytes,),
     int(EntryType.INTEGER): (int,),
@@ -87,12 +87,12 @@ _CLASSES: dict[int, tuple[type, ...]] = {
     int(EntryType.TIMESTAMP): (bytes,),
     int(EntryType.STRING): (bytes,),
 }
-_NS = 1_000_000  # in a millisecond
+_NS_PER_MS = 1_000_000
 
 
 @dataclass(slots=True)
 class EntryRow:
-    """An entry, as it was at one moment."""
+    """The row of an entry."""
 
     id: int
     type: int
@@ -101,15 +101,15 @@ class EntryRow:
 
     @property
     def is_large(self) -> bool:
-        """Whether the content is kept apart."""
+        """Whether the content is large, in a separate file."""
         return self.content is None and self.type in _APART
 
 
 class EntryRows:
-    """Finds and writes rows, and large contents with them.
+    """Finds and writes rows, with their large contents.
 
-    Callers hold the connection's lock. `large` is None for a store that
-    keeps all contents in its rows.
+    Callers hold the lock of the connection. `large` is None for a store that keeps all contents
+    in its rows.
     """
 
     def __init__(
@@ -119,10 +119,10 @@ class EntryRows:
         self.large = large
         self.now_ns = now_ns
 
-    # For contents that are not large: each is one change, or part of one
+    # For contents that are not large; atomic by themselves, or part of a transaction
 
     def insert(self, alias: str, kind: int, content: Content, expiry: int, now: int) -> bool:
-        """Make an entry; return False if the alias is taken."""
+        """Create an entry; return False if the alias is taken."""
         made = self.connection.change(INSERT, (content, alias, kind, expiry, now))
         self.connection.forget(INSERT, 5, size_of(content))
         return made > 0
@@ -131,24 +131,24 @@ class EntryRows:
         """Set the content; return False if there is no such entry."""
         parameters: tuple[object, ...]
         if expiry == PRESERVE:
-            sql, parameters = UPDATE_ONLY, (content, now, alias, kind, now // _NS)
+            sql, parameters = UPDATE_ONLY, (content, now, alias, kind, now // _NS_PER_MS)
         else:
-            sql, parameters = UPDATE, (content, now, expiry, alias, kind, now // _NS)
+            sql, parameters = UPDATE, (content, now, expiry, alias, kind, now // _NS_PER_MS)
         changed = self.connection.change(sql, parameters)
         self.connection.forget(sql, len(parameters), size_of(content))
         return changed > 0
 
-    # For all contents: parts of a transaction
+    # For all contents; only as part of a transaction
 
     def replace(self, alias: str, kind: int, content: Content, expiry: int, now: int) -> None:
-        """Put an entry where there is none but an expired one, whose tags and id go."""
+        """Create an entry; delete an expired one with the same alias, with its tags."""
         self.connection.change("DELETE FROM entry WHERE alias = ?", (alias,))
         file = self._write_large(content)
         self.insert(alias, kind, content if file is None else None, expiry, now)
         self._note_large(alias, file, content)
 
     def exchange(self, alias: str, kind: int, content: Content, expiry: int, now: int) -> None:
-        """Set the content of an entry that is there."""
+        """Set the content of an existing entry."""
         file = self._write_large(content)
         self.set(alias, kind, content if file is None else None, expiry, now)
         self._note_large(alias, file, content)
@@ -156,7 +156,7 @@ class EntryRows:
     def content(self, row: EntryRow, place: memoryview | None = None) -> Stored:
         """Return the content of a row that was found in the same transaction.
 
-        A large one is in `place` if it fits there, else in memory of its own.
+        Large content is in `place` if it fits, otherwise in new memory.
         """
         if self.large is None or not row.is_large:
             return checked_content(row.content, row.type)
@@ -164,18 +164,18 @@ class EntryRows:
         return content if row.type == _BLOB else bytes(content)
 
     def find(self, alias: str, now: int) -> EntryRow | None:
-        """Return the row of an entry; None if there is none, or if it has expired."""
+        """Return the row of an entry; None if it does not exist or has expired."""
         row = self.connection.one(FIND, (alias,))
         if row is None:
             return None
         if type(row[1]) is not int or type(row[2]) is not int:
             raise damaged("The type of an entry, or its time of expiry,")
-        if row[2] and row[2] * _NS <= now:
+        if row[2] and row[2] * _NS_PER_MS <= now:
             return None
         return EntryRow(*row)
 
     def live(self, alias: str, kind: int | None, now: int) -> EntryRow:
-        """Return the row of an entry, of one type or of any."""
+        """Return the row of an entry. Raises if it does not exist or has another type."""
         row = self.find(alias, now)
         if row is None:
             raise error_for(ErrorCode.ALIAS_NOT_FOUND)
@@ -184,7 +184,7 @@ class EntryRows:
         return row
 
     def is_large(self, size: int) -> bool:
-        """Return whether a content of so many bytes is kept apart."""
+        """Return whether content of this size is stored in a separate file."""
         return self.large is not None and size >= large_contents.LARGE_CONTENT
 
     def _write_large(self, content: Content) -> int | None:
@@ -198,26 +198,26 @@ class EntryRows:
 
 
 def is_same(stored: Stored, comparand: Buffer) -> bool:
-    """Return whether a content, which is bytes, is another; views compare five times slower."""
+    """Return whether two contents are equal. As bytes, since comparing views is 5 times slower."""
     return isinstance(stored, (bytes, memoryview)) and bytes(stored) == bytes(comparand)
 
 
 def size_of(content: Content) -> int:
-    """Return how many bytes a content has."""
+    """Return the size of a content in bytes."""
     if content is None:
         return 0
     return 8 if isinstance(content, (int, float)) else len(content)
 
 
 def checked_content(content: Stored, kind: int) -> Stored:
-    """Return a content from a row, or raise `DATA_CORRUPTION` if no entry of its type has it."""
+    """Return the content of a row. Raises `DATA_CORRUPTION` if it does not fit the type."""
     if type(content) in _CLASSES.get(kind, ()) or (content is None and kind in _EMPTY):
         return content
     raise damaged("The content of an entry")
 
 
 def checked_aliases(rows: list[Row]) -> list[str]:
-    """Return the first column of rows, which has aliases."""
+    """Return the aliases in the first column of rows. Raises `DATA_CORRUPTION`."""
     aliases: list[str] = [row[0] for row in rows]
     if not all(type(alias) is str for alias in aliases):
         raise damaged("An alias")
@@ -225,7 +225,7 @@ def checked_aliases(rows: list[Row]) -> list[str]:
 
 
 def damaged(what: str) -> QuasardbException:
-    """Return the error for a value in the store's file that storekit does not write there."""
+    """Return the error for a value in the file of the store that storekit does not write."""
     return error_for(
         ErrorCode.DATA_CORRUPTION, f"{what} is not what storekit writes into the file of a store."
     )
@@ -233,18 +233,19 @@ def damaged(what: str) -> QuasardbException:
 
 _STAMP_BYTES = 16
 STAMPS = range(-(1 << 63) * 10**9, (1 << 63) * 10**9)
-"""Timestamps in nanoseconds: as many seconds as 64 bits hold."""
+"""The range of timestamps in nanoseconds: their seconds must fit into 64 bits."""
 
 
 def as_stamp(nanoseconds: int) -> bytes:
     """Return a timestamp as it is stored. Raises `INVALID_ARGUMENT`."""
     if nanoseconds not in STAMPS:
-        raise error_for(ErrorCode.INVALID_ARGUMENT, "A timestamp has 64 bits of seconds.")
+        detail = "The seconds of the timestamp do not fit into 64 bits."
+        raise error_for(ErrorCode.INVALID_ARGUMENT, detail)
     return nanoseconds.to_bytes(_STAMP_BYTES, "big", signed=True)
 
 
 def of_stamp(content: Stored) -> int:
-    """Return the nanoseconds of a timestamp that is stored."""
+    """Return the nanoseconds of a stored timestamp."""
     if not isinstance(content, bytes) or len(content) != _STAMP_BYTES:
         raise damaged("A timestamp")
     return int.from_bytes(content, "big", signed=True)

@@ -1,4 +1,4 @@
-"""The tables in the file, and the ways in which a file can be wrong."""
+"""Opening the file of a store: its tables, and checks of the file."""
 
 # ruff: noqa: S608 - statements are put together from constants
 
@@ -19,12 +19,12 @@ __all__ = ["SCHEMA_VERSION", "open_file", "open_memory"]
 SCHEMA_VERSION = 2
 _APPLICATION = 0x73746B71  # "stkq"
 
-# Contents in files of their own; see `large_contents.py`. The triggers keep `large` right
-# whoever changes an entry: one who gives it another large content notes that afterwards.
+# Contents in separate files; see `large_contents.py`. The triggers keep `large` consistent with
+# every change of an entry; new large content is recorded after the change.
 _LARGE = """
 CREATE TABLE store (
-    mark BLOB NOT NULL,          -- is in the name of the directory of the files
-    last_file INTEGER NOT NULL   -- the highest number that was ever given
+    mark BLOB NOT NULL,          -- part of the name of the directory of the files
+    last_file INTEGER NOT NULL   -- the highest number that was ever used
 );
 CREATE TABLE large (
     entry INTEGER PRIMARY KEY,
@@ -44,14 +44,13 @@ END;
 INSERT INTO store VALUES (randomblob(8), 0);
 """
 
-# An ordinary table with an index on the alias: contents stay out of the tree that searches
-# walk, which is twice as fast from 10 kB up, and five times for prefixes, as one keyed by
-# alias.
+# An ordinary table with an index on the alias, so that searches do not read contents: for contents
+# from 10 kB up it is twice as fast as a table keyed by alias, and for prefixes five times.
 #
-# Ids grow for ever: iteration goes by id up to the highest one at its start, and an entry that
-# was removed and put again must not come twice. AUTOINCREMENT would see to that for a third
-# of the time of a put. Instead, one row without an alias, which no entry can have, takes the
-# id of the highest entry when that one goes.
+# Ids are never used again: iteration goes by id up to the highest one at its start, and an entry
+# that was removed and put again must not come twice. AUTOINCREMENT would ensure that, but would add
+# a third to the time of a put. Instead, one row with an empty alias, which no entry can have, takes
+# the id of the highest entry when that one is deleted.
 _SCHEMA = f"""
 CREATE TABLE entry (
     id INTEGER PRIMARY KEY,
@@ -59,7 +58,7 @@ CREATE TABLE entry (
     type INTEGER NOT NULL,
     expiry INTEGER NOT NULL,    -- ms since the epoch, 0 for never
     modified INTEGER NOT NULL,  -- ns since the epoch
-    content                     -- last: what is before it is read without it; NULL if large
+    content                     -- last, to read the others without it; NULL if large
 );
 CREATE UNIQUE INDEX entry_alias ON entry (alias);
 CREATE INDEX entry_expiry ON entry (expiry) WHERE expiry > 0;
@@ -80,26 +79,26 @@ INSERT INTO entry (id, alias, type, expiry, modified) VALUES (0, '', -1, 0, 0);
 PRAGMA user_version = {SCHEMA_VERSION};
 """
 
-_STATEMENTS = 256  # prepared ones that a connection keeps
+_STATEMENTS = 256  # prepared statements that a connection caches
 _LOG_KEPT = 64 << 20  # bytes that the log may keep after a large write
-_CACHE = 8000  # kB of pages for each session; SQLite's 2000 cost a tenth of all gets
+_CACHE = 8000  # kB of pages for each session; with SQLite's 2000, gets take a tenth longer
 _PAUSE = 0.005  # s
-_COMMENTS = re.compile(r"(\s|--[^\n]*)+")  # which SQLite keeps in the text of a schema
+_COMMENTS = re.compile(r"(\s|--[^\n]*)+")  # SQLite keeps comments in the text of a schema
 _OF_SQLITE = ("sqlite_stat", "sqlite_autoindex_")
 
 
 def open_memory() -> sqlite3.Connection:
-    """Open a store in memory that nobody else sees."""
+    """Open a new store in memory."""
     db = _connect(":memory:", 0)
     db.executescript(_SCHEMA)
     return db
 
 
 def open_file(path: str, *, durable: bool, timeout: float) -> sqlite3.Connection:
-    """Open the store in a file, and make it if there is none.
+    """Open the store in a file; create it if there is none.
 
-    `timeout` is for how many seconds to wait where another process has locked the store.
-    Nothing is written to a file that is not ours.
+    `timeout` is how many seconds to wait if another process has locked the store. Nothing is
+    written to a file that is not a store.
     """
     _refuse_special(path)
     give_up_at = time.monotonic() + timeout
@@ -107,7 +106,7 @@ def open_file(path: str, *, durable: bool, timeout: float) -> sqlite3.Connection
         try:
             return _open(path, durable, min(timeout, WAIT_IN_SQLITE))
         except QuasardbException as error:
-            # SQLite does not wait itself where others make the store, or recover it.
+            # SQLite does not wait while others create or recover the store.
             if error.error_code != ErrorCode.RESOURCE_LOCKED or time.monotonic() > give_up_at:
                 raise
         time.sleep(_PAUSE)
@@ -129,7 +128,7 @@ def _open(path: str, durable: bool, timeout: float) -> sqlite3.Connection:
         db.execute(f"PRAGMA cache_size = -{_CACHE}")
         db.execute("PRAGMA trusted_schema = OFF")
     except FAILURES as error:
-        failure = translate(error)  # which looks for files while those of the store are open
+        failure = translate(error)  # before closing, since it checks for too many open files
         db.close()
         raise failure from error
     except BaseException:
@@ -139,12 +138,12 @@ def _open(path: str, durable: bool, timeout: float) -> sqlite3.Connection:
 
 
 def _refuse_special(path: str) -> None:
-    """Refuse what is no file, and links where SQLite would write to what is behind them."""
+    """Refuse anything but a regular file, and links that SQLite would follow to write."""
     kind = _kind_of(path, follow=True)
     if stat.S_ISDIR(kind):
         raise error_for(ErrorCode.OPERATION_NOT_PERMITTED, f"{path!r} is a directory.")
     if kind and not stat.S_ISREG(kind):
-        raise error_for(ErrorCode.OPERATION_NOT_PERMITTED, f"{path!r} is no regular file.")
+        raise error_for(ErrorCode.OPERATION_NOT_PERMITTED, f"{path!r} is not a regular file.")
     place = os.path.realpath(path)
     for end in ("-wal", "-shm", "-journal"):
         beside = place + end
@@ -152,19 +151,19 @@ def _refuse_special(path: str) -> None:
         if kind and not stat.S_ISREG(kind):
             raise error_for(
                 ErrorCode.OPERATION_NOT_PERMITTED,
-                f"{beside!r}, which belongs to the store, is a link or no regular file: look who "
-                "has put it there, and remove it.",
+                f"{beside!r}, which belongs to the store, is a link or not a regular file: find "
+                "out who created it, and remove it.",
             )
 
 
 def _kind_of(path: str, *, follow: bool) -> int:
     """Return the mode of a file, 0 if there is none.
 
-    By one look: between two, another session may remove its journal.
+    By a single call: between two, another session may remove its journal.
     """
     try:
         return os.stat(path, follow_symlinks=follow).st_mode
-    except OSError:  # of any other error than a missing file, SQLite will tell
+    except OSError:  # SQLite will report errors other than a missing file
         return 0
 
 
@@ -176,7 +175,7 @@ def _expected() -> frozenset[tuple[str, str, str]]:
 
 
 def _schema_of(db: sqlite3.Connection) -> frozenset[tuple[str, str, str]]:
-    """Return what there is in a database, but for what SQLite makes by itself."""
+    """Return the tables, indexes and triggers of a database, without those of SQLite itself."""
     rows = db.execute("SELECT type, name, sql FROM sqlite_schema").fetchall()
     return frozenset(
         (str(kind), str(name), _COMMENTS.sub(" ", str(sql)).strip())
@@ -186,13 +185,13 @@ def _schema_of(db: sqlite3.Connection) -> frozenset[tuple[str, str, str]]:
 
 
 def _check_schema(db: sqlite3.Connection) -> None:
-    """Refuse tables and triggers that are not as storekit makes them: they could do anything."""
+    """Refuse tables and triggers that storekit did not create: triggers could do anything."""
     there = _schema_of(db)
     if there != _expected():
         names = sorted({name for _, name, _ in there ^ _expected()})
         raise error_for(
             ErrorCode.DATA_CORRUPTION,
-            "The file has other tables than storekit makes, or is not what it was: look at "
+            "The file has tables or triggers that storekit does not create, or lacks some: "
             + ", ".join(repr(name) for name in names[:5]),
         )
 
@@ -208,7 +207,7 @@ def _connect(path: str, timeout: float) -> sqlite3.Connection:
 
 
 def _is_new(db: sqlite3.Connection) -> bool:
-    """Return whether nothing is in the file yet; raise if it is not ours."""
+    """Return whether the file is empty. Raises if it is not a store of this version or older."""
     application, version, tables = _marks(db)
     if application == 0 and version == 0 and tables == 0:
         return True
@@ -220,13 +219,13 @@ def _is_new(db: sqlite3.Connection) -> bool:
         raise error_for(
             ErrorCode.OPERATION_NOT_PERMITTED,
             f"The store was made by a newer storekit: it has version {version} of the schema, "
-            f"and this one knows {SCHEMA_VERSION}. Upgrade storekit.",
+            f"and this storekit supports {SCHEMA_VERSION}. Upgrade storekit.",
         )
     return False
 
 
 def _marks(db: sqlite3.Connection) -> tuple[int, int, int]:
-    # as they are at one moment: somebody else may just be making the store
+    # In one transaction: another process may be creating the store.
     alone = not db.in_transaction
     if alone:
         db.execute("BEGIN")
@@ -259,10 +258,10 @@ def _create(db: sqlite3.Connection) -> None:
 
 
 def _upgrade(db: sqlite3.Connection) -> None:
-    """Bring a store of version 1, which kept no content apart, up to date."""
+    """Upgrade a store of version 1, which had no large contents in separate files."""
     db.execute("BEGIN IMMEDIATE")
     try:
-        if _figure(db, "PRAGMA user_version") < SCHEMA_VERSION:  # nobody has done it meanwhile
+        if _figure(db, "PRAGMA user_version") < SCHEMA_VERSION:  # not yet done by another process
             for statement in _statements(_LARGE):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -274,7 +273,7 @@ def _upgrade(db: sqlite3.Connection) -> None:
 
 
 def _statements(script: str) -> list[str]:
-    """Split a script; `executescript` would commit before it."""
+    """Split a script into statements; `executescript` would commit the transaction first."""
     found, begun = [], ""
     for line in script.splitlines(keepends=True):
         begun += line

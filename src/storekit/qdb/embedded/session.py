@@ -1,4 +1,4 @@
-"""The session: it takes the lock of its connection, and its turn to write."""
+"""The session, which takes the lock of its connection, and for writes the turn in the queue."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,27 +20,26 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _SKIPPED = Outcome(ErrorCode.SKIPPED)
-_EACH = 64  # bytes that an operation counts for beside its content
+_EACH = 64  # bytes that each operation counts in addition to its content
 _OF_ALL = (
     ErrorCode.RESOURCE_LOCKED,
     ErrorCode.INVALID_HANDLE,
     ErrorCode.NOT_CONNECTED,
     ErrorCode.TIMEOUT,
 )
-"""Errors that come to all calls alike, or after which a call is not to be made again."""
+"""Errors that concern all calls, or after which a call must not be repeated."""
 
 
 class EmbeddedSession(EmbeddedOperations):
     """A session with an embedded store, as `storekit.qdb.engine.Session` describes it.
 
-    Any thread may call it; calls of one session wait for each other. Errors are
-    `QuasardbException`s. Besides those of the protocol, there may be `RESOURCE_LOCKED` when
-    another process keeps the store locked for longer than the engine's timeout, or when a call
-    is made in the middle of another one of its thread; `NO_SPACE_LEFT`,
-    `OPERATION_NOT_PERMITTED` for what can't be written, `DATA_CORRUPTION` and `SYSTEM_LOCAL`:
-    nothing of the call is stored then. `TIMEOUT` says that it may be.
+    It is thread-safe; calls of one session wait for each other. Besides the errors of the
+    protocol, calls may raise `RESOURCE_LOCKED` if another process keeps the store locked for
+    longer than the timeout of the engine, or in the middle of another call of the same thread;
+    `NO_SPACE_LEFT`, `OPERATION_NOT_PERMITTED` if the file can't be written, `DATA_CORRUPTION` and
+    `SYSTEM_LOCAL`. Nothing of the call is stored then. After `TIMEOUT`, it may be stored.
 
-    With a `queue`, writes of all sessions that have the same one are made in groups.
+    Writes of all sessions with the same `queue` are made in groups.
     """
 
     def __init__(
@@ -51,18 +50,18 @@ class EmbeddedSession(EmbeddedOperations):
         queue: WriteQueue | None = None,
     ) -> None:
         super().__init__(connection, node, large)
-        # The operations that are made once the lock is held, and the turn: others than these.
+        # Unlike the methods of the session, these operations require the lock and the turn.
         self._held = EmbeddedOperations(connection, node, large)
         self._queue = queue
         self._closed = False
         node.opened(self)
 
     def wait_until(self, until: float | None) -> None:
-        """Have the next calls wait for others until this time (monotonic) at the latest."""
+        """Set the time (monotonic) until which the next calls may wait for others."""
         self.connection.limit = until
 
     def is_free(self) -> bool:
-        """Return whether no other thread is in a call that one of this session would wait for."""
+        """Return whether a call would not have to wait for a call of another thread."""
         return self.connection.is_free()
 
     def _read(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
@@ -76,7 +75,7 @@ class EmbeddedSession(EmbeddedOperations):
     # Batches
 
     def run_batch(self, operations: Sequence[BatchOperation]) -> list[Outcome]:
-        """Run each for itself, in order; none if one is malformed."""
+        """Run operations independently, in order; none of them if one is malformed."""
         malformed = [self.batches.malformed(operation) for operation in operations]
         if any(code is not None for code in malformed):
             return [_SKIPPED if code is None else Outcome(code) for code in malformed]
@@ -86,7 +85,7 @@ class EmbeddedSession(EmbeddedOperations):
             try:
                 outcomes += self._run_together(some)
             except QuasardbException as error:
-                # The store failed, not an operation, and none of these is done.
+                # The store failed as a whole, and none of these operations is done.
                 if error.error_code == ErrorCode.NO_SPACE_LEFT:
                     outcomes += [self._run_single(operation) for operation in some]
                     continue
@@ -106,7 +105,7 @@ class EmbeddedSession(EmbeddedOperations):
     def run_transaction(
         self, operations: Sequence[BatchOperation]
     ) -> tuple[int, int, list[Outcome]]:
-        """Run all in order or none: error code, index of the one that failed, outcomes."""
+        """Run all in order, or none; return error code, index of the failed one, outcomes."""
         refused = self.batches.refuse(operations)
         if refused is not None:
             return refused
@@ -118,7 +117,7 @@ class EmbeddedSession(EmbeddedOperations):
             return ErrorCode.CONFLICT, 0, [_SKIPPED] * len(operations)
 
     def run_joined(self, operations: Sequence[BatchOperation]) -> list[Outcome]:
-        """Run each as if it were alone; those that write are one change, or a few."""
+        """Run operations independently; writes are made in one transaction, or a few."""
         outcomes: list[Outcome] = []
         for start in range(0, len(operations), TOGETHER):
             some = operations[start : start + TOGETHER]
@@ -130,7 +129,7 @@ class EmbeddedSession(EmbeddedOperations):
                         raise
                     failed = Outcome(error.error_code, None, error.detail)
                     return outcomes + [failed] * (len(operations) - start)
-                # One of them made the store fail, and none is done: which, the others don't tell.
+                # One operation made the transaction fail, and none is done: run them separately.
                 outcomes += [run_alone(self, operation) for operation in some]
         return outcomes
 
@@ -144,31 +143,31 @@ class EmbeddedSession(EmbeddedOperations):
     # The node
 
     def node_status(self, node: str) -> bytes:
-        """Return the state of the node, as JSON."""
+        """Return the status of the node, as JSON."""
         self.node.check(node)
         return self.node.status(*self._read(self.finding.totals))
 
     def node_config(self, node: str) -> bytes:
-        """Return the settings of the node, as JSON."""
+        """Return the configuration of the node, as JSON."""
         self.node.check(node)
         return self.node.config()
 
     def node_topology(self, node: str) -> bytes:
-        """Return the neighbours of the node, as JSON."""
+        """Return the topology, as JSON."""
         self.node.check(node)
         return self.node.topology()
 
     def node_stop(self, node: str, reason: str) -> None:
         """Raise `OPERATION_DISABLED`: the node ends with its process."""
         if not reason:
-            raise error_for(ErrorCode.INVALID_ARGUMENT, "Give a reason.")
+            raise error_for(ErrorCode.INVALID_ARGUMENT, "The reason is empty.")
         self.node.check(node)
         raise error_for(ErrorCode.OPERATION_DISABLED, "An embedded store ends with its process.")
 
     def close(self) -> None:
         """Close the session. Closing twice is fine."""
         if self.large is not None:
-            with suppress(QuasardbException):  # others do it at another time
+            with suppress(QuasardbException):  # another session will do it later
                 self._write(lambda do: do.entries.tidy())
         self.connection.close()
         for each in (self, self._held):
@@ -181,7 +180,7 @@ def _is_read_only(operations: Sequence[BatchOperation]) -> bool:
 
 
 def _size(operations: Sequence[BatchOperation]) -> int:
-    """Return how many bytes operations have, and something for each."""
+    """Return the size of the contents of operations in bytes, with `_EACH` for each operation."""
     size = _EACH * len(operations)
     for operation in operations:
         for content in (operation.content, operation.comparand):

@@ -1,4 +1,4 @@
-"""What the one node of an embedded store says about itself, in the JSON of the servers."""
+"""Status, configuration and topology of an embedded store, in the JSON format of the servers."""
 
 import datetime
 import json
@@ -37,7 +37,7 @@ OPERATIONS = (
 
 @dataclass(slots=True)
 class Counter:
-    """How often something was done in this session, and how many bytes went where."""
+    """Statistics of one operation in one session."""
 
     count: int = 0
     successes: int = 0
@@ -46,9 +46,9 @@ class Counter:
 
 
 class EmbeddedNode:
-    """Describes the store, as one engine has it.
+    """The one node of an embedded store, as one engine presents it.
 
-    `now_ns` gives nanoseconds since the epoch. Figures of use are those of this engine's calls.
+    `now_ns` returns nanoseconds since the epoch. The statistics are of the calls of this engine.
     """
 
     def __init__(
@@ -72,19 +72,19 @@ class EmbeddedNode:
         self._open: list[Mapping[str, Counter]] = []
 
     def opened(self, session: object) -> None:
-        """Count a session."""
+        """Count an open session."""
         self._sessions.add(id(session))
 
     def closed(self, session: object) -> None:
-        """Count a session no more."""
+        """Stop counting a session."""
         self._sessions.discard(id(session))
 
     def count(self, counters: Mapping[str, Counter]) -> None:
-        """Add up also what is counted here from now on."""
+        """Include the counters of an open session."""
         self._lock.run(self._open.append, counters)
 
     def keep(self, counters: Mapping[str, Counter]) -> None:
-        """Keep figures that do not change any more."""
+        """Add the final counters of a closed session."""
         self._lock.run(self._keep, counters)
 
     def _keep(self, counters: Mapping[str, Counter]) -> None:
@@ -96,16 +96,16 @@ class EmbeddedNode:
         return _sum([self._closed, *self._open])
 
     def check(self, node: str) -> None:
-        """Raise unless this is the address of the one node there is."""
+        """Raise unless this is the address of the node."""
         endpoint = _endpoint(node)
         if endpoint != self.address:
             raise error_for(
                 ErrorCode.CONNECTION_REFUSED,
-                f"An embedded store has one node, {self.address}, and no {endpoint}.",
+                f"An embedded store has only one node, {self.address}, not {endpoint}.",
             )
 
     def status(self, count: int, size: int) -> bytes:
-        """Return the state, given how many entries there are and how large they are."""
+        """Return the status. `count` is the number of entries, `size` that of their bytes."""
         counters = self._lock.run(self._total)
         figures = {"count": count, "size": size}
         nothing = {"count": 0, "size": 0}
@@ -137,7 +137,7 @@ class EmbeddedNode:
         )
 
     def config(self) -> bytes:
-        """Return the settings."""
+        """Return the configuration."""
         path = self._location.path
         return _json(
             {
@@ -170,7 +170,7 @@ def _endpoint(node: str) -> str:
     host, colon, port = node.removeprefix(_SCHEME).rpartition(":")
     digits = port.isascii() and port.isdigit()
     if not colon or not host or "," in host or not digits or int(port) not in _PORTS:
-        raise error_for(ErrorCode.INVALID_ARGUMENT, "A node is given as host:port.")
+        raise error_for(ErrorCode.INVALID_ARGUMENT, "A node must be given as host:port.")
     return f"{_LOOPBACK.get(host, host)}:{int(port)}"
 
 
@@ -195,7 +195,7 @@ def _memory() -> dict[str, dict[str, int]]:
     try:
         page, total = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
         free = os.sysconf("SC_AVPHYS_PAGES")
-    except (ValueError, OSError, AttributeError):  # not everywhere
+    except (ValueError, OSError, AttributeError):  # not on all systems
         page = total = free = 0
     physical = {"used": (total - free) * page, "total": total * page}
     return {"physmem": physical, "vm": {"used": _virtual(page), "total": (1 << 47) - 1}}
@@ -210,7 +210,7 @@ def _virtual(page: int) -> int:
 
 
 def _cpu_times() -> dict[str, int]:
-    """Return milliseconds: those of the machine, or of this process where it does not tell."""
+    """Return milliseconds of the machine, or of this process if the system does not report them."""
     try:
         with open("/proc/stat", encoding="ascii") as file:
             user, _, system, idle = (int(ticks) for ticks in file.readline().split()[1:5])
@@ -226,7 +226,7 @@ def _disk_usage(path: str | None) -> dict[str, int]:
         return {"free": 0, "total": 0}
     try:
         usage = shutil.disk_usage(os.path.dirname(path))
-    except OSError:  # the directory has gone
+    except OSError:  # the directory was removed
         return {"free": 0, "total": 0}
     return {"free": usage.free, "total": usage.total}
 

@@ -1,4 +1,4 @@
-"""Tags: entries without content that stand for sets of other entries."""
+"""Tags: entries without content that other entries are attached to."""
 
 from collections.abc import Sequence
 
@@ -14,30 +14,31 @@ _TAGGED = (
     "FROM tagging JOIN entry ON entry.id = tagging.entry "
     "WHERE tagging.tag = ? AND (expiry = 0 OR expiry > ?)"
 )
-_NS = 1_000_000  # in a millisecond
+_NS_PER_MS = 1_000_000
 
 
 class EmbeddedTags:
-    """Tags entries. Callers hold the lock; names have been checked."""
+    """Operations on tags. Callers hold the lock, and have checked the names."""
 
     def __init__(self, entries: EmbeddedEntries) -> None:
         self._entries = entries
         self._connection = entries.connection
 
     def attach(self, alias: str, tags: Sequence[str], *, only_new: bool = False) -> None:
-        """Attach tags, all or none; with `only_new`, one that is there is `TAG_ALREADY_SET`."""
+        """Attach all tags or none; with `only_new`, raise `TAG_ALREADY_SET` for a present one."""
         now = self._entries.now_ns()
         with self._connection.transaction():
             entry = self._entries.id_of(alias, now)
             for tag in tags:
                 if tag == alias:
-                    raise error_for(ErrorCode.INCOMPATIBLE_TYPE, "An entry is no tag of itself.")
+                    detail = "An entry can't be a tag of itself."
+                    raise error_for(ErrorCode.INCOMPATIBLE_TYPE, detail)
                 tag_id = self._entries.ensure_tag(tag, now)
                 if not self._connection.change(_ATTACH, (tag_id, entry)) and only_new:
                     raise error_for(ErrorCode.TAG_ALREADY_SET)
 
     def detach(self, alias: str, tags: Sequence[str], *, only_set: bool = False) -> None:
-        """Detach tags, all or none; with `only_set`, one that is not there is `TAG_NOT_SET`."""
+        """Detach all tags or none; with `only_set`, raise `TAG_NOT_SET` for a missing one."""
         now = self._entries.now_ns()
         with self._connection.transaction():
             entry = self._entries.id_of(alias, now)
@@ -65,7 +66,7 @@ class EmbeddedTags:
         rows = self._connection.all(
             "SELECT alias FROM tagging JOIN entry ON entry.id = tagging.tag "
             "WHERE tagging.entry = ? AND (expiry = 0 OR expiry > ?) ORDER BY alias",
-            (self._entries.id_of(alias, now), now // _NS),
+            (self._entries.id_of(alias, now), now // _NS_PER_MS),
         )
         return checked_aliases(rows)
 
@@ -75,7 +76,9 @@ class EmbeddedTags:
         tag_id = self._entries.tag_id(tag, now)
         if tag_id is None:
             return []
-        rows = self._connection.all(f"SELECT alias {_TAGGED} ORDER BY alias", (tag_id, now // _NS))
+        rows = self._connection.all(
+            f"SELECT alias {_TAGGED} ORDER BY alias", (tag_id, now // _NS_PER_MS)
+        )
         return checked_aliases(rows)
 
     def tagged_count(self, tag: str) -> int:
@@ -84,5 +87,5 @@ class EmbeddedTags:
         tag_id = self._entries.tag_id(tag, now)
         if tag_id is None:
             return 0
-        row = self._connection.one(f"SELECT count(*) {_TAGGED}", (tag_id, now // _NS))
+        row = self._connection.one(f"SELECT count(*) {_TAGGED}", (tag_id, now // _NS_PER_MS))
         return int(row[0]) if row else 0

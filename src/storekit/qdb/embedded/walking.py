@@ -1,4 +1,4 @@
-"""Entries with all that belongs to them: many at a time, in one look at the store."""
+"""Reading whole entries (content, expiry, tags), many in one transaction."""
 
 # ruff: noqa: S608 - statements are put together from constants
 
@@ -23,7 +23,7 @@ _WALK = (
     "SELECT id, alias, type, expiry, content FROM entry WHERE id > ? AND id <= ? AND alias > '' "
     "AND (expiry = 0 OR expiry > ?) ORDER BY id LIMIT ?"
 )
-_AT_ONCE = 64  # aliases of one statement, which takes a third less time than one for each
+_AT_ONCE = 64  # aliases in one statement, which takes a third less time than one for each
 _FIND = (
     "SELECT id, alias, type, expiry, content FROM entry "
     f"WHERE alias IN ({', '.join('?' * _AT_ONCE)}) AND (expiry = 0 OR expiry > ?)"
@@ -37,19 +37,19 @@ _TYPE_OF_BLOBS = EntryType.BLOB
 _BLOB = int(EntryType.BLOB)
 _DOUBLE = int(EntryType.DOUBLE)
 _TIMESTAMP = int(EntryType.TIMESTAMP)
-_CHUNK = 4 << 20  # bytes of content after which a chunk ends, however few entries that are
-_NS = 1_000_000  # in a millisecond
+_CHUNK = 4 << 20  # bytes of content after which a chunk ends, whatever its number of entries
+_NS_PER_MS = 1_000_000
 _NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
 class _WalkCursor:
-    position: int  # the id that came last
-    end: int  # the highest id when the walk began
+    position: int  # the id of the last returned entry
+    end: int  # the highest id when the iteration began
 
 
 class EmbeddedWalks:
-    """Reads whole entries. Whoever calls a method holds the lock; aliases have been checked."""
+    """Reads whole entries. Callers hold the lock, and have checked the aliases."""
 
     def __init__(self, rows: EntryRows) -> None:
         self._rows = rows
@@ -57,16 +57,16 @@ class EmbeddedWalks:
         self._now_ns: Callable[[], int] = rows.now_ns
 
     def walk(self, cursor: object, count: int) -> tuple[list[WholeEntry], object]:
-        """Return the next entries in the order of their ids, and a cursor to go on from or None."""
+        """Return the next entries in the order of their ids, and a cursor or None at the end."""
         if isinstance(cursor, _WalkCursor):
             at = cursor
         else:
             row = self._connection.one("SELECT max(id) FROM entry")
             at = _WalkCursor(0, row[0] if row else 0)
-        now = self._now_ns() // _NS
+        now = self._now_ns() // _NS_PER_MS
         found: dict[int, WholeEntry] = {}
         size, last, complete = 0, at.position, True
-        with self._connection.transaction(READING):  # in which large contents and tags stay
+        with self._connection.transaction(READING):  # keeps large contents and tags consistent
             chunks = self._connection.chunks(_WALK, (at.position, at.end, now, count))
             with closing(chunks):
                 for rows in chunks:
@@ -86,8 +86,8 @@ class EmbeddedWalks:
         return list(found.values()), _WalkCursor(last, at.end)
 
     def read(self, aliases: Sequence[str]) -> list[WholeEntry | None]:
-        """Return entries, None for those that are not there."""
-        now = self._now_ns() // _NS
+        """Return entries, None for those that do not exist."""
+        now = self._now_ns() // _NS_PER_MS
         found: dict[str, WholeEntry] = {}
         with self._connection.transaction(READING):
             tagged = self._connection.one("SELECT 1 FROM tagging LIMIT 1") is not None
@@ -105,8 +105,8 @@ class EmbeddedWalks:
         self, identity: int, alias: str, kind: int, expiry: int, there: Stored
     ) -> WholeEntry:
         if type(alias) is not str or type(expiry) is not int or kind not in _TYPES:
-            raise damaged("What is noted of an entry")
-        if kind == _BLOB and type(there) is bytes:  # as most are
+            raise damaged("The row of an entry")
+        if kind == _BLOB and type(there) is bytes:  # the most frequent case
             return WholeEntry(alias, _TYPE_OF_BLOBS, there, expiry)
         content = self._rows.content(EntryRow(identity, kind, expiry, there))
         if kind == _TIMESTAMP:
@@ -116,7 +116,7 @@ class EmbeddedWalks:
         return WholeEntry(alias, _TYPES[kind], content, expiry)
 
     def _add_tags(self, entries: dict[int, WholeEntry], now: int) -> None:
-        """Note the tags of entries, whose ids are next to each other."""
+        """Set the tags of entries, whose ids are close to each other."""
         if not entries:
             return
         tags: dict[int, list[str]] = {}
