@@ -1,1 +1,1 @@
-"""How fast storekit is, side by side with other clients: `nox -s bench`."""
+"""Benchmarks of storekit against other clients and servers: `nox -s bench`."""

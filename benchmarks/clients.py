@@ -1,4 +1,4 @@
-"""The clients that are compared: ours, the peer, and httpx, each doing the same query."""
+"""The compared clients (ours, qcache-client, and httpx), each making the same query."""
 
 import json
 import socket
@@ -46,7 +46,7 @@ def _httpx_calls(url: str, tasks: int) -> Calls:
 
 
 def httpx_url(url: str, key: str = KEY) -> str:
-    """The URL of the query that the other clients make of its parts."""
+    """The URL of the query, which the other clients build themselves."""
     text = json.dumps(QUERY, separators=(",", ":"))
     return f"{url}/qcache/dataset/{key}?q={quote(text, safe='')}"
 
@@ -84,7 +84,7 @@ def _work(call: Callable[[], object], left: Iterator[int]) -> None:
 
 def _run_peer_in_threads(url: str, threads: int, calls: int) -> float:
     # A client for each thread: a shared one is no faster, and its pool of ten connections
-    # throws the others away after each call, with a warning.
+    # discards further ones after each call, with a warning.
     clients = [qclient.QClient([url], trust_env=False) for _ in range(threads)]
     functions = [partial(client.get, KEY, QUERY) for client in clients]
 

@@ -1,11 +1,11 @@
-"""What a client takes for a value: over the session's own call and the bare library call.
+"""The overhead of a client for a value, over the call of the session and of the codec's library.
 
     python -m benchmarks.codecs             # two minutes; `nox -s bench` does the same
-    python -m benchmarks.codecs --quick     # a look whether it runs; the figures mean little
+    python -m benchmarks.codecs --quick     # a check that it runs; the figures mean little
     python -m benchmarks.codecs --readme    # writes the result into docs/codecs.md, too
 
-The sync client on an embedded store in memory, in one thread. Exit status 0 also where a
-target is missed, unless `--strict` is given.
+Measures the sync client on an embedded store in memory, in one thread. The exit status is 0 even
+if a target is missed, unless `--strict` is given.
 """
 
 import json
@@ -27,7 +27,7 @@ from storekit.qdb.embedded import EmbeddedEngine
 __all__ = ["main"]
 
 _PACKAGES = ("msgspec",)
-_MOST = 2  # microseconds more a value
+_MOST = 2  # target: additional microseconds for a value
 _ALIAS = "alias"
 _VALUE = {
     "id": 71_352,
@@ -41,7 +41,7 @@ _VALUE = {
 
 @dataclass(frozen=True)
 class Library:
-    """What a codec is held against: calls of its library, with everything made before."""
+    """The library of a codec, with encoder and decoder created in advance."""
 
     encode: Callable[[object], bytes]
     decode: Callable[[bytes | memoryview], object]
@@ -83,7 +83,7 @@ def _compare(rows: dict[str, Row]) -> list[Comparison]:
     ]
 
 
-# Every run has a store of its own: none pays for what another has put into it.
+# Every run has its own store, so that entries of other runs do not slow it down.
 
 
 def _run_put(codec: str, calls: int) -> float:
@@ -119,7 +119,7 @@ def _run_bare_get(library: Library, calls: int) -> float:
 
 
 def _text(rows: dict[str, Row], comparisons: list[Comparison], facts: dict[str, str]) -> str:
-    """What is printed, and what goes into the documentation."""
+    """The text that is printed, and written into the documentation."""
     rounds = len(next(iter(rows.values())).rounds)
     return f"""\
 What the sync client takes for a value, over the same call of a session and the bare call of the

@@ -1,4 +1,4 @@
-"""What the commands have in common: their options, and the way they end."""
+"""Common parts of the commands: options, messages, and the exit status."""
 
 import argparse
 import importlib.util
@@ -18,13 +18,13 @@ ROOT = Path(__file__).resolve().parent.parent
 def parse(name: str, arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return the options of `python -m NAME`: output, quick, readme, strict.
 
-    With `--one-core`, this process is bound to one core, and so are those that it starts.
+    With `--one-core`, binds this process, and those that it starts, to one core.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {name}")
     parser.add_argument("--output", type=Path, metavar="DIR", help="default: docs/benchmarks")
     parser.add_argument("--quick", action="store_true", help="a short run; figures mean little")
     parser.add_argument("--readme", action="store_true", help="write the result into docs/speed.md")
-    parser.add_argument("--one-core", action="store_true", help="all that runs on one core")
+    parser.add_argument("--one-core", action="store_true", help="run all processes on one core")
     parser.add_argument("--strict", action="store_true", help="exit 1 if a target is missed")
     options = parser.parse_args(arguments)
     if options.quick and options.readme:
@@ -34,8 +34,8 @@ def parse(name: str, arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.one_core and not hasattr(os, "sched_setaffinity"):
         parser.error("this system does not bind processes to cores")
     if options.one_core:
-        # What is left is the work of all sides; what is gone is the time in which one core
-        # wakes another, 100 µs a round trip on some machines.
+        # This measures only the work of all sides, without the time in which one core wakes
+        # another, 100 µs for a round trip on some machines.
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     options.output = options.output or ROOT / "docs" / "benchmarks"
     options.output.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def say(text: str) -> None:
 
 
 def conclude(comparisons: Iterable[Comparison], *, strict: bool) -> int:
-    """Say which targets were missed without a reason, and return the exit status."""
+    """Print which targets were missed without a known reason, and return the exit status."""
     missed = [each.name for each in comparisons if each.missed and not each.reason]
     if missed:
         print(f"\nMISSED: {'; '.join(missed)}")

@@ -1,12 +1,11 @@
 """How long 1 GiB takes as a document of an embedded store, and how much memory.
 
     python -m benchmarks.documents             # two minutes; `nox -s bench` does the same
-    python -m benchmarks.documents --quick     # a look whether it runs; the figures mean little
+    python -m benchmarks.documents --quick     # a check that it runs; the figures mean little
     python -m benchmarks.documents --readme    # writes the result into docs/qdb.md, too
 
-The opponent is a copy of the file by the system with an fsync after it. Each run is a process
-of its own, in an empty directory of the system's for temporary files. Exit status 0 also where
-a target is missed, unless `--strict` is given.
+The baseline is a copy of the file with an fsync. Each run is a separate process, in a new
+temporary directory. The exit status is 0 even if a target is missed, unless `--strict` is given.
 """
 
 import json
@@ -30,7 +29,7 @@ from benchmarks.memory import peak
 __all__ = ["main"]
 
 _PACKAGES = ("anyio", "trio")
-_LONGEST = 2  # times as long as the copy
+_LONGEST = 2  # target: times as long as the copy
 _MOST = 64  # MiB
 _SIZE = 1 << 30
 _QUICK_SIZE = 32 << 20
@@ -44,7 +43,7 @@ def _ours(way: str, world: str) -> str:
     return f"{way}, {world}"
 
 
-# In the child: what is measured, in a directory with the file "source"
+# In the child process: the measured calls, in a directory with the file "source"
 
 
 def _copy(directory: Path) -> float:
@@ -56,7 +55,7 @@ def _copy(directory: Path) -> float:
 
 
 def _sync(way: str, directory: Path) -> float:
-    from storekit.qdb import RawClient  # noqa: PLC0415 - no process loads more than it needs
+    from storekit.qdb import RawClient  # noqa: PLC0415 - each process loads only what it needs
 
     with RawClient(f"embedded:{directory / 'store'}") as client:
         started = time.perf_counter()
@@ -83,7 +82,7 @@ def _async(way: str, loop: str, directory: Path) -> float:
 
 
 def _run(name: str, directory: Path) -> None:
-    """Do one thing, and print its seconds and the most memory of this process, in bytes."""
+    """Make one run, and print its seconds and the peak memory of this process, in bytes."""
     way, _, world = name.partition(", ")
     if name == _COPY:
         seconds = _copy(directory)
@@ -94,13 +93,13 @@ def _run(name: str, directory: Path) -> None:
     print(seconds, peak())
 
 
-# In the parent
+# In the parent process
 
 
 def _measure(name: str, directory: Path) -> tuple[float, float]:
     """Return seconds and MiB of a fresh process."""
-    # On a virtual machine, memory that was not used for long is slow. What each run needs for
-    # its file has just been used for another.
+    # On a virtual machine, memory that was not used for long is slow. Writing another file
+    # before makes the system use the memory that the run needs.
     shutil.copyfile(directory / "source", directory / "before")
     (directory / "before").unlink()
     done = subprocess.run(
@@ -117,7 +116,7 @@ def _measure(name: str, directory: Path) -> tuple[float, float]:
 
 
 def _race(size: int, rounds: int) -> tuple[dict[str, Row], dict[str, Row]]:
-    """Return the seconds of all, and the memory of ours, by name."""
+    """Return the seconds of all runs, and the memory of those of storekit, by name."""
     names = [_COPY, *(_ours(way, world) for world in _WORLDS for way in _WAYS)]
     seconds: dict[str, list[float]] = {name: [] for name in names}
     memory: dict[str, list[float]] = {name: [] for name in names}
@@ -162,7 +161,7 @@ def _compare(seconds: dict[str, Row], memory: dict[str, Row]) -> list[Comparison
 def _text(
     seconds: dict[str, Row], comparisons: list[Comparison], size: int, facts: dict[str, str]
 ) -> str:
-    """What is printed, and what goes into the documentation."""
+    """The text that is printed, and written into the documentation."""
     copy = seconds[_COPY]
     return f"""\
 {size / 2**30:g} GiB into an embedded store and out of it, against a copy of the file with an
@@ -171,7 +170,7 @@ fsync, which took {min(copy.rounds):.2f} to {max(copy.rounds):.2f} s:
 {report.comparison_table(comparisons)}
 
 Measured by `python -m benchmarks.documents` in {len(copy.rounds)} interleaved rounds, each run in
-a process of its own, after a file of that size was written and deleted; the median counts.
+a separate process, after a file of that size was written and deleted; the median counts.
 
 Machine: {report.machine_line(facts)}."""
 

@@ -1,11 +1,11 @@
-"""What programs do every day: queries become JSON, many entries are got, tables exported.
+"""Frequent operations: converting queries to JSON, getting many entries, exporting tables.
 
     python -m benchmarks.everyday             # a minute
-    python -m benchmarks.everyday --quick     # a look whether it runs; the figures mean little
+    python -m benchmarks.everyday --quick     # a check that it runs; the figures mean little
     python -m benchmarks.everyday --readme    # writes the result into docs/speed.md, too
 
-Exit status 1 if a target is missed; with `--quick`, only if `--strict` is given. The gets need a C
-compiler: they are of the stub of the C library, each call of which takes 100 µs.
+The exit status is 1 if a target is missed; with `--quick`, only if `--strict` is given. The gets
+need a C compiler: they use the stub of the C library, each call of which takes 100 µs.
 """
 
 import json
@@ -57,7 +57,7 @@ def _query() -> Query:
 
 
 def _run_to_json(calls: int) -> float:
-    """Time the second step alone: a query keeps its JSON, so each has to be made anew."""
+    """Time only the conversion. Each needs a new query, since a query caches its JSON."""
     seconds = 0.0
     for _ in range(calls):
         query = _query()
@@ -139,7 +139,7 @@ def _compare(rows: dict[str, Row]) -> list[Comparison]:
 
 
 def _text(rows: dict[str, Row], comparisons: list[Comparison], facts: dict[str, str]) -> str:
-    """What is printed, and what goes into docs/speed.md."""
+    """The text that is printed, and written into docs/speed.md."""
     rounds = len(next(iter(rows.values())).rounds)
     return f"""\
 What programs do every day, in microseconds. The gets are of the stub of the C library, each call

@@ -1,8 +1,8 @@
-"""Measuring contenders side by side, and judging what came out.
+"""Measuring contenders in interleaved rounds, and comparing the results.
 
-Everything runs in interleaved rounds (A B C A B C ...), and two contenders are compared
-by the median of their ratios in each round: what slows the machine down for a while
-slows both, and a round that went wrong does not count for more than one.
+Rounds are interleaved (A B C A B C ...), and two contenders are compared by the median of their
+ratios in each round: a temporary slowdown of the machine affects both, and an outlier counts as
+one round only.
 """
 
 import gc
@@ -37,19 +37,19 @@ LOOPS: dict[str, dict[str, Any]] = {
 WARM_UP = 8
 """Calls by each task before the clock starts: connections are made, caches are filled."""
 
-_WARM = 1024  # calls after which all is warm, however many tasks there are
+_WARM = 1024  # calls that are enough to warm up any number of tasks
 
 Calls = AbstractAsyncContextManager[Sequence[Callable[[], Awaitable[object]]]]
-"""What is called, one function for each task, while the context lasts."""
+"""A context manager that yields the function that each task calls."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """`run` makes a client, warms it up, and returns the seconds that so many calls took."""
+    """`run` makes a client, warms it up, and returns the seconds that a number of calls took."""
 
     name: str
     run: Callable[[int], float]
-    fewest: int = 50  # calls to measure
+    fewest: int = 50  # smallest number of calls to measure
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class Effort:
     """How long to measure."""
 
     rounds: int
-    seconds: float  # each contender in each round; 0 for a few calls
+    seconds: float  # for each contender in each round; 0 for a few calls
 
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of one contender: µs a call, one figure a round."""
+    """The results of one contender: µs per call, for each round."""
 
     name: str
     rounds: Sequence[float]
@@ -74,7 +74,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One figure a round, and the target that their median is to meet."""
+    """A figure for each round, and the target for their median."""
 
     name: str
     figures: Sequence[float]
@@ -134,8 +134,8 @@ def _enough_calls(contender: Contender, seconds: float) -> int:
     count = contender.fewest
     if not seconds:
         return count
-    # Few calls take longer each, for many tasks have to be started and ended: no guess from a
-    # short look would be good.
+    # With few calls, starting and ending the tasks takes a large part of the time, so a short
+    # measurement would give a wrong estimate.
     while (took := _timed(contender, count)) < seconds / 2:
         count = min(round(count * seconds / took), 10 * count)
     return max(contender.fewest, round(count * seconds / took))
@@ -147,7 +147,7 @@ def _timed(contender: Contender, calls: int) -> float:
 
 
 def time_calls(call: Callable[[], object], calls: int) -> float:
-    """Make the calls in this thread, after a few to warm up; returns the seconds."""
+    """Make the calls in this thread, after a warm-up; return the seconds."""
     for _ in range(WARM_UP):
         call()
     started = time.perf_counter()
@@ -157,7 +157,7 @@ def time_calls(call: Callable[[], object], calls: int) -> float:
 
 
 def run_on_loop(loop: str, make_calls: Callable[[int], Calls], tasks: int, calls: int) -> float:
-    """Make the calls on a fresh event loop, in so many tasks at a time; returns the seconds."""
+    """Make the calls on a new event loop, in `tasks` concurrent tasks; return the seconds."""
 
     async def main() -> float:
         async with make_calls(tasks) as functions:
@@ -181,5 +181,5 @@ async def _spread(functions: Sequence[Callable[[], Awaitable[object]]], calls: i
 
 
 async def _work(function: Callable[[], Awaitable[object]], left: Iterator[int]) -> None:
-    for _ in left:  # shared by all tasks: none is idle before the end
+    for _ in left:  # shared by all tasks, so that none is idle before the end
         await function()

@@ -1,6 +1,6 @@
-"""What our own layers save against anyio's: the socket stream, and the wait on asyncio.
+"""Our own layers against those of anyio: the socket stream, and waiting on asyncio.
 
-For information, without targets: comments in the source quote these figures.
+For information, without targets. Comments in the source quote these figures.
 """
 
 import time
@@ -44,7 +44,7 @@ def contenders(url: str, loops: list[str]) -> list[Contender]:
 
 
 def compare(rows: dict[str, Row], loops: list[str]) -> list[Comparison]:
-    """How many times faster ours are, by loop and tasks."""
+    """How many times faster our layers are, by loop and tasks."""
     found = []
     for group, chosen in ((_STREAMS, loops), (_WAITS, ["asyncio"])):
         ours, *others = group

@@ -1,8 +1,8 @@
-"""Peak memory of one large reply read into memory, each client in a fresh process.
+"""Peak memory of reading one large reply into memory, each client in a new process.
 
-    python -m benchmarks.memory CLIENT URL    # prints peak growth over the size of the body
+    python -m benchmarks.memory CLIENT URL    # prints the peak growth, divided by the body size
 
-The growth is that of the resident set, from just before the call.
+The growth is that of the resident set since just before the call.
 """
 
 import gc
@@ -56,16 +56,16 @@ def _read(field: str) -> int:
 
 
 def peak() -> int:
-    """Return the most memory that this process ever had resident, in bytes."""
+    """Return the peak resident memory of this process, in bytes."""
     return _read("VmHWM") if _STATUS.exists() else _max_rss()
 
 
 class _Growth:
-    """The growth of the peak of this process's memory, in bytes."""
+    """The growth of the peak memory of this process."""
 
     def __init__(self) -> None:
         gc.collect()
-        # What is resident now, not the peak so far: a peak that lies back would hide growth.
+        # The memory that is resident now: an earlier peak would hide growth.
         self._before = _read("VmRSS") if _STATUS.exists() else _max_rss()
 
     def bytes(self) -> int:
@@ -80,7 +80,7 @@ def _max_rss() -> int:
 
 
 def _sync(url: str) -> int:
-    from storekit.qcache import QClient  # noqa: PLC0415 - no process loads more than it needs
+    from storekit.qcache import QClient  # noqa: PLC0415 - each process loads only what it needs
 
     with QClient([url]) as client:
         client.get("small", {})

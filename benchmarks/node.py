@@ -1,11 +1,11 @@
-"""A QCache node of ours side by side with QCache 0.9.3, both over HTTP, with the targets to meet.
+"""A QCache node of storekit against QCache 0.9.3, both over HTTP, with targets.
 
     python -m benchmarks.node             # four minutes; `nox -s bench` does the same
-    python -m benchmarks.node --quick     # a look whether it runs; the figures mean little
+    python -m benchmarks.node --quick     # a check that it runs; the figures mean little
     python -m benchmarks.node --readme    # writes the result into docs/speed.md, too
 
-Exit status 0 also where a target is missed, unless `--strict` is given. Needs a Python 2.7 for
-the server, which is built the first time, and Linux.
+The exit status is 0 even if a target is missed, unless `--strict` is given. Needs Linux, and
+Python 2.7 for the server, which is built the first time.
 """
 
 import json
@@ -65,13 +65,13 @@ def _small(effort: Effort) -> Section:
 
 
 def _memory(content: bytes, rounds: int) -> tuple[dict[str, list[float]], Comparison]:
-    """MB by which a fresh server grows when it stores the table."""
+    """MB by which a new server process grows when it stores the table."""
     growth: dict[str, list[float]] = {name: [] for name in SERVERS}
     for number in range(rounds):
         say(f"memory, round {number + 1} of {rounds}")
         for name in SERVERS:
             with running(name) as server, client_of(server) as client:
-                client.post("small", SMALL_TABLE)  # what it loads on first use is no table
+                client.post("small", SMALL_TABLE)  # loads modules that are loaded on first use
                 client.get("small", {})
                 before = server.settled_memory()
                 client.post("large", content)
@@ -91,7 +91,7 @@ def _text(
     size: int,
     facts: dict[str, str],
 ) -> str:
-    """What is printed, and what goes into docs/speed.md."""
+    """The text that is printed, and written into docs/speed.md."""
     rounds = len(next(iter(large[0].values())).rounds)
     return f"""\
 A node of ours (`python -m storekit.qcache serve`) against QCache 0.9.3: how many times as fast,

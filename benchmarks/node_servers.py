@@ -1,4 +1,4 @@
-"""The two servers that are compared, each in a process of its own, and what memory they take."""
+"""The two compared servers, each in a separate process, and their memory."""
 
 import os
 import re
@@ -29,12 +29,12 @@ __all__ = [
 OURS, THEIRS = "storekit node", "QCache 0.9.3"
 SERVERS = (OURS, THEIRS)
 WITHOUT_UVLOOP = "storekit node without uvloop"
-"""As where uvloop does not exist."""
+"""The node on a system without uvloop."""
 
 _PYTHON = os.environ.get("STOREKIT_PYTHON_OF_NODE", sys.executable)
 _SIZE = 4_000_000_000
 _START_TIMEOUT = 30
-_CALM = 11  # looks at a process's memory in a row that find the same
+_CALM = 11  # consecutive readings of a process's memory that must agree
 _LONGEST = 30
 
 
@@ -44,7 +44,7 @@ class Server:
     pid: int
 
     def settled_memory(self) -> int:
-        """Bytes that are resident, once that number stays the same for a second."""
+        """Resident bytes, once their number has been stable for a second."""
         seen: list[int] = []
         until = time.monotonic() + _LONGEST
         while time.monotonic() < until:
@@ -63,7 +63,7 @@ class Server:
 
 @contextmanager
 def running(name: str) -> Iterator[Server]:
-    """Start one of `SERVERS`, or `WITHOUT_UVLOOP`, with nothing in it."""
+    """Start one of `SERVERS`, or `WITHOUT_UVLOOP`, without tables."""
     if name == THEIRS:
         with QCacheServer(size=_SIZE) as server:
             yield Server(server.url, server.pid)
@@ -97,20 +97,20 @@ def running(name: str) -> Iterator[Server]:
 
 
 def client_of(server: Server) -> QClient:
-    """The client of both: no compression, and time enough."""
+    """The client for both servers: no compression, and long timeouts."""
     return QClient(
         [server.url], connect_timeout=10, read_timeout=120, write_timeout=120, total_timeout=1200
     )
 
 
 def cores() -> list[int]:
-    """The cores that this process may use; none where the system does not tell."""
+    """The cores that this process may use; empty if the system does not report them."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 @contextmanager
 def bound_to(core: int | None) -> Iterator[None]:
-    """Bind this process, and those that it starts meanwhile, to one core. None: to no core."""
+    """Bind this process, and those that it starts meanwhile, to one core; with None, don't."""
     if core is None:
         yield
         return

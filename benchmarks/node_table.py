@@ -1,4 +1,4 @@
-"""The tables of the benchmark of nodes: the same ones every time, from arithmetic alone."""
+"""The tables of the benchmark of nodes, computed without randomness: the same in every run."""
 
 import polars as pl
 
@@ -13,7 +13,7 @@ SMALL_TABLE = "city,country,people,area\n" + "".join(
 
 
 def large_table(rows: int) -> bytes:
-    """CSV of 10 columns: whole numbers, floats, text of few, some and many values, bools, nulls.
+    """CSV of 10 columns: integers, floats, text of few and of many values, bools, nulls.
 
     A million rows are about 100 MB.
     """
@@ -39,7 +39,7 @@ def large_table(rows: int) -> bytes:
 
 
 def _scattered(number: pl.Expr, column: int, below: int) -> pl.Expr:
-    """Whole numbers from 0 to `below`, spread evenly, in no order that shows."""
+    """Integers from 0 to `below`, exclusive, evenly distributed in a pseudo-random order."""
     mixed = (number + 1) * 0x9E3779B1 + column * 0x85EBCA77
     mixed = ((mixed ^ (mixed // 2**15)) % 2**31) * 0x2C1B3C6D
     mixed = ((mixed ^ (mixed // 2**12)) % 2**31) * 0x297A2D39

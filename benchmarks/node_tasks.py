@@ -1,4 +1,4 @@
-"""What the two servers are asked: of a large table one thing at a time, of a small one much."""
+"""The tasks of both servers: single queries of a large table, many queries of a small one."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +23,7 @@ class Ask:
     accept: str = "application/json"
 
     def of(self, client: QClient) -> int:
-        """Ask for it; returns the number of rows."""
+        """Make the query; return the number of rows."""
         result = client.get("large", self.query, accept=self.accept)
         assert result is not None
         return result.unsliced_result_len
@@ -47,7 +47,7 @@ _LARGE = {
     "like": Ask({"select": [["count"]], "where": ["like", "customer", "'%777%'"]}, 10),
     "100 000 rows as JSON": Ask({"limit": 100_000}, 1.8),
     "100 000 rows as CSV": Ask({"limit": 100_000}, 8, "text/csv"),
-    # More of these kinds, for information: not all of them gain as much.
+    # Similar ones, for information: not all of them gain as much.
     "filter by a number, 10 000 rows": Ask({"where": [">", "price", 99_000]}),
     "group-by sum, by a number": Ask({"select": ["shop", ["sum", "price"]], "group_by": ["shop"]}),
     "group-by sum, 5 000 groups": Ask(
@@ -68,7 +68,7 @@ _TIMES_SMALL = 3
 
 
 def check(clients: Clients, content: bytes) -> None:
-    """Store the table everywhere, and make sure that the answers have the same rows."""
+    """Store the table in all servers, and check that their results have the same number of rows."""
     for client in clients.values():
         client.post("large", content)
     for name, ask in _LARGE.items():
@@ -78,7 +78,7 @@ def check(clients: Clients, content: bytes) -> None:
 
 
 def large_contenders(clients: Clients, content: bytes) -> list[Contender]:
-    """Each task on each server, in the order of a round; they are done one at a time."""
+    """Each task on each server, in the order of a round; they run one at a time."""
     return [
         *(
             Contender(_name(_INGEST, server), partial(_upload, clients[server], content), 1)
@@ -104,13 +104,13 @@ def _repeat(call: Callable[[], object], calls: int) -> float:
 
 
 def compare_large(rows: Mapping[str, Row]) -> list[Comparison]:
-    """How many times as fast ours is."""
+    """How many times as fast our node is."""
     targets = {_INGEST: _TIMES_INGEST, **{name: ask.target for name, ask in _LARGE.items()}}
     return [Comparison(name, _ratios(rows, name), target) for name, target in targets.items()]
 
 
 def small_contenders(clients: Clients) -> list[Contender]:
-    """Queries of a table of 20 rows, each by itself, and all of them in turn."""
+    """Queries of a table of 20 rows, each separately, and all of them in turn."""
     for client in clients.values():
         client.post("small", SMALL_TABLE)
     tasks = {**{name: [query] for name, query in _SMALL.items()}, _IN_TURN: [*_SMALL.values()]}
@@ -131,7 +131,7 @@ def _ask_small(client: QClient, queries: Iterable[Mapping[str, object]], calls: 
 
 
 def compare_small(rows: Mapping[str, Row]) -> list[Comparison]:
-    """How many times as many requests a second ours answers."""
+    """The ratios of requests per second, our node to QCache."""
     targets = {**dict.fromkeys(_SMALL), _IN_TURN: _TIMES_SMALL}
     named = "requests a second, 20 rows"
     return [

@@ -1,6 +1,6 @@
-"""Plots of what was measured last: `python -m benchmarks.plots` draws those of `docs/images` anew.
+"""Plots of the latest results: `python -m benchmarks.plots` draws those in `docs/images` again.
 
-They are made of the results that benchmarks store in `docs/benchmarks`, each in light and in dark.
+They show the results that the benchmarks store in `docs/benchmarks`, each in light and in dark.
 """
 
 import json
@@ -28,7 +28,7 @@ FAINT = {"light": "#d8dee4", "dark": "#3d444d"}
 def _bars(
     axes: "Axes", mode: str, bars: Sequence[tuple[str, float, int]], unit: str, *, log: bool
 ) -> None:
-    """Draw horizontal bars of a name, a figure, and whose it is, the first one on top."""
+    """Draw horizontal bars, each a name, a figure, and `OURS` or `OTHERS`, the first one on top."""
     names = [name for name, _, _ in reversed(bars)]
     figures = [figure for _, figure, _ in reversed(bars)]
     colours = [COLOURS[mode][whose] for _, _, whose in reversed(bars)]
@@ -63,7 +63,7 @@ def clients(axes: "Axes", mode: str, found: Mapping[str, Any]) -> None:
 
 
 def tasks(axes: "Axes", mode: str, found: Mapping[str, Any]) -> None:
-    """Throughput: gets a second by the number of tasks."""
+    """Throughput: gets per second by the number of tasks."""
     medians = _medians(found["tasks"]["microseconds_a_call"])
     lines = (("get", "storekit", OURS), ("anyio.to_thread", "a thread a call", OTHERS))
     for prefix, label, whose in lines:
@@ -91,7 +91,7 @@ def tasks(axes: "Axes", mode: str, found: Mapping[str, Any]) -> None:
 
 
 def node(axes: "Axes", mode: str, found: Mapping[str, Any]) -> None:
-    """Queries: our node and the servers that it is held against, in milliseconds."""
+    """Queries: our node and the servers that it is compared with, in milliseconds."""
     medians = _medians(found["large"]["microseconds_a_call"])
     chosen = ("filter", "group-by sum", "distinct", "order-by with limit", "like", "ingest")
     bars = [
@@ -110,7 +110,7 @@ def _servers(names: Mapping[str, float], task: str) -> list[tuple[str, int]]:
 
 
 def memory(axes: "Axes", mode: str, found: Mapping[str, Any]) -> None:
-    """Memory: what a table of a million rows takes."""
+    """Memory of a table of a million rows."""
     medians = _medians(found["memory"]["megabytes"])
     bars = [
         (name.replace("storekit node", "storekit"), each, OURS if "storekit" in name else OTHERS)
@@ -126,7 +126,7 @@ PLOTS: dict[str, tuple[str, Callable[["Axes", str, Mapping[str, Any]], None], fl
     "node": ("node.json", node, 4.4),
     "memory": ("node.json", memory, 1.4),
 }
-"""Each plot: the results that it is made of, what draws it, and its height in inches."""
+"""Each plot: its file of results, its drawing function, and its height in inches."""
 
 
 def draw(results: Path, images: Path) -> list[Path]:
@@ -134,7 +134,7 @@ def draw(results: Path, images: Path) -> list[Path]:
     import matplotlib as mpl  # noqa: PLC0415 - slow to load
 
     mpl.use("svg")
-    from matplotlib import pyplot  # noqa: PLC0415 - after the choice of what it draws with
+    from matplotlib import pyplot  # noqa: PLC0415 - after the choice of the backend
 
     images.mkdir(parents=True, exist_ok=True)
     written = []
@@ -145,8 +145,8 @@ def draw(results: Path, images: Path) -> list[Path]:
                 "font.family": "sans-serif",
                 "font.size": 10,
                 "axes.titlesize": 11,
-                "svg.fonttype": "none",  # text stays text
-                "svg.hashsalt": "storekit",  # the same results make the same file
+                "svg.fonttype": "none",  # text as text, not as paths
+                "svg.hashsalt": "storekit",  # the same results give the same file
                 **dict.fromkeys(
                     ("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), ink
                 ),

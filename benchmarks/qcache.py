@@ -1,10 +1,10 @@
-"""The QCache client, side by side with qcache-client and httpx, with the targets to meet.
+"""The QCache client against qcache-client and httpx, with targets.
 
     python -m benchmarks.qcache             # three minutes; `nox -s bench` does the same
-    python -m benchmarks.qcache --quick     # a look whether it runs; the figures mean little
+    python -m benchmarks.qcache --quick     # a check that it runs; the figures mean little
     python -m benchmarks.qcache --readme    # writes the result into docs/speed.md, too
 
-Exit status 0 also where a target is missed, unless `--strict` is given.
+The exit status is 0 even if a target is missed, unless `--strict` is given.
 """
 
 import json
@@ -43,7 +43,7 @@ def _targets(rows: dict[str, Row], loops: list[str]) -> list[Comparison]:
 
 
 def _text(rows: Sequence[Row], comparisons: Sequence[Comparison], facts: dict[str, str]) -> str:
-    """What is printed, and what goes into docs/speed.md."""
+    """The text that is printed, and written into docs/speed.md."""
     return f"""\
 Microseconds a call of one small query, by round:
 
@@ -58,8 +58,8 @@ rounds, against a stub on the loopback interface, in a process of its own, that 
 bytes. qcache-client has `trust_env=False`, and each thread a client of its own; httpx runs on
 asyncio with its own pool, its default limits and `trust_env=False`.
 
-The bare socket does no more than send the same request and read the reply: what it takes is
-spent by the kernel, the stub and the scheduler, and no client with one thread can be faster.
+The bare socket only sends the same request and reads the reply: its time is spent by the kernel,
+the stub and the scheduler, and no client with one thread can be faster.
 
 Machine: {report.machine_line(facts)}."""
 

@@ -1,11 +1,11 @@
-"""QuasarDB's clients over a stub of the C library and embedded, with the targets to meet.
+"""The QuasarDB clients over a stub of the C library, and the embedded store, with targets.
 
     python -m benchmarks.qdb             # twenty minutes; `nox -s bench` does the same
-    python -m benchmarks.qdb --quick     # a look whether it runs; the figures mean little
+    python -m benchmarks.qdb --quick     # a check that it runs; the figures mean little
     python -m benchmarks.qdb --readme    # writes the result into docs/speed.md, too
 
-Exit status 1 if a target is missed that `_KNOWN` has no reason for; with `--quick`, only if
-`--strict` is given. Needs a C compiler.
+The exit status is 1 if a target is missed for which `_KNOWN` has no reason; with `--quick`, only
+if `--strict` is given. Needs a C compiler.
 """
 
 import json
@@ -28,7 +28,7 @@ from benchmarks.qdb_library import compiled_stub
 
 _PACKAGES = ("anyio", "trio", "uvloop", "cffi", "quasardb", "diskcache")
 
-# The targets that are missed, by the beginnings of their names, and why.
+# Targets that are known to be missed, by the start of their names, with the reasons.
 _KNOWN = {
     "RawClient.get, 100 bytes, times as long as quasardb": (
         "cffi without a compiler: the bare call alone takes longer"
@@ -56,7 +56,7 @@ def _text(
     groups: Section,
     facts: dict[str, str],
 ) -> str:
-    """What is printed, and what goes into docs/speed.md."""
+    """The text that is printed, and written into docs/speed.md."""
     rounds = len(next(iter(tasks[0].values())).rounds)
     return f"""\
 `get` of 100 bytes by tasks: how many times as many a second as the bare C call makes in the
@@ -66,8 +66,8 @@ The wait is what the C call takes; a batch takes one wait and 2 µs more for eac
 {report.comparison_table(tasks[1])}
 
 Other operations, in the same way. `update`, `put`, `remove`, `compare_and_swap` and `int_add`
-travel together as gets do, `get_remove`, `expires_at` and `has_tag` can't; a mix of writes and
-reads is compared with the reads alone:
+are joined into batches as gets are, `get_remove`, `expires_at` and `has_tag` are not; a mix of
+writes and reads is compared with reads only:
 
 {report.comparison_table(writes[1])}
 
@@ -96,8 +96,8 @@ would wait for the network. It hands out contents in fresh buffers that it has w
 
 The bare call is `qdb_blob_get` by cffi, a copy of the content, and `qdb_release`; for 1 MB,
 `qdb_blob_get` and `qdb_release` alone, without a look at the content. `anyio.to_thread` is the
-bare call in a thread of anyio's, each with a handle of its own. `quasardb` is the vendor's client,
-an extension module, over the same stub: `get` of an entry object that is there already.
+bare call in a thread of anyio's, each with its own handle. `quasardb` is the vendor's client,
+an extension module, over the same stub: `get` of an entry object that exists already.
 
 Machine: {report.machine_line(facts)}."""
 

@@ -1,8 +1,8 @@
-"""`AsyncRawClient.get` against the bare C call made by anyio's threads, for waits and tasks.
+"""`AsyncRawClient.get` against the bare C call in threads of anyio, by wait and number of tasks.
 
-The other side has no client at all: each of anyio's threads has a handle of its own, and a
-call is `qdb_blob_get`, a copy of the content, and its release. anyio's limiter is the default
-one, of 40 threads.
+The bare call needs no client: each thread of anyio has its own handle, and a call is
+`qdb_blob_get`, a copy of the content, and its release. anyio's limiter is the default one, of 40
+threads.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -22,7 +22,7 @@ __all__ = ["compare", "contenders"]
 
 @dataclass(frozen=True)
 class _Case:
-    """So many tasks at a time, calls that wait so many µs, and how much faster ours is to be."""
+    """The number of concurrent tasks, the wait of a call in µs, and the target for the ratio."""
 
     wait: int
     tasks: int
@@ -67,7 +67,7 @@ def compare(rows: dict[str, Row], loops: list[str]) -> list[Comparison]:
                 rows,
                 f"get, {case}, {loop}",
                 f"anyio.to_thread, {case}, {loop}",
-                case.target if loop != "uvloop" else None,  # that one is for information
+                case.target if loop != "uvloop" else None,  # uvloop is for information
             ),
             name=f"{case}, {loop}",
         )

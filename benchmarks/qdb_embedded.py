@@ -1,7 +1,7 @@
-"""The embedded store against diskcache, which keeps its values in SQLite, too.
+"""The embedded store against diskcache, which also keeps its values in SQLite.
 
-Both are on disk with `synchronous = NORMAL` and a log, so that what was acknowledged survives
-the end of the process, not of the machine. All else of diskcache is as it comes.
+Both are on disk with `synchronous = NORMAL` and a write-ahead log, so that acknowledged writes
+survive a crash of the process, not a power failure. diskcache has its other defaults.
 """
 
 import tempfile
@@ -23,7 +23,7 @@ SIZE = 100_000
 _PREFIXES = 100
 _PREFIX = "42/"
 _CONTENT = bytes(range(100))
-_ASKED = 1000  # different aliases that are read
+_ASKED = 1000  # number of different aliases that are read
 _NORMAL = 1
 
 _THEIRS = {"get": "diskcache, get", "put": "diskcache, set", "prefix_get": "diskcache, its keys"}
@@ -35,7 +35,7 @@ def _ours(method: str) -> str:
 
 @contextmanager
 def contenders(size: int = SIZE) -> Iterator[list[Contender]]:
-    """Contenders on stores with so many entries, a hundredth of which have one prefix."""
+    """Contenders on stores with `size` entries, a hundredth of which share one prefix."""
     with tempfile.TemporaryDirectory(prefix="storekit-benchmark-") as directory:
         root = Path(directory)
         aliases = [f"{i % _PREFIXES:02}/{i:06}" for i in range(size)]
@@ -56,7 +56,7 @@ def contenders(size: int = SIZE) -> Iterator[list[Contender]]:
 
 
 def compare(rows: dict[str, Row]) -> list[Comparison]:
-    """How many times as many operations a second ours makes."""
+    """The ratios of operations per second, ours to theirs."""
     return [
         Comparison.times_faster(rows, _ours(method), _THEIRS[method], target)
         for method, target in (("get", 1), ("put", 1.8), ("prefix_get", 10))
@@ -109,7 +109,7 @@ def _run_keys(cache: diskcache.Cache, found: int, calls: int) -> float:
         return [key for key in cache if key.startswith(_PREFIX)]
 
     assert len(filtered()) == found
-    started = time.perf_counter()  # a third of a second each: there is nothing to warm up
+    started = time.perf_counter()  # without a warm-up: each call takes a third of a second
     for _ in range(calls):
         filtered()
     return time.perf_counter() - started

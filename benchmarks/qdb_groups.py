@@ -1,6 +1,6 @@
-"""The embedded store under asynchronous writers, several threads and several processes.
+"""The embedded store with concurrent tasks, threads and processes.
 
-In memory, in a file, and in a file with each commit synced. The floor for single commits is
+In memory, in a file, and in a file with each commit synced. The baseline for single commits is
 plain `sqlite3` with the pragmas of the store: one INSERT OR REPLACE, one COMMIT.
 """
 
@@ -37,7 +37,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 @contextmanager
 def contenders(loops: list[str], *, quick: bool = False) -> Iterator[list[Contender]]:
-    """Contenders on stores of their own, each of which is made anew for each round."""
+    """Contenders, each with its own store, which is created for each round."""
     with tempfile.TemporaryDirectory(prefix="storekit-benchmark-") as directory:
         root = Path(directory)
         found = [
@@ -76,7 +76,7 @@ def contenders(loops: list[str], *, quick: bool = False) -> Iterator[list[Conten
 
 
 def compare(rows: dict[str, Row], loops: list[str], *, quick: bool = False) -> list[Comparison]:
-    """What the asynchronous way costs or gains."""
+    """The async clients against the sync ones, and group commit against single commits."""
     own = [loop for loop in loops if loop != "uvloop"]
     found = [
         Comparison.microseconds_more(
@@ -181,7 +181,7 @@ with RawClient(place) as client:
 
 
 def _run_processes(root: Path, text: str, calls: int) -> float:
-    """Updates in several processes at once; the time of the slowest."""
+    """Update in several concurrent processes; return the seconds of the slowest one."""
     place = _place(root, text)
     children = [
         subprocess.Popen(

@@ -1,7 +1,6 @@
-"""The QuasarDB library for measuring: `qdb_stub.c`, compiled.
+"""A QuasarDB library for measuring: `qdb_stub.c`, compiled.
 
-It goes where `storekit`, the bare calls and the vendor's client all find it, so that the
-same library answers each of them.
+`storekit`, the bare calls and the vendor's client all use the same one.
 """
 
 import re
@@ -18,19 +17,19 @@ ALIAS = "some_alias"
 CONTENT = bytes(range(100))
 
 _HERE = Path(__file__).resolve().parent
-_INTERFACE = _HERE.parent / "tools" / "qdb_library"  # what clients link to is kept there
-_NAME = "libqdb_api.so"  # the vendor's client looks for this one
+_INTERFACE = _HERE.parent / "tools" / "qdb_library"  # has the header and the list of symbols
+_NAME = "libqdb_api.so"  # the name that the vendor's client links to
 _NOT_IMPLEMENTED = 0xF3000011
 
 
 def address(wait: int = 0) -> str:
-    """Return the address of a cluster whose calls take so many µs."""
+    """Return the address of a cluster whose calls wait `wait` µs."""
     return f"qdb://wait-{wait}:2836"
 
 
 @contextmanager
 def compiled_stub() -> Iterator[Path]:
-    """Compile the library; it is there for as long as the context lasts."""
+    """Compile the library; it is deleted at the end of the context."""
     with tempfile.TemporaryDirectory(prefix="storekit-benchmark-") as directory:
         rest = Path(directory, "rest.c")
         rest.write_text(_rest())
@@ -38,7 +37,7 @@ def compiled_stub() -> Iterator[Path]:
         compiler = (sysconfig.get_config_var("CC") or "cc").split()
         command = [
             *compiler, "-O2", "-Wall", "-fPIC", "-shared", "-pthread", f"-I{_INTERFACE}",
-            # The vendor's library, with the same names, may be in the same process.
+            # The vendor's library, with the same symbols, may be in the same process.
             f"-Wl,-soname,{_NAME}", "-Wl,-Bsymbolic",
             "-o", str(library), str(_HERE / "qdb_stub.c"), str(rest),
         ]  # fmt: skip
@@ -52,7 +51,7 @@ def compiled_stub() -> Iterator[Path]:
 
 
 def _rest() -> str:
-    """Return definitions, weak ones, of all functions that clients link to."""
+    """Return weak definitions of all functions that clients link to."""
     header = (_INTERFACE / "qdb_api.h").read_text()
     header = re.sub(r"\(\*\w+\)\([^()]*\)", "", header)  # types of callbacks
     names = re.findall(r"\b(qdb_\w+)\([^()]*\);", header)

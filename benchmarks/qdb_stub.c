@@ -1,15 +1,15 @@
-/* A QuasarDB library for measuring clients: a hash map, and a wait in the place of a network.
+/* A QuasarDB library for measuring clients: a hash map, and a wait instead of a network.
 
-   It exports what clients link to. Blobs and integers work, alone and in batches, expiry is
-   taken and forgotten, and no entry has a tag; functions that are not here are added, weak, by
-   qdb_library.py, and answer "not implemented".
+   It exports the functions that clients link to. Blobs and integers work, alone and in batches;
+   expiry is ignored, and no entry has a tag. Functions that are missing here are added by
+   qdb_library.py as weak symbols, and return "not implemented".
 
-   The host that a handle connects to says how long its calls take: "wait-100" for 100 µs, any
-   other for no wait. The thread sleeps, as it would for a network. A batch takes one wait, and
-   2 µs more for each operation if there is a wait at all.
+   The name of the host that a handle connects to gives the wait of its calls: "wait-100" for
+   100 µs, any other for no wait. The thread sleeps, as it would for a network. A batch takes one
+   wait, and 2 µs more for each operation if there is a wait at all.
 
-   Contents are handed out in fresh buffers that have been written to, like those that a
-   library reads from a socket. A handle serves one thread at a time; the map serves all. */
+   Contents are returned in new buffers that have been written to, as by a library that reads
+   from a socket. A handle serves one thread at a time; all handles share the map. */
 
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -47,8 +47,8 @@ typedef struct entry {
     size_t size;
 } entry;
 
-/* What was handed out and has not come back: one buffer, known by its address, or the
-   contents of a batch, known by the address of its operations. */
+/* Returned memory that was not released yet: one buffer, by its address, or the contents of a
+   batch, by the address of its operations. */
 typedef struct lease {
     struct lease *next;
     const void *key;
@@ -124,7 +124,7 @@ static void take_time(qdb_handle_t handle, size_t operations)
         return;
 #ifdef PR_SET_TIMERSLACK
     static __thread int exact;
-    if (!exact) { /* or a sleep takes 50 µs more than it should */
+    if (!exact) { /* otherwise a sleep takes 50 µs more than asked for */
         prctl(PR_SET_TIMERSLACK, 1);
         exact = 1;
     }
@@ -261,7 +261,7 @@ qdb_error_t qdb_blob_get_and_remove(qdb_handle_t handle, const char *alias,
     return handle->last;
 }
 
-/* What replaces an entry, where it is `comparand` if there is one; gives what it was before. */
+/* Replaces an entry, if it equals `comparand` or that is NULL; returns the old content. */
 static qdb_error_t exchange(const char *alias, const void *comparand, size_t comparand_size,
                             const void *content, size_t size, char **old, qdb_size_t *old_size)
 {
@@ -410,7 +410,7 @@ static qdb_error_t run(qdb_operation_t *operation)
         entry *found = *find(operation->alias);
         if (!found)
             return NOT_FOUND;
-        operation->blob_get.content = found->content; /* for now, that of the map itself */
+        operation->blob_get.content = found->content; /* that of the map; copied at the end */
         operation->blob_get.content_size = found->size;
         return OK;
     }
@@ -419,7 +419,7 @@ static qdb_error_t run(qdb_operation_t *operation)
     }
 }
 
-/* Contents that operations give out are their own here, and move into one buffer at the end. */
+/* Returns where an operation stores its returned content, which is copied into one buffer later. */
 static char **given(qdb_operation_t *operation, qdb_size_t **size)
 {
     if (operation->type == BLOB_GET && operation->error == OK) {
@@ -449,7 +449,7 @@ size_t qdb_run_batch(qdb_handle_t handle, qdb_operation_t *operations, size_t co
         pthread_rwlock_wrlock(&lock);
     else
         pthread_rwlock_rdlock(&lock);
-    /* Writes first, or one could free what a get has found. */
+    /* Writes first: a later one could free the content of a get. */
     for (int gets = 0; gets < 2; gets++)
         for (size_t i = 0; i < count; i++)
             if ((operations[i].type == BLOB_GET) == gets)

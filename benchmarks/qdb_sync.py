@@ -1,7 +1,7 @@
 """One call at a time over the C library: small contents, and large ones that are not copied.
 
-The bare calls are those that no client over cffi can do without: `qdb_blob_get`, for a small
-content a copy of it, and `qdb_release`, with arguments and places for results at hand.
+The bare calls are those that every client over cffi needs: `qdb_blob_get`, for small content a
+copy, and `qdb_release`, with arguments and memory for results prepared in advance.
 """
 
 import os
@@ -33,7 +33,7 @@ _GET_LARGE, _VIEW_LARGE = "RawClient.get, 1 MB", "RawClient.get_view, 1 MB"
 
 
 def fill(library: Path) -> None:
-    """Put in what is asked for. All handles of a process have the same entries."""
+    """Store the entries to get. All handles of a process share them."""
     with _client(library) as client:
         client.update(ALIAS, CONTENT)
         client.update(_LARGE_ALIAS, bytes(_LARGE_SIZE))
@@ -44,7 +44,7 @@ def _client(library: Path) -> RawClient:
 
 
 class BareHandle:
-    """A handle of the C library, called with nothing around it; for one thread."""
+    """A handle of the C library, called directly; for one thread."""
 
     def __init__(self, library: Path, wait: int = 0) -> None:
         opened = load_library(library)
@@ -83,7 +83,7 @@ class BareHandle:
 def bare_calls_in_threads(
     library: Path, call: Callable[[BareHandle], object], tasks: int, wait: int = 0
 ) -> Calls:
-    """Calls in anyio's threads, each of which has a handle of its own."""
+    """Calls in threads of anyio, each with its own handle."""
 
     @asynccontextmanager
     async def calls() -> AsyncIterator[Sequence[Callable[[], Awaitable[object]]]]:
@@ -109,7 +109,7 @@ def bare_calls_in_threads(
 
 @contextmanager
 def contenders(library: Path, loops: list[str]) -> Iterator[list[Contender]]:
-    """Contenders over the library; the vendor's client is a process that lives meanwhile."""
+    """Contenders over the library; the vendor's client runs in a separate process."""
     fill(library)
     with _vendor(library) as run_vendor:
         yield [
@@ -132,7 +132,7 @@ def contenders(library: Path, loops: list[str]) -> Iterator[list[Contender]]:
 
 
 def compare(rows: dict[str, Row], loops: list[str]) -> list[Comparison]:
-    """What the client takes, over the bare call and the vendor's client."""
+    """The client against the bare call and the vendor's client."""
     return [
         Comparison.microseconds_more(rows, _CLIENT, _BARE, 3),
         Comparison.times_as_long(rows, _CLIENT, _VENDOR, 1.5),
@@ -200,7 +200,7 @@ def _vendor(library: Path) -> Iterator[Callable[[int], float]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.qdb_vendor"],
         cwd=_ROOT,
-        # Its extension looks beside itself, but what this variable says comes before.
+        # This variable takes precedence over the library beside the extension module.
         env={**os.environ, "LD_LIBRARY_PATH": str(library.parent)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -1,6 +1,6 @@
-"""The vendor's client, in a process of its own whose C library is the stub.
+"""The vendor's client, in a separate process whose C library is the stub.
 
-Reads numbers of calls from standard input, makes them, and writes how many seconds they took.
+Reads numbers of calls from standard input, makes so many calls, and prints their seconds.
 """
 
 import sys
@@ -14,7 +14,7 @@ from benchmarks.qdb_library import ALIAS, CONTENT, address
 def main() -> None:
     assert "stub" in quasardb.build(), "this is not the library to measure with"
     cluster = quasardb.Cluster(address())
-    entry = cluster.blob(ALIAS)  # once: what is measured is no more than its `get`
+    entry = cluster.blob(ALIAS)  # once: only its `get` is measured
     entry.update(CONTENT)
     assert entry.get() == CONTENT
     for line in sys.stdin:

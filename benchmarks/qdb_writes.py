@@ -1,8 +1,8 @@
-"""Operations that write, and those that can't travel together, against anyio's threads.
+"""Operations that write, and those that can't be joined, against threads of anyio.
 
-As in `qdb_async`, the other side has no client: each of anyio's threads has a handle of its
-own, and makes the bare C call. A step of "put, remove" is two calls, one after the other, on
-both sides; so is one of "update, get_remove".
+As in `qdb_async`, the bare call needs no client: each thread of anyio has its own handle. A step
+of "put, remove" is two calls, one after the other, on both sides; so is one of
+"update, get_remove".
 """
 
 import threading
@@ -32,7 +32,7 @@ _MIXED, _READS = "1 update to 4 gets", "gets alone"
 
 @dataclass(frozen=True)
 class _Case:
-    """So many tasks at a time, and calls that wait so many µs."""
+    """The number of concurrent tasks, and the wait of a call in µs."""
 
     wait: int
     tasks: int
@@ -42,7 +42,7 @@ class _Case:
         return f"{wait}, {self.tasks} task{'s' if self.tasks > 1 else ''}"
 
 
-_TARGETS = {  # how many times as many a second as anyio's threads make
+_TARGETS = {  # for the ratio of operations per second, ours to those of anyio's threads
     _Case(0, 8): 4, _Case(0, 64): 8, _Case(0, 512): 10,
     _Case(100, 64): 8, _Case(100, 512): 13,
     _Case(1000, 64): 3, _Case(1000, 512): 12,
@@ -56,7 +56,7 @@ _QUICK = 8
 
 
 def _pairs(loops: list[str], *, quick: bool) -> list[tuple[str, _Case, str, float | None]]:
-    """Operation, case, loop and target of all that is compared with anyio's threads."""
+    """Operation, case, loop and target of all comparisons with anyio's threads."""
     own = [loop for loop in loops if loop != "uvloop"]
     pairs: list[tuple[str, _Case, str, float | None]] = [
         (operation, case, loop, target)
@@ -102,7 +102,7 @@ def contenders(library: Path, loops: list[str], *, quick: bool = False) -> list[
 
 
 def compare(rows: dict[str, Row], loops: list[str], *, quick: bool = False) -> list[Comparison]:
-    """How many times as many calls a second ours makes."""
+    """The ratios of calls per second, ours to those of anyio's threads."""
     compared = [
         replace(
             Comparison.times_faster(
@@ -131,7 +131,7 @@ def compare(rows: dict[str, Row], loops: list[str], *, quick: bool = False) -> l
 
 
 def _fill_entries(library: Path) -> None:
-    """Put in what the tasks ask for, without waits. All handles of a process have the same."""
+    """Store the entries of the tasks, without waits. All handles of a process share them."""
     handle = _Handle(library, 0)
     for number in range(max(case.tasks for case in _TARGETS)):
         handle.call("update", number)
@@ -187,7 +187,7 @@ def _step(client: AsyncRawClient, operation: str, number: int) -> Callable[[], A
 def _thread_calls(library: Path, wait: int, operation: str, tasks: int) -> Calls:
     @asynccontextmanager
     async def calls() -> AsyncIterator[Sequence[Callable[[], Awaitable[object]]]]:
-        # Entries that are removed are others than those that are asked for.
+        # Removed entries are not those that other operations use.
         removes = operation == "update, get_remove"
         calls_of_step = ("update other", "get_remove") if removes else operation.split(", ")
         local = threading.local()
@@ -215,7 +215,7 @@ def _thread_calls(library: Path, wait: int, operation: str, tasks: int) -> Calls
 
 
 class _Handle:
-    """A handle of the C library, called with nothing around it; for one thread."""
+    """A handle of the C library, called directly; for one thread."""
 
     def __init__(self, library: Path, wait: int) -> None:
         opened = load_library(library)

@@ -1,4 +1,4 @@
-"""Tables, and the line that says on what machine."""
+"""Tables of results, and the description of the machine."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ _PACKAGES = ("httpx", "anyio", "trio", "uvloop", "qcache-client")
 
 
 def machine(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
-    """What is measured on, as the system tells it."""
+    """The machine, and the versions of Python and packages."""
     there = os.cpu_count() or 1
     used = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else there
     cores = str(there) if used == there else f"{used} of {there}"
@@ -45,7 +45,7 @@ def _cpu_model() -> str:
 
 
 def machine_line(facts: Mapping[str, str]) -> str:
-    """One line on the machine, for people."""
+    """The machine in one line of text."""
     own = f"{facts['CPU']}, {facts['cores']} cores, {facts['system']}; {facts['Python']}"
     shown = ("CPU", "cores", "system", "Python")
     return ", ".join([own, *(f"{name} {facts[name]}" for name in facts if name not in shown)])
@@ -85,7 +85,7 @@ def comparison_table(comparisons: Iterable[Comparison]) -> str:
 
 
 def as_json(rows: Iterable[Row], comparisons: Iterable[Comparison]) -> dict[str, object]:
-    """The raw data, every round of it."""
+    """The raw data of all rounds."""
     return {
         "microseconds_a_call": {row.name: list(row.rounds) for row in rows},
         "ratios": [

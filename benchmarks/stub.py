@@ -1,10 +1,9 @@
-"""A server that answers as a QCache node would, always the same, as fast as it can.
+"""A stub of a QCache node for measuring clients: it always sends the same reply, as fast as it can.
 
     python -m benchmarks.stub    # prints its port, serves until its standard input ends
 
-It runs in a process of its own, so that it takes no time from the clients under test, and
-ends with the process that started it, however that ends. It is a stand-in for measuring
-clients: it holds no data and looks at nothing but the path.
+It runs in a separate process, so that it takes no time from the clients under test, and ends
+with the process that started it. It has no data, and reads only the path of a request.
 """
 
 import asyncio
@@ -45,7 +44,7 @@ _SMALL = _head(len(_SMALL_BODY)) + _SMALL_BODY
 
 
 class _Node(asyncio.Protocol):
-    """One connection. It understands requests without a body, which is what is sent here."""
+    """One connection. It can only parse requests without a body."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -93,7 +92,7 @@ def main() -> None:
     threading.Thread(target=_end_with_input, daemon=True).start()
     loop_factory = None
     try:
-        import uvloop  # noqa: PLC0415 - not available everywhere
+        import uvloop  # noqa: PLC0415 - not available on all systems
     except ImportError:
         pass
     else:
@@ -104,7 +103,7 @@ def main() -> None:
 
 @contextmanager
 def running_stub() -> Iterator[str]:
-    """Start a stub in a process of its own; gives its URL."""
+    """Start a stub in a separate process; yields its URL."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.stub"],
         cwd=Path(__file__).resolve().parent.parent,

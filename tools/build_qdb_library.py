@@ -1,11 +1,11 @@
 """Build the embedded engine as a C library: `python tools/build_qdb_library.py OUT_DIR`.
 
 OUT_DIR/libqdb_api.so then exports the key-value part of the QuasarDB C API, so that the code
-over the C library, and any other client of it, runs for real without a cluster. Needs a C
-compiler and setuptools. The library starts, or uses, a Python like the one that built it,
-and reads storekit from this checkout.
+over the C library, and any other client of it, can run without a cluster. Needs a C compiler
+and setuptools. The library starts, or uses, a Python like the one that built it, and imports
+storekit from this checkout.
 
-Each `host:port` that a process connects to is a store of its own, in memory. With the
+Each `host:port` that a process connects to is a separate store, in memory. With the
 environment variable STOREKIT_QDB_LIBRARY_DATA, it is a file in that directory.
 """
 
@@ -22,9 +22,9 @@ import cffi  # type: ignore[import-untyped]
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "tools/qdb_library"
 NAME = "libqdb_api.so"
-MODULE = "_storekit_qdb_door"
+MODULE = "_storekit_qdb_library"
 
-# For tests: buffers given out, buffers that came back by qdb_release, and open handles.
+# For tests: allocated buffers, buffers released by qdb_release, and open handles.
 COUNTERS = """
 unsigned long long storekit_qdb_allocated(void);
 unsigned long long storekit_qdb_released(void);
@@ -32,9 +32,9 @@ unsigned long long storekit_qdb_handles(void);
 """
 STUB = "int {}(void) {{ return (int){}; }}"
 ANSWERS = {"": "0xF3000011", "ok": "0"}  # the former is qdb_e_not_implemented
-# cffi starts Python under a lock for which, before 3.12, it borrows a field of a type. If
-# anybody has looked up an attribute of a capsule before, the field is in use, and it spins
-# for ever. To declare the type modified clears the field.
+# cffi starts Python under a lock that, before 3.12, is a field of the type of capsules. If an
+# attribute of a capsule was looked up before, the field is in use, and cffi would spin for ever.
+# PyType_Modified clears the field.
 CONSTRUCTOR = """
 __attribute__((constructor)) static void storekit_clear_the_lock(void)
 {
@@ -47,12 +47,12 @@ __attribute__((constructor)) static void storekit_clear_the_lock(void)
 START = """
 import sys
 sys.path += [path for path in {paths!r} if path not in sys.path]
-import tools.qdb_library.door
+import tools.qdb_library.functions
 """
 
 
 def declarations() -> str:
-    """Return what the library exports and Python implements."""
+    """Return the declarations of the functions that are implemented in Python."""
     return (SOURCES / "qdb_api.h").read_text() + COUNTERS
 
 
@@ -62,7 +62,7 @@ def exported(text: str) -> set[str]:
 
 
 def other_symbols() -> list[tuple[str, str]]:
-    """Return the names of further functions, and what they answer."""
+    """Return the names of further functions, and their results."""
     lines = (SOURCES / "other_symbols.txt").read_text().splitlines()
     parts = [line.partition(" ") for line in lines if not line.startswith("#")]
     return [(name, answer) for name, _, answer in parts]

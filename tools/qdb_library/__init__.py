@@ -1,1 +1,1 @@
-"""A C library with QuasarDB's interface and the embedded engine inside, for development."""
+"""A C library for development: the C API of QuasarDB, implemented by the embedded engine."""

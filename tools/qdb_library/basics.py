@@ -1,13 +1,13 @@
 """The library itself: versions, handles, buffers, the last error, and connecting."""
 
-# ruff: noqa: D103 - the functions are C's, and described there
+# ruff: noqa: D103 - the header describes the functions
 
 import re
 from importlib import metadata
 
 from storekit.qdb.errors import ErrorCode, error_for, make_error_string
 from tools.qdb_library import handles
-from tools.qdb_library.calls import call, content, define, signed, text, there
+from tools.qdb_library.calls import call, check_places, content, define, signed, text
 from tools.qdb_library.embedding import CData, ffi
 from tools.qdb_library.handles import Handle, find
 
@@ -91,7 +91,7 @@ def connect(handle: Handle, uri: CData) -> None:
 
 @call
 def alloc_buffer(handle: Handle, size: int, out: CData) -> None:
-    there(out)
+    check_places(out)
     if not size:
         raise error_for(ErrorCode.INVALID_ARGUMENT)
     out[0] = handle.allocate(size)
@@ -99,19 +99,19 @@ def alloc_buffer(handle: Handle, size: int, out: CData) -> None:
 
 @call
 def copy_alloc_buffer(handle: Handle, source: CData, size: int, out: CData) -> None:
-    there(source, out)
+    check_places(source, out)
     if not size:
         raise error_for(ErrorCode.INVALID_ARGUMENT)
-    out[0] = handle.give(content(source, size))
+    out[0] = handle.hand_out(content(source, size))
 
 
 @call
 def cluster_endpoints(handle: Handle, out: CData, count: CData) -> None:
-    there(out, count)
+    check_places(out, count)
     _ = handle.session
     array = handle.allocate(ffi.sizeof("qdb_remote_node_t") * len(handle.nodes))
     nodes = ffi.cast("qdb_remote_node_t *", array)
     for node, place in zip(handle.nodes, nodes[0 : len(handle.nodes)], strict=True):
         host, _, port = node.rpartition(":")
-        place.address, place.port = handle.give(host.encode() + b"\0", owner=array), int(port)
+        place.address, place.port = handle.hand_out(host.encode() + b"\0", owner=array), int(port)
     out[0], count[0] = nodes, len(handle.nodes)

@@ -1,4 +1,4 @@
-"""What all functions of the C API are made with: definition, errors, arguments, results."""
+"""Helpers to define the functions of the C API: errors, arguments, results."""
 
 import functools
 import sys
@@ -11,33 +11,33 @@ from tools.qdb_library.handles import Handle, find
 
 __all__ = [
     "call",
+    "check_places",
     "content",
     "define",
     "defined",
-    "given",
-    "given_texts",
+    "return_content",
+    "return_texts",
     "signed",
     "text",
-    "there",
 ]
 
 defined: set[str] = set()
 """Names of the C functions that are defined."""
 
-_NO_CODE = {  # they return something else than a code
+_NO_CODE = {  # functions that do not return a code
     *("qdb_version", "qdb_build", "qdb_error", "qdb_open_tcp", "qdb_release", "qdb_run_batch"),
 }
 
 
 def signed(code: int) -> int:
-    """Return a code as the C functions do."""
+    """Return a code as a signed number, as the C functions do."""
     return code - 2**32 if code >= 2**31 else code
 
 
 def define(function: Callable[..., CData]) -> Callable[..., CData]:
-    """Define the C function of that name as it stands."""
+    """Define the C function of the same name."""
     name = f"qdb_{function.__name__}"
-    # What C sees if Python raises. It is 0 where nothing is said, and 0 means success.
+    # The result in C if the Python function raises. The default 0 would mean success.
     failure = {} if name in _NO_CODE else {"error": signed(ErrorCode.INTERNAL_LOCAL)}
     ffi.def_extern(name=name, **failure)(function)
     defined.add(name)
@@ -45,7 +45,7 @@ def define(function: Callable[..., CData]) -> Callable[..., CData]:
 
 
 def call(function: Callable[..., int | None]) -> Callable[..., int]:
-    """Define a C function that takes a handle first; errors become codes."""
+    """Define a C function whose first argument is a handle; errors become codes."""
 
     @define
     @functools.wraps(function)
@@ -58,7 +58,7 @@ def call(function: Callable[..., int | None]) -> Callable[..., int]:
                 code, detail = function(handle, *arguments) or 0, ""
             except QuasardbException as exc:
                 code, detail = exc.error_code, exc.detail or ""
-            except Exception:  # noqa: BLE001 - it must not get lost on the way through C
+            except Exception:  # noqa: BLE001 - C can't pass on a Python exception
                 traceback.print_exc(file=sys.stderr)
                 code, detail = ErrorCode.INTERNAL_LOCAL, ""
             handle.error = code, detail
@@ -68,7 +68,7 @@ def call(function: Callable[..., int | None]) -> Callable[..., int]:
 
 
 def text(pointer: CData, what: str = "alias") -> str:
-    """Return a C string, e.g. an alias."""
+    """Return a C string, e.g. an alias, as text."""
     if pointer == ffi.NULL:
         raise error_for(ErrorCode.INVALID_ARGUMENT, f"Got NULL {what}")
     try:
@@ -78,7 +78,7 @@ def text(pointer: CData, what: str = "alias") -> str:
 
 
 def content(pointer: CData, size: int) -> bytes:
-    """Return content that a caller passed."""
+    """Return the content of an argument."""
     if not size:
         return b""
     if pointer == ffi.NULL:
@@ -86,20 +86,20 @@ def content(pointer: CData, size: int) -> bytes:
     return bytes(ffi.buffer(pointer, size))
 
 
-def there(*places: CData) -> None:
-    """Refuse places for results that are NULL."""
+def check_places(*places: CData) -> None:
+    """Raise if a pointer for a result is NULL."""
     if any(place == ffi.NULL for place in places):
         raise error_for(ErrorCode.INVALID_ARGUMENT, "Got NULL place for a result")
 
 
-def given(handle: Handle, out: CData, size: CData, data: bytes | memoryview) -> None:
-    """Give out content."""
-    out[0] = handle.give(data) if len(data) else ffi.NULL
+def return_content(handle: Handle, out: CData, size: CData, data: bytes | memoryview) -> None:
+    """Return content through pointers."""
+    out[0] = handle.hand_out(data) if len(data) else ffi.NULL
     size[0] = len(data)
 
 
-def given_texts(handle: Handle, out: CData, count: CData, texts: list[str]) -> None:
-    """Give out an array of strings, as one buffer."""
+def return_texts(handle: Handle, out: CData, count: CData, texts: list[str]) -> None:
+    """Return an array of strings through pointers, as one buffer."""
     raw = [each.encode() for each in texts]
     head = ffi.sizeof("char *") * len(raw)
     count[0] = len(raw)

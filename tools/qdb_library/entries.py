@@ -1,29 +1,29 @@
 """Operations on single entries: blobs, numbers, expiry, metadata, tags; and on nodes."""
 
-# ruff: noqa: D103 - the functions are C's, and described there
+# ruff: noqa: D103 - the header describes the functions
 
 from collections.abc import Callable
 
 from storekit.qdb.engine import Metadata
 from storekit.qdb.errors import ErrorCode, error_for
-from tools.qdb_library.calls import call, content, given, given_texts, text, there
+from tools.qdb_library.calls import call, check_places, content, return_content, return_texts, text
 from tools.qdb_library.embedding import CData, ffi
 from tools.qdb_library.handles import Handle
 
-_OTHER_TYPES = (ErrorCode.OK, ErrorCode.OK_CREATED)
+_UPDATED = (ErrorCode.OK, ErrorCode.OK_CREATED)
 
 # Blobs
 
 
 @call
 def blob_get(handle: Handle, alias: CData, out: CData, size: CData) -> None:
-    there(out, size)
-    given(handle, out, size, handle.session.blob_get(text(alias)))
+    check_places(out, size)
+    return_content(handle, out, size, handle.session.blob_get(text(alias)))
 
 
 @call
 def blob_get_noalloc(handle: Handle, alias: CData, place: CData, size: CData) -> int:
-    there(place, size)
+    check_places(place, size)
     data = handle.session.blob_get(text(alias))
     room, size[0] = size[0], len(data)
     if len(data) > room:
@@ -40,22 +40,22 @@ def blob_put(handle: Handle, alias: CData, data: CData, size: int, expiry: int) 
 @call
 def blob_update(handle: Handle, alias: CData, data: CData, size: int, expiry: int) -> int:
     created = handle.session.blob_update(text(alias), content(data, size), expiry)
-    return _OTHER_TYPES[created]
+    return _UPDATED[created]
 
 
 @call
 def blob_get_and_remove(handle: Handle, alias: CData, out: CData, size: CData) -> None:
-    there(out, size)
-    given(handle, out, size, handle.session.blob_get_and_remove(text(alias)))
+    check_places(out, size)
+    return_content(handle, out, size, handle.session.blob_get_and_remove(text(alias)))
 
 
 @call
 def blob_get_and_update(
     handle: Handle, alias: CData, data: CData, n: int, expiry: int, out: CData, size: CData
 ) -> None:
-    there(out, size)
+    check_places(out, size)
     old = handle.session.blob_get_and_update(text(alias), content(data, n), expiry)
-    given(handle, out, size, old)
+    return_content(handle, out, size, old)
 
 
 @call
@@ -70,13 +70,13 @@ def blob_compare_and_swap(
     out: CData,
     size: CData,
 ) -> int:
-    there(out, size)
+    check_places(out, size)
     new, old = content(data, n), content(comparand, m)
     found = handle.session.blob_compare_and_swap(text(alias), new, old, expiry)
     if found is None:
         out[0], size[0] = ffi.NULL, 0
         return ErrorCode.OK
-    given(handle, out, size, found)
+    return_content(handle, out, size, found)
     return ErrorCode.UNMATCHED_CONTENT
 
 
@@ -95,12 +95,12 @@ def int_put(handle: Handle, alias: CData, value: int, expiry: int) -> None:
 
 @call
 def int_update(handle: Handle, alias: CData, value: int, expiry: int) -> int:
-    return _OTHER_TYPES[handle.session.int_update(text(alias), value, expiry)]
+    return _UPDATED[handle.session.int_update(text(alias), value, expiry)]
 
 
 @call
 def int_get(handle: Handle, alias: CData, place: CData) -> None:
-    there(place)
+    check_places(place)
     place[0] = handle.session.int_get(text(alias))
 
 
@@ -118,12 +118,12 @@ def double_put(handle: Handle, alias: CData, value: float, expiry: int) -> None:
 
 @call
 def double_update(handle: Handle, alias: CData, value: float, expiry: int) -> int:
-    return _OTHER_TYPES[handle.session.double_update(text(alias), value, expiry)]
+    return _UPDATED[handle.session.double_update(text(alias), value, expiry)]
 
 
 @call
 def double_get(handle: Handle, alias: CData, place: CData) -> None:
-    there(place)
+    check_places(place)
     place[0] = handle.session.double_get(text(alias))
 
 
@@ -154,19 +154,19 @@ def expires_from_now(handle: Handle, alias: CData, milliseconds: int) -> None:
 
 @call
 def get_expiry_time(handle: Handle, alias: CData, place: CData) -> None:
-    there(place)
+    check_places(place)
     place[0] = handle.session.get_expiry_time(text(alias))
 
 
 @call
 def get_type(handle: Handle, alias: CData, place: CData) -> None:
-    there(place)
+    check_places(place)
     place[0] = handle.session.get_type(text(alias))
 
 
 @call
 def get_metadata(handle: Handle, alias: CData, place: CData) -> None:
-    there(place)
+    check_places(place)
     found: Metadata = handle.session.get_metadata(text(alias))
     ffi.memmove(place, bytes(ffi.sizeof("qdb_entry_metadata_t")), 96)
     place.reference.data = list(found.reference)
@@ -216,45 +216,45 @@ def detach_tags(handle: Handle, alias: CData, tags: CData, count: int) -> None:
 
 @call
 def get_tags(handle: Handle, alias: CData, out: CData, count: CData) -> None:
-    there(out, count)
-    given_texts(handle, out, count, handle.session.get_tags(text(alias)))
+    check_places(out, count)
+    return_texts(handle, out, count, handle.session.get_tags(text(alias)))
 
 
 @call
 def get_tagged(handle: Handle, tag: CData, out: CData, count: CData) -> None:
-    there(out, count)
-    given_texts(handle, out, count, handle.session.get_tagged(text(tag, "tag")))
+    check_places(out, count)
+    return_texts(handle, out, count, handle.session.get_tagged(text(tag, "tag")))
 
 
 @call
 def get_tagged_count(handle: Handle, tag: CData, place: CData) -> None:
-    there(place)
+    check_places(place)
     place[0] = handle.session.get_tagged_count(text(tag, "tag"))
 
 
 # Nodes
 
 
-def _answer(
+def _reply(
     handle: Handle, ask: Callable[[str], bytes], node: CData, out: CData, size: CData
 ) -> None:
-    there(out, size)
-    given(handle, out, size, ask(text(node, "node").removeprefix("qdb://")))
+    check_places(out, size)
+    return_content(handle, out, size, ask(text(node, "node").removeprefix("qdb://")))
 
 
 @call
 def node_status(handle: Handle, node: CData, out: CData, size: CData) -> None:
-    _answer(handle, handle.session.node_status, node, out, size)
+    _reply(handle, handle.session.node_status, node, out, size)
 
 
 @call
 def node_config(handle: Handle, node: CData, out: CData, size: CData) -> None:
-    _answer(handle, handle.session.node_config, node, out, size)
+    _reply(handle, handle.session.node_config, node, out, size)
 
 
 @call
 def node_topology(handle: Handle, node: CData, out: CData, size: CData) -> None:
-    _answer(handle, handle.session.node_topology, node, out, size)
+    _reply(handle, handle.session.node_topology, node, out, size)
 
 
 @call

@@ -1,4 +1,4 @@
-"""Handles of the C library, the buffers that they gave out, and the stores behind them."""
+"""Handles of the C library, their buffers, and the stores that they are connected to."""
 
 import os
 import sys
@@ -24,19 +24,19 @@ __all__ = [
 ]
 
 DATA = "STOREKIT_QDB_LIBRARY_DATA"
-_COPIED = 4096  # bytes; contents above are given out as they are
+_COPIED = 4096  # content of fewer bytes is copied
 
 counters = {"allocated": 0, "released": 0}
 clock: Callable[[], int] | None = None
-"""What stores opened from now on take for the time, in milliseconds; for tests."""
+"""The clock, in milliseconds, of stores that are opened from now on; for tests."""
 
 _handles: dict[int, "Handle"] = {}
 _engines: dict[str, EmbeddedEngine] = {}
-_lock = threading.Lock()  # of the three above
+_lock = threading.Lock()  # for `counters`, `_handles` and `_engines`
 
 
 class Handle:
-    """What a handle stands for. A lock lets one call in at a time."""
+    """The state of a C handle. Calls hold its lock."""
 
     def __init__(self) -> None:
         self.pointer = ffi.cast("qdb_handle_t", ffi.new_handle(self))
@@ -56,7 +56,7 @@ class Handle:
         return self._session
 
     def connect(self, nodes: list[str]) -> None:
-        """Connect to the store that is known by the first node."""
+        """Connect to the store of the first node."""
         with _lock:
             engine = _engines.get(nodes[0])
             if engine is None:
@@ -69,13 +69,13 @@ class Handle:
     def disconnect(self) -> None:
         """Close the session, if there is one."""
         session, self._session = self._session, None
-        if session is not None and not sys.is_finalizing():  # the stores are closed by then
+        if session is not None and not sys.is_finalizing():  # by then, the stores are closed
             session.close()
 
-    # Buffers: address to what it keeps in memory
+    # Buffers, by their addresses, or those of their owners
 
-    def give(self, content: bytes | memoryview, owner: CData = None) -> CData:
-        """Return a pointer to the content, good until it is released by it, or by `owner`."""
+    def hand_out(self, content: bytes | memoryview, owner: CData = None) -> CData:
+        """Return a pointer to the content, valid until that pointer, or `owner`, is released."""
         size = len(content)
         buffer = ffi.from_buffer(content) if size >= _COPIED else ffi.new("char[]", size + 1)
         if size < _COPIED or address(buffer) in self._buffers:
@@ -85,18 +85,18 @@ class Handle:
         return buffer
 
     def allocate(self, size: int) -> CData:
-        """Return a pointer to so many bytes."""
+        """Return a pointer to `size` bytes."""
         buffer = ffi.new("char[]", size)
         self.keep(buffer, buffer)
         return buffer
 
     def keep(self, buffer: CData, owner: CData) -> None:
-        """Keep memory, for as long as the pointer `owner` is not released."""
+        """Keep memory until the pointer `owner` is released."""
         self._buffers.setdefault(address(owner), []).append(buffer)
         _count("allocated", 1)
 
     def release(self, pointer: CData) -> None:
-        """Forget what was given out under this pointer; anything else is ignored."""
+        """Free the buffers of this pointer; any other pointer is ignored."""
         _count("released", len(self._buffers.pop(address(pointer), ())))
 
 
@@ -114,12 +114,12 @@ def open_handle() -> Handle:
 
 
 def find(pointer: CData) -> Handle | None:
-    """Return the handle behind the pointer, None if it is none, or closed."""
+    """Return the handle of a pointer; None if it is not a handle, or a closed one."""
     return _handles.get(address(pointer))
 
 
 def close_handle(pointer: CData) -> bool:
-    """Close the handle, and return whether there was one. Its buffers are freed."""
+    """Close the handle and free its buffers; return whether there was such a handle."""
     with _lock:
         handle = _handles.pop(address(pointer), None)
     if handle is None:

@@ -1,41 +1,41 @@
 """Lists of aliases, and iterators."""
 
-# ruff: noqa: D103 - the functions are C's, and described there
+# ruff: noqa: D103 - the header describes the functions
 
 import itertools
 
 from storekit.qdb.engine import Session
 from storekit.qdb.errors import ErrorCode, QuasardbException
-from tools.qdb_library.calls import call, content, define, given_texts, signed, text, there
+from tools.qdb_library.calls import call, check_places, content, define, return_texts, signed, text
 from tools.qdb_library.embedding import CData, ffi
 from tools.qdb_library.handles import Handle, address, find
 
 _CHUNK = 64  # entries that an iterator reads at a time
-_COPIED = 4096  # bytes of a content below which it is copied
+_COPIED = 4096  # content of fewer bytes is copied
 _tokens = itertools.count(1)
 
 
 @call
 def prefix_get(handle: Handle, prefix: CData, limit: int, out: CData, count: CData) -> None:
-    there(out, count)
-    given_texts(handle, out, count, handle.session.prefix_get(text(prefix), limit))
+    check_places(out, count)
+    return_texts(handle, out, count, handle.session.prefix_get(text(prefix), limit))
 
 
 @call
 def suffix_get(handle: Handle, suffix: CData, limit: int, out: CData, count: CData) -> None:
-    there(out, count)
-    given_texts(handle, out, count, handle.session.suffix_get(text(suffix), limit))
+    check_places(out, count)
+    return_texts(handle, out, count, handle.session.suffix_get(text(suffix), limit))
 
 
 @call
 def prefix_count(handle: Handle, prefix: CData, place: CData) -> None:
-    there(place)
+    check_places(place)
     place[0] = handle.session.prefix_count(text(prefix))
 
 
 @call
 def suffix_count(handle: Handle, suffix: CData, place: CData) -> None:
-    there(place)
+    check_places(place)
     place[0] = handle.session.suffix_count(text(suffix))
 
 
@@ -43,35 +43,35 @@ def suffix_count(handle: Handle, suffix: CData, place: CData) -> None:
 def blob_scan(
     handle: Handle, pattern: CData, size: int, limit: int, out: CData, count: CData
 ) -> None:
-    there(out, count)
-    given_texts(handle, out, count, handle.session.blob_scan(content(pattern, size), limit))
+    check_places(out, count)
+    return_texts(handle, out, count, handle.session.blob_scan(content(pattern, size), limit))
 
 
 @call
 def blob_scan_regex(handle: Handle, pattern: CData, limit: int, out: CData, count: CData) -> None:
-    there(out, count)
+    check_places(out, count)
     found = handle.session.blob_scan_regex(text(pattern, "pattern"), limit)
-    given_texts(handle, out, count, found)
+    return_texts(handle, out, count, found)
 
 
 @call
 def query_find(handle: Handle, query: CData, out: CData, count: CData) -> None:
-    there(out, count)
-    given_texts(handle, out, count, handle.session.find(text(query, "query")))
+    check_places(out, count)
+    return_texts(handle, out, count, handle.session.find(text(query, "query")))
 
 
 class _Iterator:
-    """Where a C iterator stands."""
+    """The state of a C iterator."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._cursor: object = None
         self._entries: list[tuple[str, bytes]] = []
         self._more = True
-        self._current: CData = None  # keeps what the C structure points to
+        self._current: CData = None  # keeps the memory that the C structure points to
 
     def advance(self, place: CData) -> int:
-        """Move on to the next entry."""
+        """Move to the next entry."""
         while not self._entries and self._more:
             self._entries, self._cursor = self._session.scan(self._cursor, _CHUNK)
             self._more = self._cursor is not None
@@ -79,7 +79,7 @@ class _Iterator:
         if not self._entries:
             return ErrorCode.ITERATOR_END
         alias, data = self._entries.pop()
-        large = len(data) >= _COPIED  # to be given as it is
+        large = len(data) >= _COPIED  # returned without a copy
         held = ffi.from_buffer("char[]", data) if large else ffi.new("char[]", data)
         self._current = ffi.new("char[]", alias.encode()), held
         place.alias, place.content = self._current
@@ -87,14 +87,14 @@ class _Iterator:
         return ErrorCode.OK
 
     def close(self) -> None:
-        """Give up what is not read."""
+        """Close the cursor, if it has not reached the end."""
         if self._more and self._cursor is not None:
             self._session.scan_close(self._cursor)
 
 
 @call
 def iterator_begin(handle: Handle, place: CData) -> int:
-    there(place)
+    check_places(place)
     iterator = _Iterator(handle.session)
     code = iterator.advance(place)
     if code == ErrorCode.OK:

@@ -1,6 +1,6 @@
 """Batches and transactions."""
 
-# ruff: noqa: D103 - the functions are C's, and described there
+# ruff: noqa: D103 - the header describes the functions
 
 import sys
 import traceback
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from storekit.qdb.engine import BatchOperation, OperationKind, Outcome
 from storekit.qdb.errors import ErrorCode, QuasardbException
-from tools.qdb_library.calls import call, content, define, signed, text, there
+from tools.qdb_library.calls import call, check_places, content, define, signed, text
 from tools.qdb_library.embedding import CData, ffi
 from tools.qdb_library.handles import Handle, find
 
@@ -41,7 +41,7 @@ def run_batch(pointer: CData, places: CData, count: int) -> int:
             _fail(places, count, ErrorCode.SKIPPED)
             handle.error = exc.error_code, exc.detail or ""
             return 0
-        except Exception:  # noqa: BLE001 - it must not get lost on the way through C
+        except Exception:  # noqa: BLE001 - C can't pass on a Python exception
             traceback.print_exc(file=sys.stderr)
             _fail(places, count, ErrorCode.INTERNAL_LOCAL)
             handle.error = ErrorCode.INTERNAL_LOCAL, ""
@@ -51,7 +51,7 @@ def run_batch(pointer: CData, places: CData, count: int) -> int:
 
 @call
 def run_transaction(handle: Handle, places: CData, count: int, failed: CData) -> int:
-    there(failed)
+    check_places(failed)
     code, failed[0], outcomes = handle.session.run_transaction(_read(places, count))
     _write(handle, places, outcomes)
     return code
@@ -66,7 +66,7 @@ def _operation(place: CData) -> BatchOperation:
     try:
         alias = text(place.alias)
     except QuasardbException:
-        alias = ""  # as malformed as what is there
+        alias = ""  # malformed, too
     if kind is None:
         return BatchOperation(OperationKind.BLOB_GET, "")
     data: CData = None
@@ -119,17 +119,17 @@ def _write(handle: Handle, places: CData, outcomes: Sequence[Outcome]) -> None:
         if value is None:
             continue
         if isinstance(value, bytes | memoryview):
-            # All of them go back by one release, of the operations.
-            pointer = handle.give(value, owner=places) if len(value) else ffi.NULL
+            # One release of the operations releases all of them.
+            pointer = handle.hand_out(value, owner=places) if len(value) else ffi.NULL
             if place.type in (OperationKind.BLOB_GET, OperationKind.STRING_GET):
                 place.blob_get.content, place.blob_get.content_size = pointer, len(value)
-            else:  # the first two fields of what else gives out content
+            else:  # the first two fields of all other operations that return content
                 cas = place.blob_cas
                 cas.original_content, cas.original_content_size = pointer, len(value)
         elif place.type == OperationKind.GET_ENTRY_TYPE:
             place.get_entry_type.type = int(value)
         elif place.type in (OperationKind.TIMESTAMP_GET, OperationKind.TIMESTAMP_ADD):
-            result = place.timestamp_get.result  # which is first in both
+            result = place.timestamp_get.result  # the first field of both
             result.tv_sec, result.tv_nsec = divmod(int(value), 10**9)
         elif isinstance(value, int):
             place.int_get.result = value

@@ -1,7 +1,7 @@
 /* The key-value part of the QuasarDB C API 3.x, as far as storekit calls or exports it.
 
-   Times of expiry are milliseconds since the epoch. A buffer that a function gives out goes
-   back by qdb_release, once, on the handle that it came from. */
+   Times of expiry are milliseconds since the epoch. A buffer that a function returns must be
+   released by qdb_release, once, on the handle that returned it. */
 
 typedef struct qdb_handle_internal *qdb_handle_t;
 typedef int32_t qdb_error_t;
@@ -153,8 +153,8 @@ qdb_error_t qdb_timestamp_get(qdb_handle_t handle, const char *alias, qdb_timesp
 qdb_error_t qdb_timestamp_add(qdb_handle_t handle, const char *alias, const qdb_timespec_t *addend, qdb_timespec_t *result);
 qdb_error_t qdb_query_find(qdb_handle_t handle, const char *query, const char ***aliases, size_t *count);
 
-/* STOREKIT: what follows is exported by our library and not bound by the client. The client
-   has no use for most of it; qdb_coalesce_operations can crash the process, and so can any
+/* STOREKIT: the following functions are exported by our library and not bound by the client,
+   which does not need most of them; qdb_coalesce_operations can crash the process, as can any
    call from a callback of the log. */
 
 qdb_handle_t qdb_open_tcp(void);

@@ -1,9 +1,9 @@
-"""Options: checked as the vendor's library checks them, kept, and otherwise without effect."""
+"""Options: checked as the vendor's library does, and stored, but without effect."""
 
-# ruff: noqa: D103 - the functions are C's, and described there
+# ruff: noqa: D103 - the header describes the functions
 
 from storekit.qdb.errors import ErrorCode, error_for
-from tools.qdb_library.calls import call, text, there
+from tools.qdb_library.calls import call, check_places, text
 from tools.qdb_library.embedding import CData
 from tools.qdb_library.handles import Handle
 
@@ -12,7 +12,7 @@ _KEY_LENGTH = 45
 
 
 def _define(name: str, default: int, low: int, high: int) -> None:
-    """Define setter and getter of an option that is a number."""
+    """Define setter and getter of a numeric option."""
 
     def setter(handle: Handle, value: int) -> None:
         if not low <= value <= high:
@@ -20,7 +20,7 @@ def _define(name: str, default: int, low: int, high: int) -> None:
         handle.options[name] = value
 
     def getter(handle: Handle, place: CData) -> None:
-        there(place)
+        check_places(place)
         place[0] = handle.options.get(name, default)
 
     setter.__name__ = f"option_set_{name}"
@@ -49,13 +49,13 @@ def option_set_timeout(handle: Handle, milliseconds: int) -> None:
 
 @call
 def option_get_timeout(handle: Handle, place: CData) -> None:
-    there(place)
+    check_places(place)
     place[0] = handle.options["timeout"]
 
 
 @call
 def option_get_cluster_max_in_buf_size(_: Handle, place: CData) -> None:
-    there(place)
+    check_places(place)
     place[0] = 0
 
 
@@ -109,8 +109,8 @@ def option_set_timezone(handle: Handle, name: CData) -> None:
 
 @call
 def option_get_timezone(handle: Handle, out: CData) -> None:
-    there(out)
-    out[0] = handle.give(handle.options["timezone"].encode())
+    check_places(out)
+    out[0] = handle.hand_out(handle.options["timezone"].encode())
 
 
 @call
@@ -120,24 +120,24 @@ def option_set_client_soft_memory_limit(handle: Handle, size: int) -> None:
 
 @call
 def option_client_tidy_memory(_: Handle) -> None:
-    """Tidy nothing."""
+    """Do nothing."""
 
 
 @call
 def option_client_get_memory_info(handle: Handle, out: CData, size: CData) -> None:
-    there(out, size)
+    check_places(out, size)
     raw = b"the embedded engine keeps no count of its memory"
-    out[0], size[0] = handle.give(raw), len(raw)
+    out[0], size[0] = handle.hand_out(raw), len(raw)
 
 
 @call
 def option_enable_user_properties(_: Handle) -> None:
-    """Enable nothing: there are none."""
+    """Do nothing: there are no user properties."""
 
 
 @call
 def option_disable_user_properties(_: Handle) -> None:
-    """Disable nothing: there are none."""
+    """Do nothing: there are no user properties."""
 
 
 @call
@@ -152,12 +152,12 @@ def option_disable_client_load_balancing(handle: Handle) -> None:
 
 @call
 def option_get_client_load_balancing(handle: Handle, place: CData) -> None:
-    there(place)
+    check_places(place)
     place[0] = handle.options.get("load_balancing", 0)
 
 
 def _checked_wait(name: str) -> None:
-    """Define a function that only has a time to wait, and nothing to wait for."""
+    """Define a function that checks its timeouts, and returns at once."""
 
     def wait(handle: Handle, *milliseconds: int) -> None:
         if any(each <= 0 for each in milliseconds):

@@ -1,9 +1,9 @@
-"""Entries that hold text or a time, which our own client does not use."""
+"""Operations on entries that hold text or a timestamp."""
 
-# ruff: noqa: D103 - the functions are C's, and described there
+# ruff: noqa: D103 - the header describes the functions
 
 from storekit.qdb.errors import ErrorCode, error_for
-from tools.qdb_library.calls import call, content, given, given_texts, text, there
+from tools.qdb_library.calls import call, check_places, content, return_content, return_texts, text
 from tools.qdb_library.embedding import CData, ffi
 from tools.qdb_library.handles import Handle
 
@@ -22,8 +22,8 @@ def _text(data: CData, size: int) -> str:
 
 @call
 def string_get(handle: Handle, alias: CData, out: CData, size: CData) -> None:
-    there(out, size)
-    given(handle, out, size, handle.session.string_get(text(alias)).encode())
+    check_places(out, size)
+    return_content(handle, out, size, handle.session.string_get(text(alias)).encode())
 
 
 @call
@@ -38,17 +38,17 @@ def string_update(handle: Handle, alias: CData, data: CData, size: int, expiry: 
 
 @call
 def string_get_and_remove(handle: Handle, alias: CData, out: CData, size: CData) -> None:
-    there(out, size)
-    given(handle, out, size, handle.session.string_get_and_remove(text(alias)).encode())
+    check_places(out, size)
+    return_content(handle, out, size, handle.session.string_get_and_remove(text(alias)).encode())
 
 
 @call
 def string_get_and_update(
     handle: Handle, alias: CData, data: CData, n: int, expiry: int, out: CData, size: CData
 ) -> None:
-    there(out, size)
+    check_places(out, size)
     old = handle.session.string_get_and_update(text(alias), _text(data, n), expiry)
-    given(handle, out, size, old.encode())
+    return_content(handle, out, size, old.encode())
 
 
 @call
@@ -63,10 +63,10 @@ def string_compare_and_swap(
     out: CData,
     size: CData,
 ) -> int:
-    there(out, size)
+    check_places(out, size)
     new, old = _text(data, n), _text(comparand, m)
     found = handle.session.string_compare_and_swap(text(alias), new, old, expiry)
-    given(handle, out, size, (found or "").encode())
+    return_content(handle, out, size, (found or "").encode())
     return ErrorCode.OK if found is None else ErrorCode.UNMATCHED_CONTENT
 
 
@@ -79,26 +79,26 @@ def string_remove_if(handle: Handle, alias: CData, comparand: CData, size: int) 
 def string_scan(
     handle: Handle, pattern: CData, size: int, limit: int, out: CData, count: CData
 ) -> None:
-    there(out, count)
-    given_texts(handle, out, count, handle.session.string_scan(_text(pattern, size), limit))
+    check_places(out, count)
+    return_texts(handle, out, count, handle.session.string_scan(_text(pattern, size), limit))
 
 
 @call
 def string_scan_regex(handle: Handle, pattern: CData, limit: int, out: CData, count: CData) -> None:
-    there(out, count)
+    check_places(out, count)
     found = handle.session.string_scan_regex(text(pattern, "pattern"), limit)
-    given_texts(handle, out, count, found)
+    return_texts(handle, out, count, found)
 
 
 # Times
 
 
 def _nanoseconds(place: CData) -> int:
-    there(place)
+    check_places(place)
     return int(place.tv_sec * _NS + place.tv_nsec)
 
 
-def _given_time(place: CData, nanoseconds: int) -> None:
+def _return_time(place: CData, nanoseconds: int) -> None:
     place.tv_sec, place.tv_nsec = divmod(nanoseconds, _NS)
 
 
@@ -114,12 +114,12 @@ def timestamp_update(handle: Handle, alias: CData, value: CData, expiry: int) ->
 
 @call
 def timestamp_get(handle: Handle, alias: CData, place: CData) -> None:
-    there(place)
-    _given_time(place, handle.session.timestamp_get(text(alias)))
+    check_places(place)
+    _return_time(place, handle.session.timestamp_get(text(alias)))
 
 
 @call
 def timestamp_add(handle: Handle, alias: CData, addend: CData, place: CData) -> None:
     total = handle.session.timestamp_add(text(alias), _nanoseconds(addend))
     if place != ffi.NULL:
-        _given_time(place, total)
+        _return_time(place, total)

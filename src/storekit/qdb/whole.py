@@ -18,7 +18,7 @@ from storekit.qdb.errors import AliasNotFound, ErrorCode, error_for
 
 __all__ = ["read_whole"]
 
-_NS_PER_MS = 1_000_000
+_MS = 1_000_000  # nanoseconds
 _TRIES = 3  # for an entry whose type changes between two calls
 _GETS = {
     EntryType.BLOB: OperationKind.BLOB_GET,
@@ -86,4 +86,4 @@ def _described(session: Session, alias: str, expected: EntryType | None) -> Whol
         known = session.get_metadata(alias)
     except AliasNotFound:
         return None
-    return WholeEntry(alias, known.type, None, known.expiry // _NS_PER_MS)
+    return WholeEntry(alias, known.type, None, known.expiry // _MS)

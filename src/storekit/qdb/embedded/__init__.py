@@ -25,7 +25,7 @@ from storekit.qdb.errors import ErrorCode, error_for
 
 __all__ = ["DEFAULT_NODE", "EmbeddedEngine", "EmbeddedSession", "Location", "parse_location"]
 
-_NS_PER_MS = 1_000_000
+_MS = 1_000_000  # nanoseconds
 
 
 class EmbeddedEngine:
@@ -158,4 +158,4 @@ if hasattr(os, "register_at_fork"):
 
 
 def _nanoseconds(clock: Callable[[], int]) -> Callable[[], int]:
-    return lambda: clock() * _NS_PER_MS
+    return lambda: clock() * _MS

@@ -15,7 +15,7 @@ __all__ = ["READ_ONLY", "TOGETHER", "EmbeddedBatches"]
 TOGETHER = 256
 """Largest number of operations in one transaction: more would keep other writers waiting."""
 
-_NS_PER_MS = 1_000_000
+_MS = 1_000_000  # nanoseconds
 
 _READS = {
     OperationKind.BLOB_GET: int(EntryType.BLOB),
@@ -228,7 +228,7 @@ class EmbeddedBatches:
             if kind is OperationKind.HAS_TAG:
                 check_name(operation.tag or "")
             if operation.expiry not in (NEVER, PRESERVE) and kind in _VALUES:
-                deadline(operation.expiry, self._entries.now_ns() // _NS_PER_MS)
+                deadline(operation.expiry, self._entries.now_ns() // _MS)
         except QuasardbException as error:
             return error.error_code
         return None

@@ -33,7 +33,7 @@ _EVERY = 32  # writes between two sweeps
 _EVERY_LARGE = _EVERY // 4  # a large write counts as so many
 _SWEPT = 4 * _EVERY  # entries at most; more than are written between two sweeps
 _TRIES = 1000  # of a change that fails only if others change the entry between two statements
-_NS_PER_MS = 1_000_000
+_MS = 1_000_000  # nanoseconds
 
 
 class EmbeddedEntries(EntryRows):
@@ -62,7 +62,7 @@ class EmbeddedEntries(EntryRows):
         if row[2]:
             if type(row[2]) is not int:
                 raise damaged("A time of expiry")
-            if row[2] * _NS_PER_MS <= self.now_ns():
+            if row[2] * _MS <= self.now_ns():
                 raise error_for(ErrorCode.ALIAS_NOT_FOUND)
         if row[1] != kind:
             raise error_for(ErrorCode.INCOMPATIBLE_TYPE)
@@ -168,10 +168,10 @@ class EmbeddedEntries(EntryRows):
         parameters: tuple[object, ...]
         if expiry == PRESERVE:
             sql = rows.SWAP_ONLY
-            parameters = (content, now, alias, kind, now // _NS_PER_MS, comparand)
+            parameters = (content, now, alias, kind, now // _MS, comparand)
         else:
             sql = rows.SWAP
-            parameters = (content, now, expiry, alias, kind, now // _NS_PER_MS, comparand)
+            parameters = (content, now, expiry, alias, kind, now // _MS, comparand)
         for _ in range(_TRIES):
             changed = self.connection.change(sql, parameters)
             self.connection.forget(sql, len(parameters), max(len(content), len(comparand)))
@@ -200,13 +200,13 @@ class EmbeddedEntries(EntryRows):
         counter = self.counters["get_and_remove"]
         counter.count += 1
         now = self.now_ns()
-        row = self.connection.one(rows.TAKE, (alias, kind, now // _NS_PER_MS))
+        row = self.connection.one(rows.TAKE, (alias, kind, now // _MS))
         if row is not None:
             content: Stored = row[0]
         else:
             with self.connection.transaction():
                 content = self.content(self.live(alias, kind, now))
-                self.connection.change(rows.REMOVE, (alias, now // _NS_PER_MS))
+                self.connection.change(rows.REMOVE, (alias, now // _MS))
         counter.successes += 1
         counter.out_bytes += size_of(content)
         self._wrote()
@@ -217,15 +217,13 @@ class EmbeddedEntries(EntryRows):
         counter = self.counters["remove_if"]
         counter.count += 1
         now = self.now_ns()
-        removed = self.connection.change(
-            rows.REMOVE_IF, (alias, kind, comparand, now // _NS_PER_MS)
-        )
+        removed = self.connection.change(rows.REMOVE_IF, (alias, kind, comparand, now // _MS))
         self.connection.forget(rows.REMOVE_IF, 4, len(comparand))
         if not removed:
             with self.connection.transaction():
                 if not is_same(self.content(self.live(alias, kind, now)), comparand):
                     raise error_for(ErrorCode.UNMATCHED_CONTENT)
-                self.connection.change(rows.REMOVE, (alias, now // _NS_PER_MS))
+                self.connection.change(rows.REMOVE, (alias, now // _MS))
         counter.successes += 1
         self._wrote()
 
@@ -236,11 +234,9 @@ class EmbeddedEntries(EntryRows):
         now = self.now_ns()
         for _ in range(_TRIES):
             if kind is None:
-                removed = self.connection.change(rows.REMOVE, (alias, now // _NS_PER_MS))
+                removed = self.connection.change(rows.REMOVE, (alias, now // _MS))
             else:
-                removed = self.connection.change(
-                    rows.REMOVE_TYPED, (alias, kind, now // _NS_PER_MS)
-                )
+                removed = self.connection.change(rows.REMOVE_TYPED, (alias, kind, now // _MS))
             if removed:
                 break
             self.live(alias, kind, now)
@@ -254,7 +250,7 @@ class EmbeddedEntries(EntryRows):
         addend = integer(addend)
         now = self.now_ns()
         low, high = max(_INT_MIN, _INT_MIN - addend), min(_INT_MAX, _INT_MAX - addend)
-        known = (addend, now, alias, _INTEGER, now // _NS_PER_MS, low, high)
+        known = (addend, now, alias, _INTEGER, now // _MS, low, high)
         for _ in range(_TRIES):
             row = self.connection.one(rows.ADD, known)
             if row is not None:
@@ -280,7 +276,7 @@ class EmbeddedEntries(EntryRows):
         now = self.now_ns()
         for _ in range(_TRIES):
             row = self.connection.one(
-                rows.ADD_DOUBLE, (float(addend), now, alias, _DOUBLE, now // _NS_PER_MS)
+                rows.ADD_DOUBLE, (float(addend), now, alias, _DOUBLE, now // _MS)
             )
             if row is not None:
                 self._wrote()
@@ -297,7 +293,7 @@ class EmbeddedEntries(EntryRows):
         """Set the time of expiry, counted from now."""
         now = self.now_ns()
         # 0 and -1 would be NEVER and PRESERVE.
-        self._expire(alias, max(1, integer(milliseconds) + now // _NS_PER_MS), now)
+        self._expire(alias, max(1, integer(milliseconds) + now // _MS), now)
 
     def kind_of(self, alias: str) -> EntryType:
         """Return the type of an entry."""
@@ -310,7 +306,7 @@ class EmbeddedEntries(EntryRows):
     def metadata(self, alias: str) -> Metadata:
         """Return type, size and times of an entry."""
         now = self.now_ns()
-        row = self.connection.one(rows.METADATA, (alias, now // _NS_PER_MS))
+        row = self.connection.one(rows.METADATA, (alias, now // _MS))
         if row is None:
             raise error_for(ErrorCode.ALIAS_NOT_FOUND)
         if any(type(value) is not int for value in row) or row[4] < 0:
@@ -319,7 +315,7 @@ class EmbeddedEntries(EntryRows):
             type=_entry_type(row[1]),
             size=row[4],
             modified=row[3],
-            expiry=row[2] * _NS_PER_MS,
+            expiry=row[2] * _MS,
             reference=(row[0], 0, 0, 0),
         )
 
@@ -356,13 +352,13 @@ class EmbeddedEntries(EntryRows):
         return entry.id
 
     def _moment(self, expiry: int, now: int) -> int:
-        return expiry if expiry == NEVER else deadline(expiry, now // _NS_PER_MS)
+        return expiry if expiry == NEVER else deadline(expiry, now // _MS)
 
     def _expire(self, alias: str, expiry: int, now: int) -> None:
-        expiry = deadline(expiry, now // _NS_PER_MS)
+        expiry = deadline(expiry, now // _MS)
         if expiry == PRESERVE:
             self.live(alias, None, now)
-        elif not self.connection.change(rows.EXPIRE, (expiry, alias, now // _NS_PER_MS)):
+        elif not self.connection.change(rows.EXPIRE, (expiry, alias, now // _MS)):
             raise error_for(ErrorCode.ALIAS_NOT_FOUND)
 
     def _wrote(self, size: int = 0) -> None:
@@ -378,7 +374,7 @@ class EmbeddedEntries(EntryRows):
     def sweep(self) -> None:
         """Delete some expired entries. Errors are ignored, since the caller's write is done."""
         self._due = _EVERY
-        now = self.now_ns() // _NS_PER_MS
+        now = self.now_ns() // _MS
         self.connection.give_up_at = 0  # don't wait for locks
         try:
             if self.connection.one(rows.DUE, (now,)):

@@ -17,7 +17,7 @@ __all__ = ["EmbeddedSearches"]
 
 _ALIVE = "(expiry = 0 OR expiry > ?)"
 _BLOB = int(EntryType.BLOB)
-_NS_PER_MS = 1_000_000
+_MS = 1_000_000  # nanoseconds
 _CHUNK = 4 << 20  # bytes of content after which a chunk ends, whatever its number of entries
 
 
@@ -170,7 +170,7 @@ class EmbeddedSearches:
         return int(row[0]) if row else 0
 
     def _now(self) -> int:
-        return self._now_ns() // _NS_PER_MS
+        return self._now_ns() // _MS
 
 
 def _between(prefix: str) -> tuple[str, tuple[str, ...]]:

@@ -87,7 +87,7 @@ _CLASSES: dict[int, tuple[type, ...]] = {
     int(EntryType.TIMESTAMP): (bytes,),
     int(EntryType.STRING): (bytes,),
 }
-_NS_PER_MS = 1_000_000
+_MS = 1_000_000  # nanoseconds
 
 
 @dataclass(slots=True)
@@ -131,9 +131,9 @@ class EntryRows:
         """Set the content; return False if there is no such entry."""
         parameters: tuple[object, ...]
         if expiry == PRESERVE:
-            sql, parameters = UPDATE_ONLY, (content, now, alias, kind, now // _NS_PER_MS)
+            sql, parameters = UPDATE_ONLY, (content, now, alias, kind, now // _MS)
         else:
-            sql, parameters = UPDATE, (content, now, expiry, alias, kind, now // _NS_PER_MS)
+            sql, parameters = UPDATE, (content, now, expiry, alias, kind, now // _MS)
         changed = self.connection.change(sql, parameters)
         self.connection.forget(sql, len(parameters), size_of(content))
         return changed > 0
@@ -170,7 +170,7 @@ class EntryRows:
             return None
         if type(row[1]) is not int or type(row[2]) is not int:
             raise damaged("The type of an entry, or its time of expiry,")
-        if row[2] and row[2] * _NS_PER_MS <= now:
+        if row[2] and row[2] * _MS <= now:
             return None
         return EntryRow(*row)
 

@@ -14,7 +14,7 @@ _TAGGED = (
     "FROM tagging JOIN entry ON entry.id = tagging.entry "
     "WHERE tagging.tag = ? AND (expiry = 0 OR expiry > ?)"
 )
-_NS_PER_MS = 1_000_000
+_MS = 1_000_000  # nanoseconds
 
 
 class EmbeddedTags:
@@ -66,7 +66,7 @@ class EmbeddedTags:
         rows = self._connection.all(
             "SELECT alias FROM tagging JOIN entry ON entry.id = tagging.tag "
             "WHERE tagging.entry = ? AND (expiry = 0 OR expiry > ?) ORDER BY alias",
-            (self._entries.id_of(alias, now), now // _NS_PER_MS),
+            (self._entries.id_of(alias, now), now // _MS),
         )
         return checked_aliases(rows)
 
@@ -76,9 +76,7 @@ class EmbeddedTags:
         tag_id = self._entries.tag_id(tag, now)
         if tag_id is None:
             return []
-        rows = self._connection.all(
-            f"SELECT alias {_TAGGED} ORDER BY alias", (tag_id, now // _NS_PER_MS)
-        )
+        rows = self._connection.all(f"SELECT alias {_TAGGED} ORDER BY alias", (tag_id, now // _MS))
         return checked_aliases(rows)
 
     def tagged_count(self, tag: str) -> int:
@@ -87,5 +85,5 @@ class EmbeddedTags:
         tag_id = self._entries.tag_id(tag, now)
         if tag_id is None:
             return 0
-        row = self._connection.one(f"SELECT count(*) {_TAGGED}", (tag_id, now // _NS_PER_MS))
+        row = self._connection.one(f"SELECT count(*) {_TAGGED}", (tag_id, now // _MS))
         return int(row[0]) if row else 0

@@ -38,7 +38,7 @@ _BLOB = int(EntryType.BLOB)
 _DOUBLE = int(EntryType.DOUBLE)
 _TIMESTAMP = int(EntryType.TIMESTAMP)
 _CHUNK = 4 << 20  # bytes of content after which a chunk ends, whatever its number of entries
-_NS_PER_MS = 1_000_000
+_MS = 1_000_000  # nanoseconds
 _NAN = float("nan")
 
 
@@ -63,7 +63,7 @@ class EmbeddedWalks:
         else:
             row = self._connection.one("SELECT max(id) FROM entry")
             at = _WalkCursor(0, row[0] if row else 0)
-        now = self._now_ns() // _NS_PER_MS
+        now = self._now_ns() // _MS
         found: dict[int, WholeEntry] = {}
         size, last, complete = 0, at.position, True
         with self._connection.transaction(READING):  # keeps large contents and tags consistent
@@ -87,7 +87,7 @@ class EmbeddedWalks:
 
     def read(self, aliases: Sequence[str]) -> list[WholeEntry | None]:
         """Return entries, None for those that do not exist."""
-        now = self._now_ns() // _NS_PER_MS
+        now = self._now_ns() // _MS
         found: dict[str, WholeEntry] = {}
         with self._connection.transaction(READING):
             tagged = self._connection.one("SELECT 1 FROM tagging LIMIT 1") is not None

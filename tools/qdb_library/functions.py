@@ -1,7 +1,7 @@
-"""The functions of the C API, on sessions of the embedded engine: what the library imports.
+"""All functions of the C API, implemented by the embedded engine: the library imports this module.
 
-Everything that the header declares is defined, by name: functions that nothing is written
-for answer `not_implemented`. (One without a definition would answer 0, which means success.)
+Functions of the header that are not implemented return `not_implemented`. (Without a definition,
+they would return 0, which means success.)
 """
 
 import re
