@@ -5,6 +5,7 @@ They are compared as RFC 9110 has it: names without case, lists, parameters, wei
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from storekit.qcache.compression import Compression, ContentTooLarge, decompress, require
@@ -183,12 +184,18 @@ def encoding_for(accept_encoding: str | None) -> Compression | None:
     """
     if accept_encoding is None:
         return None
-    wanted = _elements(accept_encoding)
-    weights = {_ALIASES.get(each.name, each.name): each.weight for each in wanted}
-    lz4, gzip = weights.get("lz4", 0), weights.get("gzip", 0)
+    lz4, gzip = _weights(accept_encoding)
     if lz4 and lz4 >= gzip and _has_lz4():
         return "lz4"
     return "gzip" if gzip else None
+
+
+@lru_cache(maxsize=32)  # clients send the same each time: a twentieth of a small query
+def _weights(accept_encoding: str) -> tuple[float, float]:
+    """Return the weights of lz4 and gzip."""
+    wanted = _elements(accept_encoding)
+    weights = {_ALIASES.get(each.name, each.name): each.weight for each in wanted}
+    return weights.get("lz4", 0), weights.get("gzip", 0)
 
 
 def _has_lz4() -> bool:
