@@ -371,8 +371,8 @@ class AsyncEntryOperations(AsyncBaseClient, Generic[Alias, Found, Data, Value]):
         """
         method = Session.string_compare_and_swap
         expiry, expected = self._expiry(method, expiry_time), check_string(comparand)
-        there = await self._write(method, alias, check_string(new_text), expected, expiry)
-        return expected if there is None else there
+        previous = await self._write(method, alias, check_string(new_text), expected, expiry)
+        return expected if previous is None else previous
 
     async def string_remove_if(self, alias: Alias, comparand: str) -> None:
         """Remove text atomically if it is `comparand`.

@@ -237,9 +237,9 @@ class AsyncStore(AsyncEntryOperations[Alias, Found, Data, Value]):
 
         async def load_and_store() -> Any:
             # A load that ended after the `get` above has stored it.
-            there = await self.get(alias, codec=chosen, default=_ABSENT)
-            if there is not _ABSENT:
-                return there
+            stored = await self.get(alias, codec=chosen, default=_ABSENT)
+            if stored is not _ABSENT:
+                return stored
             loaded = await load()
             await self._store(Session.blob_update, alias, loaded, expiry, codec)
             return loaded

@@ -367,8 +367,8 @@ class EntryOperations(BaseClient, Generic[Alias, Found, Data, Value]):
         """
         method = Session.string_compare_and_swap
         expiry, expected = self._expiry(method, expiry_time), check_string(comparand)
-        there = self._write(method, alias, check_string(new_text), expected, expiry)
-        return expected if there is None else there
+        previous = self._write(method, alias, check_string(new_text), expected, expiry)
+        return expected if previous is None else previous
 
     def string_remove_if(self, alias: Alias, comparand: str) -> None:
         """Remove text atomically if it is `comparand`.

@@ -235,9 +235,9 @@ class Store(EntryOperations[Alias, Found, Data, Value]):
 
         def load_and_store() -> Any:
             # A load that ended after the `get` above has stored it.
-            there = self.get(alias, codec=chosen, default=_ABSENT)
-            if there is not _ABSENT:
-                return there
+            stored = self.get(alias, codec=chosen, default=_ABSENT)
+            if stored is not _ABSENT:
+                return stored
             loaded = load()
             self._store(Session.blob_update, alias, loaded, expiry, codec)
             return loaded

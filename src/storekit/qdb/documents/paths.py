@@ -40,12 +40,12 @@ _FLAGS = os.O_CREAT | _NOFOLLOW | getattr(os, "O_BINARY", 0)
 class Destination:
     """The destination of a download.
 
-    `path` has its symbolic links resolved; `there` is the status of a regular file at that path,
+    `path` has its symbolic links resolved; `existing` is the status of a regular file at that path,
     if there is one. With `is_special`, the path is something that can only be written to.
     """
 
     path: Path
-    there: os.stat_result | None = None
+    existing: os.stat_result | None = None
     is_special: bool = False
 
 
@@ -55,22 +55,22 @@ def find_destination(path: Path) -> Destination:
     Raises `IsADirectoryError`, `PermissionError`, and any other `OSError` of its status.
     """
     try:
-        there = path.stat()
+        existing = path.stat()
     except FileNotFoundError:
         return Destination(_followed(path))
-    if stat.S_ISDIR(there.st_mode):
+    if stat.S_ISDIR(existing.st_mode):
         raise _error(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if not stat.S_ISREG(there.st_mode):
+    if not stat.S_ISREG(existing.st_mode):
         return Destination(path, is_special=True)
     if not os.access(path, os.W_OK):
         raise _error(errno.EACCES, os.strerror(errno.EACCES), path)
     real = _followed(path)
     try:
-        leads_there = os.path.samestat(real.lstat(), there)
+        leads_there = os.path.samestat(real.lstat(), existing)
     except FileNotFoundError:
         leads_there = False
     # /proc/self/fd links may point to a file that has no name any more.
-    return Destination(real, there) if leads_there else Destination(path, is_special=True)
+    return Destination(real, existing) if leads_there else Destination(path, is_special=True)
 
 
 def _followed(path: Path) -> Path:
@@ -90,7 +90,7 @@ def open_part(destination: Destination, *, keep: bool) -> tuple[BinaryIO, Path]:
 
     With `keep` its name is always the same, and one download at a time can open it.
     """
-    private = destination.there is not None
+    private = destination.existing is not None
     mode = 0o600 if private else 0o666
     part = _part_beside(destination.path, "" if keep else f".{secrets.token_hex(4)}")
     if keep:
@@ -122,18 +122,18 @@ def _part_beside(path: Path, token: str) -> Path:
 
 def _make_alike(file: BinaryIO, destination: Destination) -> None:
     """Give a file the owner and mode of the file that it replaces, where that is permitted."""
-    there = destination.there
-    if there is None or not hasattr(os, "fchown"):
+    existing = destination.existing
+    if existing is None or not hasattr(os, "fchown"):
         return
     made = os.fstat(file.fileno())
-    if (made.st_uid, made.st_gid) != (there.st_uid, there.st_gid):
+    if (made.st_uid, made.st_gid) != (existing.st_uid, existing.st_gid):
         with suppress(OSError):
-            os.fchown(file.fileno(), -1, there.st_gid)
+            os.fchown(file.fileno(), -1, existing.st_gid)
         with suppress(OSError):
-            os.fchown(file.fileno(), there.st_uid, -1)
+            os.fchown(file.fileno(), existing.st_uid, -1)
         made = os.fstat(file.fileno())
-    mode = stat.S_IMODE(there.st_mode)
-    if (made.st_uid, made.st_gid) != (there.st_uid, there.st_gid):
+    mode = stat.S_IMODE(existing.st_mode)
+    if (made.st_uid, made.st_gid) != (existing.st_uid, existing.st_gid):
         mode &= 0o777  # no setuid or setgid for another owner
     os.fchmod(file.fileno(), mode)
 
@@ -199,7 +199,7 @@ def publish(
         raise _error(errno.EAGAIN, "another download was writing the file", part)
     if not _is_at(part, file):
         raise _error(errno.EEXIST, "the temporary file was replaced during the download", part)
-    if destination.there is not None and destination.there.st_nlink > 1:
+    if destination.existing is not None and destination.existing.st_nlink > 1:
         _copy_into(destination, part)
         part.unlink()
     else:

@@ -188,16 +188,16 @@ class EmbeddedBatches:
 
     def _swap(self, operation: BatchOperation) -> Outcome:
         kind = _SWAPS[operation.kind]
-        there = self._entries.compare_and_swap(
+        current = self._entries.compare_and_swap(
             operation.alias,
             kind,
             _bytes(operation.content),
             _bytes(operation.comparand),
             operation.expiry,
         )
-        if there is None:
+        if current is None:
             return Outcome(ErrorCode.OK)
-        return Outcome(ErrorCode.UNMATCHED_CONTENT, _given(kind, there))
+        return Outcome(ErrorCode.UNMATCHED_CONTENT, _given(kind, current))
 
     def _take(self, operation: BatchOperation) -> Outcome:
         content = self._entries.get_and_remove(operation.alias, EntryType.BLOB)

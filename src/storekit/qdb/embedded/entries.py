@@ -150,12 +150,12 @@ class EmbeddedEntries(EntryRows):
         now = self.now_ns()
         expiry = self._moment(expiry, now)
         if self.is_large(len(content)) or self.is_large(len(comparand)):
-            there, swapped = self._swap_whole(alias, kind, content, comparand, expiry, now)
+            current, swapped = self._swap_whole(alias, kind, content, comparand, expiry, now)
         else:
-            there, swapped = self._swap(alias, kind, content, comparand, expiry, now)
+            current, swapped = self._swap(alias, kind, content, comparand, expiry, now)
         if not swapped:
-            counter.out_bytes += size_of(there)
-            return there
+            counter.out_bytes += size_of(current)
+            return current
         counter.successes += 1
         counter.in_bytes += len(content)
         self._wrote(len(content))
@@ -189,9 +189,9 @@ class EmbeddedEntries(EntryRows):
     ) -> tuple[Stored, bool]:
         """Swap as `_swap` does, in a transaction, also for large contents."""
         with self.connection.transaction():
-            there = self.content(self.live(alias, kind, now))
-            if not is_same(there, comparand):
-                return there, False
+            current = self.content(self.live(alias, kind, now))
+            if not is_same(current, comparand):
+                return current, False
             self.exchange(alias, kind, content, expiry, now)
         return None, True
 

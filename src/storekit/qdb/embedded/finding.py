@@ -139,14 +139,14 @@ class EmbeddedSearches:
             self._connection.transaction(READING),  # keeps the files of large contents, too
             closing(self._connection.each(sql, parameters)) as rows,
         ):
-            for identity, alias, there in rows:
+            for identity, alias, value in rows:
                 if type(alias) is not str:
                     raise damaged("An alias")
-                if there is None and self._large is not None:
+                if value is None and self._large is not None:
                     content = bytes(self._large.read(identity))
                 else:
-                    checked_content(there, _BLOB)  # strings are stored as bytes, too
-                    content = there
+                    checked_content(value, _BLOB)  # strings are stored as bytes, too
+                    content = value
                 found.append((identity, alias, content))
                 size += len(content)
                 if size >= _CHUNK:

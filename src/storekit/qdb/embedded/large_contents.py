@@ -157,16 +157,16 @@ class LargeContents:
                 # Checked before memory is allocated for it.
                 if stat.S_ISREG(status.st_mode) and status.st_size == size:
                     content, end = _read_whole(file, size, place)
-                    there = end
+                    actual = end
                 else:
-                    content, there = memoryview(b""), status.st_size
+                    content, actual = memoryview(b""), status.st_size
         except OSError as error:
             raise self._failure(error) from error
-        if not len(content) == there == size:
+        if not len(content) == actual == size:
             raise error_for(
                 ErrorCode.DATA_CORRUPTION,
                 f"Its content had {size} bytes, and the file {number} in "
-                f"{self.directory.name!r} has {there}: restore it, and the store with it.",
+                f"{self.directory.name!r} has {actual}: restore it, and the store with it.",
             )
         return content.toreadonly()
 

@@ -225,8 +225,8 @@ class EmbeddedOperations:
         self, alias: str, content: str, comparand: str, expiry: int
     ) -> str | None:
         """Replace a string and return None if `comparand` matches; else return the string."""
-        there = self._swap(_STRING, alias, _encoded(content), _encoded(comparand), expiry)
-        return None if there is None else _decoded(there)
+        current = self._swap(_STRING, alias, _encoded(content), _encoded(comparand), expiry)
+        return None if current is None else _decoded(current)
 
     def string_remove_if(self, alias: str, comparand: str) -> None:
         """Remove a string if `comparand` matches; else raise `UNMATCHED_CONTENT`."""

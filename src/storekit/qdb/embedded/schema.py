@@ -186,9 +186,9 @@ def _schema_of(db: sqlite3.Connection) -> frozenset[tuple[str, str, str]]:
 
 def _check_schema(db: sqlite3.Connection) -> None:
     """Refuse tables and triggers that storekit did not create: triggers could do anything."""
-    there = _schema_of(db)
-    if there != _expected():
-        names = sorted({name for _, name, _ in there ^ _expected()})
+    schema = _schema_of(db)
+    if schema != _expected():
+        names = sorted({name for _, name, _ in schema ^ _expected()})
         raise error_for(
             ErrorCode.DATA_CORRUPTION,
             "The file has tables or triggers that storekit does not create, or lacks some: "

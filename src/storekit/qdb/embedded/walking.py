@@ -102,13 +102,13 @@ class EmbeddedWalks:
         return [found.get(alias) for alias in aliases]
 
     def _entry(
-        self, identity: int, alias: str, kind: int, expiry: int, there: Stored
+        self, identity: int, alias: str, kind: int, expiry: int, value: Stored
     ) -> WholeEntry:
         if type(alias) is not str or type(expiry) is not int or kind not in _TYPES:
             raise damaged("The row of an entry")
-        if kind == _BLOB and type(there) is bytes:  # the most frequent case
-            return WholeEntry(alias, _TYPE_OF_BLOBS, there, expiry)
-        content = self._rows.content(EntryRow(identity, kind, expiry, there))
+        if kind == _BLOB and type(value) is bytes:  # the most frequent case
+            return WholeEntry(alias, _TYPE_OF_BLOBS, value, expiry)
+        content = self._rows.content(EntryRow(identity, kind, expiry, value))
         if kind == _TIMESTAMP:
             return WholeEntry(alias, _TYPES[kind], of_stamp(content), expiry)
         if kind == _DOUBLE and content is None:

@@ -122,11 +122,11 @@ class AsyncDocuments:
         manifest = await entries.manifest(chosen)
         if manifest is not None:
             return manifest.info(chosen)
-        there = set(await entries.slices(chosen))
-        if 0 not in there:
+        numbers = set(await entries.slices(chosen))
+        if 0 not in numbers:
             raise entries.absent(chosen)
         size = number = 0
-        while number in there:
+        while number in numbers:
             size += await entries.size_of_slice(chosen, number)
             number += 1
         return DocumentInfo(chosen.value, size, number, None)
@@ -152,15 +152,15 @@ class AsyncDocuments:
     async def _remove(
         self, entries: AsyncDocumentEntries, key: DocumentKey, *, take_over: bool
     ) -> None:
-        there = await entries.slices(key)
-        if not there and not any(await entries.find_all([key.lock, key.manifest, key.index])):
+        numbers = await entries.slices(key)
+        if not numbers and not any(await entries.find_all([key.lock, key.manifest, key.index])):
             raise entries.absent(key)
         lock = AsyncUploadLock(entries, key, NEVER)
         await lock.take(take_over=take_over)
         await lock.remove_manifest()
-        while there:
-            await lock.clear([key.slice(number) for number in there])
-            there = await entries.slices(key)
+        while numbers:
+            await lock.clear([key.slice(number) for number in numbers])
+            numbers = await entries.slices(key)
         await lock.clear([key.slice_list])
         try:
             await lock.release()

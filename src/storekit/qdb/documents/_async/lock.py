@@ -54,11 +54,11 @@ class AsyncUploadLock:
         self.tried = True
         alias = self._key.lock
         while True:
-            there = await self._entries.find(alias)
+            stored = await self._entries.find(alias)
             mine = self._record.dump()
-            if there == mine:  # by an earlier attempt that seemed to have failed
+            if stored == mine:  # by an earlier attempt that seemed to have failed
                 break
-            before = LockRecord("", ended=True) if there is None else LockRecord.load(there)
+            before = LockRecord("", ended=True) if stored is None else LockRecord.load(stored)
             if not (before.ended or take_over):
                 raise DocumentConflict(
                     f"another upload or removal of document {self._key} is running, or was "
@@ -67,7 +67,7 @@ class AsyncUploadLock:
                 )
             same = take_over and before.slice_size == self._record.slice_size
             self._record = replace(self._record, lists=before.lists if same else ())
-            if await self._entries.swap(alias, there, self._record.dump(), self._expiry):
+            if await self._entries.swap(alias, stored, self._record.dump(), self._expiry):
                 break
         self.taken = True
 
@@ -125,9 +125,9 @@ class AsyncUploadLock:
     async def remove_manifest(self) -> None:
         """Remove the manifest, so that the document is incomplete."""
         aliases = [self._key.manifest, self._key.index]
-        there = await self._entries.find_all(aliases)
+        stored = await self._entries.find_all(aliases)
         found = [
-            alias for alias, content in zip(aliases, there, strict=True) if content is not None
+            alias for alias, content in zip(aliases, stored, strict=True) if content is not None
         ]
         if not found:
             return

@@ -83,8 +83,8 @@ class AsyncDocumentUpload:
                 await self.lock.store_list(digests)
                 unlisted = 0
         await self._report.end(done)
-        there = await self._entries.slices(self._key)
-        await self.lock.clear([self._key.slice(each) for each in there if each >= len(digests)])
+        stored = await self._entries.slices(self._key)
+        await self.lock.clear([self._key.slice(each) for each in stored if each >= len(digests)])
         await self.lock.store_manifest(
             Manifest(self._slice_size, done, tuple(digests), self.lock.upload, self._key.name, now)
         )

@@ -124,11 +124,11 @@ class Documents:
         manifest = entries.manifest(chosen)
         if manifest is not None:
             return manifest.info(chosen)
-        there = set(entries.slices(chosen))
-        if 0 not in there:
+        numbers = set(entries.slices(chosen))
+        if 0 not in numbers:
             raise entries.absent(chosen)
         size = number = 0
-        while number in there:
+        while number in numbers:
             size += entries.size_of_slice(chosen, number)
             number += 1
         return DocumentInfo(chosen.value, size, number, None)
@@ -152,15 +152,15 @@ class Documents:
         self._remove(self._entries("remove_document"), as_key(key), take_over=True)
 
     def _remove(self, entries: DocumentEntries, key: DocumentKey, *, take_over: bool) -> None:
-        there = entries.slices(key)
-        if not there and not any(entries.find_all([key.lock, key.manifest, key.index])):
+        numbers = entries.slices(key)
+        if not numbers and not any(entries.find_all([key.lock, key.manifest, key.index])):
             raise entries.absent(key)
         lock = UploadLock(entries, key, NEVER)
         lock.take(take_over=take_over)
         lock.remove_manifest()
-        while there:
-            lock.clear([key.slice(number) for number in there])
-            there = entries.slices(key)
+        while numbers:
+            lock.clear([key.slice(number) for number in numbers])
+            numbers = entries.slices(key)
         lock.clear([key.slice_list])
         try:
             lock.release()

@@ -112,8 +112,8 @@ class DocumentEntries:
             if before is None:
                 session.blob_put(alias, after, expiry)
                 return True
-            there = session.blob_compare_and_swap(alias, after, before, expiry)
-            return there is None or there == after  # by an attempt that seemed to have failed
+            current = session.blob_compare_and_swap(alias, after, before, expiry)
+            return current is None or current == after  # by an attempt that seemed to have failed
 
         try:
             return self._write(alias, swap)

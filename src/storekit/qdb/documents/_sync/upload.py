@@ -85,8 +85,8 @@ class DocumentUpload:
                 self.lock.store_list(digests)
                 unlisted = 0
         self._report.end(done)
-        there = self._entries.slices(self._key)
-        self.lock.clear([self._key.slice(each) for each in there if each >= len(digests)])
+        stored = self._entries.slices(self._key)
+        self.lock.clear([self._key.slice(each) for each in stored if each >= len(digests)])
         self.lock.store_manifest(
             Manifest(self._slice_size, done, tuple(digests), self.lock.upload, self._key.name, now)
         )
