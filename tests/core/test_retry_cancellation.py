@@ -89,7 +89,7 @@ async def test_when_the_leader_is_cancelled_the_next_caller_makes_the_call(cance
             go.set()
     assert len(calls) == cancelled_leaders + 1
     assert results == [calls[-1]] * (5 - cancelled_leaders)
-    assert flights.landings == cancelled_leaders + 1
+    assert flights.ended == cancelled_leaders + 1
 
 
 async def test_a_follower_that_is_cancelled_disturbs_nobody():
@@ -113,4 +113,4 @@ async def test_a_follower_that_is_cancelled_disturbs_nobody():
         await checkpoint()
         go.set()
     assert results == [7, 7]
-    assert flights.landings == 1
+    assert flights.ended == 1

@@ -1,4 +1,4 @@
-"""What all stores stand on: pool, retries, HTTP transport, and the seam to the event loops."""
+"""What both stores use: pool, retries, HTTP transport, and the interface to the event loops."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Checks of arguments by type, which every client makes before anything else."""
+"""Type checks of arguments, which every client makes before anything else."""
 
 import inspect
 from typing import TypeVar
@@ -9,9 +9,9 @@ C = TypeVar("C")
 
 
 def named_without_class(kind: type[C]) -> type[C]:
-    """Have Python's own errors say `get() missing ...`, without the class that defines `get`.
+    """Make Python's own errors say `get() missing ...`, without the class that defines `get`.
 
-    Callers know the clients, not the classes that these inherit their methods from.
+    That class is a private base class of the client, whose name would not help the caller.
     """
     for name, method in vars(kind).items():
         if inspect.isfunction(method):
@@ -20,7 +20,7 @@ def named_without_class(kind: type[C]) -> type[C]:
 
 
 def check_type(name: str, value: object, kind: type | tuple[type, ...]) -> None:
-    """Refuse an option that is given and of another type."""
+    """Raise `TypeError` if an option is given (not None) and of another type."""
     if value is not None and not isinstance(value, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)
         wanted = " or ".join(each.__name__ for each in kinds)
@@ -28,7 +28,7 @@ def check_type(name: str, value: object, kind: type | tuple[type, ...]) -> None:
 
 
 def check_callable(name: str, value: object, method: str | None = None) -> None:
-    """Refuse what can't be called, or has no such method."""
+    """Raise `TypeError` for a value that can't be called, or that has no such method."""
     if not callable(value if method is None else getattr(value, method, None)):
         wanted = "can be called" if method is None else f"has the method {method}"
         raise TypeError(f"{name} must be something that {wanted}, not {type(value).__name__}")

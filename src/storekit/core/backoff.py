@@ -10,7 +10,7 @@ __all__ = ["RetryBudget", "pause_before"]
 
 def pause_before(repeat: int, policy: RetryPolicy, rng: Callable[[], float]) -> float:
     """Return the pause in seconds before repeat number `repeat` (0 is the first): full jitter."""
-    # The exponent is capped: 2.0**1100 overflows, and max_backoff is reached long before.
+    # The exponent is capped because 2.0**1100 overflows; max_backoff is reached long before.
     ceiling = min(policy.max_backoff, policy.initial_backoff * 2.0 ** min(repeat, 60))
     return rng() * ceiling
 

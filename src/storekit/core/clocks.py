@@ -1,8 +1,8 @@
-"""Clocks that tests move, and what else goes by them.
+"""Clocks that a test sets, and what a client measures by them.
 
-A client has a clock that tells the time. One that also has a method `pause`, as
-`storekit.testing.Clock` has, is moved by whoever has it: then pauses of the client end at once, and
-move it on. Deadlines go by real time in any case, since sockets and threads know no other.
+A client has a clock that returns the time. If it also has a method `pause`, as
+`storekit.testing.Clock` has, the client does not sleep: it calls `pause`, which advances the clock
+at once. Deadlines always use real time, since sockets and threads can't use another.
 """
 
 import time
@@ -14,15 +14,15 @@ __all__ = ["MovedClock", "steady"]
 
 @runtime_checkable
 class MovedClock(Protocol):
-    """A clock that stands still until somebody moves it."""
+    """A clock that changes only when it is told to."""
 
     def __call__(self) -> float:
         """Return seconds since the epoch."""
 
     def pause(self, seconds: float, /) -> None:
-        """Go on by so many seconds, at once."""
+        """Advance by so many seconds, at once."""
 
 
 def steady(clock: Callable[[], float]) -> Callable[[], float]:
-    """Return what durations go by: the clock if it is moved, else that which never goes back."""
+    """Return the clock to measure durations by: `clock` if it is a `MovedClock`, else monotonic."""
     return clock if isinstance(clock, MovedClock) else time.monotonic

@@ -1,4 +1,4 @@
-"""Whether this process is a fork of the one that it was."""
+"""Detects that this process was forked since an object was made."""
 
 import os
 
@@ -10,7 +10,7 @@ _count = 0
 def fork_count() -> int:
     """Return how many forks lie between the first process and this one.
 
-    `os.getpid()` would tell as well, but it is a system call, and this is asked for each
+    `os.getpid()` would serve as well, but it is a system call, and this is called for each
     request.
     """
     return _count

@@ -1,10 +1,10 @@
-"""HTTP/1.1 without I/O: request heads out, replies in.
+"""HTTP/1.1 without I/O: encodes the heads of requests, parses replies.
 
-llhttp (through httptools) does the parsing. What is added here is what it leaves to its
-user: bounds, replies without a body, replies that end with the connection, and whether
-the connection may carry another request.
+llhttp (through httptools) does the parsing. This adds what llhttp leaves to its user: bounds,
+replies without a body, replies that end with the connection, and whether the connection may carry
+another request.
 
-The states of a `ResponseParser`, and what may follow:
+The states of a `ResponseParser` and their transitions:
 
     state      started  head_done  done   on                             becomes
     expecting  no       no         no     the first byte                 head
@@ -20,8 +20,8 @@ The states of a `ResponseParser`, and what may follow:
     done       yes      yes        yes    `expect`                       expecting
                                           any byte                       done, not `reusable`
 
-After an error the connection is fit only for closing. `reusable` is known in the state "done":
-both sides keep the connection, and nothing came after the reply.
+After an error the connection can only be closed. `reusable` is set in the state "done": both sides
+keep the connection open, and nothing came after the reply.
 """
 
 import re
@@ -34,7 +34,7 @@ import httpx
 __all__ = ["MAX_HEAD_SIZE", "ResponseParser", "TruncatedReply", "encode_head"]
 
 MAX_HEAD_SIZE = 128 * 1024
-"""Most bytes of a reply in a row that are not content: head, chunk lines, trailers."""
+"""Most consecutive bytes of a reply that are not content: head, chunk lines, trailers."""
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BAD_IN_TARGET = re.compile(rb"[\x00-\x20\x7f-\xff]")
@@ -51,15 +51,15 @@ class TruncatedReply(httpx.RemoteProtocolError):
 
 
 def encode_head(method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return the head of a request, ready to be sent.
+    """Return the encoded head of a request.
 
-    Raises `httpx.LocalProtocolError` for what would let one request pass for two.
+    Raises `httpx.LocalProtocolError` for characters that could split one request into two.
     """
     verb = method.encode("ascii", "replace")
     if not _is_token(verb):
-        raise httpx.LocalProtocolError(f"{method!r} is no HTTP method")
+        raise httpx.LocalProtocolError(f"{method!r} is not a valid HTTP method")
     if not target or _BAD_IN_TARGET.search(target):
-        raise httpx.LocalProtocolError(f"{target!r} is no HTTP request target")
+        raise httpx.LocalProtocolError(f"{target!r} is not a valid HTTP request target")
     encode = _encode_headers_again if method == "GET" else _encode_headers
     return verb + b" " + target + b" HTTP/1.1\r\n" + encode(tuple(headers))
 
@@ -68,24 +68,23 @@ def _encode_headers(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     lines = []
     for name, value in headers:
         if not _is_token(name):
-            raise httpx.LocalProtocolError(f"{name!r} is no HTTP header name")
-        if _BAD_IN_VALUE.search(value):  # the value may be a secret: it is not shown
+            raise httpx.LocalProtocolError(f"{name!r} is not a valid HTTP header name")
+        if _BAD_IN_VALUE.search(value):  # not shown, since it may be a secret
             raise httpx.LocalProtocolError(f"the value of header {name!r} has control characters")
         lines.append(name + b": " + value + b"\r\n")
     lines.append(b"\r\n")
     return b"".join(lines)
 
 
-# Queries have the same headers each time, and checking them takes 2 µs.
+# All queries of a client have the same headers, and checking them takes 2 µs.
 _encode_headers_again = lru_cache(maxsize=64)(_encode_headers)
 
 
 class ResponseParser:
     """Parses the replies of one connection, one after the other.
 
-    Call `expect` for each request, then `feed` with what arrives until `done`; `content`
-    collects pieces of the body, which the caller takes away. `reusable` is meaningful
-    once `done`: the connection is at a clean boundary and both sides want to keep it.
+    Call `expect` for each request, then `feed` with what arrives until `done`. `content`
+    collects the pieces of the body until `take_content`. `reusable` is valid once `done`.
     """
 
     def __init__(self, max_head_size: int = MAX_HEAD_SIZE) -> None:
@@ -95,7 +94,7 @@ class ResponseParser:
         self.expect("GET")
 
     def expect(self, method: str) -> None:
-        """Get ready for the reply to a request with this method."""
+        """Prepare for the reply to a request with this method."""
         if self._must_renew:
             self._parser = httptools.HttpResponseParser(self)
             self._must_renew = False
@@ -120,18 +119,18 @@ class ResponseParser:
         self._connection = b""
 
     def feed(self, data: bytes) -> None:
-        """Parse the next bytes of the reply; `httpx.RemoteProtocolError` if they are none."""
+        """Parse the next bytes of the reply; `httpx.RemoteProtocolError` if they are invalid."""
         self.started = True
         self._overhead += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
-            # No callback raises of its own accord, so this is what a signal handler raised.
+            # Our callbacks do not raise, so this is an exception of a signal handler.
             raise error.__context__ or error from None
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.reusable = False
             if not self.done:  # else the reply was good and garbage followed
-                raise httpx.RemoteProtocolError(f"this is no HTTP/1.1 reply: {error}") from error
+                raise httpx.RemoteProtocolError(f"not an HTTP/1.1 reply: {error}") from error
         if self._refused is not None:
             self.reusable = False
             raise httpx.RemoteProtocolError(self._refused)
@@ -143,7 +142,7 @@ class ResponseParser:
     def feed_end(self, *, clean: bool = True) -> None:
         """Note that the server closed the connection; `TruncatedReply` if that was too early.
 
-        `clean` is False if it may have been somebody else: no reply ends with that.
+        `clean` is False if the connection may have been cut: then it does not end a reply.
         """
         self.reusable = False
         if self.done:
@@ -164,16 +163,16 @@ class ResponseParser:
         content, self.content = self.content, []
         return content
 
-    # The parser calls these. They only note: an exception in one would lose its type.
+    # Called by the parser. They only record, since httptools would replace what they raise.
 
     def on_status(self, reason: bytes) -> None:
         if not self.done:
-            self.reason += reason  # it comes in the pieces in which it arrived
+            self.reason += reason  # it may come in several pieces
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.head_done:  # a trailer, which nobody asked for
+        if self.head_done:  # a trailer
             return
-        value = value.rstrip(b" \t")  # which the parser leaves there (RFC 9110 5.5)
+        value = value.rstrip(b" \t")  # not part of the value (RFC 9110 5.5)
         self.headers.append((name, value))
         lowered = name.lower()
         if lowered == b"content-length":
@@ -197,7 +196,7 @@ class ResponseParser:
             # llhttp would wait for the body that the headers announce.
             self._must_renew = True
             self.done = True
-            # Of a chunk that follows nevertheless, llhttp would swallow the first line.
+            # After chunked replies not: if a body follows nevertheless, llhttp would not report it.
             self.reusable = (
                 self._parser.get_http_version() == "1.1"
                 and b"close" not in self._connection
@@ -217,7 +216,7 @@ class ResponseParser:
         self.content.append(data)
 
     def on_message_begin(self) -> None:
-        if self.done:  # bytes that no request asked for
+        if self.done:  # a second reply to one request
             self.reusable = False
             self._must_renew = True
 
@@ -228,5 +227,5 @@ class ResponseParser:
             self._reset_head()
             return
         self.done = True
-        # Only here does httptools know.
+        # httptools returns the right answer only in this callback.
         self.reusable = self._parser.should_keep_alive()

@@ -1,13 +1,13 @@
-"""Places in a pool, which are counted by their existence.
+"""Places in a pool, counted by weak references to them.
 
-A signal handler may raise between any two steps of Python code, also between a step that takes
-something and one that would note it, or within the clean-up. So nothing is noted: a place counts
-from the moment in which it is made until the last reference to it is gone, with the frame that
-an exception has ended, if need be. The interpreter then calls methods of built-in classes,
-which no handler interrupts, and nothing else.
+A signal handler may raise between any two bytecodes: between taking a place and recording that it
+is taken, or within the clean-up. So there is no record that could be wrong: a place counts from
+the moment in which it is made until the last reference to it is gone, at the latest with the
+frame that an exception has ended. All that runs then are methods of built-in classes, which no
+handler interrupts.
 
-This rests on reference counting. An exception that is kept with its traceback keeps the frames,
-and so the places, that it came through.
+This depends on reference counting. An exception that is kept with its traceback keeps the frames
+that it passed through, and so their places.
 """
 
 from collections import deque
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class IdentityRef(ref[T]):
-    """A weak reference that is equal to itself alone, also once the object is gone."""
+    """A weak reference that is equal only to itself, also once the object is gone."""
 
     __slots__ = ()
     __hash__: ClassVar[Callable[[object], int]] = object.__hash__
@@ -43,8 +43,8 @@ class Place(Generic[T]):
 class Lease(Generic[T]):
     """The right to use one connection, until it is given back to the pool.
 
-    A lease that is lost, because an exception came before it could be given back, is given up
-    with the last reference to it; the next call of the pool closes its connection.
+    If an exception prevents that, the place becomes free with the last reference to the lease, and
+    the next call of the pool closes the connection.
     """
 
     __slots__ = ("connection", "expires_at", "place", "reusable")
@@ -57,7 +57,7 @@ class Lease(Generic[T]):
 
 
 class _Count(IdentityRef[Place[T]]):
-    """Makes a place count, as long as both exist."""
+    """Counts one place; removed from the set of counts when the place is gone."""
 
     __slots__ = ("remains",)
 
@@ -65,7 +65,7 @@ class _Count(IdentityRef[Place[T]]):
 
 
 class _Remains(ref[Place[T]]):
-    """Keeps the connection of a place for whoever closes it once the place is lost."""
+    """Keeps the connection of a place, so that it can be closed after the place was lost."""
 
     __slots__ = ("connection",)
 
@@ -73,7 +73,7 @@ class _Remains(ref[Place[T]]):
 
 
 class Places(Generic[T]):
-    """The places of one pool. Each step of it is safe among threads."""
+    """The places of one pool. Every method may be called in any thread."""
 
     __slots__ = ("_counts", "_lost")
 
@@ -112,13 +112,13 @@ class Places(Generic[T]):
         return connection
 
     def remove(self, place: Place[T]) -> None:
-        """Count a place no more. Its connection is the caller's to close."""
+        """Stop counting a place. Closing its connection is up to the caller."""
         count, place.count = place.count, None
         if count is not None:
             self._counts.discard(count)
 
     def take_lost(self) -> list[T]:
-        """Return the connections of places that were lost, which are the caller's to close."""
+        """Return the connections of places that were lost, for the caller to close."""
         lost = []
         while self._lost:
             try:

@@ -1,7 +1,7 @@
-"""Tells errors of this process or machine from those of a server.
+"""Tells shortages of this process or machine from errors of a server.
 
-A process that has no file descriptor to spare can't connect, and the error looks like that of
-a server that is down. Whoever takes it for one gives up servers that are well.
+A process that is out of file descriptors can't connect, and the error looks as if the server were
+down. Without this distinction, a client would mark healthy servers as failed.
 """
 
 import errno
@@ -27,10 +27,10 @@ _NO_THREAD = "can't start new thread"  # the text of CPython's RuntimeError
 
 
 def shortage(error: BaseException | None) -> str | None:
-    """Return what this machine is short of, if that is what an error or a cause of it says.
+    """Return what this machine is short of, if an error or one of its causes says so.
 
-    Of several errors in a group, such as those of all addresses of a host, each has to say so:
-    one that a server caused tells of the server.
+    In a group, such as the errors of all addresses of a host, each error has to be a shortage: if
+    even one came from a server, the group counts as an error of the server.
     """
     while error is not None:
         if isinstance(error, BaseExceptionGroup):
@@ -38,7 +38,7 @@ def shortage(error: BaseException | None) -> str | None:
             return found[0] if all(found) else None
         if isinstance(error, OutOfResources):
             return str(error)
-        if isinstance(error, socket.gaierror):  # its numbers are of another kind
+        if isinstance(error, socket.gaierror):  # its numbers are EAI_ codes, not errno
             return _WORDS[errno.ENOMEM] if error.errno == socket.EAI_MEMORY else None
         if isinstance(error, OSError) and error.errno in _WORDS:
             return _WORDS[error.errno]
@@ -60,7 +60,7 @@ def raise_shortage(error: BaseException, doing: str) -> None:
 
 @contextmanager
 def shortages_raised(doing: str) -> Iterator[None]:
-    """Raise `OutOfResources` for what fails inside for lack of something local."""
+    """Raise `OutOfResources` instead of an error in the body that is due to a local shortage."""
     try:
         yield
     except Exception as error:
@@ -69,8 +69,8 @@ def shortages_raised(doing: str) -> Iterator[None]:
 
 
 def check_descriptors() -> None:
-    """Raise the `OSError` that opening a file raises now, if it does.
+    """Raise `OSError` if no file can be opened.
 
-    The resolver says "no such host" when it can't open its files.
+    The resolver reports "no such host" when it can't open its own files.
     """
     os.close(os.open(os.devnull, os.O_RDONLY))

@@ -1,4 +1,4 @@
-"""TLS settings in the forms that callers know from requests and httpx."""
+"""TLS settings in the forms that requests and httpx take."""
 
 import os
 import ssl
@@ -23,11 +23,12 @@ def create_tls_context(verify: Verify = True, cert: Cert | None = None) -> ssl.S
 
     `verify` is True for certifi's authorities (or those that `SSL_CERT_FILE` and
     `SSL_CERT_DIR` name), a path to a file or directory of authorities, False for no
-    check at all, or a context, which is used as it is. `cert` is a file with a client
+    check at all, or a context, which is used unchanged. `cert` is a file with a client
     certificate and its key, or a tuple of certificate file, key file and, if the key is
     encrypted, password.
 
-    Raises `ValueError` when a file cannot be read or used.
+    Raises `ValueError` when a file can't be read or used, `TypeError` for a `verify` of another
+    type, and `OutOfResources` when no file descriptor is left.
     """
     if isinstance(verify, ssl.SSLContext):
         if cert is not None:
@@ -53,7 +54,7 @@ def create_tls_context(verify: Verify = True, cert: Cert | None = None) -> ssl.S
 
 
 def _load_certificate(context: ssl.SSLContext, cert: Cert) -> None:
-    password = ""  # with none at all, OpenSSL would ask for it at the terminal
+    password = ""  # with None, OpenSSL would ask for it at the terminal
     key: str | os.PathLike[str] | None = None
     if not isinstance(cert, tuple):
         certificate = cert
@@ -67,5 +68,5 @@ def _load_certificate(context: ssl.SSLContext, cert: Cert) -> None:
         context.load_cert_chain(certificate, key, password)
     except OSError as error:
         raise_shortage(error, "read the client certificate")
-        # ssl.SSLError is an OSError, too. The password is not in the message.
+        # ssl.SSLError is an OSError.
         raise ValueError(f"cert: no usable certificate and key in {certificate!r}") from error

@@ -116,17 +116,17 @@ async def test_nothing_is_kept_after_the_landing(error):
 
 async def test_each_landing_is_counted_once():
     flights, key, work, failing = AsyncSingleFlight(), Key(), Work(), Work(ConnectionError())
-    assert flights.landings == 0
+    assert flights.ended == 0
     async with Crew() as crew:
         await lead(crew, flights, key, work)
         await join(crew, flights, key, work)
-        assert flights.landings == 0
+        assert flights.ended == 0
         work.go.set()
-    assert flights.landings == 1
+    assert flights.ended == 1
     failing.go.set()
     with pytest.raises(ConnectionError):
         await flights.run(key, failing)
-    assert flights.landings == 2
+    assert flights.ended == 2
 
 
 async def test_a_call_that_asks_for_its_own_key_is_an_error():

@@ -118,17 +118,17 @@ def test_nothing_is_kept_after_the_landing(error):
 
 def test_each_landing_is_counted_once():
     flights, key, work, failing = SingleFlight(), Key(), Work(), Work(ConnectionError())
-    assert flights.landings == 0
+    assert flights.ended == 0
     with Crew() as crew:
         lead(crew, flights, key, work)
         join(crew, flights, key, work)
-        assert flights.landings == 0
+        assert flights.ended == 0
         work.go.set()
-    assert flights.landings == 1
+    assert flights.ended == 1
     failing.go.set()
     with pytest.raises(ConnectionError):
         flights.run(key, failing)
-    assert flights.landings == 2
+    assert flights.ended == 2
 
 
 def test_a_call_that_asks_for_its_own_key_is_an_error():

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: a request out, the reply in, and again."""
+"""One HTTP/1.1 connection, for one exchange after the other."""
 
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -27,16 +27,16 @@ class ExchangeLimits:
         self.deadline: float | None = request.extensions.get("deadline")
 
 
-class _SendFailed(Exception):  # caused by the OSError; one of the caller's is none of ours
-    pass
+class _SendFailed(Exception):
+    """The socket failed. Apart from an `OSError` that the caller's own body raises."""
 
 
-class _AnsweredEarly(Exception):  # the head of the reply is there, and not all was sent
-    pass
+class _AnsweredEarly(Exception):
+    """The head of the reply came before all of the request was sent."""
 
 
 class AsyncHTTPConnection:
-    """Speaks HTTP/1.1 over one stream. Any error leaves it fit only for closing."""
+    """HTTP/1.1 over one stream. After any error it can only be closed."""
 
     def __init__(self, stream: AsyncSocketStream, max_head_size: int) -> None:
         self._stream = stream
@@ -47,15 +47,15 @@ class AsyncHTTPConnection:
 
     @property
     def reusable(self) -> bool:
-        """Whether, the reply being complete, another request can follow."""
+        """Whether another request can follow, once the reply is complete."""
         return self.parser.reusable and self._sent_all
 
     async def send(self, request: httpx.Request, limits: ExchangeLimits) -> None:
         """Send a request and read the reply until its head is complete.
 
         Raises `httpx.LocalProtocolError` before anything is sent when the request is
-        malformed, else the `httpx.TransportError` that fits. A reply that comes before all
-        of the body is sent ends the sending, as RFC 9112 (9.5) advises.
+        malformed, else the matching `httpx.TransportError`. If the reply comes before all of the
+        body is sent, the rest is not sent, as RFC 9112 (9.5) advises.
         """
         target = request.extensions.get("target") or request.url.raw_path
         headers = request.headers.raw
@@ -81,8 +81,8 @@ class AsyncHTTPConnection:
             raise
         except _SendFailed as failed:
             self._sent_all = False
-            # A server that refuses a large upload answers and closes. The answer says
-            # more than the broken pipe, if it got here.
+            # A server that refuses a large upload answers and closes. If the answer has arrived,
+            # it says more than the broken pipe.
             if not await self._was_answered(limits):
                 error = failed.__cause__
                 raise _httpx_error(error, httpx.WriteTimeout, httpx.WriteError, request) from error
@@ -93,23 +93,23 @@ class AsyncHTTPConnection:
         try:
             sent = await self._stream.send(data, limits.write, limits.deadline)
             while sent < len(data):
-                await self._hear(limits)
+                await self._receive_early(limits)
                 rest = memoryview(data)[sent:]
                 sent += await self._stream.send(rest, limits.write, limits.deadline)
         except OSError as error:
             raise _SendFailed from error
 
     async def _write_more(self, data: bytes, limits: ExchangeLimits) -> None:
-        """Send a piece of the body that may have been long in coming."""
-        while self._stream.was_spoken_to():
+        """Send a piece of the body, after looking for a reply: the piece may have come late."""
+        while self._stream.has_input():
             try:
-                await self._hear(limits)
+                await self._receive_early(limits)
             except OSError as error:
                 raise _SendFailed from error
         await self._write(data, limits)
 
-    async def _hear(self, limits: ExchangeLimits) -> None:
-        """Read what the server says before all was sent; `_AnsweredEarly` if it is its reply."""
+    async def _receive_early(self, limits: ExchangeLimits) -> None:
+        """Read what the server sends before all was sent; `_AnsweredEarly` once it has replied."""
         data = await self._stream.receive(limits.read, limits.deadline)
         if not data:
             raise ConnectionResetError("the server closed the connection")
@@ -155,7 +155,7 @@ class AsyncHTTPConnection:
         await self._write_more(b"0\r\n\r\n", limits)
 
     async def _was_answered(self, limits: ExchangeLimits) -> bool:
-        """Read what the server sent while a request was still on its way."""
+        """Read what the server sent before sending failed; whether that is a reply."""
         try:
             while not self.parser.head_done:
                 data = await self._stream.receive(0.05, limits.deadline)
@@ -174,8 +174,8 @@ class AsyncHTTPConnection:
         except ssl.SSLEOFError:
             data, clean = b"", False
         except OSError as error:
-            # A system resets a connection that is closed while a body was still coming in, or lies
-            # unread. What counts then is the status; that the text of it was cut, can't be known.
+            # If a server closes while part of the body is unread, its system resets the connection.
+            # The status of the reply is still valid; its text may have been cut off.
             refused = self._has_body and self.parser.head_done and self.parser.status >= 400
             if not refused or not isinstance(error, ConnectionResetError):
                 raise _httpx_error(error, httpx.ReadTimeout, httpx.ReadError, request) from error
@@ -201,7 +201,7 @@ class AsyncHTTPConnection:
 def _framing(request: httpx.Request, names: Sequence[bytes]) -> tuple[int | None, bool]:
     """Return the announced length of the body, if any, and whether it goes in chunks.
 
-    Raises `httpx.LocalProtocolError` for what servers would understand in different ways.
+    Raises `httpx.LocalProtocolError` for headers that servers may interpret differently.
     """
     if b"transfer-encoding" in names:
         if b"content-length" in names or request.headers["transfer-encoding"].lower() != "chunked":
@@ -231,7 +231,7 @@ async def _body(request: httpx.Request) -> AsyncIterator[AsyncIterator[bytes]]:
     try:
         yield pieces
     finally:
-        # Most are generators, and one that is left in the middle is to be closed at once.
+        # Most are generators; one that was not read to its end has to be closed at once.
         close = getattr(pieces, "aclose", None)
         if close is not None:
             await close()
@@ -243,9 +243,12 @@ def _httpx_error(
     on_error: type[httpx.NetworkError],
     request: httpx.Request,
 ) -> httpx.TransportError:
-    """Give an error of the operating system the name that users of httpx expect."""
+    """Return the httpx error for an error of the operating system.
+
+    Raises `OutOfResources` for a local shortage.
+    """
     if error is not None:
         raise_shortage(error, f"talk to {request.url.host}")
     if isinstance(error, TimeoutError):
         return on_timeout("no progress in time", request=request)
-    return on_error(str(error), request=request)  # ssl.SSLError is one, too
+    return on_error(str(error), request=request)

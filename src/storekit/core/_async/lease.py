@@ -1,4 +1,4 @@
-"""The lease of a connection as a context."""
+"""The lease of a connection as a context manager."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar

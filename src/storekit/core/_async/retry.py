@@ -1,7 +1,7 @@
-"""Repeats an operation while that is safe, allowed and worth it.
+"""Repeats an operation as long as that is safe, useful and within the limits of the policy.
 
 tenacity and stamina have no deadline shared between attempts and pauses, no budget shared
-between calls, and no view of `Retry-After`; hence this small one.
+between calls, and no support for `Retry-After`.
 """
 
 import random
@@ -21,9 +21,9 @@ __all__ = ["AsyncAttempts", "AsyncRetrier", "Repeat"]
 class Repeat:
     """How an operation may be repeated.
 
-    `after` is the least pause in seconds, where the server asked for one. `elsewhere`
-    says that the repeat goes to another node, which has not failed: then there is no
-    pause and no charge to the budget, for the load is only moved.
+    `after` is the least pause in seconds, if the server asked for one. `elsewhere` means that
+    the next attempt goes to another node, which has not failed: then there is no pause and the
+    budget is not charged, since that node gets no more load than it would have had anyway.
     """
 
     after: float = 0.0
@@ -31,17 +31,17 @@ class Repeat:
 
 
 class AsyncAttempts:
-    """The attempts at one operation, as an iterator whose items are contexts.
+    """The attempts at one operation, as an iterator whose items are context managers.
 
         async for attempt in (attempts := retrier.attempts(judge, until=until)):
             with attempt:
                 return await operation()
         raise MyError(attempts.reason) from attempts.cause()
 
-    An error in the body is given to `judge`. Where that says None, because repeating is not
-    safe or is useless, the error leaves the loop; the errors of attempts before it are then
-    its cause, if it has none. Otherwise the loop goes on after a pause, or ends: with a body
-    that succeeded, or with `reason`, which says why there is no further attempt.
+    An error in the body is passed to `judge`. If that returns None, because repeating is not
+    safe or is useless, the error is raised; the errors of earlier attempts become its cause, if
+    it has none. Otherwise the loop goes on after a pause. It ends after a body that succeeded,
+    or when there is no further attempt: `reason` then says why.
     """
 
     __slots__ = (
@@ -68,13 +68,13 @@ class AsyncAttempts:
         self._until = until
         self._on_repeat = on_repeat
         self._repeat: Repeat | None = None
-        self._due = True  # another attempt, as far as the last one tells
+        self._due = True  # no attempt was made yet, or the last one may be repeated
         self.errors: list[Exception] = []
         self.reason: str = ""
         self.out_of_time: bool = False
 
     def cause(self) -> Exception | None:
-        """Return the error of the only attempt, or a group of those of all."""
+        """Return the error of the only attempt, or a group of the errors of all attempts."""
         if len(self.errors) <= 1:
             return self.errors[0] if self.errors else None
         return ExceptionGroup("all attempts failed", self.errors)
@@ -108,7 +108,7 @@ class AsyncAttempts:
         return isinstance(exc_value, Exception) and self.is_repeatable(exc_value)
 
     def is_repeatable(self, error: Exception) -> bool:
-        """Note the error of an attempt; tell whether another one is safe and of use."""
+        """Record the error of an attempt; return whether another one is safe and useful."""
         self._repeat = self._judge(error)
         if self._repeat is None:
             if self.errors and error.__cause__ is None:
@@ -147,13 +147,13 @@ class AsyncRetrier:
     ) -> AsyncAttempts:
         """Return the attempts at one operation; see `AsyncAttempts` for the loop over them.
 
-        `judge` says of an error how to go on; None means that repeating is not safe or is
-        useless. No pause ends past `until` (a time of the clock). `on_repeat` is told the
-        error and the pause in seconds before each repeat. Cancellation ends the attempt or
+        `judge` returns how to repeat after an error; None means that repeating is not safe or is
+        useless. No pause ends past `until` (a time of the clock). `on_repeat` is called before
+        each repeat with the error and the pause in seconds. Cancellation ends the attempt or
         the pause at once.
 
-        `failed` is the error of a first attempt that was made without a loop, as calls of a
-        few microseconds are, for the loop takes two. It is raised if it may not be repeated.
+        `failed` is the error of a first attempt that was made outside of the loop, which takes
+        2 µs, as much as some calls. It is raised if the call may not be repeated.
         """
         attempts = AsyncAttempts(self, judge, until, on_repeat)
         if failed is not None and not attempts.is_repeatable(failed):
@@ -161,7 +161,10 @@ class AsyncRetrier:
         return attempts
 
     def plan(self, attempts: AsyncAttempts, repeat: Repeat, until: float | None) -> float | None:
-        """Return the pause in seconds before the next attempt; None, with a reason, for none."""
+        """Return the pause in seconds before the next attempt.
+
+        None if there is none: then `attempts.reason` says why.
+        """
         failed = len(attempts.errors)
         pause = 0.0
         if not repeat.elsewhere:

@@ -1,10 +1,10 @@
-"""Many callers, one call: whoever comes while a key is being worked on shares the outcome."""
+"""Makes concurrent calls for the same key once: all callers share its outcome."""
 
 import logging
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-from storekit.core.circles import SharedCall, making, waiting_for
+from storekit.core.circular_calls import SharedCall, making, waiting_for
 from storekit.core.seam._async import Event, Guard, current_owner
 from storekit.errors import CircularCall, OwnerMismatch
 
@@ -16,53 +16,59 @@ T = TypeVar("T")
 _log = logging.getLogger("storekit")
 
 _LONG = 60.0
-"""Seconds that a caller waits for another one's call before it says so in the log."""
+"""Seconds after which a caller that waits for another caller's call logs a warning."""
 
 
 class _Flight(SharedCall, Generic[T]):
-    __slots__ = ("error", "landed", "owner", "result")
+    __slots__ = ("done", "error", "owner", "result")
 
     def __init__(self, key: object) -> None:
         super().__init__(key)
-        self.landed = Event()
+        self.done = Event()
         self.owner = current_owner()
         self.result: tuple[T] | None = None
         self.error: Exception | None = None
 
 
 class AsyncSingleFlight(Generic[K, T]):
-    """Calls at the same time for the same key become one.
+    """Makes concurrent calls for the same key once.
 
     The first caller makes the call. The others wait and get its result or its error; if
-    the first is cancelled, the next one makes the call anew. Calls that would wait for each
-    other, or one for itself, raise `circular`.
+    the first is cancelled, the next one makes the call anew. Calls that would wait for
+    themselves, directly or through others, raise `circular`. `ended` counts calls
+    that have ended.
     """
 
     def __init__(self, circular: type[CircularCall] = CircularCall) -> None:
         self._circular = circular
         self._guard = Guard()
         self._flights: dict[K, _Flight[T]] = {}
-        self.landings: int = 0
+        self.ended: int = 0
 
     async def run(self, key: K, call: Callable[[], Awaitable[T]]) -> T:
-        """Return what `call` returns, made by this caller or by one before it."""
+        """Return the result of `call`, or of the call that is under way for this key.
+
+        Raises what that call raises, `circular`, and `OwnerMismatch` if another event loop
+        makes it.
+        """
         while True:
             with self._guard:
                 flight = self._flights.get(key)
-                leads = flight is None
+                is_first = flight is None
                 if flight is None:
                     flight = self._flights[key] = _Flight(key)
-            if leads:
-                return await self._lead(key, flight, call)
+            if is_first:
+                return await self._call(key, flight, call)
             if flight.owner != current_owner():
                 raise OwnerMismatch(
-                    f"another event loop is at work on {key!r}; give each event loop its own client"
+                    f"another event loop is making the call for {key!r}; give each event loop its "
+                    "own client"
                 )
             with waiting_for(flight, self._circular):
-                while not await flight.landed.wait(_LONG):
+                while not await flight.done.wait(_LONG):
                     _log.warning(
-                        "a caller has waited %d s for another one's call for %r; if that call "
-                        "waits for it in a thread of its own, both wait for ever",
+                        "a caller has waited %d s for another caller's call for %r; if that call "
+                        "waits for this caller through a thread that it started, neither will end",
                         _LONG,
                         key,
                     )
@@ -71,7 +77,7 @@ class AsyncSingleFlight(Generic[K, T]):
             if flight.error is not None:
                 raise flight.error
 
-    async def _lead(self, key: K, flight: _Flight[T], call: Callable[[], Awaitable[T]]) -> T:
+    async def _call(self, key: K, flight: _Flight[T], call: Callable[[], Awaitable[T]]) -> T:
         try:
             with making(flight):
                 result = await call()
@@ -84,5 +90,5 @@ class AsyncSingleFlight(Generic[K, T]):
         finally:
             with self._guard:
                 del self._flights[key]
-                self.landings += 1
-            flight.landed.set()
+                self.ended += 1
+            flight.done.set()

@@ -1,10 +1,10 @@
 """Bytes over TCP or TLS on a non-blocking socket.
 
-Sending and receiving are plain calls on the socket; only "wait until it is ready" differs
+Sending and receiving are plain calls on the socket; only waiting until it is ready differs
 between async and sync. With many calls at a time and a limit on each, that takes less time than
-the streams of the event loop libraries (`benchmarks/layers.py` compares them). It also keeps
-what the server sends unasked in the kernel, where `is_quiet` sees it, and lets the next
-event loop use an idle connection.
+the streams of the event loop libraries (`benchmarks/layers.py` compares them). Also, what a server
+sends on an idle connection stays in the kernel, where `is_quiet` sees it, and another event loop
+can use an idle connection.
 """
 
 import errno
@@ -27,19 +27,19 @@ from storekit.core.shortage import check_descriptors
 __all__ = ["AsyncSocketStream", "earlier"]
 
 _PIECE = 256 * 1024
-"""Most bytes handed to the kernel in one call, so that a large body does not hog the loop."""
+"""Most bytes passed to the kernel in one call, so that a large body does not block the loop."""
 
 _RECEIVED = 64 * 1024
 """Most bytes taken from the kernel in one call."""
 
 _CALLS_IN_A_ROW = 16
-"""Most calls on the socket that succeed at once before others get a turn."""
+"""Most calls on the socket that succeed at once before other tasks may run."""
 
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 def earlier(timeout: float | None, deadline: float | None) -> float | None:
-    """Return when a wait that starts now must end."""
+    """Return the time at which a wait that starts now must end: the earlier of both limits."""
     if timeout is None:
         return deadline
     until = monotonic() + timeout
@@ -50,7 +50,7 @@ class AsyncSocketStream:
     """One connection. It belongs to one task or thread at a time.
 
     Timeouts (seconds) limit each wait, `deadline` (a time of `monotonic`) the whole call.
-    Whatever interrupts a call, the stream is then in an unknown state: close it.
+    After a call that was interrupted the stream is in an unknown state: close it.
     """
 
     __slots__ = ("_calls", "_early", "_is_readable", "_just_sent", "_reader", "_sock", "_tls")
@@ -61,23 +61,23 @@ class AsyncSocketStream:
         self._reader = SocketReader(sock)
         self._is_readable = readable_probe(sock)
         self._just_sent = False
-        self._early = b""  # what came while something was sent
+        self._early = b""  # received while sending
         self._calls = 0
 
     @classmethod
     async def connect(
         cls, host: str, port: int, tls: ssl.SSLContext | None, until: float | None
     ) -> "AsyncSocketStream":
-        """Connect, trying each address of `host` in turn, and shake hands if `tls` is given.
+        """Connect, trying each address of `host` in turn; with `tls`, do the TLS handshake.
 
-        Each address gets an equal share of the time that is left, so that one which
-        swallows packets does not use up the time of the others. Raises `TimeoutError`,
-        `ssl.SSLError`, or another `OSError`.
+        Each address gets an equal share of the time that is left, so that one that does not
+        respond does not use up the time of the others. Raises `TimeoutError`, `ssl.SSLError`, or
+        another `OSError`.
         """
         sock = await _connect_socket(host, port, until)
         try:
             if tls is not None:
-                # A cut must not pass for the end of a reply: it is an SSLEOFError here.
+                # A connection that is cut then raises SSLEOFError, which a clean end does not.
                 sock = tls.wrap_socket(
                     sock,
                     server_hostname=host,
@@ -106,14 +106,14 @@ class AsyncSocketStream:
     async def send(
         self, data: bytes | memoryview, timeout: float | None, deadline: float | None
     ) -> int:
-        """Hand `data` to the kernel; return how many bytes of it were taken.
+        """Pass `data` to the kernel; return how many bytes of it were taken.
 
-        That is all of it unless the other side speaks meanwhile: then the next `receive`
-        returns what it said. Raises `TimeoutError` or `OSError`.
+        That is all of it, unless the server sends something meanwhile, which the next `receive`
+        returns. Raises `TimeoutError` or `OSError`.
         """
         self._just_sent = True
         try:
-            # No more than is tried again below: TLS refuses to go on with less.
+            # Limited as in `_send_rest`: TLS does not take a retry with less data.
             sent = self._sock.send(data if len(data) <= _PIECE else memoryview(data)[:_PIECE])
         except _WOULD_BLOCK:
             sent = 0
@@ -125,27 +125,27 @@ class AsyncSocketStream:
         self, rest: memoryview, timeout: float | None, deadline: float | None
     ) -> int:
         size = len(rest)
-        while rest and not self.was_spoken_to():
-            await self._take_turns(deadline)
+        while rest and not self.has_input():
+            await self._yield_sometimes(deadline)
             try:
                 rest = rest[self._sock.send(rest[:_PIECE]) :]
             except ssl.SSLWantReadError:
-                self._reader.stop()  # a loop takes one watcher of a socket
+                self._reader.stop()  # a loop takes only one reader for a socket
                 await wait_readable(self._sock, earlier(timeout, deadline))
             except (BlockingIOError, ssl.SSLWantWriteError):
                 self._reader.stop()
                 await wait_either(self._sock, earlier(timeout, deadline))
         return size - len(rest)
 
-    def was_spoken_to(self) -> bool:
-        """Whether something came, or an error, that nobody has received yet."""
+    def has_input(self) -> bool:
+        """Whether data, the end or an error has arrived that was not received yet."""
         if self._early:
             return True
         if not self._is_readable():
             return False
         try:
             self._early = self._sock.recv(_RECEIVED)
-        except _WOULD_BLOCK:  # TLS had something to say to TLS
+        except _WOULD_BLOCK:  # a TLS record without data
             return False
         except OSError:
             return True  # the next call on the socket raises it again
@@ -156,11 +156,11 @@ class AsyncSocketStream:
         if self._early:
             early, self._early = self._early, b""
             return early
-        # No answer can be there just after a request: save the call that would say so.
+        # Right after a request no reply can have arrived: save a call of recv that would block.
         at_once = not self._just_sent or (self._tls is not None and self._tls.pending() > 0)
         self._just_sent = False
         if at_once:
-            await self._take_turns(deadline)
+            await self._yield_sometimes(deadline)
         while True:
             try:
                 if at_once:
@@ -172,8 +172,8 @@ class AsyncSocketStream:
                 await wait_writable(self._sock, earlier(timeout, deadline))
                 at_once = True
 
-    async def _take_turns(self, deadline: float | None) -> None:
-        """Let others run now and then, and see to the deadline, while no call has to wait."""
+    async def _yield_sometimes(self, deadline: float | None) -> None:
+        """Every few calls, let other tasks run and check the deadline: no call may ever wait."""
         self._calls += 1
         if self._calls >= _CALLS_IN_A_ROW:
             self._calls = 0
@@ -182,7 +182,7 @@ class AsyncSocketStream:
                 raise TimeoutError
 
     def is_quiet(self) -> bool:
-        """Whether an idle connection is open and nothing came over it unasked."""
+        """Whether an idle connection is open and the server has sent nothing on it."""
         return not self._is_readable()
 
     def close(self) -> None:
@@ -198,7 +198,7 @@ async def _connect_socket(host: str, port: int, until: float | None) -> socket.s
             addresses = await look_up(host, port, until)
         except TimeoutError:
             raise
-        except OSError:  # of the resolver, whose files can't be opened: gaierror, but also EINVAL
+        except OSError:  # what the resolver raises without file descriptors: gaierror, also EINVAL
             check_descriptors()
             raise
     errors: list[OSError] = []
@@ -220,7 +220,7 @@ async def _connect_socket(host: str, port: int, until: float | None) -> socket.s
 def _parse_address(
     host: str, port: int
 ) -> "Sequence[tuple[int, int, int, str, tuple[object, ...]]]":
-    """Return what a look-up of a numeric address gives, or nothing for a name."""
+    """Return what `getaddrinfo` gives for a numeric address, or nothing for a host name."""
     try:
         return socket.getaddrinfo(
             host,
@@ -231,13 +231,13 @@ def _parse_address(
     except socket.gaierror:
         return ()
     except UnicodeError as error:  # a label is empty or too long
-        raise OSError(f"{host!r} is no host name") from error
+        raise OSError(f"{host!r} is not a valid host name") from error
 
 
 async def _connect_address(
     family: int, kind: int, protocol: int, address: tuple[object, ...], until: float | None
 ) -> socket.socket:
-    sock = socket.socket(family, kind, protocol)  # fails where there is no IPv6
+    sock = socket.socket(family, kind, protocol)  # raises OSError where IPv6 is not available
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

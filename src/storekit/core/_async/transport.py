@@ -1,4 +1,4 @@
-"""An httpx transport on connections of our own: one pool for each server."""
+"""An httpx transport with a pool of connections for each server."""
 
 import random
 import ssl
@@ -31,16 +31,16 @@ _Lease = Lease[AsyncHTTPConnection]
 class AsyncHTTPTransport(httpx.AsyncBaseTransport):
     """HTTP/1.1 with keep-alive, for use by itself or as `transport` of an httpx client.
 
-    `verify` and `cert` are as for `create_tls_context`, `limits` apply to each server
-    (scheme, host and port). Request extensions understood: httpx's `timeout` and
-    `target`; `deadline`, a time of `time.monotonic` by which all must be done; and
-    `idempotent`, True if a request other than GET may be sent a second time when a
-    connection that was kept open turns out to be closed.
+    `verify` and `cert` are as for `create_tls_context`; `limits` apply to each server
+    (scheme, host and port); `max_head_size` is in bytes. Request extensions understood: httpx's
+    `timeout` and `target`; `deadline`, a time of `time.monotonic` by which the whole exchange must
+    be done; and `idempotent`, True if a request with a method that is not safe may be sent a second
+    time when a connection that was kept open turns out to be closed.
 
-    Raises the errors of httpx, `ClientClosed`, `OwnerMismatch`, and `OutOfResources` for what
-    says nothing about the server: no file descriptor, port or thread is left. A cancelled or failed
-    call closes its connection; none is ever reused in an unknown state. Replies are
-    streamed: read one to its end, or close it.
+    Raises the errors of httpx, `ClientClosed`, `OwnerMismatch`, and `OutOfResources` when this
+    machine has no file descriptor, port or thread left. A cancelled or failed call closes its
+    connection; none is ever reused in an unknown state. Replies are streamed: read one to its
+    end, or close it.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class AsyncHTTPTransport(httpx.AsyncBaseTransport):
 
     @property
     def limits(self) -> PoolLimits:
-        """How many connections to each server there may be, and for how long."""
+        """The limits on connections to each server."""
         return self._limits
 
     def statistics(self) -> dict[str, PoolStatistics]:
@@ -83,7 +83,7 @@ class AsyncHTTPTransport(httpx.AsyncBaseTransport):
         }
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; return when the head of the reply is there."""
+        """Send a request; return once the head of the reply has arrived."""
         pool = self._pool_for(request)
         limits = ExchangeLimits(request)
         while True:
@@ -110,7 +110,7 @@ class AsyncHTTPTransport(httpx.AsyncBaseTransport):
         status, reason, headers = parser.status, parser.reason, parser.headers
         stream: httpx.AsyncByteStream
         if parser.done:
-            # The usual small reply: the connection is free before the caller even looks.
+            # The usual small reply: the connection is given back before the caller reads it.
             stream = httpx.ByteStream(b"".join(parser.take_content()))
             await pool.release(lease, reuse=lease.connection.reusable)
         else:
@@ -148,7 +148,7 @@ class AsyncHTTPTransport(httpx.AsyncBaseTransport):
             if scheme not in _PORTS or not host:
                 raise httpx.UnsupportedProtocol(f"{scheme!r} is not http or https", request=request)
             pool = self._pools.setdefault(key, self._new_pool(*key))
-            if self._closed:  # by another thread, which may not have seen this pool
+            if self._closed:  # another thread closed the transport and may have missed this pool
                 raise ClientClosed("the transport is closed; make a new one")
         return pool
 
@@ -170,12 +170,12 @@ class AsyncHTTPTransport(httpx.AsyncBaseTransport):
         )
 
     def _tls_context(self) -> ssl.SSLContext:
-        if self._tls is None:  # made on first use: reading the authorities takes 20 ms
+        if self._tls is None:  # made on first use: reading the CA certificates takes 20 ms
             self._tls = create_tls_context(self._verify, self._cert)
         return self._tls
 
     async def aclose(self) -> None:
-        """Close all connections; those in use, when their replies are read or dropped."""
+        """Close all connections; those in use once their replies are read or closed."""
         self._closed = True
         for pool in list(self._pools.values()):
             await pool.aclose()
@@ -205,7 +205,7 @@ class _ReplyStream(httpx.AsyncByteStream):
         self._limits = limits
         self._content: deque[bytes] = deque()
 
-    # Not a generator: those must be closed by whoever leaves them in the middle.
+    # Not a generator, which every caller that stops in the middle would have to close.
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -229,7 +229,7 @@ class _ReplyStream(httpx.AsyncByteStream):
         return self._content.popleft()
 
     async def aclose(self) -> None:
-        """Drop what was not read, and the connection with it."""
+        """Drop the rest of the reply, and close the connection if there was any."""
         self._content.clear()
         lease, self._lease = self._lease, None
         if lease is not None:
@@ -247,12 +247,12 @@ async def _acquire(
         raise httpx.PoolTimeout(str(error), request=request) from error
     except TimeoutError as error:
         raise httpx.ConnectTimeout("no connection in time", request=request) from error
-    except OSError as error:  # ssl.SSLError and failed look-ups are some
+    except OSError as error:  # includes ssl.SSLError and socket.gaierror
         raise httpx.ConnectError(str(error), request=request) from error
 
 
 def _was_closed_unseen(error: BaseException, connection: AsyncHTTPConnection) -> bool:
-    """Whether the server closed a kept connection just as it was used again."""
+    """Whether the server closed a kept-open connection before it saw the request."""
     return not connection.parser.started and isinstance(
         error, httpx.ReadError | httpx.WriteError | TruncatedReply
     )

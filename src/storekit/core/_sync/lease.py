@@ -1,6 +1,6 @@
 # Generated from src/storekit/core/_async/lease.py by tools/generate_sync.py; do not edit.
 
-"""The lease of a connection as a context."""
+"""The lease of a connection as a context manager."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar

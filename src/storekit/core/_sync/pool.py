@@ -1,23 +1,25 @@
 # Generated from src/storekit/core/_async/pool.py by tools/generate_sync.py; do not edit.
 
-"""A pool of connections to one node, whatever a connection is.
+"""A pool of connections to one node; a connection may be an object of any type.
 
-What holds, whatever is cancelled, and whatever a signal handler raises between two steps:
+Guarantees, also after any cancellation, and after any exception that a signal handler raises
+between two bytecodes:
 
 - Each connection is idle, leased or connecting, and these add up to the size, which is at most
-  `max_size`. When nothing is under way, nothing is leased or connecting.
-- One caller at a time has a connection. What was interrupted in mid-call is closed, never reused.
+  `max_size`. When no call is under way, no connection is leased or connecting.
+- A connection belongs to one caller at a time. If a call on it was interrupted, it is closed,
+  never reused.
 - Callers that have to wait are served in the order in which they came.
 - After `fill`, `min_size` connections are kept: none of them is closed for being idle, and
-  those that broke or became too old are replaced, soon after a call that finds it so.
-- The pool takes no lock. Its only background task makes connections for `min_size`; what has
-  been idle for too long is closed by the callers that follow.
+  those that broke or became too old are replaced soon after the next call.
+- The pool takes no lock. Its only background task makes connections for `min_size`; connections
+  that have been idle for too long are closed by later calls.
 
-How that comes: there are no counters that would have to agree. A place counts as long as it
-exists (see `storekit.core.places`). Of all containers, only single steps are used, which are
-atomic for threads as well as for signal handlers. Places that are given back are not handed to
-those who wait: these are promised one, woken, and take it themselves, so that nothing is in
-flight. Where a wake-up was lost with its waker, they look again after a second.
+How: there are no counters that would have to agree. A place counts as long as it exists (see
+`storekit.core.places`). Containers are only changed in single steps, which are atomic for
+threads as well as for signal handlers. A place that is given back is not passed to a waiting
+caller: the caller is promised one, is woken, and takes it itself, so that a cancellation can't
+lose a place on its way. If an exception prevents a wake-up, the caller looks again after a second.
 """
 
 import logging
@@ -42,15 +44,15 @@ T = TypeVar("T")
 _log = logging.getLogger("storekit")
 
 _LOOK_AGAIN = 1.0
-"""Seconds after which a caller that waits looks for what it was not told of."""
+"""Seconds after which a waiting caller looks for a free place without having been woken."""
 
 
 class Pool(Generic[T]):
     """Leases connections, first come, first served, and makes them on demand.
 
-    `connect` is called with the time (of `clock`, seconds) by which it must be done and
-    cleans up after itself when it fails. `close` ends a connection and must not wait for
-    the other side. `is_usable` looks, without waiting, whether an idle one is still good.
+    `connect` is called with its deadline (a time of `clock`, in seconds), and cleans up after
+    itself when it fails. `close` closes a connection and must not wait for the server.
+    `is_usable` returns, without waiting, whether an idle connection can still be used.
     """
 
     def __init__(
@@ -76,7 +78,8 @@ class Pool(Generic[T]):
         self._owner: object = None
         self._forks = fork_count()
         self._background = BackgroundTasks()
-        self._keeping: float | None = None  # while `min_size` is kept, with this time limit
+        # The limit on connecting once `min_size` is kept (-1: none); None before that.
+        self._keeping: float | None = None
         self._refilling = False
 
     def __repr__(self) -> str:
@@ -87,7 +90,7 @@ class Pool(Generic[T]):
         )
 
     def statistics(self) -> PoolStatistics:
-        """Return the counts of this moment. What was promised counts as taken."""
+        """Return the current counts. A place that is promised to a caller counts as taken."""
         return self._state.statistics()
 
     def lease(
@@ -113,9 +116,9 @@ class Pool(Generic[T]):
     ) -> Lease[T]:
         """Lease a connection: the most recently used idle one, a new one, or the next free one.
 
-        `timeout` limits the wait for a free one, `connect_timeout` the making of a new
-        one (seconds), `until` both together (a time of `clock`). Cancelling leaves nothing
-        behind: what the caller was promised goes to the next one in line.
+        `timeout` limits the wait for a free connection and `connect_timeout` connecting (both in
+        seconds), `until` the two together (a time of `clock`). After a cancellation, a place
+        that was promised to the caller goes to the next one in the queue.
 
         Raises `PoolTimeout`, `PoolFull`, `ClientClosed`, `OwnerMismatch`, and whatever
         `connect` raises.
@@ -139,9 +142,9 @@ class Pool(Generic[T]):
             raise
 
     def release(self, lease: Lease[T], *, reuse: bool) -> None:
-        """Give a connection back. What was interrupted in mid-call must not be reused."""
+        """Give a connection back. `reuse` must be False if a call on it was interrupted."""
         state = self._state
-        if self._forks != fork_count():  # it is the parent's, who goes on using it
+        if self._forks != fork_count():  # the parent process goes on using the connection
             return
         place, lease.place = lease.place, None
         if place is None:
@@ -153,22 +156,22 @@ class Pool(Generic[T]):
             place.idle_since = now
             state.idle.append(place)
             state.promise()
-            if self._closed:  # by another thread, which may not have seen this one
+            if self._closed:  # another thread closed the pool and may have missed this place
                 self._drop(state.take_idle())
         self._clear_away(now)
 
     def fill(self, *, connect_timeout: float | None = None) -> None:
         """Connect until `min_size` connections exist, and keep as many from now on.
 
-        `connect_timeout` (seconds) is for each of them. Raises what `connect` raises; what is
-        missing then is made beside later calls.
+        `connect_timeout` (seconds) is for each of them. Raises what `connect` raises; later calls
+        then start a background task that makes the missing connections.
         """
         state = self._state
         self._check_use()
         try:
             while len(state.places) < self._limits.min_size:
                 self._check_use()
-                # Callers in line make connections where they were promised room.
+                # Waiting callers that are promised a place connect there themselves.
                 place = None if state.is_contended() else state.reserve()
                 if place is None:
                     return
@@ -184,11 +187,11 @@ class Pool(Generic[T]):
     def close(self) -> None:
         """Close all idle connections now and each leased one when it is given back.
 
-        Whoever waits for a connection gets `ClientClosed`. Closing twice does nothing.
+        Callers that wait for a connection get `ClientClosed`. Closing twice does nothing.
         """
         state = self._state
         self._closed = True
-        if self._forks != fork_count():  # all is the parent's, who goes on using it
+        if self._forks != fork_count():  # the parent process goes on using the connections
             return
         for waiter in [*state.waiters, *state.promised]:
             waiting = waiter()
@@ -198,10 +201,10 @@ class Pool(Generic[T]):
         self._clear_away(self._clock())
         self._background.close()
 
-    # What follows never waits.
+    # These methods never wait.
 
     def _check_use(self) -> None:
-        """Refuse a caller to whom the pool does not belong."""
+        """Raise `ClientClosed`, or `OwnerMismatch` in another event loop or a forked process."""
         state = self._state
         if self._forks != fork_count():
             if len(state.places):
@@ -226,7 +229,7 @@ class Pool(Generic[T]):
         connection = place.connection
         return connection is not None and now < place.expires_at and self._is_usable(connection)
 
-    # What follows may wait.
+    # These methods may wait.
 
     def _wait_in_line(self, timeout: float | None) -> Place[T]:
         """Wait until it is this caller's turn, and take a place."""
@@ -234,7 +237,7 @@ class Pool(Generic[T]):
         waiter, place_in_line = state.join_line()
         until = None if timeout is None else monotonic() + timeout
         try:
-            state.promise()  # what was given back since the last look
+            state.promise()  # a place may have been given back before this caller was in the queue
             while True:
                 left = _LOOK_AGAIN if until is None else until - monotonic()
                 woken = waiter.event.wait(max(0.0, min(left, _LOOK_AGAIN)))
@@ -244,7 +247,7 @@ class Pool(Generic[T]):
                     place = state.take()
                     if place is not None:
                         return place
-                if woken:  # another thread took it, having looked just before; back to the front
+                if woken:  # another thread took the place first: back to the front of the queue
                     waiter.event = Event()
                     state.waiters.appendleft(place_in_line)
                     state.promised.discard(place_in_line)
@@ -252,7 +255,7 @@ class Pool(Generic[T]):
                     state.wait_timeouts += 1
                     raise PoolTimeout(
                         f"{self._name}: all {self._limits.max_size} connections stayed in use; "
-                        "raise max_size or the pool timeout, or call less at the same time"
+                        "raise max_size or the pool timeout, or make fewer calls at a time"
                     )
                 state.promise()
         finally:
@@ -262,7 +265,7 @@ class Pool(Generic[T]):
             state.promise()
 
     def _replace(self, place: Place[T]) -> Place[T]:
-        """Close a connection that is of no more use; return another idle one or an empty place."""
+        """Close a connection that can't be used any more; return another idle or an empty place."""
         state = self._state
         other = state.pop_idle()
         if other is None:
@@ -280,7 +283,7 @@ class Pool(Generic[T]):
         return other
 
     def _connect_in(self, place: Place[T], connect_timeout: float | None, until: float | None) -> T:
-        """Make a connection in a place, which the caller frees if this fails."""
+        """Make the connection for a place, which the caller frees if this fails."""
         state = self._state
         now = self._clock()
         try:
@@ -297,7 +300,7 @@ class Pool(Generic[T]):
         return connection
 
     def _drop(self, places: Iterable[Place[T]]) -> None:
-        """Free places, let those in line take them, and close the connections."""
+        """Free places for waiting callers and close their connections."""
         state = self._state
         connections = []
         for place in places:
@@ -310,7 +313,7 @@ class Pool(Generic[T]):
         self._close_all(connections)
 
     def _clear_away(self, now: float) -> None:
-        """Close what has been idle for too long, and what was lost; see to `min_size`."""
+        """Close connections that were idle for too long or lost, and keep up `min_size`."""
         state = self._state
         idle = state.idle
         if idle and idle[0].idle_since < now - self._limits.max_idle:
@@ -326,7 +329,7 @@ class Pool(Generic[T]):
             self._keep(now, self._keeping)
 
     def _keep(self, now: float, connect_timeout: float) -> None:
-        """Replace connections of those kept that broke or became too old."""
+        """Replace a connection that broke or became too old, and those that are missing."""
         state = self._state
         place = state.longest_idle()
         if place is not None and not self._is_good(place, now) and state.remove_idle(place):
@@ -337,14 +340,14 @@ class Pool(Generic[T]):
         try:
             timeout = None if connect_timeout < 0 else connect_timeout
             self._background.start(partial(self._refill, timeout), self._end_refill)
-        except RuntimeError:  # no thread to be had: the next caller tries again
+        except RuntimeError:  # no thread can be started: the next caller tries again
             self._refilling = False
 
     def _refill(self, connect_timeout: float | None) -> None:
         try:
             self.fill(connect_timeout=connect_timeout)
-        except Exception as error:  # noqa: BLE001 - calls that need a connection meet it again
-            _log.info("%s: a connection to be kept could not be made: %s", self._name, error)
+        except Exception as error:  # noqa: BLE001 - a call that has to connect gets the error
+            _log.info("%s: could not keep min_size connections open: %s", self._name, error)
 
     def _end_refill(self) -> None:
         self._refilling = False
@@ -356,17 +359,17 @@ class Pool(Generic[T]):
                 shielded(self._close, connection)
             except (OSError, RuntimeError, StoreKitError):  # not what a signal handler raised
                 _log.warning("%s: closing a connection failed", self._name, exc_info=True)
-            except BaseException as error:  # noqa: BLE001 - raised when the others are closed, too
+            except BaseException as error:  # noqa: BLE001 - raised once the others are closed
                 interruption = error
         if interruption is not None:
             try:
                 raise interruption
             finally:
-                del interruption  # its traceback has this frame, which has the connections
+                del interruption  # its traceback refers to this frame, and so to the connections
 
     @staticmethod
     def _shorter(timeout: float | None, until: float | None, now: float) -> float | None:
-        """Return the seconds left, as the nearer of two limits has it."""
+        """Return the seconds until the earlier of the two limits."""
         if until is None:
             return timeout
         remaining = max(0.0, until - now)

@@ -1,9 +1,9 @@
 # Generated from src/storekit/core/_async/pool_state.py by tools/generate_sync.py; do not edit.
 
-"""What a pool has, and whom it owes a place. No step of this waits.
+"""The places of a pool, and the callers that wait for one. Nothing here waits.
 
-Of all containers, only single steps are used, which are atomic for threads as well as for signal
-handlers; see `storekit.core._sync.pool` for what rests on that.
+Containers are only changed in single steps, which are atomic for threads as well as for signal
+handlers; see `storekit.core._sync.pool` for the guarantees that depend on this.
 """
 
 from collections import deque
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PoolStatistics:
-    """The pool at one moment, and what happened since it was made."""
+    """The current counts of a pool, and the totals since it was made."""
 
     size: int
     idle: int
@@ -37,7 +37,7 @@ class PoolStatistics:
 
 
 class _Waiter:
-    """One caller in the queue. It is `promised` what it can take once it is woken."""
+    """One caller in the queue."""
 
     __slots__ = ("__weakref__", "event")
 
@@ -46,14 +46,15 @@ class _Waiter:
 
 
 class PoolState(Generic[T]):
-    """The places of a pool, those of them that are idle, and the callers in line."""
+    """The places of a pool, those of them that are idle, and the callers in the queue."""
 
     def __init__(self, limits: PoolLimits, name: str) -> None:
         self.places: Places[T] = Places()
         self.idle: deque[Place[T]] = deque()  # the longest idle on the left
         self.waiters: deque[IdentityRef[_Waiter]] = deque()  # the longest waiting on the left
-        self.promised: set[IdentityRef[_Waiter]] = set()  # of those who exist
-        # Since the pool was made: connections, and callers in line.
+        # Waiters that were woken to take a place; each is owed one until it takes it or leaves.
+        self.promised: set[IdentityRef[_Waiter]] = set()
+        # Totals since the pool was made.
         self.made: int = 0
         self.failed: int = 0
         self.dropped: int = 0
@@ -63,7 +64,7 @@ class PoolState(Generic[T]):
         self._name = name
 
     def statistics(self) -> PoolStatistics:
-        """Return the counts of this moment. What was promised counts as taken."""
+        """Return the current counts. A place that is promised to a caller counts as taken."""
         idle = leased = connecting = 0
         idle_ones = set(map(id, list(self.idle)))
         for place in self.places.listed():
@@ -92,28 +93,28 @@ class PoolState(Generic[T]):
     # Places
 
     def take(self) -> Place[T] | None:
-        """Return an idle place, or a new one; None if there is no room for one."""
+        """Return an idle place, or a new one; None if the pool is full."""
         return self.pop_idle() or self.reserve()
 
     def pop_idle(self) -> Place[T] | None:
-        """Return the place that was used last, if one is idle."""
+        """Remove and return the most recently used idle place, if there is one."""
         try:
             return self.idle.pop()
         except IndexError:
             return None
 
     def reserve(self) -> Place[T] | None:
-        """Return a new place, None if there is no room for one."""
+        """Return a new place; None if the pool is full."""
         while len(self.places) < self._limits.max_size:
             place = self.places.make()
-            # Threads that took the last one at the same time all step back and try again.
+            # Threads that took the last one at the same time all remove theirs and try again.
             if len(self.places) <= self._limits.max_size:
                 return place
             self.places.remove(place)
         return None
 
     def take_idle(self) -> list[Place[T]]:
-        """Return all idle places."""
+        """Remove and return all idle places."""
         places = []
         while self.idle:
             try:
@@ -123,7 +124,7 @@ class PoolState(Generic[T]):
         return places
 
     def take_surplus(self, now: float) -> list[Place[T]]:
-        """Remove what has been idle for too long, as far as `min_size` allows."""
+        """Remove and return places that have been idle for too long, but keep `min_size`."""
         surplus: list[Place[T]] = []
         oldest = now - self._limits.max_idle
         while len(self.places) - len(surplus) > self._limits.min_size:
@@ -135,35 +136,35 @@ class PoolState(Generic[T]):
         return surplus
 
     def longest_idle(self) -> Place[T] | None:
-        """Return the place that has been idle for longest, and leave it where it is."""
+        """Return the place that has been idle for longest, without removing it."""
         try:
             return self.idle[0]
         except IndexError:
             return None
 
     def remove_idle(self, place: Place[T]) -> bool:
-        """Take this very one; False if another thread was faster."""
+        """Remove this idle place; False if another thread was faster."""
         try:
             self.idle.remove(place)
         except ValueError:
             return False
         return True
 
-    # Callers in line
+    # Callers in the queue
 
     def free(self) -> int:
         """Return how many places can be taken, promised ones included."""
         return len(self.idle) + self._limits.max_size - len(self.places)
 
     def is_contended(self) -> bool:
-        """Whether all that is free belongs to those who came before."""
+        """Whether all free places belong to callers that came earlier."""
         if not self.waiters and not self.promised:
             return False
         self.promise()
         return bool(self.waiters) or self.free() <= len(self.promised)
 
     def join_line(self) -> "tuple[_Waiter, IdentityRef[_Waiter]]":
-        """Return a new caller at the end of the line, and its place there. Raises `PoolFull`."""
+        """Add a caller to the end of the queue; return it and its reference. Raises `PoolFull`."""
         most = self._limits.max_waiting
         if most is not None and len(self.waiters) >= most:
             gone = [waiter for waiter in list(self.waiters) if waiter() is None]
@@ -172,7 +173,8 @@ class PoolState(Generic[T]):
             if len(self.waiters) >= most:
                 raise PoolFull(
                     f"{self._name}: {len(self.waiters)} callers are waiting for one of "
-                    f"{len(self.places)} connections; raise max_waiting or max_size, or call less"
+                    f"{len(self.places)} connections; raise max_waiting or max_size, or make "
+                    "fewer calls at a time"
                 )
         waiter = _Waiter()
         place_in_line = IdentityRef(waiter, self.promised.discard)
@@ -181,7 +183,7 @@ class PoolState(Generic[T]):
         return waiter, place_in_line
 
     def remove_waiter(self, place_in_line: "IdentityRef[_Waiter]") -> bool:
-        """Take a caller out of the line; False if it is not there."""
+        """Remove a caller from the queue; False if it is not there."""
         try:
             self.waiters.remove(place_in_line)
         except ValueError:
@@ -189,7 +191,7 @@ class PoolState(Generic[T]):
         return True
 
     def promise(self) -> None:
-        """Promise what is free to those who have waited longest, and wake them."""
+        """Promise free places to the callers that have waited longest, and wake these."""
         while self.waiters and self.free() > len(self.promised):
             try:
                 first = self.waiters[0]

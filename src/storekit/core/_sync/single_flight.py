@@ -1,12 +1,12 @@
 # Generated from src/storekit/core/_async/single_flight.py by tools/generate_sync.py; do not edit.
 
-"""Many callers, one call: whoever comes while a key is being worked on shares the outcome."""
+"""Makes concurrent calls for the same key once: all callers share its outcome."""
 
 import logging
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from storekit.core.circles import SharedCall, making, waiting_for
+from storekit.core.circular_calls import SharedCall, making, waiting_for
 from storekit.core.seam._sync import Event, Guard, current_owner
 from storekit.errors import CircularCall, OwnerMismatch
 
@@ -18,53 +18,59 @@ T = TypeVar("T")
 _log = logging.getLogger("storekit")
 
 _LONG = 60.0
-"""Seconds that a caller waits for another one's call before it says so in the log."""
+"""Seconds after which a caller that waits for another caller's call logs a warning."""
 
 
 class _Flight(SharedCall, Generic[T]):
-    __slots__ = ("error", "landed", "owner", "result")
+    __slots__ = ("done", "error", "owner", "result")
 
     def __init__(self, key: object) -> None:
         super().__init__(key)
-        self.landed = Event()
+        self.done = Event()
         self.owner = current_owner()
         self.result: tuple[T] | None = None
         self.error: Exception | None = None
 
 
 class SingleFlight(Generic[K, T]):
-    """Calls at the same time for the same key become one.
+    """Makes concurrent calls for the same key once.
 
     The first caller makes the call. The others wait and get its result or its error; if
-    the first is cancelled, the next one makes the call anew. Calls that would wait for each
-    other, or one for itself, raise `circular`.
+    the first is cancelled, the next one makes the call anew. Calls that would wait for
+    themselves, directly or through others, raise `circular`. `ended` counts calls
+    that have ended.
     """
 
     def __init__(self, circular: type[CircularCall] = CircularCall) -> None:
         self._circular = circular
         self._guard = Guard()
         self._flights: dict[K, _Flight[T]] = {}
-        self.landings: int = 0
+        self.ended: int = 0
 
     def run(self, key: K, call: Callable[[], T]) -> T:
-        """Return what `call` returns, made by this caller or by one before it."""
+        """Return the result of `call`, or of the call that is under way for this key.
+
+        Raises what that call raises, `circular`, and `OwnerMismatch` if another event loop
+        makes it.
+        """
         while True:
             with self._guard:
                 flight = self._flights.get(key)
-                leads = flight is None
+                is_first = flight is None
                 if flight is None:
                     flight = self._flights[key] = _Flight(key)
-            if leads:
-                return self._lead(key, flight, call)
+            if is_first:
+                return self._call(key, flight, call)
             if flight.owner != current_owner():
                 raise OwnerMismatch(
-                    f"another event loop is at work on {key!r}; give each event loop its own client"
+                    f"another event loop is making the call for {key!r}; give each event loop its "
+                    "own client"
                 )
             with waiting_for(flight, self._circular):
-                while not flight.landed.wait(_LONG):
+                while not flight.done.wait(_LONG):
                     _log.warning(
-                        "a caller has waited %d s for another one's call for %r; if that call "
-                        "waits for it in a thread of its own, both wait for ever",
+                        "a caller has waited %d s for another caller's call for %r; if that call "
+                        "waits for this caller through a thread that it started, neither will end",
                         _LONG,
                         key,
                     )
@@ -73,7 +79,7 @@ class SingleFlight(Generic[K, T]):
             if flight.error is not None:
                 raise flight.error
 
-    def _lead(self, key: K, flight: _Flight[T], call: Callable[[], T]) -> T:
+    def _call(self, key: K, flight: _Flight[T], call: Callable[[], T]) -> T:
         try:
             with making(flight):
                 result = call()
@@ -86,5 +92,5 @@ class SingleFlight(Generic[K, T]):
         finally:
             with self._guard:
                 del self._flights[key]
-                self.landings += 1
-            flight.landed.set()
+                self.ended += 1
+            flight.done.set()

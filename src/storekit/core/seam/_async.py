@@ -1,4 +1,4 @@
-"""The async side of the seam: anyio, and the one place that asks asyncio or trio directly."""
+"""The async side of the seam, on anyio; calls asyncio or trio directly where anyio can't."""
 
 import asyncio
 import inspect
@@ -48,7 +48,7 @@ sleep = anyio.sleep
 
 
 def pause_by(clock: Callable[[], float]) -> Callable[[float], Awaitable[None]]:
-    """Return what pauses: sleep, or a step of a clock that is moved."""
+    """Return the function that pauses: `sleep`, or for a `MovedClock` one that advances it."""
     if not isinstance(clock, MovedClock):
         return sleep
     step = clock.pause
@@ -66,7 +66,7 @@ _log = logging.getLogger("storekit")
 
 
 class Guard:
-    """Protects state changes. One event loop runs them one after the other: nothing to do."""
+    """Protects state changes. Tasks of one event loop need no lock for that: does nothing."""
 
     __slots__ = ()
 
@@ -84,7 +84,7 @@ class Event:
         self._event = anyio.Event()
 
     def set(self) -> None:
-        """Wake everyone who waits, now and later."""
+        """Wake all waiting tasks; later calls of `wait` return at once."""
         self._event.set()
 
     async def wait(self, timeout: float | None = None) -> bool:
@@ -95,26 +95,29 @@ class Event:
 
 
 def answer_in(ask: Callable[[T], Awaitable[bool]], item: T, name: str) -> bool:  # noqa: ARG001 - only the sync side uses them
-    """Refuse the operator `in`, which can't wait for an answer."""
+    """Raise `TypeError`: the operator `in` can't await an answer."""
     raise TypeError(f"`in` can't wait for the store: write `await client.{name}(alias)`")
 
 
 def current_owner() -> object:
     """Return what a client belongs to while it is in use: the thread of its event loop.
 
-    One thread runs one event loop at a time, and asking for the thread is the cheapest.
+    A thread runs one event loop at a time, and its number is faster to get than the loop.
     """
     return threading.get_ident()
 
 
 async def shielded(call: Callable[P, Awaitable[object]], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Run a clean-up to its end although the caller is cancelled, for at most 2 seconds."""
+    """Run a clean-up to its end even if the caller is cancelled, for at most 2 seconds."""
     with anyio.move_on_after(2, shield=True):
         await call(*args, **kwargs)
 
 
 async def run_all(calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
-    """Run all calls at the same time; results in order. The first error stops the rest."""
+    """Run all calls concurrently; return their results in order.
+
+    The first error cancels the others and is raised, not in a group.
+    """
     results: dict[int, T] = {}
     errors: list[Exception] = []
 
@@ -139,9 +142,9 @@ async def call_user_function(
     """Call a function of the user's, sync or async, without blocking the event loop.
 
     A plain function runs in a thread. When the caller is cancelled, that thread runs on to
-    its end and the result is dropped. These threads are not those of `call_blocking`, and
-    there may be any number of them, as of async functions: one may wait for what another
-    one, or the library, has yet to do.
+    its end and the result is dropped. The number of these threads has no limit, and they are apart
+    from those of `call_blocking`: with a limit, functions that wait for one another, or for the
+    library, could block forever. Raises `OutOfResources` if no thread can be started.
     """
     call = partial(function, **kwargs)
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
@@ -156,14 +159,14 @@ async def call_user_function(
 
 
 async def call_here(function: Callable[..., object], *args: object) -> None:
-    """Call a function of the user's in this task, and await what it returns if that can be."""
+    """Call a function of the user's in this task; if it returns an awaitable, await that."""
     result = function(*args)
     if inspect.isawaitable(result):
         await result
 
 
 def check_callback(name: str, function: object) -> None:
-    """Raise `TypeError` for what is no function, sync or async, for `call_here`."""
+    """Raise `TypeError` if `function`, meant for `call_here`, can't be called."""
     check_callable(name, function)
 
 
@@ -171,8 +174,8 @@ async def call_blocking(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     """Run work that would block the event loop in a thread.
 
     When the caller is cancelled, the thread runs on to its end and the result is dropped.
-    At most 40 run at a time for one event loop; neither functions of the user's nor threads
-    of the program are among them. Raises `OutOfResources` if no thread can be started.
+    At most 40 run at a time for one event loop, apart from threads for functions of the user's and
+    those of the program. Raises `OutOfResources` if no thread can be started.
     """
     return await _in_thread(partial(call, *args, **kwargs), _library_threads)
 
@@ -192,7 +195,7 @@ async def _in_thread(call: Callable[[], T], threads: RunVar[CapacityLimiter]) ->
     def run() -> tuple[T]:
         nonlocal began
         began = True
-        return (call(),)  # in a tuple, since trio refuses to get a coroutine from a thread
+        return (call(),)  # in a tuple, since trio does not accept a coroutine from a thread
 
     try:
         (result,) = await anyio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=limiter)
@@ -204,7 +207,7 @@ async def _in_thread(call: Callable[[], T], threads: RunVar[CapacityLimiter]) ->
 
 
 async def call_within(timeout: float, call: Callable[[], Awaitable[T]]) -> T:
-    """Return what `call` returns; `TimeoutError` if that takes more than `timeout` seconds."""
+    """Return the result of `call`; `TimeoutError` after `timeout` seconds, when it is cancelled."""
     with anyio.fail_after(timeout):
         return await call()
 
@@ -212,7 +215,7 @@ async def call_within(timeout: float, call: Callable[[], Awaitable[T]]) -> T:
 async def call_beside(
     call: Callable[[], Awaitable[T]], watch: Callable[[], Awaitable[object]]
 ) -> T:
-    """Return what `call` returns. `watch` runs meanwhile, and is cancelled then."""
+    """Return the result of `call`. `watch` runs concurrently and is cancelled when `call` ends."""
     results: list[T] = []
     errors: list[Exception] = []
 
@@ -232,7 +235,7 @@ async def call_beside(
 
 
 class BackgroundTasks:
-    """Short tasks that may outlive the call that started them, but not their owner."""
+    """Short tasks that may run on after the call that started them, until `aclose`."""
 
     def __init__(self) -> None:
         self._running: dict[anyio.CancelScope, anyio.Event] = {}
@@ -241,9 +244,9 @@ class BackgroundTasks:
     def start(
         self, call: Callable[[], Awaitable[None]], ended: Callable[[], None] = lambda: None
     ) -> None:
-        """Start `call` now. It must bound its own time; an error in it is logged.
+        """Start `call` in a task. It must limit its own time; an error in it is logged.
 
-        `ended` is called once it is over, also if it was cancelled before it began.
+        `ended` is called once it is over, even if it was cancelled before it began.
         """
         scope, finished = anyio.CancelScope(), anyio.Event()
 
@@ -265,14 +268,14 @@ class BackgroundTasks:
         self._spawn(run, end)
 
     def _spawn(self, run: Callable[[], Coroutine[Any, Any, None]], end: Callable[[], None]) -> None:
-        # A task group would tie the life of a client to one `async with` in one task, and
-        # clients are also made at import time and closed by hand.
+        # Not in a task group, which would need an `async with` in one task: clients may also be
+        # made at import time, and closed by calling `aclose`.
         loop = anyio.lowlevel.current_token().native_token
         if isinstance(loop, asyncio.AbstractEventLoop):
             task = loop.create_task(run())
             self._tasks.add(task)  # the loop itself holds only a weak reference
             task.add_done_callback(self._tasks.discard)
-            # A loop that ends cancels tasks before they ran at all: then no `finally` runs.
+            # A loop that ends cancels tasks that have not begun: then their `finally` does not run.
             task.add_done_callback(lambda _: end())
         else:
             import trio  # noqa: PLC0415 - loaded already: it is the loop that runs us
@@ -280,7 +283,7 @@ class BackgroundTasks:
             trio.lowlevel.spawn_system_task(run)
 
     async def aclose(self) -> None:
-        """Cancel what is running and wait for its end, at most 2 seconds."""
+        """Cancel all running tasks and wait until they have ended, at most 2 seconds."""
         running = list(self._running.items())
         for scope, _ in running:
             scope.cancel()

@@ -40,7 +40,7 @@ sleep = time.sleep
 
 
 def pause_by(clock: Callable[[], float]) -> Callable[[float], None]:
-    """Return what pauses: sleep, or a step of a clock that is moved."""
+    """Return the function that pauses: `sleep`, or `pause` of a `MovedClock`."""
     return clock.pause if isinstance(clock, MovedClock) else sleep
 
 
@@ -50,19 +50,19 @@ Guard = threading.Lock
 
 
 def answer_in(ask: Callable[[T], bool], item: T, name: str) -> bool:  # noqa: ARG001 - only the async side uses it
-    """Answer the operator `in` by a method."""
+    """Answer the operator `in` with the result of a method."""
     return ask(item)
 
 
 def checkpoint() -> None:
-    """Let others run: threads are switched by the interpreter."""
+    """Do nothing: the interpreter switches threads by itself."""
 
 
 class Event:
     """A flag that threads can wait for.
 
-    Each waiter has a lock of its own, and no other is held meanwhile: an exception of a signal
-    handler, which can come anywhere, keeps nobody from setting it or from waiting.
+    Each waiter has a lock of its own, and there is no common one: an exception that a signal
+    handler raises, which can happen between any two bytecodes, can't leave a common lock held.
     """
 
     __slots__ = ("_is_set", "_waiting")
@@ -72,7 +72,7 @@ class Event:
         self._waiting: deque[threading.Lock] = deque()
 
     def set(self) -> None:
-        """Wake everyone who waits, now and later."""
+        """Wake all waiting threads; later calls of `wait` return at once."""
         self._is_set = True
         while self._waiting:
             try:
@@ -87,7 +87,7 @@ class Event:
         lock = threading.Lock()
         lock.acquire()
         self._waiting.append(lock)
-        if not self._is_set:  # else it was set just before, and may not have seen this one
+        if not self._is_set:  # if it was set just now, `set` may have missed this lock
             lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
         if not self._is_set:
             with suppress(ValueError):
@@ -106,11 +106,12 @@ def shielded(call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> No
 
 
 def run_all(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Run all calls at the same time; results in order, the first error raised.
+    """Run all calls concurrently; return their results in order, or raise the first error.
 
-    One runs in the calling thread, and those for which no thread can be started follow there.
-    If the caller is interrupted, the threads of the others stop at their next wait for a
-    socket and are waited for, at most a second; they do not keep the interpreter from ending.
+    One runs in the calling thread, followed by those for which no thread can be started.
+    If the caller is interrupted, the other threads stop at their next wait for a socket; this
+    waits for them, at most a second. They are daemon threads, which do not delay the exit of
+    the interpreter.
     """
     helpers = [HelperThread(call) for call in calls]
     try:
@@ -134,10 +135,10 @@ class Stopped(BaseException):
 
 
 class HelperThread(Generic[T]):
-    """A call in a thread beside that of its caller.
+    """A call in another thread than that of its caller.
 
-    It stands in for the futures of the standard library, whose locks do not survive exceptions of
-    signal handlers in those who wait.
+    Used instead of the futures of the standard library, whose locks may stay held after a signal
+    handler has raised in a waiting thread.
     """
 
     def __init__(self, call: Callable[[], T]) -> None:
@@ -148,7 +149,7 @@ class HelperThread(Generic[T]):
         self.stopped = False
 
     def start(self, name: str = "storekit") -> bool:
-        """Start the thread; False if there is none to be had."""
+        """Start the thread; False if no thread can be started."""
         try:
             threading.Thread(target=self._run, name=name, daemon=True).start()
         except RuntimeError:
@@ -156,7 +157,7 @@ class HelperThread(Generic[T]):
         return True
 
     def start_or_raise(self, name: str) -> None:
-        """Start the thread. Raises `OutOfResources` if there is none to be had."""
+        """Start the thread. Raises `OutOfResources` if no thread can be started."""
         with shortages_raised("start a thread"):
             threading.Thread(target=self._run, name=name, daemon=True).start()
 
@@ -170,15 +171,18 @@ class HelperThread(Generic[T]):
             self.ended.set()
 
     def run_here(self) -> None:
-        """Make the call in the thread of its caller. What interrupts that is raised at once."""
+        """Make the call in the calling thread. An interruption of it is raised at once."""
         try:
             self._value = (self._call(),)
-        except Exception as error:  # noqa: BLE001 - it is raised when the others have ended
+        except Exception as error:  # noqa: BLE001 - `result` raises it once the others have ended
             self._error = error
         self.ended.set()
 
     def result(self, timeout: float | None = None) -> T:
-        """Return what the call returns or raises; `TimeoutError` if that takes too long."""
+        """Wait for the call; return its result or raise its error.
+
+        `TimeoutError` after `timeout` seconds.
+        """
         self.ended.wait(timeout)
         if self._value is not None:
             return self._value[0]
@@ -186,7 +190,7 @@ class HelperThread(Generic[T]):
             try:
                 raise self._error
             finally:
-                self._error = None  # its traceback holds this
+                self._error = None  # its traceback refers to this object
         raise TimeoutError
 
 
@@ -195,7 +199,7 @@ class _ThisThread(threading.local):
 
 
 this_thread = _ThisThread()
-"""Knows the helper that the calling thread is, if it is one."""
+"""Whose `helper` is the `HelperThread` that the calling thread belongs to, if any."""
 
 
 def call_user_function(function: Callable[..., T], kwargs: Mapping[str, object]) -> T:
@@ -220,7 +224,7 @@ def call_here(function: Callable[..., object], *args: object) -> None:
 
 
 def check_callback(name: str, function: object) -> None:
-    """Raise `TypeError` for what is no function, or one whose result would have to be awaited."""
+    """Raise `TypeError` if `function` can't be called, or is a coroutine function."""
     check_callable(name, function)
     call = getattr(function, "__call__", None)  # noqa: B004 - an object whose __call__ is async
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call):
@@ -228,15 +232,15 @@ def check_callback(name: str, function: object) -> None:
 
 
 def call_blocking(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do the work: the caller expects to wait."""
+    """Call at once: the sync side may block."""
     return call(*args, **kwargs)
 
 
 def call_within(timeout: float, call: Callable[[], T]) -> T:
-    """Return what `call` returns; `TimeoutError` if that takes more than `timeout` seconds.
+    """Return the result of `call`; `TimeoutError` if that takes more than `timeout` seconds.
 
-    It then goes on in its thread, and nobody sees what comes of it. Raises `OutOfResources`
-    if no thread can be started.
+    It then runs on in its thread, and its outcome is dropped. Raises `OutOfResources` if no
+    thread can be started.
     """
     helper = HelperThread(call)
     helper.start_or_raise("storekit-call")
@@ -244,15 +248,15 @@ def call_within(timeout: float, call: Callable[[], T]) -> T:
 
 
 class BackgroundTasks:
-    """Short threads that may outlive the call that started them, but not their owner."""
+    """Short-lived threads that may run on after the call that started them."""
 
     def __init__(self) -> None:
         self._running: set[threading.Thread] = set()
 
     def start(self, call: Callable[[], None], ended: Callable[[], None] = lambda: None) -> None:
-        """Start `call` now. It must bound its own time; an error in it is logged.
+        """Start `call` in a thread. It must limit its own time; an error in it is logged.
 
-        `ended` is called once it is over. Raises `RuntimeError` if no thread can be had.
+        `ended` is called once it is over. Raises `RuntimeError` if no thread can be started.
         """
 
         def run() -> None:
@@ -273,7 +277,7 @@ class BackgroundTasks:
             raise
 
     def close(self) -> None:
-        """Wait for the end of what is running, at most 5 seconds: threads have no cancel."""
+        """Wait until all threads have ended, at most 5 seconds: threads can't be cancelled."""
         until = monotonic() + 5
         for thread in list(self._running):
             thread.join(max(0.0, until - monotonic()))

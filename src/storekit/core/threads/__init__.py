@@ -1,6 +1,6 @@
-"""Carries calls that block to sessions that serve one caller at a time.
+"""Makes blocking calls with sessions, each of which is used by one caller at a time.
 
-`_async` and `_sync` hold the same names with the same meaning, written by hand, like the
-modules of `core.seam`: threads with queues on one side, plain calls on the other. On the
-async side, `pool` has the threads, `bridge` what waits on an event loop.
+`_async` and `_sync` define the same names with the same meaning, and are written by hand, like the
+modules of `core.seam`: the async side has threads with queues, the sync side makes plain calls. On
+the async side, `pool` has the threads, and `bridge` the calls that tasks wait for.
 """

@@ -1,8 +1,9 @@
-"""Threads that make blocking calls for tasks, many calls to a hop.
+"""Threads that make blocking calls for tasks.
 
-A hop between loop and thread costs more than most calls to a store, and each costs two. So
-a few threads drain one queue, and all that is done by the time the event loop looks is
-handed out in one wake-up. Items that wait together are one call: see `Batching`.
+A switch between event loop and thread costs more than most calls to a store, and each call would
+need two. So a few threads take their calls from one queue, and one wake-up of the event loop hands
+out all results that are there by then. Items that wait together are made as one call: see
+`Batching`.
 """
 
 # ruff: noqa: ANN401 - calls are of any type
@@ -31,30 +32,30 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 DEFAULT_LIMITS = PoolLimits(max_size=32, max_waiting=10_000)
-"""Threads at most, each with a session: as many are used as calls have use for."""
+"""At most 32 threads with a session each; fewer are used where more would not be faster."""
 
 
 class Executor(Generic[S]):
     """Makes blocking calls with sessions, each of which belongs to one thread.
 
-    `limits`: `max_size` is the most threads, each with one session; `min_size` how many
-    `fill` starts, which then stay; `max_waiting` the number of callers; `max_idle` the
-    seconds after which an idle thread ends; `max_lifetime` those after which a session is
-    renewed. `connect_timeout` is for how many seconds a call waits while no thread has a
-    session. `is_broken` says of an error that its session is of no more use. A call that is
-    abandoned for longer than `grace` seconds loses its place to another thread.
+    `limits`: `max_size` is the maximum number of threads, each with one session; `min_size` the
+    number that `fill` starts, which then stay; `max_waiting` the maximum number of callers;
+    `max_idle` the seconds after which an idle thread ends; `max_lifetime` the seconds after which a
+    session is replaced. While no thread has a session, a call waits at most `connect_timeout`
+    seconds. `is_broken` returns whether an error means that its session can't be used any more. A
+    thread whose callers have all left is replaced by another one after `grace` seconds.
 
-    `is_free` is for stores on which a call can wait for nothing but other threads, and says of
-    a session that none is in the way. Then items, and what `call` is told of, are called in the
-    task itself, after a checkpoint.
+    `is_free` is for stores whose calls can wait for nothing but other threads; it returns whether a
+    call of a session would not have to wait now. Then items, and calls that are `brief`, are made
+    in the task itself, after a checkpoint.
 
     Threads start on first use and end on close. **Cancelling an await returns at once.** A
-    call that had not begun is dropped; one that had runs on in its thread, whose session
-    serves nobody else until it is over, and its value goes to `discard`.
+    call that had not begun is dropped; one that had begun runs on in its thread, whose session
+    is not used for other calls until it is over, and its value is passed to `discard`.
     """
 
     joins: Final = True
-    """Whether items of several callers are ever made as one."""
+    """Whether items of several callers may be made as one call."""
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class Executor(Generic[S]):
         self._forks = fork_count()
 
     def statistics(self) -> CallStatistics:
-        """Return the counts of this moment."""
+        """Return the current counts."""
         pool = self._pool
         with pool.lock:
             threads = [*pool.threads, *pool.lost]
@@ -103,7 +104,7 @@ class Executor(Generic[S]):
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether `aclose` was called."""
         return self._pool.closed
 
     def open(self) -> None:
@@ -126,20 +127,20 @@ class Executor(Generic[S]):
         discard: Callable[[T], object] | None = None,
         brief: bool = False,
     ) -> Awaitable[T]:
-        """Return the result of `function(session, *args)`, made in a thread.
+        """Return the result of `function(session, *args)`, called in a thread.
 
-        If it is `brief`, it takes an event loop no longer than a small item does.
+        A `brief` call is one that takes no longer than that of a small item: see `is_free`.
 
         Raises what `function` or connecting raises, `CallTimeout` at the time `until`,
-        `ClientClosed`, `OwnerMismatch`, `PoolFull` if too many wait, and `OutOfResources` if
-        there is no thread to be had. `discard` is called, in some thread, with a value that
-        came too late for its caller.
+        `ClientClosed`, `OwnerMismatch`, `PoolFull` if too many callers wait, and `OutOfResources`
+        if no thread can be started. `discard` is called, in some thread, with a value that came
+        after its caller had left.
         """
         call = Call(function, args, until, discard)
         return self._make(call) if self._is_free is None or not brief else self._make_here(call)
 
     def call_item(self, item: object, size: int, until: float | None) -> Awaitable[Any]:
-        """Return the value of an item, whose call is made alone or with those of others.
+        """Return the value of an item, whose call may be made together with those of others.
 
         `size` is in bytes. Raises as `call` does.
         """
@@ -153,18 +154,19 @@ class Executor(Generic[S]):
         until: float | None = None,
         discard: Callable[[T], object] | None = None,
     ) -> Awaitable[T]:
-        """Return the result of `function(*args)`, made in a thread without its session."""
+        """Return the result of `function(*args)`, called in a thread without its session."""
         return self._make(Call(function, args, until, discard, bare=True))
 
     def limited(self, limit: Callable[[S, float | None], object]) -> Self:  # noqa: ARG002 - see below
-        """Return what tells each session, by `limit`, until when the call may wait.
+        """Return this executor.
 
-        Here callers leave at that time, so nobody need be told.
+        The sync twin tells sessions, by `limit`, until when a call may wait; here the caller leaves
+        at that time.
         """
         return self
 
     def run_later(self, function: Callable[..., object], *args: object) -> None:
-        """Have `function(*args)` called in a thread. Nobody waits; an error is logged."""
+        """Have `function(*args)` called in a thread, without waiting for it; log its error."""
         if self._forks == fork_count():
             self._pool.run_later(function, *args)
 
@@ -178,7 +180,8 @@ class Executor(Generic[S]):
         most = self._limits.max_waiting
         if most is not None and len(calls) >= most:
             raise PoolFull(
-                f"{self._name}: {len(calls)} callers are waiting; raise max_waiting or call less"
+                f"{self._name}: {len(calls)} callers are waiting; raise max_waiting or "
+                "make fewer calls at a time"
             )
         call.bridge = bridge
         if not pool.sessions and not call.bare and self._connect_timeout is not None:
@@ -190,19 +193,19 @@ class Executor(Generic[S]):
                 pool.submit(call)
             else:
                 submit()
-            # Results are handed out by the loop, so none can come before this is there.
+            # No result can come before this: results are handed out in callbacks of the loop.
             value = await bridge.wait(call)
         except BaseException:
             if call in calls:
                 bridge.leave(call)
-            elif call.value is not None:  # it was cancelled in the moment in which it was done
+            elif call.value is not None:  # cancelled after the result was handed out
                 pool.discard(call)
             raise
-        call.value = call.waiter = None  # its thread may hold it a little longer
+        call.value = call.waiter = None  # its thread may refer to the call a little longer
         return value
 
     async def _make_here(self, call: Call) -> Any:
-        """Make a call in this task, unless another thread is in the way."""
+        """Make a call in this task, if it need not wait for another thread."""
         await checkpoint()
         if self._pool.closed or self._forks != fork_count():
             self._check()
@@ -240,7 +243,8 @@ class Executor(Generic[S]):
                     f"{self._name}: the client is in use by another event loop; "
                     "give each event loop its own client"
                 )
-            # Of the pool, not of this: a client that nobody holds any more is to go at once.
+            # Methods of the pool, not of this executor: a reference to it would keep a client that
+            # was dropped alive until the garbage collector runs.
             bridge.replace_abandoned = pool.replace_abandoned
             if self._connect_timeout is not None:
                 pool.on_sessions = partial(_limit_calls, bridge, self._connect_timeout)
@@ -250,13 +254,13 @@ class Executor(Generic[S]):
     async def aclose(self) -> None:
         """End all threads; wait until their calls are over, at most `close_timeout` seconds.
 
-        Calls that have not begun get `ClientClosed` at once, those that are still running
-        at the end of that time get it then; their threads are left behind and close their
-        sessions when they can. Closing twice does nothing.
+        Calls that have not begun raise `ClientClosed` at once, those that are still running
+        at the end of that time raise it then; their threads run on and close their sessions when
+        the calls are over. Closing twice does nothing.
         """
         pool = self._pool
         pool.closed = True
-        if self._forks != fork_count():  # all is the parent's, who goes on using it
+        if self._forks != fork_count():  # the parent process goes on using the sessions
             return
         own, self._own = self._own, None
         if own is not None:
@@ -277,9 +281,9 @@ class Executor(Generic[S]):
             if call.bridge is not None:
                 call.bridge.fail(call, lambda started: self._closed_error(started=started))
         if not pool.threads:
-            for thread in threads:  # they have said that they end: microseconds
+            for thread in threads:  # each has left the pool, and ends within microseconds
                 thread.join(0.5)
-        bridge.drain()
+        bridge.hand_out()
         bridge.stop_timer()
 
     def _closed_error(self, *, started: bool) -> ClientClosed:
@@ -287,7 +291,7 @@ class Executor(Generic[S]):
         return ClientClosed(f"{self._name}: the client was closed {when}")
 
     def __del__(self) -> None:
-        # A client that nobody closed: let its threads end, and close their sessions.
+        # The client was not closed: end its threads, which close their sessions.
         pool = getattr(self, "_pool", None)
         if pool is not None and self._forks == fork_count():
             pool.dismiss()
@@ -303,7 +307,7 @@ def _current_bridge(bridge: Bridge | None, pool: ThreadPool[Any]) -> Bridge:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        # Loaded only where trio is, for trio is an extra.
+        # Imported only where trio runs, since trio is an extra.
         from storekit.core.threads.trio_bridge import TrioBridge  # noqa: PLC0415
 
         return TrioBridge(pool.discard, pool.grace)
@@ -311,7 +315,7 @@ def _current_bridge(bridge: Bridge | None, pool: ThreadPool[Any]) -> Bridge:
 
 
 def _limit_calls(bridge: Bridge, connect_timeout: float, has_sessions: bool) -> None:
-    """Give queued calls the time that connecting may take, while no thread has a session."""
+    """Limit queued calls to the time that connecting may take, while no thread has a session."""
     if has_sessions:
         bridge.wake(bridge.lift_limit)
     else:
@@ -319,4 +323,4 @@ def _limit_calls(bridge: Bridge, connect_timeout: float, has_sessions: bool) -> 
 
 
 def _nothing(_: object) -> None:
-    """Do nothing with a session: it is open by now."""
+    """Do nothing: the call of `fill` only needs the session to be open."""

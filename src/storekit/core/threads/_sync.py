@@ -24,22 +24,22 @@ T = TypeVar("T")
 DEFAULT_LIMITS = PoolLimits(max_size=16, max_waiting=10_000)
 
 
-class _Seeker:
-    """Somebody who asks the pool for a session."""
+class _Caller:
+    """A caller that asks the pool for a session."""
 
     __slots__ = ("__weakref__",)
 
 
 class Executor(Generic[S]):
-    """Makes blocking calls with sessions, each of which serves one thread at a time.
+    """Makes blocking calls with sessions, each of which is used by one thread at a time.
 
-    `limits` are those of the pool of sessions. `is_broken` says of an error that its
-    session is of no more use. Only connecting and waiting for a session can be given up
-    at a deadline: a call that has begun ends when the session's own timeout says so.
+    `limits` are those of the pool of sessions. `is_broken` returns whether an error means that its
+    session can't be used any more. Only connecting and waiting for a session end at a deadline: a
+    call that has begun ends by the session's own timeout.
     """
 
     joins: Final = False
-    """Whether items of several callers are ever made as one."""
+    """Whether items of several callers may be made as one call."""
 
     def __init__(
         self,
@@ -51,8 +51,8 @@ class Executor(Generic[S]):
         is_broken: Callable[[BaseException], bool] = lambda _: False,
         name: str = "executor",
         batching: Batching[S, Any, Any] = NO_BATCHING,
-        is_free: Callable[[S], bool] | None = None,  # noqa: ARG002 - all calls are made in place
-        close_timeout: float = 5.0,  # noqa: ARG002 - nothing runs that could be waited for
+        is_free: Callable[[S], bool] | None = None,  # noqa: ARG002 - no call needs a thread
+        close_timeout: float = 5.0,  # noqa: ARG002 - there are no threads to wait for
         grace: float = 1.0,  # noqa: ARG002
     ) -> None:
         self._name = name
@@ -64,11 +64,11 @@ class Executor(Generic[S]):
         self._closed = False
         self._forks = fork_count()
         self._warm: deque[Lease[S]] = deque()
-        self._seekers: set[IdentityRef[_Seeker]] = set()
+        self._asking: set[IdentityRef[_Caller]] = set()
         self._pool: Pool[S] = Pool(self._connect_until, self._close_one, limits=limits, name=name)
 
     def statistics(self) -> CallStatistics:
-        """Return the counts of this moment."""
+        """Return the current counts."""
         counts = self._pool.statistics()
         return CallStatistics(
             threads=0,
@@ -81,7 +81,7 @@ class Executor(Generic[S]):
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether `close` was called."""
         return self._closed
 
     def open(self) -> None:
@@ -97,15 +97,15 @@ class Executor(Generic[S]):
         function: Callable[..., T],
         *args: object,
         until: float | None = None,
-        discard: Callable[[T], object] | None = None,  # noqa: ARG002 - no caller ever leaves early
-        brief: bool = False,  # noqa: ARG002 - all calls are made in place
+        discard: Callable[[T], object] | None = None,  # noqa: ARG002 - no caller leaves early
+        brief: bool = False,  # noqa: ARG002 - no call needs a thread
     ) -> T:
         """Return the result of `function(session, *args)`.
 
         Raises what `function` or connecting raises, `CallTimeout` if there is no session
         at the time `until`, `ClientClosed`, `OwnerMismatch`, `PoolFull`, `PoolTimeout`.
         """
-        # The usual way costs a third of the pool's own: take the session that was used last.
+        # Taking the session that was used last takes a third of the time of asking the pool.
         try:
             lease = self._warm.pop()
         except IndexError:
@@ -114,32 +114,35 @@ class Executor(Generic[S]):
             if self._closed or self._forks != fork_count() or lease.expires_at < monotonic():
                 lease = self._exchange(lease, until)
         try:
-            # Without the star where there is nothing behind it: that is a dearer kind of call.
+            # Without the star if there are no arguments: a call with a star takes longer.
             result = function(lease.connection, *args) if args else function(lease.connection)
         except BaseException:
             self._after_error(lease)
             raise
         self._warm.append(lease)
-        if self._seekers or self._closed:
-            self._cool()
+        if self._asking or self._closed:
+            self._return_warm()
         return result
 
-    # Warm sessions are leased from the pool, so whoever waits there would not see them. It
-    # takes one order of steps on each side: make yourself known, then look for the other.
+    # Warm sessions stay leased from the pool, so a caller that waits there would not get them.
+    # Therefore a caller first adds itself to `_asking` and then returns warm sessions; a call that
+    # ends first adds its session to `_warm` and then looks at `_asking`. One of the two sees the
+    # other.
 
     def _after_error(self, lease: Lease[S]) -> None:
-        """Keep or end the session in which the error came up that is being handled."""
-        # Not given: whoever called would have a name for it, and a frame that holds its own error
-        # is a cycle, which keeps the lease until the garbage collector comes.
+        """Keep or close the session whose call raised the error that is being handled."""
+        # The error is no argument: a frame with a reference to its own error is a cycle, which
+        # keeps the lease until the garbage collector runs.
         error = sys.exception()
-        if not isinstance(error, StoreKitError) or self._is_broken(error):  # or a signal handler's
+        # Anything but a StoreKitError may come from a signal handler, in the middle of the call.
+        if not isinstance(error, StoreKitError) or self._is_broken(error):
             self._pool.release(lease, reuse=False)
             return
         self._warm.append(lease)
-        if self._seekers or self._closed:
-            self._cool()
+        if self._asking or self._closed:
+            self._return_warm()
 
-    def _cool(self) -> None:
+    def _return_warm(self) -> None:
         """Give all warm sessions back to the pool."""
         while True:
             try:
@@ -149,15 +152,15 @@ class Executor(Generic[S]):
             self._pool.release(lease, reuse=not self._closed)
 
     def _lease(self, until: float | None) -> Lease[S]:
-        # Known for as long as it exists: an exception between two steps leaves no count behind.
-        seeker = _Seeker()
-        self._seekers.add(IdentityRef(seeker, self._seekers.discard))
+        # Removed when this frame ends, also by an exception between two bytecodes.
+        caller = _Caller()
+        self._asking.add(IdentityRef(caller, self._asking.discard))
         if self._forks == fork_count():
-            self._cool()
+            self._return_warm()
         return self._pool.acquire(connect_timeout=self._connect_timeout, until=until)
 
     def _exchange(self, lease: Lease[S], until: float | None) -> Lease[S]:
-        """Give back a session that is too old, or not ours any more, for one that is good."""
+        """Return another session for one that is too old, closed, or of the parent process."""
         if self._forks == fork_count():
             self._pool.release(lease, reuse=False)
         return self._lease(until)
@@ -165,11 +168,11 @@ class Executor(Generic[S]):
     def call_item(
         self,
         item: object,
-        size: int,  # noqa: ARG002 - a plain call is alone
+        size: int,  # noqa: ARG002 - items are not joined here
         until: float | None,
     ) -> Any:  # noqa: ANN401 - items are of any type
         """Return the value of an item."""
-        # `call`, spelled out: by way of it, this one took a sixth longer.
+        # A copy of `call`: calling that instead took a sixth longer.
         try:
             lease = self._warm.pop()
         except IndexError:
@@ -183,8 +186,8 @@ class Executor(Generic[S]):
             self._after_error(lease)
             raise
         self._warm.append(lease)
-        if self._seekers or self._closed:
-            self._cool()
+        if self._asking or self._closed:
+            self._return_warm()
         return value
 
     def call_bare(
@@ -194,7 +197,7 @@ class Executor(Generic[S]):
         until: float | None = None,
         discard: Callable[[T], object] | None = None,
     ) -> T:
-        """Return the result of `function(*args)`; not waited for beyond `until` if given."""
+        """Return the result of `function(*args)`. Raises `CallTimeout` at the time `until`."""
         if self._closed:
             raise ClientClosed(f"{self._name}: the client is closed; make a new one")
         if self._forks != fork_count():
@@ -204,9 +207,9 @@ class Executor(Generic[S]):
         return _call_until(lambda: function(*args), until - monotonic(), discard)
 
     def limited(self, limit: Callable[[S, float | None], object]) -> "Executor[S]":
-        """Return what tells each session, by `limit`, until when the call may wait.
+        """Return an executor that tells sessions, by `limit`, until when a call may wait.
 
-        It shares all sessions with this, and costs more for each call.
+        It shares all sessions with this one; its calls take longer.
         """
         limited: Any = _LimitedExecutor(self, limit)
         return cast("Executor[S]", limited)
@@ -217,10 +220,10 @@ class Executor(Generic[S]):
             function(*args)
 
     def close(self) -> None:
-        """Close all sessions, those in use when they are given back. Closing twice is fine."""
+        """Close all sessions, those in use once they are given back. Closing twice does nothing."""
         self._closed = True
         if self._forks == fork_count():
-            self._cool()
+            self._return_warm()
         self._pool.close()
 
     def _connect_until(self, until: float | None) -> S:
@@ -239,7 +242,7 @@ class _LimitedExecutor(Generic[S]):
         self._executor = executor
         self._limit = limit
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - all else is that of the other
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of the executor
         return getattr(self._executor, name)
 
     def call(
@@ -272,11 +275,12 @@ class _LimitedExecutor(Generic[S]):
 
 
 def _call_until(call: Callable[[], T], timeout: float, discard: Callable[[T], object] | None) -> T:
-    """Call in a thread that can be left behind: what blocks in C can't be interrupted.
+    """Call in a thread that can be abandoned at the timeout: C code can't be interrupted.
 
-    Threads and futures of the library have locks and lists of their own, which an exception of a
-    signal handler leaves in disorder. Here one lock is waited for, and one entry of a list, which
-    is taken in one step, says who minds the value: the caller until it leaves, the thread after.
+    Threads and futures of the standard library have locks and lists of their own, which an
+    exception of a signal handler leaves in an inconsistent state. Here the caller waits for one
+    lock, and whichever of the two takes the only entry of a list, in one step, decides: the caller
+    that leaves, so that the thread discards the value, or the thread, so that the caller gets it.
     """
     values: list[T] = []
     errors: list[BaseException] = []
@@ -295,7 +299,7 @@ def _call_until(call: Callable[[], T], timeout: float, discard: Callable[[T], ob
 
     try:
         _thread.start_new_thread(run, ())
-    except RuntimeError:  # there is no thread to be had
+    except RuntimeError:  # no thread can be started
         return call()
     try:
         in_time = ended.acquire(True, min(max(0.0, timeout), threading.TIMEOUT_MAX))
@@ -306,12 +310,12 @@ def _call_until(call: Callable[[], T], timeout: float, discard: Callable[[T], ob
     if not in_time and _take(wanted):
         raise CallTimeout(started=True)
     if errors:
-        raise errors.pop()  # which has this frame: the frame must not have the error, too
+        raise errors.pop()  # its traceback refers to this frame, which must not refer to it
     return values.pop()
 
 
 def _take(entries: list[bool]) -> bool:
-    """Take the one entry; return whether nobody had taken it before."""
+    """Take the only entry; return whether it was still there."""
     try:
         return entries.pop()
     except IndexError:

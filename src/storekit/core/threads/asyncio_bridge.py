@@ -1,6 +1,6 @@
-"""The calls of tasks on asyncio."""
+"""The bridge for asyncio."""
 
-# ruff: noqa: D102 - the base class says it
+# ruff: noqa: D102 - the base class describes the methods
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ __all__ = ["AsyncioBridge"]
 
 
 class AsyncioBridge(Bridge):
-    """The calls of tasks on one asyncio event loop."""
+    """The calls that tasks of one asyncio event loop wait for."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, discard: Callable[[Call], None], grace: float
@@ -38,13 +38,13 @@ class AsyncioBridge(Bridge):
         return self._loop.is_closed()
 
     def wait(self, call: Call) -> Awaitable[Any]:
-        # What `create_future` makes on every loop, without the call of a Python method.
+        # `create_future` returns the same, by a call that takes longer.
         waiter: asyncio.Future[Any] = asyncio.Future(loop=self._loop)
         call.waiter = waiter
         return waiter
 
-    def drain(self) -> None:
-        # `Bridge.drain` and `resume`, spelled out for what is most: a fiftieth of a call.
+    def hand_out(self) -> None:
+        # `Bridge.hand_out` with `resume` inlined, which saves a fiftieth of the time of a call.
         self._posted = False
         done, calls = self.done, self.calls
         while done:
@@ -56,7 +56,7 @@ class AsyncioBridge(Bridge):
                 waiter.set_result(call.value)
             else:
                 self.resume(call)
-                call.error = None  # breaks the cycle through its traceback
+                call.error = None  # its traceback refers to frames that refer to the call
 
     def resume(self, call: Call) -> bool:
         waiter: asyncio.Future[Any] = call.waiter
@@ -64,7 +64,7 @@ class AsyncioBridge(Bridge):
             return False
         if call.error is None:
             waiter.set_result(call.value)
-        elif isinstance(call.error, StopIteration):  # a future refuses it
+        elif isinstance(call.error, StopIteration):  # which a future can't carry
             waiter.set_exception(RuntimeError(f"a blocking call raised {call.error!r}"))
         else:
             waiter.set_exception(call.error)
@@ -72,7 +72,7 @@ class AsyncioBridge(Bridge):
 
     def set_timer(self, delay: float) -> None:
         self.stop_timer()
-        self._timer = self._loop.call_later(delay, self.ring)
+        self._timer = self._loop.call_later(delay, self.on_timer)
 
     def stop_timer(self) -> None:
         if self._timer is not None:

@@ -1,7 +1,7 @@
-"""The event loop's half of the executor: who waits for what, until when, and how to wake them.
+"""The event loop's half of the executor: which tasks wait for which calls, and until when.
 
 A bridge belongs to one run of one event loop. Threads call `post`, `wake` and `Call.take`, and
-append to `done`; everything else happens on the loop.
+append to `done`; everything else is called on the loop.
 """
 
 # ruff: noqa: ANN401 - calls are of any type; the base class describes the methods
@@ -42,9 +42,9 @@ class Call:
         # When to fail it: `until`, or earlier while no thread has a session. See `Bridge.limit`.
         self.deadline: float | None = until
         self.discard: Callable[[Any], object] | None = discard
-        self.bare: bool = bare  # needs no session
+        self.bare: bool = bare  # called without a session
         self.size: int = size  # bytes, of an item
-        # Whoever pops it decides: a thread to run the call, or the loop to drop it.
+        # Popped by a thread that runs the call, or by the loop to drop it.
         self.claim: list[None] = [None]
         self.left_at: float | None = None  # when its task stopped waiting, if it was running
         self.waiter: Any = None
@@ -52,7 +52,7 @@ class Call:
         self.error: BaseException | None = None
 
     def take(self) -> bool:
-        """Return whether it is the taker's to run or to drop; at most one taker is told so."""
+        """Claim the call, to run or to drop it; True for one caller at most."""
         try:
             self.claim.pop()
         except IndexError:
@@ -66,24 +66,24 @@ class Bridge(ABC):
     def __init__(self, discard: Callable[[Call], None], grace: float) -> None:
         self.calls: dict[Call, None] = {}
         self.done: deque[Call] = deque()
-        # Gives up threads that nobody waits for; returns when to do it again, if at all.
+        # See `ThreadPool.replace_abandoned`.
         self.replace_abandoned: Callable[[], float | None] = lambda: None
         self._discard = discard
         self._grace = grace
         self._posted = False
-        self._alarm_at: float | None = None
+        self._timer_at: float | None = None
 
     # For threads
 
     def post(self) -> None:
-        """Have the loop look at `done`, unless it is about to."""
+        """Have the loop hand out `done`, unless that is scheduled already."""
         if not self._posted:
             self._posted = True
-            if not self.wake(self.drain):  # the loop has ended: so have all who waited
-                self.drain_nowhere()
+            if not self.wake(self.hand_out):  # the loop has ended, and all its tasks with it
+                self.discard_done()
 
-    def drain_nowhere(self) -> None:
-        """Drop all results, for nobody will ever take them."""
+    def discard_done(self) -> None:
+        """Discard all results."""
         self._posted = False
         while self.done:
             self._discard(self.done.popleft())
@@ -104,65 +104,64 @@ class Bridge(ABC):
 
     @abstractmethod
     def wait(self, call: Call) -> Awaitable[Any]:
-        """Return what gives the result of a call."""
+        """Return an awaitable for the result of a call."""
 
     @abstractmethod
     def resume(self, call: Call) -> bool:
-        """Give a call's value or error to its task; False if it no longer takes it."""
+        """Give a call's value or error to its task; False if the task no longer waits."""
 
     @abstractmethod
     def set_timer(self, delay: float) -> None:
-        """Call `ring` in `delay` seconds, and at no other time that was set before."""
+        """Call `on_timer` in `delay` seconds, instead of at a time that was set before."""
 
     @abstractmethod
     def stop_timer(self) -> None:
-        """Call `ring` no more."""
+        """Cancel the timer."""
 
     def enter(self, call: Call) -> None:
-        """Note that a task waits for this call."""
+        """Add a call that a task waits for."""
         self.calls[call] = None
         at = call.deadline
-        if at is not None and (self._alarm_at is None or at < self._alarm_at):
+        if at is not None and (self._timer_at is None or at < self._timer_at):
             self.arm(at)
 
-    def drain(self) -> None:
-        """Hand out all results that have come in."""
+    def hand_out(self) -> None:
+        """Give all results in `done` to their tasks."""
         self._posted = False
         done, calls = self.done, self.calls
         while done:
             call = done.popleft()
             if calls.pop(call, self) is self or not self.resume(call):
                 self._discard(call)
-            call.error = None  # breaks the cycle through its traceback
+            call.error = None  # its traceback refers to frames that refer to the call
 
     def leave(self, call: Call) -> None:
-        """Note that the task waits no more: it was cancelled, or has its result."""
+        """Remove a call whose task no longer waits: it was cancelled, or has its result."""
         if self.calls.pop(call, self) is not self:
             self._abandon(call)
 
     def fail(self, call: Call, error: Callable[[bool], BaseException]) -> None:
-        """Give a task an error now, made of whether its call had begun; that one runs on."""
+        """Give a task `error(begun)` now. If its call has begun, it runs on."""
         if self.calls.pop(call, self) is not self:
-            self._tell(call, error(self._abandon(call)))
+            self._raise_in_task(call, error(self._abandon(call)))
 
     def refuse(self, call: Call, error: BaseException) -> None:
         """Give a task an error now, unless a thread has taken its call."""
         if call in self.calls and call.take():
             call.args = ()
             del self.calls[call]
-            self._tell(call, error)
+            self._raise_in_task(call, error)
 
-    def _tell(self, call: Call, error: BaseException) -> None:
-        # By a call of its own: a thread may be writing a value into the real one.
-        told = Call(None, None)
-        told.waiter, told.error = call.waiter, error
-        self.resume(told)
+    def _raise_in_task(self, call: Call, error: BaseException) -> None:
+        # In another `Call`: a thread may be writing a value into the real one.
+        failed = Call(None, None)
+        failed.waiter, failed.error = call.waiter, error
+        self.resume(failed)
 
     def _abandon(self, call: Call) -> bool:
-        """Drop a call; return False if it had not begun, and now never will."""
-        # Told by taking it: whoever only looked would be wrong a moment later.
+        """Drop a call; return whether it had begun. If not, it never will."""
         if call.take():
-            call.args = ()  # it may hold much, and the queue holds it until a thread comes by
+            call.args = ()  # may be large, and the call stays in the queue until a thread pops it
             return False
         call.left_at = monotonic()
         self.arm(call.left_at + self._grace)
@@ -171,7 +170,7 @@ class Bridge(ABC):
     # Deadlines
 
     def limit(self, at: float) -> None:
-        """Have calls in the queue fail at this time, if that is sooner: no thread has a session."""
+        """Have queued calls fail at this time, if that is sooner, since no thread has a session."""
         for call in self.calls:
             if call.claim and not call.bare and (call.deadline is None or at < call.deadline):
                 call.deadline = at
@@ -179,20 +178,20 @@ class Bridge(ABC):
             self.arm(at)
 
     def lift_limit(self) -> None:
-        """Give calls in the queue their own time again: a thread has a session."""
+        """Restore the deadlines of queued calls, since a thread has a session."""
         for call in self.calls:
             if call.claim:
                 call.deadline = call.until
 
     def arm(self, at: float) -> None:
-        """Have `ring` called at this time at the latest."""
-        if self._alarm_at is None or at < self._alarm_at:
-            self._alarm_at = at
+        """Have `on_timer` called at this time at the latest."""
+        if self._timer_at is None or at < self._timer_at:
+            self._timer_at = at
             self.set_timer(max(0.0, at - monotonic()))
 
-    def ring(self) -> None:
-        """Fail what is overdue, and set the timer anew for what is left."""
-        self._alarm_at = None
+    def on_timer(self) -> None:
+        """Fail calls that are past their deadlines, and set the timer for the others."""
+        self._timer_at = None
         now = monotonic()
         for call in [each for each in self.calls if _deadline_of(each) <= now]:
             self.fail(call, lambda started: CallTimeout(started=started))

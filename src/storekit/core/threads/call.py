@@ -1,4 +1,4 @@
-"""What both sides of the executors share: batches of calls, the error of a deadline, counts."""
+"""Used by both executors: how calls are batched, the error at a deadline, statistics."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batching(Generic[S, I, V]):
-    """How to make calls for single items, and for items that wait together as one.
+    """How to make the call of a single item, and one call for several items that wait together.
 
     `alone` returns the value of an item or raises. `together` returns a value or an exception
-    for each item, in order. What it raises goes to every caller, as `copy_error` makes it
-    anew: two tasks must not share an exception.
+    for each item, in order. If it raises, each caller gets a copy of the error, made by
+    `copy_error`, since two tasks must not share an exception.
 
     A batch has at most `most` items, and ends with the item that brings its size to
-    `most_bytes`, so that small items do not wait for many large ones. More than `most_batches`
-    at a time are of no use.
+    `most_bytes`, so that small items do not wait for many large ones. At most `most_batches`
+    are made at a time.
     """
 
     alone: Callable[[S, I], V]
@@ -40,7 +40,7 @@ NO_BATCHING: Batching[Any, Any, Any] = Batching(_refuse, _refuse, lambda error: 
 
 
 class CallTimeout(Exception):
-    """The caller's time was up. `started` tells whether the call had begun, and may be done."""
+    """The deadline has passed. If `started`, the call had begun, and may still succeed."""
 
     def __init__(self, *, started: bool) -> None:
         super().__init__("the call was running" if started else "the call was still in the queue")
@@ -49,11 +49,11 @@ class CallTimeout(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CallStatistics:
-    """Sessions and calls at one moment.
+    """The current counts of sessions and calls.
 
-    `sessions` are open, `calls` are waited for by a caller, of which `queued` have not
-    begun. `abandoned` threads are in a call that nobody waits for any more and that went
-    on for so long that another thread took their place.
+    `sessions` are open. `calls` are those that a caller waits for; of these, `queued` have not
+    begun. `abandoned` threads are in a call whose caller has left, and were replaced by other
+    threads.
     """
 
     threads: int

@@ -4,30 +4,28 @@ What one thread does is in `core.threads.worker`.
 
 What is guaranteed:
 
-- A call is made at most once: only whoever takes its claim makes or drops it.
-- A session is used by one thread, which also opens and closes it. A session in whose call an
-  error came up that breaks it is closed before the next call.
-- No call is forgotten in a queue. Whoever queues a call first appends it and then looks for an
-  idle thread; a thread that goes to rest first notes itself as idle and then looks at the
-  queues. At least one thread that is not at rest is there for as long as a queue holds a call,
-  unless no thread can be started.
-- There are as many threads at work as the calls have use for: `few` while calls are short,
-  since only one thread at a time holds the interpreter's lock; more the longer calls spend
-  outside of it, up to the limit. If calls were short and long ones come between, a thread
-  that watches the queue sees that nothing was taken from it and joins in.
-- Few batches are under way at a time, too: see `share`. As above, one that takes long does
-  not keep others waiting, for a thread watches.
+- A call is made at most once: it is made or dropped only by the one that takes its claim.
+- A session is used by one thread, which also opens and closes it. After an error for which
+  `is_broken` returns True, the session is closed before the next call.
+- No call stays in a queue while all threads are idle. `submit` first appends the call and then
+  looks for an idle thread; a thread first adds itself to `idle` and then looks at the queues. So as
+  long as a queue has a call, at least one thread is not idle, unless no thread can be started.
+- The number of threads at work follows the calls: `FEW` while calls are short, since only one
+  thread at a time holds the interpreter's lock; more the longer calls spend outside of it, up to
+  the limit. If long calls occupy these few threads, one more thread, which watches the queues, sees
+  that no call was taken for 2 ms and takes one.
+- The number of batches under way at a time is limited in the same way (see `share`), and the same
+  watching thread takes calls when long batches would keep them waiting.
 - A thread whose callers have all left for longer than `grace` seconds is replaced, so that a
-  store that never answers does not use up the threads; as many are replaced as the limit is.
+  store that never answers does not use up the threads. At most `max_size` are replaced.
 
-Sessions are with threads rather than in `core.pool`. To lease one for what a thread does
-between two rests took 3 µs where a call took 20 to 40, with 8 tasks and no wait: a tenth, for
-the statistics to be the same.
+Each thread has its own session, rather than one of `core.pool`. Leasing one from there for each
+time that a thread is woken took 3 µs, where a call took 20 to 40 (8 tasks, calls without waiting).
 
-What rests on the interpreter's lock: operations on a deque, a set and a dict are atomic.
+This depends on the interpreter's lock: operations on a deque, a set and a dict are atomic.
 `waking`, `watched`, `taken` and the estimate of the time that calls take are set without a
 lock: each is a hint, and a lost one costs a wake-up or a fraction of a millisecond, no call.
-The lock is for starting threads, for their end, and for the count of sessions.
+`lock` is for starting threads, for their end, and for the count of sessions.
 """
 
 import logging
@@ -51,29 +49,30 @@ S = TypeVar("S")
 _log = logging.getLogger("storekit")
 
 FEW = 4
-"""Threads for calls that are short: more were never faster with no wait, on two cores."""
+"""Threads for short calls. More were never faster for calls without waiting, on two cores."""
 
 _SECONDS_A_THREAD = 10e-6
-"""Time that calls take each for which one more thread is of use. With calls of 100 µs, 20
-threads were twice as fast as 8, and 32 no faster."""
+"""Seconds of a call for which one more thread is used. With calls of 100 µs, 20 threads were
+twice as fast as 8, and 32 no faster."""
 
 _SECONDS_AN_ITEM = 2e-6
-"""Time of the interpreter that a thread takes for an item of a batch."""
+"""Seconds for which a thread holds the interpreter's lock for an item of a batch."""
 
 _SECONDS_A_CALLER = 8e-6
-"""Time of the interpreter that a call takes on both sides, from its task and back."""
+"""Seconds for which a call holds the interpreter's lock, in its task and its thread."""
 
 _FEW_BATCHES = 2
-"""Batches under way at a time while the event loop is busy. With 512 callers, two of 256 took
-three quarters of the time of four with a twelfth each; with 64 callers and calls of 1 ms, four of
-a quarter took four fifths of the time of one."""
+"""Batches under way at a time while the event loop is busy. With 512 callers, two batches of 256
+took three quarters of the time of four with a twelfth of the callers each; with 64 callers and
+calls of 1 ms, four with a quarter each took four fifths of the time of one with all."""
 
 _SMALLEST_SHARE = 16
-"""Items that one batch takes, though others could: a hop costs as much as some five of them."""
+"""Items up to which a batch is not split: a switch between loop and thread takes the time of
+about five items."""
 
 
 class ThreadPool(Generic[S]):
-    """The queues, and the threads that work on them. It knows nothing of event loops."""
+    """The queues of calls, and the threads that make them. Independent of event loops."""
 
     def __init__(
         self,
@@ -93,36 +92,36 @@ class ThreadPool(Generic[S]):
         self.grace = grace
         self.name = name
         self.plain: deque[Call] = deque()
-        self.items: deque[Call] = deque()  # of batches; apart, so that plain calls don't split them
-        self.bare: deque[Call] = deque()  # need no session, and do not wait for one
+        self.items: deque[Call] = deque()  # a queue of its own: plain calls don't split batches
+        self.bare: deque[Call] = deque()  # calls that need no session
         self.threads: set[Worker[S]] = set()
         self.idle: deque[Worker[S]] = deque()
         self.lost: set[Worker[S]] = set()  # replaced, and still in a call
-        self.waking: bool = False  # one thread is on its way and will look at the queues
+        self.waking: bool = False  # a thread was woken or started and will look at the queues
         self.watched: bool = False  # one more thread than wanted watches the queues
-        self.taken: int = 0  # how often a thread took something from a queue
-        self.wanted: int = min(FEW, limits.max_size)  # threads to be at work
+        self.taken: int = 0  # how often a thread took calls from a queue
+        self.wanted: int = min(FEW, limits.max_size)  # how many threads should be at work
         self.joining: set[Worker[S]] = set()  # threads that are making a batch
-        self.wanted_batches: int = self.wanted  # that are to be under way at a time
-        self.sessions: int = 0  # open ones, those of lost threads apart
+        self.wanted_batches: int = self.wanted  # how many should be under way at a time
+        self.sessions: int = 0  # open, without those of lost threads
         self.closed: bool = False
         self.on_empty: Callable[[], object] = lambda: None
-        # Told when the last session is gone or the first is there: see `Bridge.limit`.
+        # Called when the first session is opened and the last one closed: see `Bridge.limit`.
         self.on_sessions: Callable[[bool], object] = lambda _: None
-        # Garbage that is collected while it is held may submit a call, for its clean-up.
+        # Reentrant: garbage collection while it is held may run a clean-up that submits a call.
         self.lock: threading.RLock = threading.RLock()
-        self._waited = 1e-6  # seconds of a batch outside the interpreter, about
-        self._seconds = 0.0  # that a call takes, about
+        self._waited = 1e-6  # estimated seconds that a batch spends outside the interpreter
+        self._seconds = 0.0  # estimated seconds that a call takes
         self._most = limits.max_size
         self._most_batches = min(batching.most_batches, limits.max_size)
 
     # For callers
 
     def submit(self, call: Call) -> None:
-        """Queue a call, and see to it that a thread takes it.
+        """Queue a call, and wake or start a thread for it if needed.
 
         Raises:
-            OutOfResources: No thread is there, and none can be started.
+            OutOfResources: There is no thread, and none can be started.
 
         """
         if call.function is None:
@@ -139,16 +138,16 @@ class ThreadPool(Generic[S]):
         return bool(self.items or self.plain or self.bare)
 
     def wake_one(self) -> None:
-        """Wake or start a thread, if there are fewer at work than wanted, or to watch."""
+        """Wake or start a thread, to work if fewer are at work than wanted, else to watch."""
         if self.watched and self.has_enough(1):
             return
         if self.idle:
             try:
                 thread = self.idle.pop()
-            except IndexError:  # it went back to work by itself
+            except IndexError:  # it has seen the call by itself
                 return
             self.waking = True
-            thread.bell.release()
+            thread.wake_up.release()
         elif len(self.threads) < self._most:
             self.start()
 
@@ -169,7 +168,7 @@ class ThreadPool(Generic[S]):
             with self.lock:
                 self.threads.discard(thread)
             if self.threads and first is None:
-                return  # those that are there do the work
+                return  # the other threads take the call
             if isinstance(error, (RuntimeError, MemoryError)):
                 raise OutOfResources(
                     f"{self.name}: no thread can be started for the call ({error}), and nothing "
@@ -178,7 +177,7 @@ class ThreadPool(Generic[S]):
             raise
 
     def run_later(self, function: Callable[..., object], *args: object) -> None:
-        """Make a call that nobody waits for, if need be in this thread."""
+        """Make a call without waiting for it; in this thread if there is no other."""
         if not (self.closed and not self.threads):
             call = Call(function, args, bare=True)
             try:
@@ -191,26 +190,26 @@ class ThreadPool(Generic[S]):
         call_quietly(function, *args)
 
     def discard(self, call: Call) -> None:
-        """Free the value of a call that nobody waits for."""
+        """Pass the value of a call whose caller has left to its `discard`."""
         value, call.value = call.value, None
         if call.discard is not None and call.error is None and value is not None:
             self.run_later(call.discard, value)
 
     def dismiss(self) -> None:
-        """Let every thread end once its call is over."""
+        """End each thread once its call is over."""
         self.closed = True
         while self.idle:
             try:
                 thread = self.idle.pop()
             except IndexError:
                 break
-            thread.bell.release()
+            thread.wake_up.release()
 
     def replace_abandoned(self) -> float | None:
-        """Give up threads whose callers have all left, so that others take their place.
+        """Remove threads whose callers have all left, so that others can be started.
 
-        As many may be given up as there are places: a store that never answers must not
-        gather threads without end. Returns when to look again, if at all.
+        At most `max_size` threads are in this state, so that a store that never answers does not
+        make their number grow without limit. Returns the time at which to look again, if any.
         """
         now = monotonic()
         again: float | None = None
@@ -234,29 +233,29 @@ class ThreadPool(Generic[S]):
     # For threads
 
     def note(self, seconds: float) -> None:
-        """Note how long a call took, for the number of threads that are of use.
+        """Record how long a call took, to set the number of threads wanted.
 
-        What counts is the time outside the interpreter. A call that waits for its lock takes
-        longer than it should, one in ten or so: so a short one counts at once, and a long one
-        for no more than twice what was known.
+        Only the time outside the interpreter should count, but about one call in ten also waits
+        for the interpreter's lock. So a shorter time replaces the estimate, and a longer one at
+        most doubles it.
         """
         self._seconds = seconds if seconds < self._seconds else min(seconds, 2 * self._seconds)
         self._seconds = max(self._seconds, 1e-6)
         self.wanted = min(FEW + int(self._seconds / _SECONDS_A_THREAD), self._most)
 
     def note_batch(self, seconds: float, size: int) -> None:
-        """Note how long a batch took."""
+        """Record how long a batch took."""
         waited = max(seconds - size * _SECONDS_AN_ITEM, 1e-6)
         self._waited = min(waited, 2 * self._waited)  # as in `note`
         self.note(seconds / size)
 
     def share(self, callers: int) -> int:
-        """Return how many items a batch should take at most, and decide how many go at a time.
+        """Return the maximum number of items for a batch, and set `wanted_batches`.
 
-        While a batch waits, the event loop has the other callers to see to. If those keep it
-        busy for that long, few batches are under way at a time, each of all that is there, for
-        each costs a hop. If not, more are, with a part of the callers each: one of all of them
-        would have all wait, and then all be busy.
+        While a batch waits for the store, the event loop can run other callers. If these keep it
+        busy for that long, few batches, each of all items that wait, are best, since each batch
+        costs a switch of threads. If not, more and smaller batches are: with a single one, the loop
+        would be idle during the batch, and the thread while the loop runs all callers.
         """
         busy = callers * _SECONDS_A_CALLER
         batches = self._most_batches if self._waited > busy else _FEW_BATCHES
@@ -266,7 +265,7 @@ class ThreadPool(Generic[S]):
         return self.batching.most
 
     def has_enough(self, more: int = 0) -> bool:
-        """Return whether it is too many for what is queued if so many more go to work."""
+        """Return whether enough threads are at work for the queues, with `more` added to them."""
         if len(self.threads) - len(self.idle) + more > self.wanted:
             return True
         if self.plain or self.bare:
@@ -274,7 +273,7 @@ class ThreadPool(Generic[S]):
         return len(self.joining) >= self.wanted_batches
 
     def note_session(self, change: int) -> None:
-        """Note that a thread has opened (1) or closed (-1) its session."""
+        """Record that a thread has opened (1) or closed (-1) its session."""
         with self.lock:
             self._count(change)
 
@@ -285,19 +284,21 @@ class ThreadPool(Generic[S]):
             self.on_sessions(bool(self.sessions))
 
     def leave(self, thread: Worker[S]) -> None:
-        """Take a thread that ends off the list."""
+        """Remove a thread that ends."""
         with self.lock:
             self.threads.discard(thread)
             self.lost.discard(thread)
             empty = not self.threads
-        if self.has_work():  # submitted while this one was on its way out
-            self.run_on()
+        if self.has_work():  # submitted while this thread was ending
+            self.wake_another()
         elif empty:
             self.on_empty()
 
-    def run_on(self) -> None:
-        """Wake a thread from within a thread: nobody is there to be told that none starts."""
+    def wake_another(self) -> None:
+        """Wake one more thread, called from a thread. Logs that none can be started."""
         try:
             self.wake_one()
         except OutOfResources:
-            _log.warning("%s: calls wait, and no thread can be started", self.name, exc_info=True)
+            _log.warning(
+                "%s: calls are queued, and no thread can be started", self.name, exc_info=True
+            )

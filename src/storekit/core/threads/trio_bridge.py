@@ -1,6 +1,6 @@
-"""The calls of tasks on trio."""
+"""The bridge for trio."""
 
-# ruff: noqa: ASYNC105, D102 - the base class says it; its caller does it at once
+# ruff: noqa: ASYNC105, D102 - the caller of `wait` awaits it; the base class describes the methods
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,7 +14,7 @@ __all__ = ["TrioBridge"]
 
 
 class TrioBridge(Bridge):
-    """The calls of tasks in one `trio.run`."""
+    """The calls that tasks of one `trio.run` wait for."""
 
     def __init__(self, discard: Callable[[Call], None], grace: float) -> None:
         super().__init__(discard, grace)
@@ -49,7 +49,7 @@ class TrioBridge(Bridge):
         return trio.lowlevel.wait_task_rescheduled(abort)
 
     def resume(self, call: Call) -> bool:
-        # A task that was cancelled has left in the same moment: it is not in `calls`.
+        # The task still waits: a call whose task was cancelled is no longer in `calls`.
         if call.error is None:
             trio.lowlevel.reschedule(call.waiter, outcome.Value(call.value))
         else:
@@ -60,13 +60,13 @@ class TrioBridge(Bridge):
         self.stop_timer()
         scope = self._timer = trio.CancelScope()
 
-        async def sleep_and_ring() -> None:
+        async def run() -> None:
             with scope:
                 await trio.sleep(delay)
                 if self._timer is scope:
-                    self.ring()
+                    self.on_timer()
 
-        trio.lowlevel.spawn_system_task(sleep_and_ring, name="storekit alarm")
+        trio.lowlevel.spawn_system_task(run, name="storekit timer")
 
     def stop_timer(self) -> None:
         if self._timer is not None:

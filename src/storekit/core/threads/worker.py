@@ -1,6 +1,6 @@
 """One thread of the pool: it takes calls from the queues and makes them with its session.
 
-What is guaranteed is said in `core.threads.pool`.
+See `core.threads.pool` for what is guaranteed.
 """
 
 import logging
@@ -22,19 +22,19 @@ S = TypeVar("S")
 
 _log = logging.getLogger("storekit")
 
-_PATIENCE = 0.002
-"""Seconds without a call taken from a full queue, after which one more thread helps out."""
+_WATCH_INTERVAL = 0.002
+"""Seconds in which no call was taken from the queues, after which one more thread takes one."""
 
 
 class Worker(Generic[S]):
     """One thread with one session."""
 
     def __init__(self, pool: "ThreadPool[S]", first: Call | None = None) -> None:
-        self.bell: threading.Lock = threading.Lock()
-        self.bell.acquire()
+        self.wake_up: threading.Lock = threading.Lock()  # released to wake the thread
+        self.wake_up.acquire()
         self.session: S | None = None
         self.replaced = False
-        self._calls: Sequence[Call] = ()  # that it is making now
+        self._calls: Sequence[Call] = ()  # under way
         self._first = first
         self._fresh_until = math.inf
         self._pool = pool
@@ -44,7 +44,7 @@ class Worker(Generic[S]):
         )
 
     def abandoned_since(self) -> float | None:
-        """Return since when nobody waits for what it is doing, None if somebody does."""
+        """Return when the last caller of its calls has left; None if a caller still waits."""
         left = [call.left_at for call in self._calls]
         times = [at for at in left if at is not None]
         return max(times) if times and len(times) == len(left) else None
@@ -86,7 +86,7 @@ class Worker(Generic[S]):
         try:
             while pool.has_work() and not pool.closed:
                 seen = pool.taken
-                time.sleep(_PATIENCE)
+                time.sleep(_WATCH_INTERVAL)
                 if pool.taken == seen or not pool.has_enough():
                     return True
         finally:
@@ -102,16 +102,16 @@ class Worker(Generic[S]):
         if pool.closed or (pool.has_work() and not pool.has_enough(1)):
             try:
                 pool.idle.remove(self)
-            except ValueError:  # somebody is already about to ring
-                self.bell.acquire()
+            except ValueError:  # it was chosen to be woken, and the lock is about to be released
+                self.wake_up.acquire()
                 pool.waking = False
-        elif self.bell.acquire(timeout=min(pool.limits.max_idle, threading.TIMEOUT_MAX)):
+        elif self.wake_up.acquire(timeout=min(pool.limits.max_idle, threading.TIMEOUT_MAX)):
             pool.waking = False
         else:
             try:
                 pool.idle.remove(self)
             except ValueError:
-                self.bell.acquire()
+                self.wake_up.acquire()
                 pool.waking = False
             else:
                 return len(pool.threads) <= pool.limits.min_size and not pool.closed
@@ -134,7 +134,6 @@ class Worker(Generic[S]):
         self._run(call, call.function, (self.session, *call.args))
 
     def _run(self, call: Call, function: Callable[..., Any], args: tuple[object, ...]) -> None:
-        """Make one call."""
         pool = self._pool
         self._calls = (call,)
         if not call.take():
@@ -143,25 +142,25 @@ class Worker(Generic[S]):
         pool.taken += 1
         call.deadline = call.until
         if not pool.waking and (pool.plain or pool.items or pool.bare):
-            pool.run_on()
+            pool.wake_another()
         began = monotonic()
         try:
             call.value = function(*args)
         except BaseException as error:  # noqa: BLE001 - it goes to the caller
             self._note_failure(call, error)
         pool.note(monotonic() - began)
-        call.args = args = ()  # not kept alive by a caller that is slow to look
+        call.args = args = ()  # may be large; the caller may take its result much later
         self._hand_out(call)
 
     def _make_batch(self) -> None:
-        """Take the items that wait, within bounds, and make their calls as one."""
+        """Take items from the queue, within the bounds of a batch, and make one call for them."""
         pool, batching = self._pool, self._batching
         calls = self._take_items()
         if not calls:
             return
         pool.taken += 1
         if not pool.waking and (pool.items or pool.plain or pool.bare):
-            pool.run_on()
+            pool.wake_another()
         session: Any = self.session
         began = monotonic()
         pool.joining.add(self)
@@ -212,10 +211,10 @@ class Worker(Generic[S]):
         else:
             self._run(call, call.function, (self.session, *call.args))
         if not pool.closed and pool.has_work():
-            pool.run_on()
+            pool.wake_another()
 
     def _fail(self, calls: Sequence[Call], error: BaseException) -> None:
-        """Give an error to each call, and none to two."""
+        """Set an error on each call, a copy on all but the first."""
         self._note_failure(calls[0], error)
         for call in calls[1:]:
             call.error = error
@@ -228,7 +227,7 @@ class Worker(Generic[S]):
             self._drop_session()
 
     def _hand_out(self, *calls: Call) -> None:
-        """Give the outcomes of calls to the event loops of their tasks."""
+        """Pass the outcomes of calls to the event loops of their tasks."""
         bridge: Bridge | None = None
         for call in calls:
             if call.bridge is not bridge:
@@ -246,7 +245,7 @@ class Worker(Generic[S]):
     # The session
 
     def _connect(self) -> bool:
-        """Open a session for the calls in the queues; if that fails, it is their error."""
+        """Open a session; if that fails, calls from the queue get the error."""
         pool = self._pool
         try:
             self._open()
@@ -274,15 +273,15 @@ class Worker(Generic[S]):
         pool.note_session(1)
 
     def _keep_session(self) -> None:
-        """Have a session also at rest, as one of the few that are to be kept."""
+        """Open a session while idle, if this thread is one of `min_size`."""
         pool = self._pool
         if self.session is not None and monotonic() >= self._fresh_until:
             self._drop_session()
         if self.session is None and len(pool.threads) <= pool.limits.min_size and not pool.closed:
             try:
                 self._open()
-            except Exception:  # noqa: BLE001 - nobody waits for it; the next call tries again
-                _log.debug("%s: no session to keep", pool.name, exc_info=True)
+            except Exception:  # noqa: BLE001 - no caller waits; the next call tries again
+                _log.debug("%s: could not keep a session open", pool.name, exc_info=True)
 
     def _drop_session(self) -> None:
         session, self.session = self.session, None
@@ -293,7 +292,7 @@ class Worker(Generic[S]):
 
 
 def call_quietly(function: Callable[..., object], *args: object) -> None:
-    """Make a clean-up; log its error."""
+    """Run a clean-up; log its error."""
     try:
         function(*args)
     except Exception:  # noqa: BLE001 - a clean-up must not hide the outcome of what came before

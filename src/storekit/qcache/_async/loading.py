@@ -52,7 +52,7 @@ class AsyncLoadingQuery:
         """Return the result. Raises `TooManyConsecutiveErrors`, and what its parts raise."""
         key, attempts = self._key, self._retry.attempts
         for attempt in range(attempts + 1):
-            landings = self._loads.landings
+            ended = self._loads.ended
             with operation.as_current():
                 result = await self._get()
             if result is not None:
@@ -63,16 +63,16 @@ class AsyncLoadingQuery:
                 break
             if attempt:  # posted, and gone again
                 await self._pause(operation, pause_before(attempt - 1, self._retry, random.random))
-            await self._share_load(landings, operation)
+            await self._share_load(ended, operation)
         raise TooManyConsecutiveErrors(
             f"query {key!r}: the dataset was missing again after each of "
             f"{attempts} uploads; is it larger than the cache?"
         )
 
-    async def _share_load(self, landings: int, operation: Operation) -> None:
+    async def _share_load(self, ended: int, operation: Operation) -> None:
         """Load a table, or wait for a load that is under way.
 
-        `landings` is how many loads had ended before this caller found the table missing.
+        `ended` is how many loads had ended before this caller found the table missing.
         """
         key, loaded = self._key, self._loaded
         began = self._now()
@@ -83,7 +83,7 @@ class AsyncLoadingQuery:
             leads = True
             operation.extend(self._now() - began)  # the load of another caller
             # A load ended while this caller looked: perhaps it was the one needed here.
-            if self._loads.landings != landings:
+            if self._loads.ended != ended:
                 with operation.as_current():
                     if await self._is_there():
                         return

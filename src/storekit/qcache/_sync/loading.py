@@ -54,7 +54,7 @@ class LoadingQuery:
         """Return the result. Raises `TooManyConsecutiveErrors`, and what its parts raise."""
         key, attempts = self._key, self._retry.attempts
         for attempt in range(attempts + 1):
-            landings = self._loads.landings
+            ended = self._loads.ended
             with operation.as_current():
                 result = self._get()
             if result is not None:
@@ -65,16 +65,16 @@ class LoadingQuery:
                 break
             if attempt:  # posted, and gone again
                 self._pause(operation, pause_before(attempt - 1, self._retry, random.random))
-            self._share_load(landings, operation)
+            self._share_load(ended, operation)
         raise TooManyConsecutiveErrors(
             f"query {key!r}: the dataset was missing again after each of "
             f"{attempts} uploads; is it larger than the cache?"
         )
 
-    def _share_load(self, landings: int, operation: Operation) -> None:
+    def _share_load(self, ended: int, operation: Operation) -> None:
         """Load a table, or wait for a load that is under way.
 
-        `landings` is how many loads had ended before this caller found the table missing.
+        `ended` is how many loads had ended before this caller found the table missing.
         """
         key, loaded = self._key, self._loaded
         began = self._now()
@@ -85,7 +85,7 @@ class LoadingQuery:
             leads = True
             operation.extend(self._now() - began)  # the load of another caller
             # A load ended while this caller looked: perhaps it was the one needed here.
-            if self._loads.landings != landings:
+            if self._loads.ended != ended:
                 with operation.as_current():
                     if self._is_there():
                         return

@@ -95,11 +95,11 @@ class AsyncMemo(Generic[P, T]):
         Raises what the function raises; `CircularCall` if it calls itself for the same value.
         """
         alias = self.alias(*args, **kwargs)
-        landings = self._computing.landings
+        ended = self._computing.ended
         found = await self._find(alias)
         if found is not None:
             return found.value
-        compute = partial(self._compute, alias, landings, args, kwargs)
+        compute = partial(self._compute, alias, ended, args, kwargs)
         return await self._computing.run(alias, compute)
 
     def alias(self, *args: P.args, **kwargs: P.kwargs) -> str:
@@ -133,10 +133,10 @@ class AsyncMemo(Generic[P, T]):
             return None
         return found
 
-    async def _compute(self, alias: str, landings: int, args: Any, kwargs: Any) -> T:
+    async def _compute(self, alias: str, ended: int, args: Any, kwargs: Any) -> T:
         options = self._options
         # A computation ended while this caller looked: perhaps it was that of this value.
-        if self._computing.landings != landings:
+        if self._computing.ended != ended:
             found = await self._find(alias)
             if found is not None:
                 return found.value

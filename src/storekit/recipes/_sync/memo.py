@@ -97,11 +97,11 @@ class Memo(Generic[P, T]):
         Raises what the function raises; `CircularCall` if it calls itself for the same value.
         """
         alias = self.alias(*args, **kwargs)
-        landings = self._computing.landings
+        ended = self._computing.ended
         found = self._find(alias)
         if found is not None:
             return found.value
-        compute = partial(self._compute, alias, landings, args, kwargs)
+        compute = partial(self._compute, alias, ended, args, kwargs)
         return self._computing.run(alias, compute)
 
     def alias(self, *args: P.args, **kwargs: P.kwargs) -> str:
@@ -135,10 +135,10 @@ class Memo(Generic[P, T]):
             return None
         return found
 
-    def _compute(self, alias: str, landings: int, args: Any, kwargs: Any) -> T:
+    def _compute(self, alias: str, ended: int, args: Any, kwargs: Any) -> T:
         options = self._options
         # A computation ended while this caller looked: perhaps it was that of this value.
-        if self._computing.landings != landings:
+        if self._computing.ended != ended:
             found = self._find(alias)
             if found is not None:
                 return found.value

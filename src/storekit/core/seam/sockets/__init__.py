@@ -1,1 +1,1 @@
-"""What differs between event loops and plain threads in the use of sockets."""
+"""The socket calls that differ between event loops and threads."""

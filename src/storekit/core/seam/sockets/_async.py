@@ -1,4 +1,4 @@
-"""The async side of sockets: to wait until they are ready, and to receive from them."""
+"""The async side of sockets: waiting until they are ready, and receiving."""
 
 import asyncio
 import math
@@ -29,17 +29,17 @@ _NOT_YET = (BlockingIOError, ssl.SSLWantReadError)
 
 
 async def wait_readable(sock: socket.socket, until: float | None) -> None:
-    """Wait until `sock` has data or is at its end; `TimeoutError` at the time `until`."""
+    """Wait until `sock` has data or has ended; `TimeoutError` at the time `until`."""
     await _wait(anyio.wait_readable, sock, until)
 
 
 async def wait_writable(sock: socket.socket, until: float | None) -> None:
-    """Wait until `sock` takes data or is broken; `TimeoutError` at the time `until`."""
+    """Wait until `sock` can be written or is broken; `TimeoutError` at the time `until`."""
     await _wait(anyio.wait_writable, sock, until)
 
 
 async def wait_either(sock: socket.socket, until: float | None) -> None:
-    """Wait until `sock` takes data or has some; `TimeoutError` at the time `until`."""
+    """Wait until `sock` can be written or has data; `TimeoutError` at the time `until`."""
     ready = anyio.Event()
 
     async def wait(wait_for: Callable[[socket.socket], Awaitable[None]]) -> None:
@@ -76,12 +76,12 @@ async def look_up(host: str, port: int, until: float | None) -> Sequence[Address
 
 
 class SocketReader:
-    """Receives from one socket when there is something to receive.
+    """Waits for data on one socket and receives it.
 
-    On asyncio the loop goes on watching the socket between calls, which saves two system
-    calls and a timer for each (`benchmarks/layers.py` compares it with a scope and a watch
-    for each call). What arrives while nobody asks is left in the kernel, and the watch ends
-    until somebody does.
+    On asyncio the socket stays registered with the loop between calls, which saves two system
+    calls and a timer for each (`benchmarks/layers.py` compares it with a cancel scope and a
+    registration for each call). If data arrives while no call waits, it is left in the kernel, and
+    the registration ends until the next call.
     """
 
     __slots__ = (
@@ -99,15 +99,15 @@ class SocketReader:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._size = 0
-        self._loop: asyncio.AbstractEventLoop | None = None  # the one that watches
-        self._thread = 0  # and where it runs
+        self._loop: asyncio.AbstractEventLoop | None = None  # with which it is registered
+        self._thread = 0  # of that loop
         self._outcome: asyncio.Future[bytes | Exception] | None = None
         self._until = 0.0  # when the call that waits is to end
         self._timer: asyncio.TimerHandle | None = None
-        self._due = 0.0  # when the timer rings
+        self._due = 0.0  # when the timer calls `on_timer`
 
     async def receive(self, size: int, until: float | None) -> bytes:
-        """Wait for data and return it, at most `size` bytes, none at the end.
+        """Wait for data and return it, at most `size` bytes; empty at the end.
 
         Raises `TimeoutError` at the time `until`, `ssl.SSLWantWriteError`, or another
         `OSError`.
@@ -130,7 +130,7 @@ class SocketReader:
             self.stop()
             try:
                 loop.add_reader(self._sock.fileno(), _on_readable, weakref.ref(self))
-            except NotImplementedError:  # the default loop of Windows; anyio has a way round
+            except NotImplementedError:  # the default loop on Windows; anyio works around it
                 return False
             self._loop, self._thread = loop, threading.get_ident()
         return True
@@ -153,7 +153,7 @@ class SocketReader:
         return received
 
     def on_readable(self) -> None:
-        """Hand what arrived to the call that waits, if any."""
+        """Receive, for the waiting call, if there is one."""
         outcome = self._outcome
         if outcome is None or outcome.done():
             self._unwatch()
@@ -174,9 +174,9 @@ class SocketReader:
         self._timer = loop.call_later(due - monotonic(), _on_timer, weakref.ref(self), loop)
 
     def on_timer(self, loop: asyncio.AbstractEventLoop) -> None:
-        """End the call that waits, if its time has come."""
-        # One timer serves many calls: most of them are over before it rings, and then it
-        # is set again for the one that waits now, if any.
+        """Fail the waiting call if its time is over."""
+        # One timer serves many calls: most are over before it ends, and then it is set again for
+        # the call that waits now, if any.
         self._timer = None
         outcome = self._outcome
         if outcome is None or outcome.done():
@@ -192,24 +192,24 @@ class SocketReader:
             return
         if self._thread == threading.get_ident() or not loop.is_running():
             loop.remove_reader(self._sock.fileno())
-        else:  # dropped, or taken over, by another thread
+        else:  # the stream is closed, or used by another loop, in another thread
             loop.call_soon_threadsafe(loop.remove_reader, self._sock.fileno())
 
     def stop(self) -> None:
-        """Forget the event loop; to be called before the socket is closed."""
+        """Unregister from the event loop; to be called before the socket is closed."""
         self._unwatch()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def __del__(self) -> None:
-        # A client that was dropped without being closed: the watch must end before the
-        # number of the descriptor is used again.
+        # If a client was dropped without being closed, the registration must end before the
+        # file descriptor is reused.
         if self._loop is not None:
             self.stop()
 
 
-# The loop holds no more than a weak reference, lest it keep what was dropped alive.
+# The loop has only a weak reference, so that it does not keep a dropped reader alive.
 
 
 def _on_readable(reader: "weakref.ref[SocketReader]") -> None:

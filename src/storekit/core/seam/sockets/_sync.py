@@ -1,4 +1,4 @@
-"""The sync side of sockets: to wait until they are ready, and to receive from them."""
+"""The sync side of sockets: waiting until they are ready, and receiving."""
 
 import socket
 import ssl
@@ -21,21 +21,21 @@ __all__ = [
 AddressInfo = tuple[int, int, int, str, Any]
 
 _NOT_YET = (BlockingIOError, ssl.SSLWantReadError)
-_STOP_CHECK = 0.1  # seconds after which a helper that waits sees that it is to stop
+_STOP_CHECK = 0.1  # seconds between two checks of a waiting helper thread whether it is to stop
 
 
 def wait_readable(sock: socket.socket, until: float | None) -> None:
-    """Wait until `sock` has data or is at its end; `TimeoutError` at the time `until`."""
+    """Wait until `sock` has data or has ended; `TimeoutError` at the time `until`."""
     _wait_ready(sock, until, read=True)
 
 
 def wait_writable(sock: socket.socket, until: float | None) -> None:
-    """Wait until `sock` takes data or is broken; `TimeoutError` at the time `until`."""
+    """Wait until `sock` can be written or is broken; `TimeoutError` at the time `until`."""
     _wait_ready(sock, until, write=True)
 
 
 def wait_either(sock: socket.socket, until: float | None) -> None:
-    """Wait until `sock` takes data or has some; `TimeoutError` at the time `until`."""
+    """Wait until `sock` can be written or has data; `TimeoutError` at the time `until`."""
     _wait_ready(sock, until, read=True, write=True)
 
 
@@ -62,8 +62,7 @@ def look_up(host: str, port: int, until: float | None) -> Sequence[AddressInfo]:
     """Resolve a host name; `TimeoutError` at the time `until`."""
     if until is None:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    # The resolver has no time limit that a caller could set: ask it from a thread that
-    # can be left behind. Only new connections to host names come here.
+    # The resolver has no time limit: call it in a thread that can be abandoned.
     helper = HelperThread(partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
     helper.start_or_raise("storekit-look-up")
     return helper.result(_remaining(until))
@@ -74,7 +73,7 @@ def _remaining(until: float | None) -> float | None:
 
 
 class SocketReader:
-    """Receives from one socket when there is something to receive."""
+    """Waits for data on one socket and receives it."""
 
     __slots__ = ("_sock",)
 
@@ -82,7 +81,7 @@ class SocketReader:
         self._sock = sock
 
     def receive(self, size: int, until: float | None) -> bytes:
-        """Wait for data and return it, at most `size` bytes, none at the end.
+        """Wait for data and return it, at most `size` bytes; empty at the end.
 
         Raises `TimeoutError` at the time `until`, `ssl.SSLWantWriteError`, or another
         `OSError`.
@@ -95,4 +94,4 @@ class SocketReader:
                 continue
 
     def stop(self) -> None:
-        """Nothing watches the socket."""
+        """Do nothing: no event loop has the socket registered."""

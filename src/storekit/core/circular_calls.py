@@ -1,8 +1,8 @@
-"""Which shared calls wait for which others, so that none comes to wait for itself.
+"""Which shared calls wait for which others, so that a cycle of waits is found before it begins.
 
-A call belongs to the calls that it is made in: those of the same task or thread, and of threads
-that have its context. A thread that a function starts by itself has not: what waits for it there,
-nobody can see.
+A call is made by the shared calls that are under way in its context: those of the same task or
+thread, and of threads to which the context was copied. A thread that a function starts by itself
+does not have the context, so cycles through such threads are not found.
 """
 
 import threading
@@ -16,7 +16,7 @@ __all__ = ["SharedCall", "making", "waiting_for"]
 
 
 class SharedCall:
-    """A call that others wait for, by its key."""
+    """A call whose result several callers may wait for."""
 
     __slots__ = ("key", "waits_for")
 
@@ -31,7 +31,7 @@ _guard = threading.Lock()
 
 @contextmanager
 def making(call: SharedCall) -> Iterator[None]:
-    """Make what is called inside a part of this call, which those under way wait for."""
+    """Mark calls in the body as made by `call`. The calls under way now wait for `call`."""
     with waiting_for(call):
         token = _under_way.set((*_under_way.get(), call))
         try:
@@ -42,15 +42,15 @@ def making(call: SharedCall) -> Iterator[None]:
 
 @contextmanager
 def waiting_for(call: SharedCall, kind: type[CircularCall] = CircularCall) -> Iterator[None]:
-    """Note that the calls under way wait for another one. Raises `kind` if it waits for them."""
+    """Note that the calls under way wait for `call`. Raises `kind` if it waits for one of them."""
     calls = _under_way.get()
     if not calls:
         yield
         return
     last = calls[-1]
     with _guard:
-        if (circle := _path(call, frozenset(calls))) is not None:
-            raise kind(_explain(last, circle))
+        if (cycle := _path(call, frozenset(calls))) is not None:
+            raise kind(_explain(last, cycle))
         last.waits_for.append(call)
     try:
         yield
@@ -60,7 +60,7 @@ def waiting_for(call: SharedCall, kind: type[CircularCall] = CircularCall) -> It
 
 
 def _path(start: SharedCall, ends: frozenset[SharedCall]) -> list[SharedCall] | None:
-    """Return the calls from `start` to one of `ends` by which each waits for the next."""
+    """Return a chain of calls from `start` to one of `ends`, each of which waits for the next."""
     paths = [[start]]
     seen = {start}
     while paths:
@@ -74,11 +74,11 @@ def _path(start: SharedCall, ends: frozenset[SharedCall]) -> list[SharedCall] | 
     return None
 
 
-def _explain(last: SharedCall, circle: list[SharedCall]) -> str:
-    if circle == [last]:
+def _explain(last: SharedCall, cycle: list[SharedCall]) -> str:
+    if cycle == [last]:
         return (
             f"the function for {last.key!r} asks for {last.key!r} itself, and would wait for "
-            "itself for ever; have it return the value"
+            "itself forever; have it return the value"
         )
-    keys = " -> ".join(repr(call.key) for call in (last, *circle))
-    return f"functions wait for each other, for ever: {keys}"
+    keys = " -> ".join(repr(call.key) for call in (last, *cycle))
+    return f"functions would wait for each other forever: {keys}"
