@@ -150,9 +150,9 @@ UNFIT = {
 @pytest.mark.parametrize("column", UNFIT.values(), ids=UNFIT)
 def test_columns_that_can_stand_for_more_than_their_bytes_are_neither_written_nor_read(column):
     table = pyarrow.table({"good": [1] * len(column), "bad": column})
-    with pytest.raises(TypeError, match=r"column 'bad' is .* not stored"):
+    with pytest.raises(TypeError, match=r"column 'bad' is .* can't be stored"):
         Arrow().encode(table)
-    with pytest.raises(CodecError, match="a column that is not read"):
+    with pytest.raises(CodecError, match="a column of an unsupported type"):
         Arrow().decode(_stream(table))
 
 
@@ -194,7 +194,7 @@ def test_nulls_without_end_are_not_read(kind, column):
 
 
 def test_a_million_nulls_of_no_type_are_refused_before_they_are_written():
-    with pytest.raises(ValueError, match="too many nulls"):
+    with pytest.raises(ValueError, match="too many rows in columns of type null"):
         Arrow().encode(pyarrow.table({"a": pyarrow.nulls(10**6)}))
     many = pyarrow.table({"a": pyarrow.nulls(30_000), "m": [{"k": None}] * 30_000})
     assert Arrow().decode(Arrow().encode(many)).equals(many)
@@ -214,12 +214,12 @@ def test_maps_and_extension_types_are_counted_by_what_they_hold():
         {"m": maps, "u": ids, "f": pyarrow.array([[1], [2]], pyarrow.list_(pyarrow.int8(), 1))}
     )
     assert Arrow().decode(Arrow().encode(table)).equals(table)
-    with pytest.raises(CodecError, match="no table of polars"):
+    with pytest.raises(CodecError, match="can't be read by polars"):
         Arrow("polars").decode(Arrow().encode(table))
 
 
 def test_objects_are_not_stored():
-    with pytest.raises(TypeError, match="'o' holds Python objects"):
+    with pytest.raises(TypeError, match="'o' has Python objects"):
         Arrow("polars").encode(polars.DataFrame({"o": [object()]}))
     with pytest.raises((TypeError, ValueError), match="codec pandas can't write"):
         Arrow("pandas").encode(pandas.DataFrame({"o": [object()]}))
@@ -238,7 +238,7 @@ def test_polars_sees_no_metadata_of_a_stranger():
     assert back.schema == {"o": polars.Binary}
     nested = pyarrow.struct([field])
     table = pyarrow.table({"s": pyarrow.array([{"o": b"\1" * 8}], nested)})
-    with pytest.raises(CodecError, match="no table of polars"):
+    with pytest.raises(CodecError, match="can't be read by polars"):
         Arrow("polars").decode(_stream(table))
 
 
@@ -247,7 +247,7 @@ def test_a_panic_of_polars_is_a_codec_error(monkeypatch):
         raise polars.exceptions.PanicException("boom")
 
     monkeypatch.setattr(polars, "from_arrow", panic)
-    with pytest.raises(CodecError, match="no table of polars"):
+    with pytest.raises(CodecError, match="can't be read by polars"):
         Arrow("polars").decode(Arrow().encode(TABLE))
 
 
@@ -278,13 +278,13 @@ BROKEN = {
 @pytest.mark.parametrize("kind", ["pyarrow", "polars", "pandas"])
 @pytest.mark.parametrize("column", BROKEN.values(), ids=BROKEN)
 def test_columns_are_checked_before_they_are_handed_out(kind, column):
-    with pytest.raises(CodecError, match="no sound Arrow stream"):
+    with pytest.raises(CodecError, match="not a valid Arrow stream"):
         Arrow(kind).decode(_stream(pyarrow.table({"a": column})))
 
 
 def test_a_stream_that_is_cut_between_two_batches_is_a_codec_error():
     content = Arrow().encode(pyarrow.concat_tables([TABLE, TABLE]))
-    with pytest.raises(CodecError, match="cut short"):
+    with pytest.raises(CodecError, match="incomplete"):
         Arrow().decode(content[:-8])
     for other in (b"", b"x" * 100, Json().encode([1]), b"\xff" * 8):
         with pytest.raises(CodecError):

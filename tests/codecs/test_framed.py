@@ -19,7 +19,7 @@ def test_one_store_holds_values_of_many_codecs(name, value):
 def test_the_first_codec_writes_unless_another_one_is_named():
     assert CODEC.encode(1) == b"\xf5SK\x01\x07msgpack\x01"
     assert Framed(Msgpack(), Json(), default="json").encode(1) == b"\xf5SK\x01\x04json1"
-    with pytest.raises(ValueError, match="'text' is none of the codecs msgpack, json, json"):
+    with pytest.raises(ValueError, match="'text' is not one of the codecs msgpack, json, json"):
         CODEC.using("text")
 
 

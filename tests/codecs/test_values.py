@@ -272,7 +272,7 @@ def test_a_client_gets_the_key_into_the_error_of_any_codec():
     assert isinstance(caught.value.__cause__, KeyError)
     with pytest.raises(CodecError, match=r"empty \(codec broken, key 'k'\)"):
         decode_value(Broken(), b"", "k")
-    with pytest.raises(TypeError, match="broken made str"):
+    with pytest.raises(TypeError, match="broken returned str"):
         encode_value(Broken(), 1)
     assert decode_value(Text(), b"a", "k") == "a"
     assert encode_value(Text(), "a") == b"a"

@@ -1,7 +1,7 @@
-"""Codecs: from values to bytes and back. Pure; each loads its package on first use.
+"""Codecs turn values into bytes and back. They do no I/O, and load their packages on first use.
 
-A codec is anything with `name`, `content_type`, `encode` and `decode`: see `Codec`.
-`storekit.codecs.tables` has those of QCache's tables.
+A codec is any object with `name`, `content_type`, `encode` and `decode`: see `Codec`.
+The codecs of QCache's tables are in `storekit.codecs.tables`.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Tables as Arrow IPC streams: of pyarrow, polars and pandas."""
+"""Tables of pyarrow, polars and pandas as Arrow IPC streams."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _NAMES = {"pyarrow": "arrow", "polars": "polars", "pandas": "pandas"}
 
 
 class Arrow(Generic[T]):
-    """Tables as Arrow IPC streams, of the library that `kind` names.
+    """Tables of the library that `kind` names, as Arrow IPC streams.
 
-    A `pyarrow.Table` and a polars frame that were decoded read straight from the content.
-    Not stored are columns whose types can stand for more than their bytes: unions, runs,
-    views, dictionaries of anything but text and numbers or within lists; nor, for polars,
-    columns of Python objects, and of extension types. Compressed streams of others are not
-    read; compress with `Zstd(Arrow())`.
+    A decoded `pyarrow.Table` or polars frame uses the memory of the content, without a copy.
+    Columns of types whose values can be much larger than their bytes are not supported: unions,
+    run-end encoding, views, and dictionaries of other values than text and numbers, or inside
+    lists. For polars, columns of Python objects and of extension types are not supported either.
+    Compressed streams of other programs can't be read; to compress, use `Zstd(Arrow())`.
     """
 
     name: str
@@ -42,7 +42,10 @@ class Arrow(Generic[T]):
     @overload
     def __init__(self: Arrow[pd.DataFrame], kind: Literal["pandas"]) -> None: ...
     def __init__(self, kind: str = "pyarrow") -> None:
-        """Make a codec of `pyarrow.Table`, or of the data frames of polars or pandas."""
+        """Make a codec of `pyarrow.Table`, or of the data frames of polars or pandas.
+
+        Raises `ValueError` for another `kind`, `ModuleNotFoundError` if a package is missing.
+        """
         if kind not in _NAMES:
             raise ValueError(f"kind must be 'pyarrow', 'polars' or 'pandas', not {kind!r}")
         self.name = _NAMES[kind]
@@ -53,30 +56,30 @@ class Arrow(Generic[T]):
     def encode(self, value: T, /) -> bytes:
         """Return a table as a stream.
 
-        Raises `TypeError` for what is no such table, or has a column of a type that is not
-        stored; `ValueError` for columns that pyarrow can't convert.
+        Raises `TypeError` if `value` is not such a table, or has a column of a type that is not
+        supported; `ValueError` for columns that pyarrow can't convert.
         """
         import pyarrow as pa
 
         table = self._to_arrow(value)
         if unfit := find_unfit_column(table.schema):
-            raise TypeError(f"column {unfit[0]!r} is {unfit[1]}, which is not stored; cast it")
+            raise TypeError(f"column {unfit[0]!r} is {unfit[1]}, which can't be stored; cast it")
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
             if table.num_rows:
                 writer.write_table(table)
-            else:  # as a batch of its own, or the categories of an empty column are lost
+            else:  # write_table would write no batch, and lose the categories of columns
                 writer.write_batch(_empty_batch(table))
         data: bytes = sink.getvalue().to_pybytes()
-        # A slice counts as all that it is a slice of, until it is written.
+        # A slice counts with its whole buffers until it is written, so check what was written, too.
         if stands_for_too_much(table, len(data)) and stands_for_too_much(
             pa.ipc.open_stream(data).read_all(), len(data)
         ):
-            raise ValueError("the table has too many nulls of no type; cast those columns")
+            raise ValueError("the table has too many rows in columns of type null; cast them")
         return data
 
     def decode(self, data: bytes | memoryview, /) -> T:
-        """Return the table. Raises `CodecError` for what is damaged, or can't be such a table."""
+        """Return the table. Raises `CodecError` if the content is damaged or not such a table."""
         import pyarrow as pa
 
         try:
@@ -84,13 +87,13 @@ class Arrow(Generic[T]):
         except CodecError:
             raise
         except Exception as error:  # ArrowInvalid, OSError, KeyError, UnicodeDecodeError ...
-            raise self._error("the content is no sound Arrow stream", error) from error
+            raise self._error("the content is not a valid Arrow stream", error) from error
         try:
             value: T = self._from_arrow(table)
         except Exception as error:
-            raise self._error(f"the content is no table of {self._kind}", error) from error
+            raise self._error(f"the content can't be read by {self._kind}", error) from error
         except _panics(self._kind) as error:
-            raise self._error(f"the content is no table of {self._kind}", error) from error
+            raise self._error(f"the content can't be read by {self._kind}", error) from error
         return value
 
     def _read(self, content: pa.Buffer) -> pa.Table:
@@ -100,21 +103,23 @@ class Arrow(Generic[T]):
         for message in pa.ipc.MessageReader.open_stream(source):
             if is_compressed(memoryview(message.metadata)):
                 raise CodecError(
-                    "the Arrow stream is compressed, which can't be read within bounds",
+                    "the Arrow stream is compressed: its size in memory has no limit",
                     codec=self.name,
                 )
-        # Without its end, a stream that was cut between two batches would pass for a whole one.
+        # pyarrow accepts a stream that was cut between two batches, without the end marker.
         if source.tell() != content.size or bytes(content[-len(_END) :]) != _END:
-            raise CodecError("the Arrow stream is cut short, or has a tail", codec=self.name)
+            raise CodecError(
+                "the Arrow stream is incomplete, or more bytes follow it", codec=self.name
+            )
         options = pa.ipc.IpcReadOptions(ensure_alignment=pa.ipc.Alignment.DataTypeSpecific)
         with pa.ipc.open_stream(content, options=options) as reader:
             if find_unfit_column(reader.schema):
-                raise CodecError("the table has a column that is not read", codec=self.name)
+                raise CodecError("the table has a column of an unsupported type", codec=self.name)
             table: pa.Table = reader.read_all()
         table.validate(full=True)
         if stands_for_too_much(table, content.size):
             raise CodecError(
-                "the table has more values than content of its size may", codec=self.name
+                "the table has more values than its size in bytes allows", codec=self.name
             )
         return table
 
@@ -160,7 +165,7 @@ def _require_packages(codec: str, kind: str) -> None:
         if kind != "pyarrow":
             require_installed(
                 codec, "tables", kind
-            )  # where both are missing, one extra brings both
+            )  # if both are missing, this extra installs both
         raise
     require_installed(codec, _NAMES[kind], kind)
 
@@ -187,9 +192,9 @@ def _of_polars(frame: pl.DataFrame) -> pa.Table:
     import polars as pl
 
     for column in frame.iter_columns():
-        # Its Arrow form is a list of addresses in this process.
+        # polars would write them as addresses in this process.
         if "Object" in str(column.dtype):
-            raise TypeError(f"column {column.name!r} holds Python objects, which are not stored")
+            raise TypeError(f"column {column.name!r} has Python objects, which can't be stored")
     if frame.width == 0 and frame.height:
         raise ValueError("a frame without columns can't keep its height")
     table: pa.Table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
@@ -201,9 +206,9 @@ def _to_polars(table: pa.Table) -> pl.DataFrame:
     import pyarrow as pa
 
     if any(_has_metadata(field.type) for field in table.schema):
-        raise ValueError("extension types are not read")
-    # polars trusts metadata, even addresses of objects in it. All that is needed of it, the
-    # categories of an Enum, is in the dictionary as well.
+        raise ValueError("extension types are not supported")
+    # Remove the metadata, which polars trusts, even addresses of objects in it. The only part of it
+    # that is needed, the categories of an Enum, is in the dictionary, too.
     fields = [field.remove_metadata() for field in table.schema]
     bare = pa.Table.from_arrays(table.columns, schema=pa.schema(fields))
     enums: dict[str, pl.Enum] = {}
@@ -215,12 +220,12 @@ def _to_polars(table: pa.Table) -> pl.DataFrame:
                 enums[field.name] = pl.Enum([str(category) for category in known])
     frame = pl.from_arrow(bare, rechunk=False)
     if not isinstance(frame, pl.DataFrame):
-        raise TypeError("it is no table")
+        raise TypeError("not a table")
     return frame.with_columns(pl.col(name).cast(kind) for name, kind in enums.items())
 
 
 def _has_metadata(kind: pa.DataType) -> bool:
-    """Tell whether a type is an extension, or has fields with metadata, which polars trusts."""
+    """Return whether a type is an extension, or has fields with metadata, which polars trusts."""
     import pyarrow as pa
 
     if isinstance(kind, pa.BaseExtensionType):
@@ -234,7 +239,7 @@ def _has_metadata(kind: pa.DataType) -> bool:
 
 
 def _panics(kind: str) -> tuple[type[BaseException], ...]:
-    """Return the exception for failures within polars, which is a BaseException."""
+    """Return the exception for panics in polars, which is a BaseException."""
     if kind != "polars":
         return ()
     import polars as pl

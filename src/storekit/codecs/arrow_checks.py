@@ -1,8 +1,8 @@
-"""What may be in an Arrow stream that is stored or read.
+"""Checks of Arrow streams that are written or read.
 
-Arrow's own checks keep a reader from leaving its buffers. What they allow, and these do not,
-is content of few bytes that stands for very much: compressed buffers, nulls without end, runs and
-views that refer to the same bytes again and again.
+Arrow's own checks prevent reads outside of its buffers. They do not prevent content of few bytes
+that is a very large table: compressed buffers, columns of type null, and runs and views that refer
+to the same bytes many times. These checks do.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["find_unfit_column", "is_compressed", "stands_for_too_much"]
 
 _SPARE = 2**16
-"""Values that content of any size may stand for."""
+"""Number of values that are allowed in content of any size."""
 
 _DICTIONARY_BATCH, _RECORD_BATCH = 2, 3
 
 
 def find_unfit_column(schema: pa.Schema) -> tuple[str, str] | None:
-    """Return the name and type of the first column that is not stored, if there is one."""
+    """Return the name and type of the first column of an unsupported type, if there is one."""
     for field in schema:
         if unfit := next(_unfit(field.type, nested=False), None):
             return field.name, unfit
@@ -47,7 +47,7 @@ def _unfit(kind: pa.DataType, *, nested: bool) -> Iterator[str]:
             yield str(kind)
         for index in range(kind.num_fields):
             field = kind.field(index)
-            if "\0" in field.name:  # and where the name is not UTF-8, this raises
+            if "\0" in field.name:  # raises if the name is not UTF-8
                 yield str(kind)
             yield from _unfit(field.type, nested=True)
     elif is_.is_string_view(kind) or is_.is_binary_view(kind):
@@ -61,7 +61,7 @@ def _is_extension(kind: pa.DataType) -> bool:
 
 
 def stands_for_too_much(table: pa.Table, size: int) -> bool:
-    """Tell whether a table has more values than `size` bytes have bits."""
+    """Return whether a table has more values than `size` bytes have bits."""
     left = size * 8 + _SPARE
     for column in table.columns:
         for chunk in column.chunks:
@@ -72,7 +72,7 @@ def stands_for_too_much(table: pa.Table, size: int) -> bool:
 
 
 def _count(array: pa.Array) -> int:
-    """Count the values that an array would have if it was written out."""
+    """Count the values of an array with all that is nested in it."""
     import pyarrow.types as is_
 
     kind = array.type
@@ -90,10 +90,10 @@ def _count(array: pa.Array) -> int:
 
 
 def is_compressed(metadata: bytes | memoryview) -> bool:
-    """Tell whether the buffers of a message, whose flatbuffer this is, are compressed.
+    """Return whether the buffers of a message with this flatbuffer are compressed.
 
-    pyarrow does not tell, and unpacks whatever size the buffers announce. It has checked the
-    flatbuffer; `struct.error` comes out if it is broken all the same.
+    pyarrow does not offer this, and unpacks buffers to any size that they state. It has checked
+    the flatbuffer; `struct.error` is raised if it is broken nevertheless.
     """
     message = _Table(metadata, _follow(metadata, 0))
     kind = message.byte(1)
@@ -113,10 +113,10 @@ class _Table:
         self._at = at
         self._fields = at - struct.unpack_from("<i", data, at)[0]
         if self._fields < 0:
-            raise struct.error("a table has its fields before the content")
+            raise struct.error("a table has its fields before the beginning of the content")
 
     def find(self, field: int) -> int:
-        """Return where a field is, 0 if it is not there."""
+        """Return the offset of a field; 0 if the field is absent."""
         entry = 4 + 2 * field
         if entry + 2 > struct.unpack_from("<H", self._data, self._fields)[0]:
             return 0

@@ -12,14 +12,14 @@ T = TypeVar("T")
 class Codec(Protocol[T]):
     """Turns values into bytes and back.
 
-    `name` is what the codec is called in a registry, in frames and in messages;
-    `content_type` is that of the bytes. `encode` raises `TypeError` or `ValueError` for what
-    the codec can't express. `decode` takes what any store may hold, and raises `CodecError`
-    for what is not its own. Clients call both in any thread.
+    `name` identifies the codec in registries, frames and messages; `content_type` is the media type
+    of the bytes. `encode` raises `TypeError` or `ValueError` for a value that the codec can't
+    express. `decode` must accept any bytes, and raises `CodecError` for those that this codec did
+    not write. Clients call both in any thread.
 
-    A codec that makes other bytes of one value each time, as encryption does, says so by an
-    attribute `deterministic` that is False. One that loads packages on first use, which takes
-    long, names them in a tuple `packages`: clients then call it in a thread until they are there.
+    A codec whose bytes for a value differ from call to call, as in encryption, sets an attribute
+    `deterministic` to False. A codec that imports packages on first use, which can take long, names
+    them in a tuple `packages`: clients then call it in a thread until they are loaded.
     """
 
     @property
@@ -34,15 +34,14 @@ def encode_value(codec: Codec[T], value: T) -> bytes:
     """Return the bytes of a value. `TypeError` or `ValueError` if the codec can't express it."""
     data = codec.encode(value)
     if type(data) is not bytes:
-        raise TypeError(f"the codec {codec.name} made {type(data).__name__} of a value, not bytes")
+        raise TypeError(f"the codec {codec.name} returned {type(data).__name__}, not bytes")
     return data
 
 
 def decode_value(codec: Codec[T], data: bytes | memoryview, key: str | None) -> T:
     """Return the value of the bytes that a store holds under `key`.
 
-    Raises `CodecError` that names the key and has the content, whatever exception the codec
-    raises.
+    Raises `CodecError` with the key and the content, for any exception of the codec.
     """
     try:
         return codec.decode(data)
@@ -60,5 +59,5 @@ def decode_value(codec: Codec[T], data: bytes | memoryview, key: str | None) -> 
 
 
 def is_deterministic(codec: Codec[T]) -> bool:
-    """Tell whether a codec makes the same bytes of one value each time."""
+    """Return whether a codec always makes the same bytes of the same value."""
     return bool(getattr(codec, "deterministic", True))

@@ -23,12 +23,12 @@ class Encrypted(Wrapper[T]):
     """Encrypts what another codec encodes with AES-GCM: `Encrypted(Json(), keys=[new, old])`.
 
     The first key encrypts, and any of them decrypts: to change keys, put the new one first,
-    and remove the old one when nothing is left that it encrypted. The name of the codec is
-    authenticated, so content does not pass for that of another codec. The key that a value is
-    stored under is not: **whoever can write to the store can swap encrypted values, or bring
-    back old ones**. Nonces are random: change the key before it has written 2**32 values.
-    The length of a value shows; compress within, as in `Encrypted(Zstd(Json()), keys=key)`, only
-    where nobody can both choose a part of a value and see its size.
+    and remove the old one when no content encrypted with it is left. The name of the codec is
+    authenticated, so content can't be passed to another codec. The key under which a value is
+    stored is not: **anyone who can write to the store can swap encrypted values, or restore old
+    ones**. Nonces are random: change the key before it has encrypted 2**32 values.
+    The length of a value is visible. Compress inside, as in `Encrypted(Zstd(Json()), keys=key)`,
+    only if no attacker can both choose a part of a value and see its size.
     """
 
     _suffix = "encrypted"

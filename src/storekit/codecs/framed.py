@@ -13,25 +13,26 @@ __all__ = ["Framed", "check_name"]
 T = TypeVar("T")
 
 _MARK = b"\xf5SK\x01"
-"""Starts a frame; the first byte starts neither text nor a pickle. The last is the version."""
+"""Starts a frame. No UTF-8 text and no pickle starts with the first byte; the last is a version."""
 
 _NAME = re.compile(r"[a-z0-9_.-]+(\+[a-z0-9_.-]+)*")
 _LONGEST_NAME = 255
 
 
 def check_name(name: object) -> str:
-    """Return `name` if a codec can have it."""
+    """Return `name` if it is a valid name of a codec. Raises `TypeError` or `ValueError`."""
     if not isinstance(name, str):
         raise TypeError(f"the name of a codec must be a str, not {type(name).__name__}")
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise ValueError(
-            f"the name of a codec has only a-z 0-9 _ . and -, and + between parts; not {name!r}"
+            "the name of a codec may have only a-z 0-9 _ . and -, and + between parts, "
+            f"not {name!r}"
         )
     return name
 
 
 class Framed(Generic[T]):
-    """Writes the name of the codec before each value, and reads with the codec that is named.
+    """Writes the name of a codec before each value, and decodes with the codec named there.
 
     ```python
     from storekit.codecs import Framed, Json, Msgpack
@@ -40,7 +41,8 @@ class Framed(Generic[T]):
     assert codec.decode(codec.using("json").encode([1, 2])) == [1, 2]
     ```
 
-    The store decides which of the codecs decodes: give only those that may be trusted with it.
+    The stored content decides which of the codecs decodes it: give only codecs that are safe to use
+    on anything that may be in the store.
     """
 
     name: str = "framed"
@@ -50,8 +52,8 @@ class Framed(Generic[T]):
         """Make a codec.
 
         Args:
-            codecs: All codecs that values are read with, each of another name.
-            default: The name of the one that writes; the first if not given.
+            codecs: All codecs that values are read with. Their names must differ.
+            default: The name of the codec to write with; the first if not given.
 
         """
         self._codecs: dict[str, Codec[T]] = {}
@@ -73,15 +75,15 @@ class Framed(Generic[T]):
         self._heads = {_head(name): codec for name, codec in self._codecs.items()}
 
     def using(self, name: str) -> Self:
-        """Return the same codec, but writing with the codec of this name."""
+        """Return the same codec, but writing with the codec of this name. Raises `ValueError`."""
         return type(self)(*self._codecs.values(), default=name)
 
     def encode(self, value: T, /) -> bytes:
-        """Return a framed value. `TypeError`, `ValueError` if the codec can't encode it."""
+        """Return a framed value. `TypeError` or `ValueError` if the codec can't encode it."""
         return self._head + self._default.encode(value)
 
     def decode(self, data: bytes | memoryview, /) -> T:
-        """Return the value. Raises `CodecError` without a frame, or for an unknown codec."""
+        """Return the value. Raises `CodecError` if there is no frame, or the codec is unknown."""
         view = memoryview(data)
         if view[:4] != _MARK or len(view) < 5:
             raise CodecError("the content has no frame that names its codec", codec=self.name)
@@ -98,7 +100,7 @@ class Framed(Generic[T]):
 
     def _known(self, name: str) -> Codec[T]:
         if name not in self._codecs:
-            raise ValueError(f"{name!r} is none of the codecs {', '.join(self._codecs)}")
+            raise ValueError(f"{name!r} is not one of the codecs {', '.join(self._codecs)}")
         return self._codecs[name]
 
     def __repr__(self) -> str:
@@ -112,6 +114,6 @@ def _head(name: str) -> bytes:
 
 
 def _shown(name: bytes, *, whole: bool) -> str:
-    """Return the name in a frame for a message, if it can be one and not content."""
+    """Return the name for a message, unless it may be content rather than a name."""
     text = name.decode("latin-1")
     return f", but {text!r}" if whole and len(text) <= 60 and _NAME.fullmatch(text) else ""

@@ -15,15 +15,15 @@ class Json(Structured[T]):
     """JSON of plain data, or of one type: `Json(User)` is a codec of `User`.
 
     The type may be a dataclass, a `msgspec.Struct`, an attrs class, a TypedDict, a NamedTuple,
-    or anything else that msgspec knows: `list[User]`, datetimes, decimals, UUIDs, enums. Where
-    a type checker can't see a type, as in `Json(User | None)`, name it:
+    or anything else that msgspec supports: `list[User]`, datetimes, decimals, UUIDs, enums. Where
+    a type checker can't infer the type, as in `Json(User | None)`, annotate it:
     `codec: Json[User | None] = Json(User | None)`.
 
-    A value of a type is read once when it is written: what does not fit, such as text in a field
-    for a number, is refused by a `TypeError` then, and not by whoever reads it.
+    With a type, `encode` also decodes what it wrote: a value that does not fit the type, such as
+    text in a field for a number, raises `TypeError` there, rather than later when it is read.
 
-    Infinite floats and NaN become null, which a type must allow for. Nesting is as deep as the
-    interpreter's stack allows, and integers may have 4300 digits.
+    Infinite floats and NaN become null, which the type must allow. The depth of nesting is limited
+    by the interpreter's stack, and integers may have 4300 digits.
     """
 
     name: str = "json"
@@ -35,7 +35,7 @@ class Json(Structured[T]):
     def __init__(self, type: type[T], /) -> None: ...
     @overload
     def __init__(self: "Json[Any]", type: Any, /) -> None: ...
-    def __init__(self, type: Any = Any, /) -> None:  # noqa: A002 - what it is
+    def __init__(self, type: Any = Any, /) -> None:  # noqa: A002 - the usual word for it
         """Make a codec of `type`. `TypeError` if msgspec can't decode such a type."""
         need_msgspec(self.name)
         import msgspec

@@ -1,4 +1,4 @@
-"""Secret keys, the newest first, and the short names under which content refers to them."""
+"""Secret keys, the newest first, and the short ids by which stored content refers to them."""
 
 import hmac
 from collections.abc import Iterable, Iterator
@@ -16,11 +16,11 @@ class Keys:
 
     def __init__(self, keys: bytes | Iterable[bytes]) -> None:
         given = [keys] if isinstance(keys, bytes) else list(keys)
-        # No message here shows a value: they are secret.
+        # The messages must not show the keys.
         if not all(isinstance(key, bytes) for key in given):
             raise TypeError("keys must be bytes, e.g. keys=[new, old]")
         if not given:
-            raise ValueError("keys must hold at least one key")
+            raise ValueError("keys must have at least one key")
         self._by_id: dict[bytes, list[bytes]] = {}
         for key in given:
             self._by_id.setdefault(_id_of(key), []).append(key)
@@ -28,7 +28,7 @@ class Keys:
         self.newest_id: bytes = _id_of(given[0])
 
     def find(self, identifier: bytes) -> list[bytes]:
-        """Return the keys that have this id: none, or one, or by chance more."""
+        """Return the keys with this id: usually one or none, more only by coincidence."""
         return self._by_id.get(identifier, [])
 
     def __iter__(self) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""LZ4 around another codec."""
+"""LZ4 compression of what another codec encodes."""
 
 from typing import Any, TypeVar
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 _PIECE = 2**20
 _BEST_RATIO = 256
-"""LZ4 makes at most 255 bytes of one."""
+"""LZ4 unpacks a byte to at most 255 bytes."""
 
 
 class Lz4(Wrapper[T]):
-    """Compresses what another codec encodes in LZ4's frame format: `Lz4(Raw())`.
+    """Compresses what another codec encodes, in LZ4's frame format: `Lz4(Raw())`.
 
     Faster than `Zstd`, with larger results. Content that unpacks to more than `max_size` bytes is
-    neither written (`ValueError`) nor read. A checksum shows damage.
+    neither written (`ValueError`) nor read (`CodecError`). A checksum detects damage.
     """
 
     _suffix = "lz4"
@@ -57,20 +57,20 @@ class Lz4(Wrapper[T]):
             if size > self._max_size:
                 raise self._error(f"the content unpacks to more than {self._max_size} bytes")
             if size > len(data) * _BEST_RATIO:
-                raise self._error("the content is no whole LZ4 frame")
+                raise self._error("the content is not a complete LZ4 frame")
             if size:
                 content, read = lz4.frame.decompress(data, return_bytes_read=True)
             else:
                 content, read = self._unpack_pieces(lz4.frame.LZ4FrameDecompressor(), data)
         except (RuntimeError, ValueError, MemoryError) as error:
-            raise self._error("the content is no whole LZ4 frame") from error
+            raise self._error("the content is not a complete LZ4 frame") from error
         if read != len(data):
             raise self._error("more bytes follow the LZ4 frame")
         whole: bytes = content
         return whole
 
     def _unpack_pieces(self, unpacker: Any, data: bytes | memoryview) -> tuple[bytes, int]:  # noqa: ANN401
-        """Unpack a frame that does not state its size; return its content and its own length."""
+        """Unpack a frame that does not state its size; return its content and its length."""
         pieces: list[bytes] = [unpacker.decompress(data, max_length=_PIECE)]
         left = self._max_size - len(pieces[0])
         while not unpacker.eof:

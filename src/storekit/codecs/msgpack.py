@@ -14,8 +14,8 @@ T = TypeVar("T")
 class Msgpack(Structured[T]):
     """MessagePack of plain data, or of one type: `Msgpack(User)` is a codec of `User`.
 
-    Smaller and faster than JSON, and it has bytes and NaN; integers have at most 64 bits.
-    The types are those of `Json`.
+    Smaller and faster than JSON, and supports bytes and NaN; integers have at most 64 bits.
+    Types are as for `Json`.
     """
 
     name: str = "msgpack"
@@ -27,7 +27,7 @@ class Msgpack(Structured[T]):
     def __init__(self, type: type[T], /) -> None: ...
     @overload
     def __init__(self: "Msgpack[Any]", type: Any, /) -> None: ...
-    def __init__(self, type: Any = Any, /) -> None:  # noqa: A002 - what it is
+    def __init__(self, type: Any = Any, /) -> None:  # noqa: A002 - the usual word for it
         """Make a codec of `type`. `TypeError` if msgspec can't decode such a type."""
         need_msgspec(self.name)
         import msgspec

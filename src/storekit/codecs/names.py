@@ -1,4 +1,4 @@
-"""What the registries have in common: codecs by name, made on first use."""
+"""The base of the registries: codecs by name, made on first use."""
 
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -18,7 +18,7 @@ C = TypeVar("C", bound=_Named)
 
 
 class Names(Generic[C]):
-    """Codecs by name. A registry is never changed: what adds to it returns another one."""
+    """Codecs by name. Immutable: methods that add codecs return a new registry."""
 
     _group: str
 
@@ -33,15 +33,15 @@ class Names(Generic[C]):
 
     def with_codecs(self, *codecs: C) -> Self:
         """Return a registry that also has these codecs. `ValueError` if a name is taken."""
-        return self._with({codec.name: _giver(codec) for codec in self._distinct(codecs)})
+        return self._with({codec.name: _returning(codec) for codec in self._distinct(codecs)})
 
     def with_entry_points(self) -> Self:
-        """Return a registry that also has the codecs of the packages that are installed.
+        """Return a registry that also has the codecs of installed packages.
 
-        Packages offer them as entry points: the name of the codec, and a codec or a class or
-        function that makes one without arguments. None is loaded before it is asked for.
+        A package offers a codec as an entry point with the name of the codec; it refers to a codec,
+        or to a class or function that makes one without arguments. Each is loaded on first use.
 
-        Raises `ValueError` if two have the same name, or one the name of a codec that is here.
+        Raises `ValueError` if two have the same name, or if a name is already in this registry.
         """
         found: dict[str, Callable[[], C]] = {}
         origins: dict[str, str] = {}
@@ -53,7 +53,9 @@ class Names(Generic[C]):
                     f"named {entry.name!r}"
                 )
             if entry.name in self._makers:
-                raise ValueError(f"the package {origin} has another codec named {entry.name!r}")
+                raise ValueError(
+                    f"the package {origin} has a codec named {entry.name!r}, as this registry has"
+                )
             found[entry.name] = _loader(entry, origin)
             origins[entry.name] = origin
         return self._with(found)
@@ -85,7 +87,7 @@ class Names(Generic[C]):
         return f"{type(self).__name__}({', '.join(self.names)})"
 
 
-def _giver(codec: C) -> Callable[[], C]:
+def _returning(codec: C) -> Callable[[], C]:
     return lambda: codec
 
 
@@ -101,8 +103,8 @@ def _loader(entry: EntryPoint, origin: str) -> Callable[[], Any]:
             ) from error
         if name != entry.name:
             raise ImportError(
-                f"the codec {entry.name!r} of the package {origin} calls itself {name!r}"
+                f"the codec {entry.name!r} of the package {origin} has another name: {name!r}"
             )
         return codec
 
-    return load  # Any: whether it is a codec, only its use shows
+    return load

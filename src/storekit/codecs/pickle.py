@@ -1,8 +1,8 @@
-"""Values as pickles that can't run code when they are read, whatever the store holds.
+"""Values as pickles, decoded so that the pickle can't run code, whatever the store holds.
 
-No frame and no mark: what any other client pickled reads back here, and the other way round.
-Only where the caller asks for it, large buffers are stored beside the pickle: they are then
-neither copied by the pickler nor on decoding.
+The content is a plain pickle, without a frame: other clients can read it, and this codec reads
+theirs. On request, large buffers are stored after the pickle, so that neither pickling nor decoding
+copies them.
 """
 
 # ruff: noqa: ANN401 - pickles hold anything
@@ -36,7 +36,7 @@ __all__ = ["Allowed", "ClassNotAllowed", "Pickle", "UnreadableValue"]
 Allowed = Iterable[type | Callable[..., Any] | str]
 
 _LARGE = 32 * 1024
-"""Below this many bytes, a buffer beside the pickle costs as much as one in it."""
+"""Bytes from which on storing a buffer after the pickle is faster than storing it inside."""
 
 _MARK = b"\xf5PB\x01"
 """Starts a pickle with buffers; no plain pickle starts with this byte."""
@@ -45,19 +45,19 @@ _HEAD = struct.Struct("<4sIQ")  # mark, number of buffers, length of the pickle
 _ALIGNMENT = 64
 
 _ATOMS = frozenset({type(None), bool, int, float, str, bytes})
-"""Types whose values can be pickled without a check: nothing in them is ever refused."""
+"""Types whose values are pickled without a check, since decoding never refuses them."""
 
 _CONTAINERS = frozenset({dict, list, tuple, set})
-"""Types whose values can't be of a subclass of str, int, float or bytes."""
+"""Types for which `without_class` has nothing to do."""
 
 
 class Pickle:
-    """Values as pickles that cannot run code, whatever the store holds.
+    """Values as pickles, decoded so that the pickle can't run code, whatever the store holds.
 
-    Decoding lets in plain data and the standard value types (dates, decimals, fractions,
-    UUIDs, collections, IP addresses, pure paths). It bounds neither memory nor time: a pickle
-    of few bytes can stand for a large value, or for one that takes hours to make. Put `Signed`
-    around it where others can write.
+    Decoding accepts plain data and the standard value types (dates, decimals, fractions,
+    UUIDs, collections, IP addresses, pure paths). It limits neither memory nor time: a pickle
+    of few bytes can be a large value, or one that takes hours to decode. Put `Signed` around it if
+    others can write to the store.
     """
 
     name: str = "pickle"
@@ -75,15 +75,15 @@ class Pickle:
         """Make a codec.
 
         Args:
-            allow: Classes and functions, themselves or by name (`"module.Class"`), that
-                decoding lets in as well: their constructors and `__setstate__` then run with
-                whatever arguments the store holds.
-            trust: Let in everything, **so that whoever can write to the store can run code
+            allow: Classes and functions, or their names (`"module.Class"`), that decoding
+                accepts as well. Their constructors and `__setstate__` are then called with any
+                arguments that are in the store.
+            trust: Accept everything, **so that anyone who can write to the store can run code
                 in this process**.
-            protocol: The protocol of what is written; every one is read.
-            buffers: Store buffers of 32 KiB and up, such as those of numpy's arrays, beside
-                the pickle. Arrays come back read-only, on the memory of the content. Every
-                `Pickle` reads this, but no other unpickler does.
+            protocol: The pickle protocol to write; all protocols are read.
+            buffers: Store buffers of 32 KiB and more, such as those of numpy's arrays, after
+                the pickle. Decoded arrays are read-only and use the memory of the content. Every
+                `Pickle` can read this, other unpicklers can't.
 
         """
         if isinstance(allow, str | type) or callable(allow):
@@ -109,11 +109,11 @@ class Pickle:
     def encode(self, value: Any, /) -> bytes:
         """Return the pickle of a value.
 
-        A value of a class below str, int, float or bytes that is not allowed, and that carries
-        nothing else, is stored as the plain value that it is.
+        A value of a subclass of str, int, float or bytes is stored as a plain value, if the class
+        is not allowed and the value has no attributes.
 
-        Raises `TypeError` if it has none, or one that `decode` would refuse: the message says
-        what to allow.
+        Raises `TypeError` if the value can't be pickled, or if `decode` would refuse it: the
+        message says what to allow.
         """
         try:
             if type(value) in _ATOMS or self._trusts:
@@ -136,16 +136,17 @@ class Pickle:
     def decode(self, data: bytes | bytearray | memoryview, /) -> Any:
         """Return the value of a pickle of any protocol, of Python 2 as well.
 
-        Text of Python 2 that may be bytes becomes str: each string as UTF-8, or, where that
-        does not fit, as Latin-1, which loses nothing.
+        A string of Python 2, which may be text or bytes, becomes str: decoded as UTF-8 if it is
+        valid, else as Latin-1, which loses nothing.
 
         Raises:
-            ClassNotAllowed: It names what is not let in; the message has the line to add.
-            UnreadableValue: It is no pickle, or is damaged.
+            ClassNotAllowed: It names a class or function that is not allowed; the message says
+                how to allow it.
+            UnreadableValue: It is not a pickle, or is damaged.
 
         """
         try:
-            if names_nothing(data):  # so there is nothing that could be refused
+            if names_nothing(data):  # needs no check
                 with suppress(UnicodeDecodeError):  # text of Python 2 that is not ASCII
                     return pickle.loads(data)  # noqa: S301
             return self._load(data)
@@ -208,7 +209,7 @@ def _split(data: bytes | bytearray | memoryview) -> tuple[memoryview, list[memor
     view = memoryview(data).toreadonly()
     _, count, length = _HEAD.unpack_from(view)
     if count * 8 > len(view):
-        raise pickle.UnpicklingError("there can't be that many buffers")
+        raise pickle.UnpicklingError("the number of buffers does not fit the content")
     lengths = struct.unpack_from(f"<{count}Q", view, _HEAD.size)
     at = _HEAD.size + count * 8
     pickled, at = view[at : at + length], at + length
@@ -218,5 +219,5 @@ def _split(data: bytes | bytearray | memoryview) -> tuple[memoryview, list[memor
         buffers.append(view[at : at + size])
         at += size
     if at != len(view):
-        raise pickle.UnpicklingError("the buffers do not fill the content")
+        raise pickle.UnpicklingError("the size of the buffers does not fit the content")
     return pickled, buffers

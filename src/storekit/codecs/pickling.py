@@ -1,8 +1,7 @@
-"""A pickler that writes nothing that `unpickling` would refuse to read.
+"""A pickler that refuses to write what `unpickling` would refuse to read.
 
-It is asked about every object that is not of a built-in type, and about every class and
-function that the pickle is to name. That takes 0.1 µs an object; what is made of built-in types
-alone pays nothing.
+It checks every object that is not of a built-in type, and every class and function that the
+pickle would name. That takes 0.1 µs an object; values of built-in types need no check.
 """
 
 # ruff: noqa: ANN401 - pickles hold anything
@@ -28,7 +27,7 @@ __all__ = [
 ]
 
 _READABLE = frozenset(each for each in (*FAST.values(), *CAREFUL.values()) if type(each) is type)
-"""Classes whose instances need no look at what they are made of: only the class is named."""
+"""Classes whose instances need no check: their pickles name only the class."""
 
 _PLAIN: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (str, as_text),
@@ -41,32 +40,32 @@ _ALWAYS_NAMED = {
     id(each): each
     for each in (*_READABLE, codecs.encode, getattr, copyreg._reconstructor)  # type: ignore[attr-defined] # noqa: SLF001
 }
-"""What pickles of standard values name, and is let in by every codec, by its `id`."""
+"""What pickles of standard values name, and every codec accepts, by its `id`."""
 
 _EXTENSIONS: dict[Any, Any] = copyreg._extension_registry  # type: ignore[attr-defined] # noqa: SLF001
 
 LetIn = Callable[[str, str], bool]
-"""Tells whether decoding lets in what has this name in this module."""
+"""Returns whether decoding accepts a class or function, by its module and qualified name."""
 
 
 class NotReadable(Exception):
-    """The value holds what decoding would refuse."""
+    """The value has something in it that decoding would refuse."""
 
 
 class CheckedPickler(pickle.Pickler):
-    """Raises `NotReadable` for what decoding does not let in, at any depth."""
+    """Raises `NotReadable` for an object, at any depth, that decoding would refuse."""
 
     def __init__(
         self, file: Any, protocol: int, let_in: LetIn, named: dict[int, Any], **options: Any
     ) -> None:
-        """Make a pickler. `named` has what may be named, by its `id`, and grows."""
+        """Make a pickler. `named` has the objects that may be named, by `id`; it is added to."""
         super().__init__(file, protocol, **options)
         self._written_protocol = protocol
         self._let_in = let_in
         self._named = named
 
     def reducer_override(self, obj: Any, /) -> Any:
-        """Return how to pickle an object, or leave it to the pickler."""
+        """Return how to pickle an object, or NotImplemented for the default."""
         kind = type(obj)
         if kind in _READABLE or (id(obj) in self._named and not _EXTENSIONS):
             return NotImplemented
@@ -87,32 +86,32 @@ class CheckedPickler(pickle.Pickler):
             and not is_attribute_let_in(*reduced[1])
         ):
             raise NotReadable(
-                f"the value holds a method or attribute, {reduced[1][1]!r} of "
-                f"{_shown(reduced[1][0])}, which decoding does not let in"
+                f"the value has a method or attribute, {reduced[1][1]!r} of "
+                f"{_shown(reduced[1][0])}, which decoding does not accept"
             )
         return reduced
 
     def _check_name(self, obj: Any, name: str) -> None:
-        if "<" in name:  # a lambda, or made within a function: the pickler refuses it
+        if "<" in name:  # a lambda, or defined in a function, which the pickler refuses
             return
         module = pickle.whichmodule(obj, name)  # type: ignore[attr-defined]
         read_as = name_as_read(module, name, self._written_protocol)
         if read_as != (module, name):
             raise NotReadable(
-                f"a pickle of protocol {self._written_protocol} has no name for {module}.{name}: "
+                f"a pickle of protocol {self._written_protocol} can't name {module}.{name}: "
                 f"it would be read as {'.'.join(read_as)}"
             )
         if not self._let_in(module, name):
             raise NotReadable(
-                f"the value holds {module}.{name}, which decoding does not let in. If you trust "
-                f'it, add it where the client is made: allow=["{module}.{name}"]'
+                f"the value has {module}.{name} in it, which decoding does not accept. If you "
+                f'trust it, add it where the client is made: allow=["{module}.{name}"]'
             )
         if (module, name) in _EXTENSIONS and self._written_protocol >= 2:
             raise NotReadable(
-                f"the value holds {module}.{name}, which has an extension code in this program; "
-                "decoding refuses those"
+                f"the value has {module}.{name} in it, which has a copyreg extension code in this "
+                "program; decoding refuses extension codes"
             )
-        self._named[id(obj)] = obj  # kept alive, so that no other object gets its id
+        self._named[id(obj)] = obj  # the reference keeps the id from being reused
 
 
 def _shown(holder: object) -> str:
@@ -122,10 +121,10 @@ def _shown(holder: object) -> str:
 
 
 def without_class(value: object, let_in: LetIn) -> object:
-    """Return a value of str, int, float or bytes without its class, unless that is let in.
+    """Return a value of a subclass of str, int, float or bytes as a plain one.
 
-    Its pickle is then the one of the plain value, on which operations that compare stored bytes
-    rely. Other values, and those with attributes, are left to the pickler.
+    Its pickle is then that of the plain value, as operations that compare stored bytes need.
+    Values of a class that is accepted, values with attributes, and all others are returned as is.
     """
     kind = type(value)
     for base, plain in _PLAIN:
@@ -141,7 +140,7 @@ def without_class(value: object, let_in: LetIn) -> object:
 
 
 class _Output:
-    """A file for a pickler, which keeps what is written without a copy."""
+    """A file for a pickler that keeps the pieces written to it, without a copy."""
 
     __slots__ = ("parts", "write")
 
@@ -151,12 +150,13 @@ class _Output:
 
 
 class PicklerPool:
-    """Picklers that are used again. To make one takes as long as to pickle a small value.
+    """Reuses picklers, since making one takes as long as pickling a small value.
 
-    Any thread may dump; each call has a pickler to itself.
+    `dump` may be called in any thread; each call has a pickler of its own.
     """
 
-    _LARGE = 4096  # a pickler keeps the room that it took for its memo, and clears all of it
+    # Picklers of larger pickles are not reused: their memo stays large and takes long to clear.
+    _LARGE = 4096
 
     def __init__(self, protocol: int, let_in: LetIn) -> None:
         self._protocol = protocol
@@ -165,7 +165,7 @@ class PicklerPool:
         self._free: list[tuple[CheckedPickler, list[bytes]]] = []
 
     def dump(self, value: object) -> bytes:
-        """Return a pickle. Raises `NotReadable`, and whatever the value's classes raise."""
+        """Return a pickle. Raises `NotReadable`, and what the classes of the value raise."""
         try:
             pickler, parts = self._free.pop()
         except IndexError:

@@ -1,35 +1,35 @@
-"""What values of subclasses of str, int, float and bytes are, apart from their class."""
+"""Converts values of subclasses of str, int, float and bytes to these types."""
 
 import enum
 
 __all__ = ["as_bytes", "as_float", "as_int", "as_text", "carries_state"]
 
-# By the methods of the built-in types themselves: a subclass may have others by these names.
+# By the methods of the built-in types, since a subclass may override them.
 
 
 def as_text(value: str) -> str:
-    """Return the characters of a text, whatever its class makes of `str()`."""
+    """Return a plain str, also if the class overrides `__str__`."""
     return str.__str__(value)
 
 
 def as_int(value: int) -> int:
-    """Return a whole number without its class."""
+    """Return a plain int."""
     return int.__int__(value)
 
 
 def as_float(value: float) -> float:
-    """Return a floating-point number without its class."""
+    """Return a plain float."""
     return float.__float__(value)
 
 
 def as_bytes(value: bytes) -> bytes:
-    """Return bytes without their class."""
+    """Return plain bytes."""
     return bytes.__getitem__(value, slice(None))
 
 
 def carries_state(value: object) -> bool:
-    """Tell whether a value of such a subclass has attributes that would be lost without it.
+    """Return whether a value of such a subclass has attributes, which a plain value would lose.
 
-    Members of enumerations have none that are their own.
+    Attributes of enumeration members belong to the class, and do not count.
     """
     return not isinstance(value, enum.Enum) and object.__getstate__(value) is not None

@@ -1,4 +1,4 @@
-"""Bytes as they are."""
+"""Bytes, unchanged."""
 
 from storekit.codecs.plain import as_bytes
 
@@ -6,7 +6,7 @@ __all__ = ["Raw"]
 
 
 class Raw:
-    """Stores bytes-like content as it is, and gives bytes."""
+    """Stores bytes-like content unchanged; decodes to bytes."""
 
     name: str = "raw"
     content_type: str = "application/octet-stream"

@@ -20,7 +20,7 @@ _ONLY_WITH_KEYS = ("signed", "encrypted")
 
 
 class CodecRegistry(Names[Codec[Any]]):
-    """The codecs that a client knows by name.
+    """The codecs that a client finds by name.
 
     ```python
     from storekit.codecs import CodecRegistry
@@ -29,7 +29,7 @@ class CodecRegistry(Names[Codec[Any]]):
     assert registry.get("json+zstd").decode(registry.get("json+zstd").encode([1])) == [1]
     ```
 
-    A name is that of a codec, or of a codec and what is wrapped around it, the innermost first.
+    A name is that of a codec, or of a codec and its wrappers, joined by "+", the innermost first.
     """
 
     _group = "storekit.codecs"
@@ -39,7 +39,7 @@ class CodecRegistry(Names[Codec[Any]]):
 
         Args:
             makers: Functions that make the codecs, by name; each is called on first use.
-            wrappers: Functions that wrap a codec, by the name that goes behind the plus.
+            wrappers: Functions that wrap a codec, by the name after the "+".
 
         """
         super().__init__({} if makers is None else makers)
@@ -49,8 +49,8 @@ class CodecRegistry(Names[Codec[Any]]):
     def default(cls) -> Self:
         """Return a registry of all codecs of storekit that need no arguments.
 
-        raw, text, json, msgpack, pickle, arrow, polars, pandas; and to wrap around them, zstd
-        and lz4. Packages that they need are loaded on first use.
+        These are raw, text, json, msgpack, pickle, arrow, polars and pandas, and the wrappers zstd
+        and lz4. The packages that they need are loaded on first use.
         """
         return cls(_BUILT_IN, {"zstd": _zstd, "lz4": _lz4})
 
@@ -59,17 +59,18 @@ class CodecRegistry(Names[Codec[Any]]):
     @overload
     def get(self, codec: Codec[T]) -> Codec[T]: ...
     def get(self, codec: str | Codec[Any]) -> Codec[Any]:
-        """Return the codec of a name; a codec as it is.
+        """Return the codec with a name; a codec is returned unchanged.
 
         Raises:
-            ValueError: There is none; the message has those that there are.
-            ModuleNotFoundError: A package is missing; the message has what to install.
-            ImportError: A package's codec can't be loaded.
+            TypeError: `codec` is neither a name nor a codec.
+            ValueError: There is no such codec; the message lists those that there are.
+            ModuleNotFoundError: A package is missing; the message says what to install.
+            ImportError: The codec of a package can't be loaded.
 
         """
         if not isinstance(codec, str):
             if isinstance(codec, type) or not hasattr(codec, "decode"):
-                raise TypeError(f"a codec, e.g. Raw(), or the name of one is needed, not {codec!r}")
+                raise TypeError(f"need a codec, e.g. Raw(), or the name of one, not {codec!r}")
             return codec
         found = self._find(codec)
         if found is None:
@@ -79,19 +80,19 @@ class CodecRegistry(Names[Codec[Any]]):
     def with_wrapper(self, name: str, wrap: Callable[[Codec[Any]], Codec[Any]]) -> Self:
         """Return a registry that also has a wrapper, e.g. `Signed` with the caller's keys.
 
-        `registry.with_wrapper("signed", lambda inner: Signed(inner, keys=keys))` makes
-        "json+signed" a codec. `ValueError` if the name is taken.
+        After `registry.with_wrapper("signed", lambda inner: Signed(inner, keys=keys))`,
+        "json+signed" is the name of a codec. Raises `ValueError` if the name is taken.
         """
         if name in self._wrappers:
             raise ValueError(f"there is a wrapper named {name!r} already")
         if "+" in check_name(name):
-            raise ValueError(f"a wrapper has no + in its name; {name!r} has")
+            raise ValueError(f"the name of a wrapper can't contain a +: {name!r}")
         return type(self)(self._makers, {**self._wrappers, name: wrap})
 
     def framed(self, *names: str) -> Framed[Any]:
-        """Return a codec that records the codec of each value, and reads what these wrote.
+        """Return a `Framed` codec of the codecs with these names.
 
-        The first one writes; `using` returns the same codec with another one.
+        It writes with the first; `Framed.using` returns one that writes with another.
         """
         return Framed(*(self.get(name) for name in names))
 
@@ -105,12 +106,12 @@ class CodecRegistry(Names[Codec[Any]]):
             if part in _ONLY_WITH_KEYS and part not in self._wrappers:
                 raise ValueError(
                     f"the codec {name!r} needs keys: use {part.title()}(..., keys=[...]), "
-                    f"or add it by with_wrapper({part!r}, ...)"
+                    f"or add it with with_wrapper({part!r}, ...)"
                 )
         if codec is None or len(around) >= _MOST_PARTS or not set(around) <= set(self._wrappers):
             raise ValueError(
-                f"there is no codec named {name[:100]!r}; there are {', '.join(self.names)}, and "
-                f"to add with a plus {', '.join(sorted(self._wrappers)) or 'nothing'}"
+                f"there is no codec named {name[:100]!r}; there are {', '.join(self.names)}, and, "
+                f"to append with a +, {', '.join(sorted(self._wrappers)) or 'nothing'}"
             )
         for part in around:
             codec = self._wrappers[part](codec)

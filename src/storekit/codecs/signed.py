@@ -1,4 +1,4 @@
-"""Signatures around another codec: what others wrote is not decoded."""
+"""Signatures around another codec: only content signed with a known key is decoded."""
 
 import hmac
 from collections.abc import Iterable
@@ -21,10 +21,10 @@ class Signed(Wrapper[T]):
     """Signs what another codec encodes with HMAC-SHA256: `Signed(Pickle(), keys=[new, old])`.
 
     The first key signs, and any of them verifies: to change keys, put the new one first, and
-    remove the old one when nothing is left that it signed. The name of the codec is part
-    of what is signed, so content does not pass for that of another codec. The key that a value is
-    stored under is not: **whoever can write to the store can swap signed values, or bring back
-    old ones**.
+    remove the old one when no content signed with it is left. The signature covers the name of the
+    codec, so content can't be passed to another codec. It does not cover the key under which a
+    value is stored: **anyone who can write to the store can swap signed values, or restore old
+    ones**.
     """
 
     _suffix = "signed"
@@ -35,7 +35,7 @@ class Signed(Wrapper[T]):
         self._keys = Keys(keys)
         if any(len(key) < 16 for key in self._keys):
             raise ValueError("a key for signatures must have at least 16 bytes")
-        # Names have no NUL, so no name and content read as another pair.
+        # Names can't contain NUL, so no other name and content give the same signed bytes.
         self._prefix = b"storekit signed 1\0" + self.name.encode() + b"\0"
 
     def _pack(self, content: bytes) -> bytes:
@@ -51,7 +51,7 @@ class Signed(Wrapper[T]):
             raise self._error("the content is signed with a key that is not in keys")
         signature, content = bytes(view[_SIGNATURE:_CONTENT]), view[_CONTENT:]
         if not any(hmac.compare_digest(self._sign(key, content), signature) for key in keys):
-            raise self._error("the signature does not fit: the content was changed")
+            raise self._error("the signature does not match: the content was changed")
         return content
 
     def _sign(self, key: bytes, content: bytes | memoryview) -> bytes:

@@ -1,7 +1,7 @@
-"""Whether encoding a value may take long, told without looking at all of it.
+"""Estimates whether encoding a value may take long, without looking at all of it.
 
-Clients encode such values in a thread, so that the event loop can go on. The time depends on the
-number of parts of a value and on the length of its texts, at whatever depth they are.
+Clients encode such values in a thread, so that the event loop is not blocked. The time depends on
+the number of objects in a value and on the length of its texts, at any depth.
 """
 
 import sys
@@ -17,34 +17,34 @@ from uuid import UUID
 __all__ = ["LARGE", "is_large", "unpacks"]
 
 LARGE = 256 * 1024
-"""Bytes or characters. To encode so many, or to decode them, takes a millisecond or more."""
+"""Bytes or characters that take a millisecond or more to encode or to decode."""
 
 _PART = 64
 """Bytes that count as a part of a value."""
 
 _MOST_PARTS = LARGE // _PART
-"""To encode so many parts takes a millisecond or less."""
+"""So many parts take a millisecond or less to encode."""
 
 _SCALARS = frozenset(
     {bool, float, complex, type(None), date, datetime, time, timedelta, Decimal, UUID}
 )
 _CONTAINERS = (dict, list, tuple, set, frozenset, deque)
 _BY_NAME = (type, Enum, FunctionType, BuiltinFunctionType)
-"""Types of objects of which encoding writes only a name."""
+"""Types whose objects are encoded as a name only."""
 
 _SIZES_BY_NAME: dict[tuple[str, str], Callable[[Any], int]] = {
     ("numpy", "ndarray"): lambda array: array.nbytes,
     ("pyarrow.lib", "Table"): lambda table: table.nbytes,
     ("polars.dataframe.frame", "DataFrame"): lambda frame: frame.estimated_size(),
-    # At least that: to count what its objects take would take long itself.
+    # Without the objects in columns of objects, since counting these would take long itself.
     ("pandas.core.frame", "DataFrame"): lambda frame: frame.memory_usage().sum(),
     ("pandas", "DataFrame"): lambda frame: frame.memory_usage().sum(),  # from pandas 3 on
 }
-"""Functions that return the bytes of values, by names of types whose packages may be missing."""
+"""Functions that return the size of values in bytes. By name, since packages may be missing."""
 
 
 def is_large(value: object) -> bool:
-    """Tell whether encoding a value may take long. Looks at no more than a few thousand parts."""
+    """Return whether encoding a value may take long. Looks at a few thousand parts at most."""
     left = _MOST_PARTS
     stack: list[Any] = [value]
     while stack:
@@ -67,7 +67,7 @@ def is_large(value: object) -> bool:
         elif kind is int:
             left -= part.bit_length() // (8 * _PART)
         else:
-            size, parts = _of_another_kind(part, kind, left)
+            size, parts = _measure_other(part, kind, left)
             left -= size
             stack.extend(parts)
         if left < 0:
@@ -75,8 +75,8 @@ def is_large(value: object) -> bool:
     return False
 
 
-def _of_another_kind(part: Any, kind: type, most: int) -> tuple[int, Iterable[Any]]:  # noqa: ANN401
-    """Return how many parts an object counts for, and the objects in it that are to be counted."""
+def _measure_other(part: Any, kind: type, most: int) -> tuple[int, Iterable[Any]]:  # noqa: ANN401
+    """Return how many parts an object counts as, and the objects in it that are to be counted."""
     if isinstance(part, _BY_NAME):
         return 0, ()
     try:
@@ -96,13 +96,13 @@ def _of_another_kind(part: Any, kind: type, most: int) -> tuple[int, Iterable[An
             slots = base.__dict__.get("__slots__", ())
             for name in (slots,) if isinstance(slots, str) else slots:
                 parts.append(getattr(part, name, None))  # noqa: PERF401 - a loop in a loop
-    except Exception:  # noqa: BLE001 - what is wrong with it, its codec reports
+    except Exception:  # noqa: BLE001 - its codec will report the error
         return 0, ()
     return size // _PART, parts
 
 
 def unpacks(codec: object) -> bool:
-    """Tell whether a codec unpacks content, which may then be much larger than it looks."""
+    """Return whether a codec unpacks content, so that the value may be much larger."""
     while codec is not None:
         if getattr(codec, "unpacks", False):
             return True

@@ -1,4 +1,4 @@
-"""What the codecs of msgspec have in common."""
+"""The base of the codecs that use msgspec."""
 
 # ruff: noqa: ANN401 - msgspec describes its types at run time
 
@@ -18,7 +18,7 @@ _HARMLESS = re.compile(
     r"Expected |Object missing required |Input data was truncated|"
     r"(JSON|MessagePack data) is malformed|(Integer value|Number) out of range"
 )
-"""Starts of those messages of msgspec that quote nothing of the content."""
+"""Beginnings of the messages of msgspec that quote nothing of the content."""
 
 _PLACE = re.compile(r" - at `[^`]*`\Z")
 
@@ -34,11 +34,11 @@ class Structured(Generic[T]):
         self._encode: Callable[[object], bytes] = encoder.encode
         self._decode: Callable[[bytes | memoryview], T] = decoder.decode
         self._type = kind
-        # Types without fields also take values that are no instances: an int for a float.
+        # A type without fields may take values of other classes: an int for a float.
         self._class: type | None = kind if _has_fields(kind) else None
 
     def encode(self, value: T, /) -> bytes:
-        """Return a value as bytes. `TypeError`, `ValueError` if it can't be encoded."""
+        """Return a value as bytes. `TypeError` or `ValueError` if it can't be encoded."""
         if self._class is not None and not isinstance(value, self._class):
             raise TypeError(
                 f"the codec {self.name} is for {self._class.__name__}, not {type(value).__name__}"
@@ -55,20 +55,20 @@ class Structured(Generic[T]):
         return data
 
     def _check_readable(self, data: bytes, kind: type) -> None:
-        """Refuse what could not be read back: nothing else looks at the types of fields."""
+        """Raise `TypeError` for what could not be read back: msgspec encodes without checks."""
         try:
             self._decode(data)
-        except Exception as error:  # constructors of the caller's raise anything
+        except Exception as error:  # constructors of the caller's classes may raise anything
             raise TypeError(
                 f"the codec {self.name} can't write this value of type {kind.__name__}, which "
                 f"could not be read back: {_explain(error)}"
             ) from error
 
     def decode(self, data: bytes | memoryview, /) -> T:
-        """Return the value. Raises `CodecError` for what is damaged, or of another type."""
+        """Return the value. Raises `CodecError` if the content is damaged or of another type."""
         try:
             return self._decode(data)
-        except Exception as error:  # constructors of the caller's raise anything
+        except Exception as error:  # constructors of the caller's classes may raise anything
             raise CodecError(_explain(error), codec=self.name) from error
 
     def __repr__(self) -> str:
@@ -77,7 +77,7 @@ class Structured(Generic[T]):
 
 
 def need_msgspec(codec: str) -> None:
-    """Raise `ModuleNotFoundError` that says what to install if msgspec is not there."""
+    """Raise `ModuleNotFoundError` that says what to install if msgspec is missing."""
     require(f"the codec {codec}", "msgspec", "msgspec")
 
 

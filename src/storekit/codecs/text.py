@@ -13,13 +13,13 @@ class Text:
     content_type: str = "text/plain; charset=utf-8"
 
     def encode(self, value: str, /) -> bytes:
-        """Return the text as UTF-8. `TypeError` for no text, `ValueError` for lone surrogates."""
+        """Return the text as UTF-8. `TypeError` if not a str, `ValueError` for lone surrogates."""
         if not isinstance(value, str):
             raise TypeError(f"the codec text takes str, not {type(value).__name__}")
         return as_text(value).encode()
 
     def decode(self, data: bytes | memoryview, /) -> str:
-        """Return the text. Raises `CodecError` for what is not UTF-8."""
+        """Return the text. Raises `CodecError` if the content is not UTF-8."""
         try:
             return str(data, "utf-8")
         except UnicodeDecodeError as error:

@@ -1,9 +1,9 @@
-"""Unpicklers that run no code of the pickle's choosing.
+"""Unpicklers that call only functions and classes that are allowed.
 
-Decoding has two speeds. Plain data and immutable C types go through the interpreter's own
-unpickler. What names a class written in Python is decoded a second time, by the slower one
-of the standard library, whose steps can be overridden: otherwise the pickle could change the
-class that it names, for the whole process.
+There are two. Plain data and immutable C types are decoded by the interpreter's unpickler in C. If
+the pickle names a class written in Python, it is decoded anew by the slower unpickler in Python,
+whose methods can be overridden: otherwise the pickle could modify the class that it names, for the
+whole process.
 """
 
 # ruff: noqa: ANN401 - pickles hold anything
@@ -42,7 +42,7 @@ __all__ = [
 
 
 _NAME = re.compile(r"[\w.]{1,250}")
-"""What may be the name of a class: the pickle chooses it, and may write anything there."""
+"""A plausible name of a class; a pickle may contain anything there."""
 
 
 class UnreadableValue(CodecError):
@@ -53,24 +53,24 @@ class UnreadableValue(CodecError):
 
 
 class ClassNotAllowed(UnreadableValue):
-    """A pickle that names what decoding does not let in. `name` is what to allow."""
+    """A pickle that names a class or function that is not allowed. `name` is what to allow."""
 
     def __init__(self, module: str = "", name: str = "") -> None:
         self.name: str = f"{module}.{name}"
         super().__init__(
-            f"the value holds {self.name}, which decoding does not let in. If you trust it, "
+            f"the value has {self.name} in it, which decoding does not accept. If you trust it, "
             f'add it where the client is made: allow=["{self.name}"]'
             if _NAME.fullmatch(self.name)
-            else "the value names what can be no class or function"
+            else "the value names something that is neither class nor function"
         )
 
 
 class _NeedsCare(Exception):
-    """The pickle names something that is left to the slower unpickler."""
+    """The pickle names something that needs the slower unpickler."""
 
 
 class _Sealed:
-    """Stands for a function, so that a pickle can call it and do nothing else with it."""
+    """Wraps a function, so that a pickle can call it but not modify it."""
 
     __slots__ = ("_function",)
     _function: Callable[..., Any]
@@ -82,35 +82,35 @@ class _Sealed:
         return self._function(*args)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise pickle.UnpicklingError("a pickle tried to change a function")
+        raise pickle.UnpicklingError("a pickle tried to modify a function")
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
-    """Stand in for `_codecs.encode`, in which pickles below protocol 3 have their bytes."""
+    """Do what `_codecs.encode` does, with which pickles below protocol 3 represent bytes."""
     if encoding not in ("latin1", "latin-1"):
         raise pickle.UnpicklingError(f"a pickle asked for the codec {encoding!r}")
     return text.encode("latin-1")
 
 
 def is_attribute_let_in(holder: object, name: object) -> bool:
-    """Tell whether a pickle may get this by `getattr`: a method of ZoneInfo, members of enums."""
+    """Return whether a pickle may get this attribute: a method of ZoneInfo, or an enum member."""
     if holder is zoneinfo.ZoneInfo:
         return name == "_unpickle"
     return isinstance(holder, enum.EnumMeta) and name in holder.__members__
 
 
 def _getattr(holder: object, name: str) -> Any:
-    """Stand in for `getattr`."""
+    """Do what `getattr` does, for attributes that are allowed."""
     if not is_attribute_let_in(holder, name):
         raise pickle.UnpicklingError(f"a pickle asked for an attribute, {str(name)[:50]!r}")
     return _ZONE if holder is zoneinfo.ZoneInfo else getattr(holder, name)
 
 
 def _reconstruct(kind: type, base: type, state: object) -> object:
-    """Stand in for `copyreg._reconstructor`, the constructor of protocols 0 and 1."""
+    """Do what `copyreg._reconstructor` does, which makes objects in protocols 0 and 1."""
     if not isinstance(kind, type) or not isinstance(base, type) or not issubclass(kind, base):
-        raise pickle.UnpicklingError("a pickle names something that is no class")
-    constructor: Any = base  # any class that was let in
+        raise pickle.UnpicklingError("a pickle names something that is not a class")
+    constructor: Any = base  # any class that is allowed
     made = constructor.__new__(kind) if base is object else constructor.__new__(kind, state)
     if constructor.__init__ is not object.__init__:
         constructor.__init__(made, state)
@@ -119,7 +119,7 @@ def _reconstruct(kind: type, base: type, state: object) -> object:
 
 _ZONE = _Sealed(zoneinfo.ZoneInfo._unpickle)  # type: ignore[attr-defined] # noqa: SLF001 - its pickles name it
 
-# Types that the interpreter keeps from being changed, and functions that are sealed.
+# Immutable C types, and wrapped functions.
 FAST: dict[tuple[str, str], Any] = {
     ("_codecs", "encode"): _Sealed(_encode),
     ("builtins", "getattr"): _Sealed(_getattr),
@@ -146,7 +146,7 @@ FAST |= {
     ("collections", kind.__name__): kind
     for kind in (collections.OrderedDict, collections.defaultdict, collections.deque)
 }
-# Classes written in Python, which a pickle could change in the fast unpickler.
+# Classes written in Python, which a pickle could modify in the fast unpickler.
 CAREFUL: dict[tuple[str, str], Any] = {
     (kind.__module__, kind.__name__): kind
     for kind in (
@@ -158,7 +158,7 @@ CAREFUL: dict[tuple[str, str], Any] = {
 
 
 class _Utc:
-    """Stands for `TimeZone` of the 1.x clients of QuasarDB, which is UTC."""
+    """Replaces `TimeZone` of the 1.x clients of QuasarDB, which is UTC."""
 
     def __new__(cls) -> Any:
         return datetime.UTC
@@ -176,7 +176,7 @@ CAREFUL |= {
 
 
 def import_named(module: str, name: str) -> Any:
-    """Import what the caller allowed by name."""
+    """Import a class or function that the caller allowed by name."""
     found: Any = __import__(module, level=0, fromlist=["_"])
     for part in name.split("."):
         found = getattr(found, part)
@@ -184,7 +184,7 @@ def import_named(module: str, name: str) -> Any:
 
 
 class _FastUnpickler(pickle.Unpickler):
-    """The interpreter's unpickler, for types that a pickle can't change."""
+    """The interpreter's unpickler, for types that a pickle can't modify."""
 
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -197,11 +197,10 @@ _Base: Any = pickle._Unpickler  # noqa: SLF001 - in Python, so that steps can be
 
 
 class _TextUnpickler(_Base):  # type: ignore[misc]
-    """The standard library's unpickler in Python, which reads the strings of Python 2 one by one.
+    """The standard library's unpickler in Python, which decodes each string of Python 2 by itself.
 
-    Those may be text or bytes, and nothing says which: what is UTF-8 becomes that text, anything
-    else the text of Latin-1, which loses nothing. Dates and times of Python 2 have such a string
-    with their fields.
+    Such a string may be text or bytes. If it is valid UTF-8, it is decoded as that, otherwise as
+    Latin-1, which loses nothing. Dates and times of Python 2 have such a string for their fields.
     """
 
     dispatch: ClassVar[dict[int, Any]] = dict(_Base.dispatch)
@@ -215,7 +214,7 @@ class _TextUnpickler(_Base):  # type: ignore[misc]
     def load_reduce(self) -> None:
         function, args = self.stack[-2:]
         if function in _FIELDS and type(args) is tuple and args and type(args[0]) is str:
-            # To be UTF-8 by chance makes fewer characters of the bytes, and is undone.
+            # Fields that happen to be valid UTF-8 give a shorter text, which tells the two apart.
             text, size = args[0], _FIELDS[function]
             fields = text.encode("latin-1") if len(text) == size else text.encode()
             self.stack[-1] = (fields, *args[1:])
@@ -229,7 +228,7 @@ _FIELDS: dict[Any, int] = {datetime.datetime: 10, datetime.date: 4, datetime.tim
 
 
 class _WatchedUnpickler(_TextUnpickler):
-    """An unpickler that refuses steps which would change objects that others use."""
+    """An unpickler that refuses to modify classes, functions, modules and enum members."""
 
     dispatch: ClassVar[dict[int, Any]] = dict(_TextUnpickler.dispatch)
 
@@ -255,7 +254,7 @@ class _WatchedUnpickler(_TextUnpickler):
     def load_build(self) -> None:
         target = self.stack[-2]
         if isinstance(target, (type, *_SHARED)):
-            raise pickle.UnpicklingError(f"a pickle tried to change {type(target).__name__}")
+            raise pickle.UnpicklingError(f"a pickle tried to modify {type(target).__name__}")
         _Base.load_build(self)
 
     dispatch[pickle.BUILD[0]] = load_build
@@ -268,7 +267,7 @@ class _WatchedUnpickler(_TextUnpickler):
 
 
 _SHARED = (_Sealed, enum.Enum, ModuleType, FunctionType, BuiltinFunctionType)
-"""What exists once in the process, so that a change would concern everybody."""
+"""Types of objects that the whole process shares."""
 
 
 _compat: Any = __import__("_compat_pickle")
@@ -277,12 +276,12 @@ _MODULES: dict[str, str] = _compat.IMPORT_MAPPING
 
 
 def _of_python_2(module: str, name: str) -> tuple[str, str]:
-    """Return where Python 3 has what Python 2 had by that name."""
+    """Return the module and name in Python 3 of what had this name in Python 2."""
     return _NAMES.get((module, name), (_MODULES.get(module, module), name))
 
 
 def name_as_read(module: str, name: str, protocol: int) -> tuple[str, str]:
-    """Return the name that is read where a pickle of this protocol is to name something."""
+    """Return the module and name that decoding finds after they were written in this protocol."""
     if protocol >= 3:
         return module, name
     written = _compat.REVERSE_NAME_MAPPING.get(
@@ -292,9 +291,9 @@ def name_as_read(module: str, name: str, protocol: int) -> tuple[str, str]:
 
 
 class _Peekable(io.BytesIO):
-    """Content that the interpreter's unpickler reads in large pieces.
+    """A file that the interpreter's unpickler reads in large pieces.
 
-    Without `peek` it reads each opcode by itself, where a pickle has no frames.
+    Without `peek`, it reads each opcode by itself if the pickle has no frames.
     """
 
     def peek(self, size: int) -> memoryview:
@@ -304,24 +303,24 @@ class _Peekable(io.BytesIO):
 
 _FRAMED = (b"\x80\x04", b"\x80\x05")
 
-# As numbers, which are looked for in half the time that bytes take.
+# As numbers: searching for them takes half the time of searching for bytes.
 _PROTO, _STACK_GLOBAL, _NEWLINE = pickle.PROTO[0], pickle.STACK_GLOBAL[0], ord("\n")
 
 _KNOWN = pickle.HIGHEST_PROTOCOL == 5 and pickle.loads.__module__ == "_pickle"
-"""Whether all opcodes are known, and the unpickler is the interpreter's own."""
+"""Whether `names_nothing` covers all opcodes, and `pickle.loads` is the interpreter's own."""
 
 _SMALL = 4096 if _KNOWN else 0
-"""Up to so many bytes, it pays to look whether a pickle can name anything at all."""
+"""Bytes up to which `names_nothing` saves time."""
 
 _EXTENSIONS: dict[Any, Any] = copyreg._extension_registry  # type: ignore[attr-defined] # noqa: SLF001
-"""Extension codes of this program, which the fast unpickler resolves without `find_class`."""
+"""Copyreg extension codes, which the fast unpickler resolves without `find_class`."""
 
 
 def names_nothing(content: bytes | bytearray | memoryview) -> bool:
-    """Tell whether this is a small pickle that certainly names no class or function.
+    """Return whether this is a small pickle that certainly names no class or function.
 
-    What does is the opcode STACK_GLOBAL (93), those of extension codes, and GLOBAL and INST,
-    which two lines follow.
+    The opcodes that name one are STACK_GLOBAL (93), those of extension codes, and GLOBAL and INST,
+    which are followed by two lines.
     """
     return (
         type(content) is bytes
@@ -339,11 +338,11 @@ def unpickle(
     *,
     buffers: Iterable[memoryview] | None = None,
 ) -> Any:
-    """Return the value of a pickle. `find` gives what neither of the tables has, or raises.
+    """Return the value of a pickle. `find` returns what is not in `FAST` or `CAREFUL`, or raises.
 
-    Raises whatever the pickle provokes.
+    A damaged or malicious pickle may raise any exception.
     """
-    if not _EXTENSIONS:  # which bypass `find_class` in the fast one
+    if not _EXTENSIONS:  # the fast unpickler resolves these without `find_class`
         file = io.BytesIO(content) if content[:2] in _FRAMED else _Peekable(content)
         try:
             return _FastUnpickler(file, encoding="ascii", buffers=buffers).load()
@@ -353,7 +352,7 @@ def unpickle(
 
 
 class _TrustingUnpickler(pickle.Unpickler):
-    """The interpreter's unpickler, which also knows the time zone of the 1.x clients."""
+    """The interpreter's unpickler, with the time zone of the 1.x clients of QuasarDB."""
 
     def find_class(self, module: str, name: str) -> Any:
         return _Utc if _is_time_zone_of_1_x(module, name) else super().find_class(module, name)
@@ -369,7 +368,7 @@ class _TrustingTextUnpickler(_TextUnpickler):
 def unpickle_anything(
     content: bytes | bytearray | memoryview, buffers: Iterable[memoryview] | None = None
 ) -> Any:
-    """Return the value of a pickle that may name, and run, whatever it wants to."""
+    """Return the value of a pickle that may call any function."""
     try:
         return _TrustingUnpickler(io.BytesIO(content), buffers=buffers).load()
     except UnicodeDecodeError:

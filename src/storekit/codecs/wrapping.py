@@ -1,4 +1,4 @@
-"""What the codecs that wrap another one have in common."""
+"""The base of codecs that wrap another codec."""
 
 from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
@@ -12,11 +12,11 @@ __all__ = ["MAX_SIZE", "Wrapper", "check_size"]
 T = TypeVar("T")
 
 MAX_SIZE = 2**28
-"""Most bytes that compressed content may unpack to, unless the caller says otherwise."""
+"""Default for the most bytes that compressed content may unpack to."""
 
 
 class Wrapper(ABC, Generic[T]):
-    """Packs what another codec encodes. The name is that of the other, a plus, and its own."""
+    """Packs what another codec encodes. Its name is that of the inner codec, "+", and a suffix."""
 
     name: str
     content_type: str = "application/octet-stream"
@@ -31,11 +31,11 @@ class Wrapper(ABC, Generic[T]):
         self.packages: tuple[str, ...] = packages_of(inner)
 
     def encode(self, value: T, /) -> bytes:
-        """Return a value as bytes. `TypeError`, `ValueError` if it can't be encoded."""
+        """Return a value as bytes. `TypeError` or `ValueError` if it can't be encoded."""
         return self._pack(self._inner.encode(value))
 
     def decode(self, data: bytes | memoryview, /) -> T:
-        """Return the value. Raises `CodecError` for what is damaged, or not of this codec."""
+        """Return the value. Raises `CodecError` if the content is damaged or of another codec."""
         return self._inner.decode(self._unpack(data))
 
     @abstractmethod
@@ -52,7 +52,7 @@ class Wrapper(ABC, Generic[T]):
 
 
 def check_size(max_size: int) -> int:
-    """Return `max_size` if it can be a number of bytes."""
+    """Return `max_size` if it is a valid number of bytes. Raises `TypeError` or `ValueError`."""
     if not isinstance(max_size, int) or isinstance(max_size, bool):
         raise TypeError(f"max_size must be a number of bytes, not {max_size!r}")
     if max_size < 1:

@@ -1,4 +1,4 @@
-"""Zstandard around another codec."""
+"""Zstandard compression of what another codec encodes."""
 
 import threading
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ __all__ = ["Zstd"]
 T = TypeVar("T")
 
 _PIECE = 256
-"""Bytes that are unpacked at once where the size is unknown: they may become 8 MB."""
+"""Bytes that are unpacked at a time if the size is unknown: they may become 8 MB."""
 
 _UNKNOWN = 2**64 - 1
 """What zstandard returns as the size of a frame that does not state it."""
@@ -22,14 +22,14 @@ class Zstd(Wrapper[T]):
     """Compresses what another codec encodes: `Zstd(Json(User))`.
 
     Content that unpacks to more than `max_size` bytes is neither written (`ValueError`) nor
-    read. A checksum shows damage.
+    read (`CodecError`). A checksum detects damage.
     """
 
     _suffix = "zstd"
     unpacks: bool = True
 
     def __init__(self, inner: Codec[T], *, level: int = 3, max_size: int = MAX_SIZE) -> None:
-        """Make a codec. `level` is 1 (fast) to 22 (small), or below 0 for faster still."""
+        """Make a codec. `level` is 1 (fast) to 22 (small), or down to -100 for even faster."""
         super().__init__(inner)
         require("the codec zstd", "zstd", "zstandard")
         import zstandard
@@ -42,7 +42,8 @@ class Zstd(Wrapper[T]):
             )
         self._level = level
         self._max_size = check_size(max_size)
-        self._tools = threading.local()  # take 10 µs to make, and serve one thread each
+        # Compressors take 10 µs to make, and must not be shared by threads.
+        self._tools = threading.local()
 
     def _pack(self, content: bytes) -> bytes:
         if len(content) > self._max_size:
@@ -67,11 +68,11 @@ class Zstd(Wrapper[T]):
             else:
                 content = decompressor.decompress(data, allow_extra_data=False)
         except (zstandard.ZstdError, MemoryError) as error:
-            raise self._error("the content is no whole Zstandard frame") from error
+            raise self._error("the content is not a complete Zstandard frame") from error
         return content
 
     def _unpack_pieces(self, decompressor: Any, data: bytes | memoryview) -> bytes:  # noqa: ANN401
-        """Unpack a frame that does not state its size. Those that are written here do."""
+        """Unpack a frame that does not state its size, which another program wrote."""
         unpacker = decompressor.decompressobj()
         pieces: list[bytes] = []
         left = self._max_size
@@ -82,7 +83,7 @@ class Zstd(Wrapper[T]):
             if left < 0:
                 raise self._too_large()
         if not unpacker.eof or unpacker.unused_data:
-            raise self._error("the content is no whole Zstandard frame")
+            raise self._error("the content is not a complete Zstandard frame")
         return b"".join(pieces)
 
     def _too_large(self) -> Exception:

@@ -1,4 +1,4 @@
-"""Codecs of QCache's tables: for uploads, with column types, and for the answers to queries."""
+"""Codecs of QCache's tables: for uploads, with column types, and for the results of queries."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Tables as those of pyarrow."""
+"""Tables of pyarrow."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ __all__ = ["ArrowTable"]
 class ArrowTable:
     """Tables as `pyarrow.Table`.
 
-    Uploads are CSV with the types of the table: text, and dictionaries of text as enums, are
-    given to QCache as such. Dates and times become text in ISO 8601, those with a time zone in
-    UTC; decimals become floats, NaN null. **Empty text becomes null**: QCache's CSV can't tell
-    them apart. Results are JSON; columns of mixed values can't be read.
+    Uploads are CSV, with column types for text and for dictionaries of text, which become enums
+    in QCache. Dates and times become text in ISO 8601, those with a time zone in UTC; decimals
+    become floats; NaN becomes null. **Empty text becomes null**: QCache's CSV does not distinguish
+    them. Results are JSON; columns of mixed values can't be decoded.
     """
 
     name: str = "arrow"
@@ -39,12 +39,12 @@ class ArrowTable:
 
     def __init__(self) -> None:
         require_installed("the codec arrow", "arrow", "pyarrow")
-        # Where pandas is there, pyarrow loads it to make a column of Python's values.
+        # If pandas is installed, pyarrow imports it to make a column of Python values.
         pandas = ("pandas",) if is_installed("pandas") else ()
         self.packages: tuple[str, ...] = ("pyarrow", *pandas)
 
     def encode(self, table: pa.Table, /) -> TableContent:
-        """Return the table as CSV. `TypeError`, `ValueError` for what QCache can't keep."""
+        """Return the table as CSV. `TypeError` or `ValueError` for what QCache can't store."""
         import pyarrow as pa
         from pyarrow import csv
 
@@ -59,7 +59,7 @@ class ArrowTable:
             columns.append(content)
             if kind is not None:
                 types[name] = kind
-        if len(columns) == 1:  # QCache skips empty lines, and reads what is in quotes
+        if len(columns) == 1:  # QCache skips empty lines, but not "": write all values as text
             columns = [columns[0].cast(pa.string()).fill_null("")]
         sink = pa.BufferOutputStream()
         csv.write_csv(pa.table(columns, names=names), sink)
@@ -84,7 +84,7 @@ class ArrowTable:
             raise
         except Exception as error:
             raise CodecError(
-                f"the result is no table of pyarrow ({type(error).__name__})", codec=self.name
+                f"the result can't be read by pyarrow ({type(error).__name__})", codec=self.name
             ) from error
         raise CodecError(f"the result is {kind[:60]!r}, neither JSON nor CSV", codec=self.name)
 
@@ -94,7 +94,7 @@ class ArrowTable:
 
 
 def _prepare(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str | None]:
-    """Return a column as it is to be written, and its type for QCache."""
+    """Return a column in the form to be written, and its type for QCache."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.types as is_
@@ -116,12 +116,12 @@ def _prepare(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str |
         if pc.any(pc.equal(pc.abs(floats), sys.float_info.max)).as_py():
             raise ValueError(f"column {name!r}: QCache can't read the largest float")
         return pc.if_else(pc.is_nan(floats), None, floats), "float"
-    if is_.is_string_view(kind):  # for which there are no functions
+    if is_.is_string_view(kind):  # the functions below don't support it
         column = column.cast(pa.large_string())
     if _is_text(kind):
-        column.validate(full=True)  # that it is UTF-8, for arrays can be made of any bytes
+        column.validate(full=True)  # for UTF-8: arrays can be made of any bytes
         if pc.any(pc.match_substring(column, "\0")).as_py():
-            raise ValueError(f"column {name!r} has text with a NUL, which QCache cuts off there")
+            raise ValueError(f"column {name!r} has text with a NUL, where QCache cuts it off")
         return column, "string"
     if is_.is_date(kind) or is_.is_time(kind):
         return column.cast(pa.string()), "string"

@@ -28,16 +28,16 @@ JSON = "application/json"
 
 LARGEST_INTEGER = 2**63 - 1
 EXACT_INTEGERS = 2**53
-"""The largest integer up to which all can be stored as floats."""
+"""The largest n for which all integers from -n to n are exact as floats."""
 
 _UNFIT_IN_A_HEADER = re.compile(r"[^\x20-\x7e]|[;=]")
 
 
 @dataclass(frozen=True, slots=True)
 class TableContent:
-    """A table to upload: its bytes, their type, and the types of those columns that need one.
+    """A table to upload: its bytes, their media type, and types of columns.
 
-    `types` is what the header X-QCache-types says: column names to "string", "enum" or "float".
+    `types` is for the header X-QCache-types: column names to "string", "enum" or "float".
     """
 
     content: bytes
@@ -46,10 +46,10 @@ class TableContent:
 
 
 class TableCodec(Protocol[T]):
-    """Turns tables into what QCache takes, and its answers into tables.
+    """Turns tables into uploads to QCache, and results of queries into tables.
 
-    `content_type` is that of uploads, `accept` that of the answers to ask for. `encode` raises
-    `TypeError` or `ValueError` that names the column that QCache could not keep. `decode`
+    `content_type` is the media type of uploads, `accept` that of the results to ask for. `encode`
+    raises `TypeError` or `ValueError` that names the column that QCache can't store. `decode`
     raises `CodecError`.
     """
 
@@ -70,7 +70,7 @@ def media_type(content_type: str) -> str:
 
 @contextmanager
 def errors_name(column: str) -> Iterator[None]:
-    """Turn errors in the block into a `TypeError` or `ValueError` that names the column."""
+    """Turn errors in the body into a `TypeError` or `ValueError` that names the column."""
     try:
         yield
     except MemoryError:
@@ -96,7 +96,7 @@ def check_text(column: str, texts: Iterable[object]) -> None:
 
 
 def encode_text(text: str) -> bytes:
-    """Return text as UTF-8. `ValueError` that says where it has a lone surrogate."""
+    """Return text as UTF-8. Raises `ValueError` with the place of a lone surrogate."""
     try:
         return text.encode()
     except UnicodeEncodeError as error:
@@ -108,7 +108,7 @@ def encode_text(text: str) -> bytes:
 
 
 def check_columns(names: Iterable[Any]) -> list[str]:
-    """Return the names of columns, if QCache can have them all and be asked for each."""
+    """Return the names of columns. Raises `TypeError` or `ValueError` if QCache can't have them."""
     checked: list[str] = []
     seen: set[str] = set()
     for name in names:
@@ -116,21 +116,22 @@ def check_columns(names: Iterable[Any]) -> list[str]:
             raise TypeError(f"the name of a column must be a str, not {name!r}")
         if not name or name != name.strip() or _UNFIT_IN_A_HEADER.search(name):
             raise ValueError(
-                f"column {name!r}: QCache takes names in ASCII without ; and =, not blank at an end"
+                f"column {name!r}: QCache takes names in ASCII, without ; and =, and without "
+                "spaces at either end"
             )
         if name in seen:
             raise ValueError(f"two columns have the name {name!r}")
         seen.add(name)
         checked.append(name)
     if not checked:
-        raise ValueError("QCache has no tables without columns")
+        raise ValueError("QCache can't store a table without columns")
     return checked
 
 
 def check_integers(column: str, smallest: int, largest: int, *, with_nulls: bool) -> None:
-    """Check that QCache keeps the integers of a column as they are."""
+    """Raise `ValueError` if QCache would change integers of a column."""
     if largest > LARGEST_INTEGER or smallest < -LARGEST_INTEGER - 1:
-        raise ValueError(f"column {column!r}: QCache has integers of 64 bits, with a sign")
+        raise ValueError(f"column {column!r}: integers in QCache are signed, with 64 bits")
     if with_nulls and max(-smallest, largest) > EXACT_INTEGERS:
         raise ValueError(
             f"column {column!r} has nulls and integers beyond 2**53, which QCache would round: "

@@ -32,17 +32,16 @@ _OF_OBJECTS = {
     "boolean": None, "integer": None,
     "floating": "float", "mixed-integer-float": "float", "decimal": "float",
 }  # fmt: skip
-"""What pandas finds in a column of objects, and the type for QCache."""
+"""The type for QCache by what `infer_dtype` returns for a column of objects."""
 
 
 class PandasTable:
     """Tables as `pandas.DataFrame`.
 
-    Uploads are CSV with the types of the frame: columns of text, and categorical ones of text,
-    are given to QCache as such. The index is a column, or columns, if it has names, and left
-    out if not. Dates and times become text in ISO 8601, those with a time zone in UTC; decimals
-    become floats, NaN null. **Empty text becomes null**: QCache's CSV can't tell them apart.
-    Results are JSON.
+    Uploads are CSV, with column types for text and for categories of text, which become enums in
+    QCache. An index is stored as a column if it has a name, and left out if not. Dates and times
+    become text in ISO 8601, those with a time zone in UTC; decimals become floats; NaN becomes
+    null. **Empty text becomes null**: QCache's CSV does not distinguish them. Results are JSON.
     """
 
     name: str = "pandas"
@@ -54,7 +53,7 @@ class PandasTable:
         require_installed("the codec pandas", "pandas", "pandas")
 
     def encode(self, table: pd.DataFrame, /) -> TableContent:
-        """Return the frame as CSV. `TypeError`, `ValueError` for what QCache can't keep."""
+        """Return the frame as CSV. `TypeError` or `ValueError` for what QCache can't store."""
         import pandas as pd
 
         if not isinstance(table, pd.DataFrame):
@@ -71,8 +70,9 @@ class PandasTable:
                 columns[name], kind = _prepare(table[name])
             if kind is not None:
                 types[name] = kind
-        # Only characters that end a line are put in quotes, and QCache takes each for an end.
-        # In a single column of text all is, since QCache skips lines that are blank.
+        # pandas quotes only text with a character of the line terminator, and for QCache both \r
+        # and \n end a line, hence "\r\n". QCache skips blank lines, so all text of a single column
+        # is quoted.
         quoting = csv.QUOTE_ALL if len(columns) == 1 and types else csv.QUOTE_MINIMAL
         try:
             content: bytes = (
@@ -103,17 +103,17 @@ class PandasTable:
             raise
         except Exception as error:
             raise CodecError(
-                f"the result is no table of pandas ({type(error).__name__})", codec=self.name
+                f"the result can't be read by pandas ({type(error).__name__})", codec=self.name
             ) from error
         raise CodecError(f"the result is {kind[:60]!r}, neither JSON nor CSV", codec=self.name)
 
     def skip(self, table: pd.DataFrame, rows: int, /) -> pd.DataFrame:
-        """Return a frame without its first rows, with an index that begins at 0."""
+        """Return a frame without its first rows, with an index that starts at 0."""
         return table.iloc[rows:].reset_index(drop=True)
 
 
 def _prepare(column: pd.Series) -> tuple[pd.Series, str | None]:
-    """Return a column as it is to be written, and its type for QCache."""
+    """Return a column in the form to be written, and its type for QCache."""
     import pandas as pd
     from pandas.api import types as is_
 
@@ -143,7 +143,7 @@ def _prepare(column: pd.Series) -> tuple[pd.Series, str | None]:
         if found in ("date", "time"):
             column = column.map(lambda value: value.isoformat(), na_action="ignore")
         elif found == "string" and column.str.contains("\0", regex=False).any():
-            raise ValueError(f"column {name!r} has text with a NUL, which QCache cuts off there")
+            raise ValueError(f"column {name!r} has text with a NUL, where QCache cuts it off")
         return column, _OF_OBJECTS[found]
     raise TypeError(f"column {name!r}: QCache has no type for {dtype}; cast it")
 
@@ -151,7 +151,7 @@ def _prepare(column: pd.Series) -> tuple[pd.Series, str | None]:
 def _plain(column: pd.Series, dtype: Any) -> pd.Series:  # noqa: ANN401 - pandas has no types
     """Return the values of a categorical column, whose categories have this type."""
     if dtype.kind in "iub" and column.hasnans and not hasattr(dtype, "numpy_dtype"):
-        # NumPy has no missing whole numbers and bools.
+        # NumPy's types of integers and bools have no missing values.
         dtype = {"b": "boolean", "i": "Int64", "u": "UInt64"}[dtype.kind]
     return column.astype(dtype)
 
@@ -169,7 +169,7 @@ def _integers(column: pd.Series) -> pd.Series:
 
 
 def _floats(column: pd.Series) -> pd.Series:
-    # In fewer bits, the largest would be rounded to infinity.
+    # In fewer than 64 bits, it would be rounded to infinity.
     if getattr(column.dtype, "itemsize", 8) >= 8 and (column.abs() == sys.float_info.max).any():
         raise ValueError(f"column {column.name!r}: QCache can't read the largest float")
     return column

@@ -28,10 +28,10 @@ __all__ = ["PolarsTable"]
 class PolarsTable:
     """Tables as `polars.DataFrame`.
 
-    Uploads are CSV with the types of the frame: text, Enum and Categorical columns are given to
-    QCache as such. Dates and times become text in ISO 8601, those with a time zone in UTC;
-    decimals become floats, NaN null. **Empty text becomes null**: QCache's CSV can't tell them
-    apart. Results are JSON; columns of mixed values become text.
+    Uploads are CSV, with column types for text and for Enum and Categorical columns, which become
+    enums in QCache. Dates and times become text in ISO 8601, those with a time zone in UTC;
+    decimals become floats; NaN becomes null. **Empty text becomes null**: QCache's CSV does not
+    distinguish them. Results are JSON; columns of mixed values become text.
     """
 
     name: str = "polars"
@@ -43,7 +43,7 @@ class PolarsTable:
         require_installed("the codec polars", "polars", "polars")
 
     def encode(self, table: pl.DataFrame, /) -> TableContent:
-        """Return the frame as CSV. `TypeError`, `ValueError` for what QCache can't keep."""
+        """Return the frame as CSV. `TypeError` or `ValueError` for what QCache can't store."""
         import polars as pl
 
         if not isinstance(table, pl.DataFrame):
@@ -62,7 +62,7 @@ class PolarsTable:
                 types[column.name] = kind
         if len(columns) > 1:
             text = pl.DataFrame(columns).write_csv()
-        else:  # QCache skips lines that are empty or blank, and reads what is in quotes
+        else:  # QCache skips blank lines, so all values are quoted
             column = columns[0].cast(pl.String).fill_null("")
             text = pl.DataFrame([column]).write_csv(quote_style="always")
         return TableContent(text.encode(), CSV, types)
@@ -80,13 +80,13 @@ class PolarsTable:
                 columns = columns_of(read_json_rows(content, self.name), self.name)
                 return pl.DataFrame(columns, strict=False)
             if kind == CSV:
-                text = str(content, "utf-8")  # the reader of polars accepts other bytes in names
+                text = str(content, "utf-8")  # polars would accept column names that are not UTF-8
                 return pl.read_csv(io.StringIO(text), infer_schema_length=None)
         except (CodecError, MemoryError):
             raise
         except (Exception, pl.exceptions.PanicException) as error:
             raise CodecError(
-                f"the result is no table of polars ({type(error).__name__})", codec=self.name
+                f"the result can't be read by polars ({type(error).__name__})", codec=self.name
             ) from error
         raise CodecError(f"the result is {kind[:60]!r}, neither JSON nor CSV", codec=self.name)
 
@@ -96,7 +96,7 @@ class PolarsTable:
 
 
 def _prepare(column: pl.Series) -> tuple[pl.Series, str | None]:
-    """Return a column as it is to be written, and its type for QCache."""
+    """Return a column in the form to be written, and its type for QCache."""
     import polars as pl
 
     name, kind = column.name, column.dtype
@@ -108,7 +108,7 @@ def _prepare(column: pl.Series) -> tuple[pl.Series, str | None]:
             check_integers(name, smallest, largest, with_nulls=column.null_count() > 0)
         return column, None
     if kind.is_float():
-        # In 32 bits, the largest would be rounded to infinity.
+        # In 32 bits, it would be rounded to infinity.
         if kind == pl.Float64 and (column.abs() == sys.float_info.max).any():
             raise ValueError(f"column {name!r}: QCache can't read the largest float")
         return column.fill_nan(None), "float"
@@ -120,10 +120,10 @@ def _prepare(column: pl.Series) -> tuple[pl.Series, str | None]:
         text, kind_name = column, "string"
     elif isinstance(kind, pl.Date | pl.Datetime | pl.Time):
         if isinstance(kind, pl.Datetime) and kind.time_zone is not None:
-            column = column.dt.convert_time_zone("UTC")  # the same, and sorts as text
+            column = column.dt.convert_time_zone("UTC")  # so that the text sorts by time
         return column.dt.to_string("iso:strict"), "string"
     else:
         raise TypeError(f"column {name!r}: QCache has no type for {kind}; cast it")
     if text.str.contains("\0", literal=True).any():
-        raise ValueError(f"column {name!r} has text with a NUL, which QCache cuts off there")
+        raise ValueError(f"column {name!r} has text with a NUL, where QCache cuts it off")
     return text, kind_name

@@ -1,4 +1,4 @@
-"""The codecs of QCache's tables, by name and by what they take."""
+"""The codecs of QCache's tables, by name and by type of table."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Self, TypeVar, overload
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class TableRegistry(Names[TableCodec[Any]]):
-    """The codecs of tables that a client knows by name.
+    """The codecs of tables that a client finds by name.
 
     ```python
     from storekit.codecs.tables import TableRegistry
@@ -42,18 +42,19 @@ class TableRegistry(Names[TableCodec[Any]]):
     @overload
     def get(self, codec: TableCodec[T]) -> TableCodec[T]: ...
     def get(self, codec: str | TableCodec[Any]) -> TableCodec[Any]:
-        """Return the codec of a name; a codec as it is.
+        """Return the codec with a name; a codec is returned unchanged.
 
         Raises:
-            ValueError: There is none; the message has those that there are.
-            ModuleNotFoundError: A package is missing; the message has what to install.
-            ImportError: A package's codec can't be loaded.
+            TypeError: `codec` is neither a name nor a codec.
+            ValueError: There is no such codec; the message lists those that there are.
+            ModuleNotFoundError: A package is missing; the message says what to install.
+            ImportError: The codec of a package can't be loaded.
 
         """
         if not isinstance(codec, str):
             if isinstance(codec, type) or not hasattr(codec, "accept"):
                 raise TypeError(
-                    f"a codec of tables, e.g. Rows(), or the name of one is needed, not {codec!r}"
+                    f"need a codec of tables, e.g. Rows(), or the name of one, not {codec!r}"
                 )
             return codec
         found = self._find(codec)
@@ -67,7 +68,7 @@ class TableRegistry(Names[TableCodec[Any]]):
     def of(self, table: object) -> TableCodec[Any]:
         """Return the codec for a table by its type: a data frame, rows, text or bytes.
 
-        Raises `TypeError` if no codec of this registry is known to take it.
+        Raises `TypeError` if this registry has no codec for its type.
         """
         for kind in type(table).__mro__:
             name = _BY_TYPE.get((kind.__module__.partition(".")[0], kind.__name__))
@@ -91,7 +92,7 @@ _BY_TYPE = {
     ("pandas", "DataFrame"): "pandas",
     ("pyarrow", "Table"): "arrow",
 }
-"""By the names of modules and classes, so that no package is loaded to find a codec."""
+"""By names of modules and classes, so that no package is imported to find a codec."""
 
 
 def _csv() -> TableCodec[Any]:

@@ -14,8 +14,8 @@ __all__ = ["Rows"]
 class Rows:
     """Tables as a list of dicts, one for each row.
 
-    They travel as JSON: QCache sorts the columns by name, keeps empty text apart from null, and
-    knows no column types. NaN is null for it. The values of a CSV result are all text.
+    Uploads are JSON: QCache sorts the columns by name, distinguishes empty text from null, and
+    gets no column types. NaN becomes null. The values of a CSV result are all text.
     """
 
     name: str = "rows"
@@ -23,14 +23,14 @@ class Rows:
     accept: str = JSON
 
     def encode(self, table: Sequence[Mapping[str, Any]], /) -> TableContent:
-        """Return the rows as JSON. `TypeError`, `ValueError` for what JSON can't express."""
+        """Return the rows as JSON. `TypeError` or `ValueError` for what JSON can't express."""
         if not isinstance(table, list | tuple):
             raise TypeError(f"the codec rows takes a list of dicts, not {type(table).__name__}")
         for row in table:
             if not isinstance(row, Mapping):
                 raise TypeError(
-                    "the codec rows takes a list of dicts as content, one for each row, and this "
-                    f"has {type(row).__name__}; e.g. [dict(zip(names, row)) for row in rows]"
+                    "the codec rows takes a list of dicts, one for each row, but this list has a "
+                    f"{type(row).__name__}; e.g. [dict(zip(names, row)) for row in rows]"
                 )
         try:
             content = json.dumps(table, separators=(",", ":"), default=_plain)
