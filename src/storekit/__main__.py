@@ -1,4 +1,4 @@
-"""`python -m storekit`: the command."""
+"""`python -m storekit` runs the command line."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Packages that come with an extra of storekit, and what to install where one is missing."""
+"""Checks that the packages of an extra are installed; the errors say what to install."""
 
 import sys
 from importlib import import_module
@@ -8,10 +8,10 @@ __all__ = ["is_installed", "require", "require_installed"]
 
 
 def require(needed_by: str, extra: str, *modules: str) -> None:
-    """Import the modules that something stands on.
+    """Import modules that something needs.
 
-    Raises `ModuleNotFoundError` that names the extra which brings all of them, if one is not
-    there, or lacks what it needs itself.
+    Raises `ModuleNotFoundError` that names the extra to install, if one of them or of their own
+    dependencies is missing.
     """
     for module in modules:
         try:
@@ -21,17 +21,17 @@ def require(needed_by: str, extra: str, *modules: str) -> None:
 
 
 def require_installed(needed_by: str, extra: str, *modules: str) -> None:
-    """Raise the same if a module is not there, without loading it: that may take a second."""
+    """Raise as `require` if a module is missing, but without importing it, which may be slow."""
     for module in modules:
         if not is_installed(module):
             raise _missing(needed_by, extra, module)
 
 
 def is_installed(module: str) -> bool:
-    """Return whether a module can be loaded, without doing so."""
+    """Return whether a module is installed, without importing it."""
     try:
         return sys.modules.get(module) is not None or find_spec(module) is not None
-    except ModuleNotFoundError:  # of what it is a part of
+    except ModuleNotFoundError:  # raised for its parent package
         return False
 
 

@@ -12,10 +12,9 @@ def lazy_names(
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return `__getattr__` and `__dir__` for a package.
 
-    `homes` tells for each name the module that defines it, relative to the package; where
-    the name there is another one, it follows after a colon, as in `_sync.connecting:connect`.
-    Type checkers read the imports under `TYPE_CHECKING` instead, so the call stands where
-    they do not look:
+    `homes` maps each name to the module that defines it, relative to the package; if the name there
+    is different, it follows after a colon, as in `._sync.connecting:connect`. Type checkers read
+    imports under `TYPE_CHECKING`, and must not see the call:
 
         if TYPE_CHECKING:
             from storekit.kit._sync.kit import StoreKit
@@ -28,7 +27,7 @@ def lazy_names(
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module, _, attribute = homes[name].partition(":")
         value = getattr(import_module(module, package), attribute or name)
-        setattr(sys.modules[package], name, value)  # the next use does not come here
+        setattr(sys.modules[package], name, value)  # so that __getattr__ is not called again
         return value
 
     def list_names() -> list[str]:

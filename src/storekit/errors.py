@@ -1,4 +1,4 @@
-"""The errors that both stores share; each store adds its own tree below `StoreKitError`."""
+"""The errors of both stores; each store has more, derived from `StoreKitError`."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ __all__ = [
 
 
 class StoreKitError(Exception):
-    """Base of every error that storekit raises on purpose.
+    """The base class of the errors that storekit raises.
 
-    Arguments of the wrong type or value are the exception: they raise `TypeError` or
-    `ValueError` before anything is sent.
+    Arguments of a wrong type or value raise `TypeError` or `ValueError` instead, before anything is
+    sent.
 
     Errors are plain exceptions: they can be made without arguments, subclassed with any
     constructor, copied and pickled.
@@ -34,7 +34,7 @@ class StoreKitError(Exception):
         }
         return _restored, (type(self), self.args), ({**self.__dict__}, slots)
 
-    def __setstate__(self, state: Any) -> None:  # noqa: ANN401 - as pickles have it
+    def __setstate__(self, state: Any) -> None:  # noqa: ANN401 - what a pickle has
         for part in state if isinstance(state, tuple) else (state,):
             for name, value in (part or {}).items():
                 setattr(self, name, value)
@@ -62,14 +62,14 @@ class OwnerMismatch(StoreKitError):
 class OutOfResources(StoreKitError):
     """The process or its machine has run out of something that the call needs.
 
-    That may be open files, memory, network ports or threads; the message says which. It says
-    nothing about the store: no node is given up for it. The call works again once there
-    is some.
+    That may be open files, memory, network ports or threads; the message says which. It is no
+    failure of the store: no node is marked as failed. The call can succeed once the resource is
+    available again.
     """
 
 
 class CircularCall(StoreKitError):
-    """Functions that load or compute a value wait for each other, or one for itself."""
+    """Functions that load or compute a value would wait for each other, or one for itself."""
 
 
 class PoolError(StoreKitError):
@@ -77,7 +77,7 @@ class PoolError(StoreKitError):
 
 
 class PoolTimeout(PoolError):
-    """All connections stayed leased for as long as the caller was ready to wait."""
+    """All connections stayed leased until the timeout."""
 
 
 class PoolFull(PoolError):
@@ -85,10 +85,10 @@ class PoolFull(PoolError):
 
 
 class CodecError(StoreKitError):
-    """Content that a codec can't turn into a value: damaged, cut short, foreign or hostile.
+    """A codec can't decode content: it is damaged, incomplete, of another codec, or malicious.
 
-    `codec` is the name of the codec that gave up; where codecs are wrapped, that of the layer.
-    `key` is the key or alias that the content belongs to, None where the codec was used without
+    `codec` is the name of the codec that failed; for wrapped codecs, that of the wrapper or inner
+    codec that failed. `key` is the key or alias of the content; None if the codec was used without
     a client. The message names both, and shows nothing of the content. `content` has the bytes
     that a client got from the store: after a call that removed the entry, this is the only copy.
     """

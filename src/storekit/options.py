@@ -1,4 +1,4 @@
-"""Frozen values that configure a client: how long to wait, how much to keep, when to repeat."""
+"""Options of clients: timeouts, limits of connection pools, retries."""
 
 import math
 from dataclasses import dataclass, fields
@@ -36,9 +36,9 @@ def _check_seconds(option: str, value: object, *, optional: bool) -> None:
 class Timeouts:
     """Limits in seconds; None means that this step has no limit.
 
-    `connect` covers name look-up, TCP and TLS; `read` and `write` each the wait for the
-    next piece of data; `pool` the wait for a free connection; `total` the whole
-    operation with all its attempts and pauses.
+    `connect` limits name look-up, TCP and TLS together; `read` and `write` each wait for the
+    next piece of data; `pool` the wait for a free connection; `total` the whole operation with all
+    attempts and pauses.
     """
 
     connect: float | None = 1.0
@@ -58,14 +58,14 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolLimits:
-    """How many connections to one node a client keeps, and for how long (seconds).
+    """How many connections to one node a client has, and for how long. Times are in seconds.
 
-    `min_size` of them are opened when the client is entered (`async with`), and kept: those that
-    break or become too old are replaced soon after the calls that follow. `max_idle` applies to
-    what exceeds it; connections are closed by the calls that follow, so a client that makes
-    none keeps its connections. `max_lifetime` is shortened by
-    up to a tenth at random, so that connections made together do not end together.
-    `max_waiting` None lets any number of callers wait.
+    `min_size` connections are opened when the client is entered (`async with`), and kept open:
+    those that break or become too old are replaced soon after the next call. Connections beyond
+    `min_size` are closed after `max_idle` without use. Later calls do that, so a client that makes
+    no calls keeps its connections. A connection is used for `max_lifetime`, shortened by up to a
+    tenth at random, so that connections made together do not end together. `max_waiting` limits
+    the callers that wait for a connection; None for no limit.
     """
 
     min_size: int = 0
@@ -94,13 +94,14 @@ class PoolLimits:
 class RetryPolicy:
     """When and how an operation is repeated.
 
-    Pause number n is drawn evenly from 0 to `initial_backoff * 2**n` seconds, at most
-    `max_backoff` ("full jitter"). Repeats draw on a budget of `budget` tokens that a
-    client refills at `budget_per_second`: in an outage, when every call fails, the load
-    on the store is bounded by the budget and not by the number of callers.
+    There are at most `attempts` attempts. Pause number n, counted from 0, is uniformly random
+    between 0 and `initial_backoff * 2**n` seconds, at most `max_backoff` ("full jitter"). Each
+    repeat takes a token from the budget of the client, which has at most `budget` tokens and gets
+    `budget_per_second` new ones: in an outage, the budget limits the load on the store, and not the
+    number of callers.
 
     Reads are repeated, and writes that certainly did not reach the store. A write whose
-    fate is unknown is repeated only with `retry_writes`.
+    outcome is unknown is repeated only with `retry_writes`.
     """
 
     attempts: int = 10

@@ -82,7 +82,7 @@ def test_an_unknown_command_is_told_in_one_line_with_what_may_be_meant(run):
     done = run("gte")
     assert done.code == 2
     assert done.err == (
-        "storekit: error: there is no command 'gte'; is get meant? (see storekit --help)\n"
+        "storekit: error: there is no command 'gte'; did you mean get? (see storekit --help)\n"
     )
 
 
@@ -180,7 +180,9 @@ def test_a_fault_in_storekit_is_one_line_and_says_how_to_see_more(run, store, mo
     monkeypatch.setattr("storekit.qdb.RawClient.get", fail)
     done = run("get", "a")
     assert done.code == exits.FAILED
-    assert done.err == ("storekit: error: of no use (ZeroDivisionError; --verbose shows where)\n")
+    assert done.err == (
+        "storekit: error: of no use (ZeroDivisionError; --verbose shows the traceback)\n"
+    )
 
 
 def test_interrupted_is_code_130(run, store, monkeypatch):

@@ -319,7 +319,7 @@ def test_an_upload_that_is_broken_off_is_no_document_and_goes_on(run, store, her
     with interrupt_at(150_000):
         done = run("upload", "a", *SLICE)
     assert done.code == 130
-    assert "`storekit upload a --resume` goes on" in done.err
+    assert "`storekit upload a --resume` continues it" in done.err
     assert run("docs").lines == []
     assert run("download", "a", "b").code == exits.DAMAGED
     assert os.listdir(here) == ["a"]
@@ -425,7 +425,7 @@ def test_ctrl_c_ends_a_process_with_one_line(run, store):
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == (
-            b"storekit: error: interrupted; `storekit upload - a --resume` goes on\n"
+            b"storekit: error: interrupted; `storekit upload - a --resume` continues it\n"
         )
         assert process.wait() == 130
     finally:

@@ -188,7 +188,7 @@ def test_doctor_tells_of_clocks_that_differ(run, store, monkeypatch):
     from datetime import UTC, datetime, timedelta
 
     assert "clock" in run("doctor").text
-    assert "agrees with this one" in run("doctor").text
+    assert "agrees with the local one" in run("doctor").text
     monkeypatch.setattr(
         "storekit.qdb.embedded.status._now",
         (datetime.now(UTC) + timedelta(hours=3)).isoformat,

@@ -102,7 +102,7 @@ def test_what_is_no_text_is_not_for_a_terminal(terminal, store):
         client.put("a", b"\xff\x00\x1b")
     shell = terminal("get", "a")
     assert shell.end() == exits.USAGE
-    assert shell.shown.startswith("storekit: error: content of 3 B that is no text")
+    assert shell.shown.startswith("storekit: error: content of 3 B that is not text")
     assert shell.shown.count("\n") == 1
 
 
@@ -152,7 +152,7 @@ def test_ctrl_c_at_an_upload_is_one_line_and_leaves_no_document(terminal, store,
         shell.until("named")
         shell.type("\x03")
         assert shell.end() == exits.INTERRUPTED
-    assert "--resume` goes on" in shell.shown.splitlines()[-1]
+    assert "--resume` continues it" in shell.shown.splitlines()[-1]
     assert "Traceback" not in shell.shown
     with RawClient(store) as client:
         assert [*client.documents()] == []

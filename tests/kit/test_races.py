@@ -75,7 +75,7 @@ async def test_cancelled_load_is_taken_over_by_who_waits_for_it(kit, monkeypatch
 async def _waits(kit):
     """Tell whether somebody waits for a load of another."""
     (flight,) = kit._tables._loads._flights.values()
-    return flight.landed._event.statistics().tasks_waiting > 0
+    return flight.done._event.statistics().tasks_waiting > 0
 
 
 async def test_kit_that_is_closed_while_cancelled_closes_both_clients():

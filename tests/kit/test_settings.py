@@ -99,9 +99,9 @@ def test_environment_is_read_as_values_of_toml_or_text():
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("STOREKIT_TIMEOT", "5", "STOREKIT_TIMEOUT meant"),
-        ("STOREKIT_QBD", "embedded:", "STOREKIT_QDB meant"),
-        ("STOREKIT_RETRYS__ATTEMPTS", "5", "STOREKIT_RETRY meant"),
+        ("STOREKIT_TIMEOT", "5", "did you mean STOREKIT_TIMEOUT"),
+        ("STOREKIT_QBD", "embedded:", "did you mean STOREKIT_QDB"),
+        ("STOREKIT_RETRYS__ATTEMPTS", "5", "did you mean STOREKIT_RETRY"),
         ("STOREKIT_TIMEOUT", "five", "number of seconds"),
         ("STOREKIT_TIMEOUT", "-1", "more than 0"),
         ("STOREKIT_CONNECT_TIMEOUT", "true", "number of seconds"),
@@ -127,7 +127,7 @@ def test_variable_that_is_wrong_is_named(name, text, said):
 
 
 def test_variable_of_somebody_else_is_warned_of():
-    with pytest.warns(UserWarning, match="STOREKIT_COLOUR is no setting"):
+    with pytest.warns(UserWarning, match="STOREKIT_COLOUR is not a setting"):
         assert Settings.from_environment({"STOREKIT_COLOUR": "red"}) == Settings()
 
 

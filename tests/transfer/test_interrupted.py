@@ -75,7 +75,7 @@ def test_a_copy_goes_on_where_it_was_ended(source, target, end, capfd):
         message = end_by(process, end)
     if end == signal.SIGINT:
         assert message == (
-            f"storekit: error: interrupted; `storekit copy {source} {target} --resume` goes on\n"
+            f"storekit: error: interrupted; `storekit copy {source} {target} --resume` continues it\n"
         )
     there = all_of(target)
     assert MARKER in there
@@ -97,7 +97,7 @@ def test_a_dump_goes_on_where_it_was_ended(source, target, tmp_path, end, capfd)
     with stopped(1000, "dump", path, "--store", source) as (process, _):
         message = end_by(process, end)
     if end == signal.SIGINT:
-        assert message.endswith("--resume` goes on\n")
+        assert message.endswith("--resume` continues it\n")
     assert not path.exists()
     part = tmp_path / "x.dump.part"
     size = part.stat().st_size

@@ -1,6 +1,6 @@
-"""The command `storekit`: both stores by hand. It needs `storekit[cli]`.
+"""The command line `storekit` for both stores. It needs `storekit[cli]`.
 
-What the command loads, it loads late: `storekit --help` has neither a client nor an event loop.
+Modules are imported late: `storekit --help` loads neither a client nor an event loop.
 """
 
 import sys
@@ -18,6 +18,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"storekit: error: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    from storekit.cli.application import run  # noqa: PLC0415 - what it stands on may be missing
+    from storekit.cli.application import run  # noqa: PLC0415 - click may be missing
 
     return run(sys.argv[1:] if arguments is None else [*arguments])

@@ -1,8 +1,8 @@
-"""All commands by name, and what becomes of an error.
+"""The table of commands, and how errors are reported.
 
-A command is declared in one place, its module, which is imported when the command is used or
-listed. Modules of commands import nothing heavy: clients, polars and rich are loaded in
-the functions that need them.
+Each command is declared in its module, which is imported when the command is used or listed.
+Modules of commands import nothing heavy: clients, polars and rich are imported in the functions
+that need them.
 """
 
 import os
@@ -20,7 +20,7 @@ from storekit.cli.output import complain
 __all__ = ["COMMANDS", "COMPLETION_VARIABLE", "application", "run"]
 
 COMPLETION_VARIABLE = "_STOREKIT_COMPLETE"
-"""What shells set when they ask for completions."""
+"""The variable that shells set when they ask for completions."""
 
 COMMANDS: dict[str, dict[str, str]] = {
     "Entries": {
@@ -39,16 +39,16 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Nodes": {"status": "fleet", "top": "fleet", "ring": "fleet", "bench": "bench"},
     "Service": {"serve": "serving", "doctor": "doctor", "completion": "completion"},
 }
-"""Where each command is: by heading of the help, then name of the command; a module of this room.
+"""The module of each command in this package, by heading of the help and name of the command.
 
-The function there has the name of the command, with an underscore behind it.
+The function there is called as the command, followed by an underscore.
 """
 
 _MODULES = {name: module for group in COMMANDS.values() for name, module in group.items()}
 
 
 class _Application(click.Group):
-    """The commands, each loaded when it is asked for."""
+    """The commands, each imported on first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return [*_MODULES]
@@ -68,7 +68,7 @@ class _Application(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             near = _near(args[0])
-            hint = f"; is {near} meant?" if near else ""
+            hint = f"; did you mean {near}?" if near else ""
             raise click.UsageError(f"there is no command {args[0]!r}{hint}", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -96,9 +96,9 @@ def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 application: click.Group = _Application(
     name="storekit",
-    help="Look into QuasarDB and QCache, and change what is there.",
+    help="Show and change the contents of QuasarDB and QCache.",
     epilog="Exit codes: 0 done, 1 not found, 2 wrong usage, 3 store not reached; "
-    "docs/cli.md has the rest. Completion: `storekit completion --help`.",
+    "docs/cli.md has the others. Completion: `storekit completion --help`.",
     params=[
         *shared_options(),
         click.Option(
@@ -135,10 +135,10 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return complain(invocation, "interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # What reads this has seen enough, as `head` does. Nor is Python to flush what is left.
+        # The reader, such as `head`, has ended. Python must not flush the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
-    except Exception as error:  # noqa: BLE001 - the last one to see it
+    except Exception as error:  # noqa: BLE001 - reported here
         if invocation.verbose:
             traceback.print_exc()
         message = explain(error, verbose=invocation.verbose)

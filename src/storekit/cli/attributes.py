@@ -1,4 +1,4 @@
-"""`ttl`, `incr`, `tag`: what changes an entry in place."""
+"""The commands `ttl`, `incr` and `tag`, which change an entry in place."""
 
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ __all__ = ["incr_", "tag_", "ttl_"]
 @click.argument("key")
 @click.argument("time", required=False)
 def ttl_(invocation: Invocation, key: str, time: str | None) -> None:
-    """Show how long an entry has until it expires, or set that.
+    """Show when an entry expires, or set that.
 
     TIME is from now: 30 or 30s, 5m, 2h, 1d, 1w; or never.
     """
@@ -35,14 +35,14 @@ def ttl_(invocation: Invocation, key: str, time: str | None) -> None:
     invocation.output.line(f"{shown_duration(left)}, until {expires:%Y-%m-%d %H:%M:%S} UTC")
 
 
-@command("incr", short_help="Add to a number in one step, and print the sum.")
+@command("incr", short_help="Add to a number atomically, and print the sum.")
 @click.argument("key")
 @click.argument("by", default="1")
-@click.option("--create", is_flag=True, help="Begin with 0 if there is no such entry.")
+@click.option("--create", is_flag=True, help="Create the entry if it does not exist.")
 def incr_(invocation: Invocation, key: str, by: str, *, create: bool) -> None:
     """Add BY, by default 1, to an entry of type integer or double. Print the sum.
 
-    To subtract, write `storekit incr KEY -- -1`. No other client comes between.
+    This is one atomic operation. To subtract, write `storekit incr KEY -- -1`.
     """
     from storekit.qdb import (  # noqa: PLC0415 - loads a client
         AliasAlreadyExists,
@@ -77,8 +77,8 @@ def incr_(invocation: Invocation, key: str, by: str, *, create: bool) -> None:
         except IncompatibleType as error:
             kind = client.get_metadata(key).type.name.lower()
             raise CommandError(
-                f"{key!r} is a {kind}, and only integers and doubles are added to; "
-                "`storekit put --type integer` makes one",
+                f"{key!r} is a {kind}, not an integer or double; `storekit put --type integer` "
+                "stores one",
                 REFUSED,
             ) from error
     invocation.output.result(key=key, value=total)
@@ -91,19 +91,19 @@ def _number(text: str) -> int | float:
             return kind(text)
         except ValueError:
             continue
-    raise CommandError(f"{text!r} is no number", USAGE)
+    raise CommandError(f"{text!r} is not a number", USAGE)
 
 
 @command("tag", short_help="Show the tags of an entry, attach or detach some.")
 @click.argument("key")
 @click.argument("tags", nargs=-1, metavar="[TAG]...")
-@click.option("--rm", "detached", multiple=True, metavar="TAG", help="Detach it. Several times.")
+@click.option("--rm", "detached", multiple=True, metavar="TAG", help="Detach a tag. Repeatable.")
 def tag_(
     invocation: Invocation, key: str, tags: tuple[str, ...], detached: tuple[str, ...]
 ) -> None:
-    """Attach TAGs to an entry, and print all that it has.
+    """Attach TAGs to an entry, and print all of its tags.
 
-    `storekit ls --tag TAG` lists the entries that have one.
+    `storekit ls --tag TAG` lists the entries with a tag.
     """
     from storekit.qdb import TagAlreadySet, TagNotSet  # noqa: PLC0415 - loads a client
 

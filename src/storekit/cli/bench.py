@@ -1,4 +1,4 @@
-"""`bench`: latencies and throughput of a store, from here."""
+"""The command `bench`: latencies and throughput of a store."""
 
 import secrets
 import sys
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["bench_"]
 
 Call = Callable[[int], Awaitable[object]]
-"""One call of an operation; the number tells which key it is for."""
+"""One call of an operation; the number selects the key."""
 
 _KEYS = 100
 _TABLES = 8
-_PATIENCE = 10.0
+_CLEAN_UP_TIMEOUT = 10.0
 """Seconds for removing what was written."""
 
 _BAR = 30
@@ -38,21 +38,27 @@ _BAR = 30
 @command("bench", short_help="Measure a store from here.")
 @click.argument("url", required=False)
 @click.option(
-    "--seconds", type=click.FloatRange(min=0.05), default=2.0, help="For each line. By default 2."
+    "--seconds", type=click.FloatRange(min=0.05), default=2.0, help="Per line. By default 2."
 )
 @click.option(
-    "--tasks", type=click.IntRange(min=1, max=1000), default=32, help="At once. By default 32."
+    "--tasks",
+    type=click.IntRange(min=1, max=1000),
+    default=32,
+    help="Concurrent tasks. By default 32.",
 )
 @click.option(
-    "--size", callback=as_size, metavar="SIZE", help="Of an entry, or a table. By default 1 KB."
+    "--size",
+    callback=as_size,
+    metavar="SIZE",
+    help="Size of an entry, or a table. By default 1 KB.",
 )
 def bench_(
     invocation: Invocation, url: str | None, seconds: float, tasks: int, size: int | None
 ) -> None:
-    """Measure latencies and throughput of the store at URL, by default the one that is named.
+    """Measure latencies and throughput of the store at URL, by default that of the settings.
 
-    Each operation is measured alone and with many tasks at once. Entries and tables whose names
-    begin with storekit-bench are written, and removed at the end.
+    Each operation is measured with one task and with many tasks at once. The command writes
+    entries or tables whose names begin with storekit-bench, and removes them at the end.
     """
     import anyio  # noqa: PLC0415 - the only command with an event loop
 
@@ -60,7 +66,7 @@ def bench_(
         invocation.store = url
     names = named_stores(invocation)
     if len(names) > 1:
-        raise CommandError("two stores are named: give the URL of one", USAGE)
+        raise CommandError("the settings have two stores: give the URL of one", USAGE)
     opened = _quasardb if names == ["QuasarDB"] else _qcache
 
     async def measure_all() -> list[tuple[str, int, Measured]]:
@@ -85,14 +91,14 @@ def bench_(
 
 
 def _say(text: str) -> None:
-    """Say on a terminal what is done."""
+    """Print progress, on a terminal only."""
     if sys.stderr.isatty():
         print(text, end="", file=sys.stderr, flush=True)  # noqa: T201
 
 
 @asynccontextmanager
 async def _quasardb(invocation: Invocation, size: int) -> "AsyncIterator[dict[str, Call]]":
-    """Give the operations of QuasarDB that are measured, on entries of their own."""
+    """Return a context manager for the operations of QuasarDB to measure, on temporary entries."""
     prefix = f"storekit-bench-{secrets.token_hex(4)}-"
     content = secrets.token_bytes(size)
     async with async_qdb(invocation) as client:
@@ -112,7 +118,7 @@ async def _quasardb(invocation: Invocation, size: int) -> "AsyncIterator[dict[st
 
 @asynccontextmanager
 async def _qcache(invocation: Invocation, size: int) -> "AsyncIterator[dict[str, Call]]":
-    """Give the operations of QCache that are measured, on tables of their own."""
+    """Return a context manager for the operations of QCache to measure, on temporary tables."""
     prefix = f"storekit-bench-{secrets.token_hex(4)}-"
     rows = max(1, size // 20)
     content = "number,text\n" + "".join(f"{row},text of {row}\n" for row in range(rows))
@@ -132,19 +138,19 @@ async def _qcache(invocation: Invocation, size: int) -> "AsyncIterator[dict[str,
 
 
 def _clean_up() -> "CancelScope":
-    """Return a scope for what is done also after Ctrl-C, if it does not take long."""
+    """Return a scope that Ctrl-C does not cancel, with a timeout."""
     import anyio  # noqa: PLC0415 - the only command with an event loop
 
-    return anyio.move_on_after(_PATIENCE, shield=True)
+    return anyio.move_on_after(_CLEAN_UP_TIMEOUT, shield=True)
 
 
 async def _measure(call: Call, at_once: int, seconds: float) -> Measured:
-    """Make calls for some seconds, so many at once. The first error ends it, and is raised."""
+    """Make calls for some seconds, `at_once` at a time. The first error ends it, and is raised."""
     import anyio  # noqa: PLC0415 - the only command with an event loop
 
     measured = Measured()
     failures: list[Exception] = []
-    for number in range(2 * at_once):  # connections, caches
+    for number in range(2 * at_once):  # warm up connections and caches
         await call(number)
     began = time.perf_counter()
     async with anyio.create_task_group() as group:
@@ -153,7 +159,7 @@ async def _measure(call: Call, at_once: int, seconds: float) -> Measured:
             while (start := time.perf_counter()) < began + seconds:
                 try:
                     await call(number)
-                except Exception as error:  # noqa: BLE001 - raised below, without a group
+                except Exception as error:  # noqa: BLE001 - raised below, not in a group
                     failures.append(error)
                     group.cancel_scope.cancel()
                     return
@@ -195,7 +201,7 @@ def _fields(name: str, at_once: int, measured: Measured) -> dict[str, object]:
 
 
 def _bars(measured: Measured) -> Iterator[str]:
-    """Return a histogram, a line for each doubling of the time."""
+    """Return the lines of a histogram, one for each doubling of the time."""
     ranges = measured.histogram()
     most = max(count for _, _, count in ranges)
     for least, below, count in ranges:

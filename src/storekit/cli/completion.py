@@ -1,4 +1,4 @@
-"""`completion`: what makes a shell complete commands and options."""
+"""The command `completion`, which prints a script for a shell to complete commands and options."""
 
 import click
 
@@ -12,14 +12,14 @@ _SHELLS = ("bash", "zsh", "fish")
 @command("completion", short_help="Print completions for bash, zsh or fish.")
 @click.argument("shell", type=click.Choice(_SHELLS))
 def completion_(invocation: Invocation, shell: str) -> None:
-    """Print what makes a shell complete commands and options.
+    """Print a script that lets a shell complete commands and options.
 
     \b
     bash:  eval "$(storekit completion bash)"     in ~/.bashrc
-    zsh:   eval "$(storekit completion zsh)"      in ~/.zshrc, behind compinit
+    zsh:   eval "$(storekit completion zsh)"      in ~/.zshrc, after compinit
     fish:  storekit completion fish > ~/.config/fish/completions/storekit.fish
-    """  # noqa: D301 - click keeps the lines behind this character as they are
-    from click.shell_completion import get_completion_class  # noqa: PLC0415 - only for this
+    """  # noqa: D301 - after this character, click does not rewrap lines
+    from click.shell_completion import get_completion_class  # noqa: PLC0415 - only needed here
 
     from storekit.cli.application import COMPLETION_VARIABLE, application  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""`doctor`: what is installed, which C library was found and why, and can the stores be reached."""
+"""The command `doctor`, which checks the installation and whether the stores can be reached."""
 
 import os
 import platform
@@ -16,23 +16,23 @@ from storekit.cli.output import shown_duration
 __all__ = ["Examined", "doctor_"]
 
 _SKEW = 5.0
-"""Seconds between clocks from which on times of expiry are noticeably wrong."""
+"""Difference between clocks, in seconds, from which on the wrong expiry of entries is reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """One thing that was looked at. `state` is "ok", "note" or "bad"."""
+    """The result of one check. `state` is "ok", "note" or "bad"."""
 
     state: str
     what: str
     found: str
 
 
-@command("doctor", short_help="Look into the installation, and whether stores can be reached.")
+@command("doctor", short_help="Check the installation, and whether stores can be reached.")
 def doctor_(invocation: Invocation) -> int:
-    """Tell what is installed, which C library was found and why, and whether stores can be reached.
+    """Show what is installed, which C library was found and where, and if stores can be reached.
 
-    The exit code is 3 if a store that is named can't be reached.
+    The exit code is 3 if a store of the settings can't be reached.
     """
     output = invocation.output
     is_bad = False
@@ -62,7 +62,7 @@ def _installation() -> Iterator[Examined]:
 
 
 def _extras() -> Iterator[Examined]:
-    """Tell of each extra which packages are there, in which version."""
+    """Check for each extra which packages are installed, in which version."""
     from importlib.metadata import (  # noqa: PLC0415 - reads metadata
         PackageNotFoundError,
         requires,
@@ -109,17 +109,17 @@ def _c_library() -> Examined:
 
 def _settings(invocation: Invocation) -> Examined:
     if invocation.config is not None:
-        invocation.settings()  # which raises what is wrong with it
-        return Examined("ok", "settings", f"of the file {invocation.config}")
+        invocation.settings()  # raises if they are wrong
+        return Examined("ok", "settings", f"from the file {invocation.config}")
     names = sorted(name for name in os.environ if name.startswith("STOREKIT_"))
     invocation.settings()
     if not names:
         return Examined("note", "settings", "none: no --config, and no variable STOREKIT_...")
-    return Examined("ok", "settings", f"of {', '.join(names)}")  # no values: they may be secret
+    return Examined("ok", "settings", f"from {', '.join(names)}")  # values may be secret
 
 
 def _stores(invocation: Invocation) -> Iterator[Examined]:
-    from storekit.cli.nodes import QCacheNodes, QuasarDBNodes  # noqa: PLC0415 - asks nodes
+    from storekit.cli.nodes import QCacheNodes, QuasarDBNodes  # noqa: PLC0415 - not for `--help`
     from storekit.cli.stores import named_stores  # noqa: PLC0415
     from storekit.errors import StoreKitError  # noqa: PLC0415
 
@@ -151,9 +151,9 @@ def _stores(invocation: Invocation) -> Iterator[Examined]:
 
 
 def _clock(node: str, skew: float) -> Examined:
-    """Tell how far the clock of a node is from this one: entries expire by its time."""
-    seconds = f"{abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this one"
+    """Compare the clock of a node, by which entries expire, with the local one."""
+    seconds = f"{abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} the local one"
     if abs(skew) < _SKEW:
-        exact = "agrees with this one" if abs(skew) < 1 else f"is {seconds}"
+        exact = "agrees with the local one" if abs(skew) < 1 else f"is {seconds}"
         return Examined("ok", "clock", f"that of {node} {exact}")
-    return Examined("note", "clock", f"that of {node} is {seconds}: times of expiry are off")
+    return Examined("note", "clock", f"that of {node} is {seconds}: entries expire at wrong times")

@@ -1,4 +1,4 @@
-"""`upload`, `download`, `docs`: files and directories of any size."""
+"""The commands `upload`, `download` and `docs`: files and directories of any size."""
 
 import os
 import shlex
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 __all__ = ["docs_", "download_", "upload_"]
 
 _ARCHIVE = ".storekit.tar"
-"""What the name of an archive ends with that is to become a directory."""
+"""The suffix of an archive that is downloaded in order to restore a directory."""
 
 
 @command("upload", short_help="Store a file or a directory as a document.")
 @click.argument("source", metavar="FILE|DIRECTORY|-")
 @click.argument("key", required=False)
-@click.option("--resume", is_flag=True, help="Go on with an upload that was broken off.")
-@click.option("--replace", is_flag=True, help="Also if there is such a document.")
+@click.option("--resume", is_flag=True, help="Continue an upload that was interrupted.")
+@click.option("--replace", is_flag=True, help="Replace an existing document.")
 @click.option(
     "--ttl", callback=as_duration, metavar="TIME", help="When it expires: 30s, 5m, 2h, 1d."
 )
 @click.option(
-    "--slice-size", callback=as_size, metavar="SIZE", help="Of the entries it is stored in."
+    "--slice-size", callback=as_size, metavar="SIZE", help="Size of the entries it is stored in."
 )
 def upload_(
     invocation: Invocation,
@@ -51,8 +51,8 @@ def upload_(
 ) -> None:
     """Store a file, a directory, or standard input as a document with the name KEY.
 
-    By default, KEY is the name of the file. That of a directory ends with a slash; the
-    document is a tar archive. What was broken off is no document until it was resumed.
+    By default, KEY is the name of the file. A directory is stored as a tar archive, with a KEY that
+    ends with a slash. An interrupted upload is not a document until it was resumed.
     """
     action = shlex.join(["upload", source, *([] if key is None else [key])])
     path = Path(source)
@@ -60,12 +60,12 @@ def upload_(
     key = _key_for(path, key, is_stdin=source == "-", is_tree=is_tree)
     tree = Tree.of(path.resolve()) if is_tree else None
     for name in [] if tree is None else tree.left_out:
-        invocation.output.note(f"{name} is left out: it is no file, directory or link")
+        invocation.output.note(f"{name} is left out: it is not a file, directory or link")
     total = None if tree is None else tree.size
     options = {} if slice_size is None else {"slice_size": slice_size}
     with open_qdb(invocation) as client:
         if not replace:
-            _refuse_what_is_there(client, key)
+            _refuse_existing_document(client, key)
         with _resumable(action), progress_bar(invocation, key, total) as report:
             client.upload(
                 standard_input() if source == "-" else path if tree is None else tree.pieces(),
@@ -82,7 +82,7 @@ def upload_(
 def _key_for(path: Path, key: str | None, *, is_stdin: bool, is_tree: bool) -> str:
     if key is None:
         if is_stdin:
-            raise CommandError("what comes from standard input needs a KEY", USAGE)
+            raise CommandError("standard input needs a KEY", USAGE)
         key = path.resolve().name if path.name in {"", ".."} else path.name
         if not key:
             raise CommandError(f"{path} has no name; give a KEY", USAGE)
@@ -90,12 +90,12 @@ def _key_for(path: Path, key: str | None, *, is_stdin: bool, is_tree: bool) -> s
         return key if key.endswith("/") else f"{key}/"
     if key.endswith("/"):
         raise CommandError(
-            f"a key that ends with a slash is a directory, and {path} is none", USAGE
+            f"a key that ends with a slash is for a directory, and {path} is not one", USAGE
         )
     return key
 
 
-def _refuse_what_is_there(client: "RawClient", key: str) -> None:
+def _refuse_existing_document(client: "RawClient", key: str) -> None:
     from storekit.qdb import AliasNotFound, DocumentIncomplete  # noqa: PLC0415 - loads a client
 
     try:
@@ -103,25 +103,24 @@ def _refuse_what_is_there(client: "RawClient", key: str) -> None:
     except (AliasNotFound, DocumentIncomplete):
         return
     raise CommandError(
-        f"there is a document {key!r} already, of {shown_size(found.size)}; --replace stores this "
-        "in its place",
+        f"there is a document {key!r} already, of {shown_size(found.size)}; --replace replaces it",
         REFUSED,
     )
 
 
 @contextmanager
 def _resumable(action: str) -> Iterator[None]:
-    """Say how to go on with what is broken off."""
+    """Turn an interruption into an error that says how to continue."""
     from storekit.qdb import DocumentConflict  # noqa: PLC0415 - loads a client
 
     try:
         yield
     except KeyboardInterrupt as error:
-        message = f"interrupted; `storekit {action} --resume` goes on"
+        message = f"interrupted; `storekit {action} --resume` continues it"
         raise CommandError(message, INTERRUPTED) from error
     except DocumentConflict as error:
         raise CommandError(
-            f"another upload of it is under way, or was broken off; `storekit {action} --resume` "
+            f"another upload of it is under way, or was interrupted; `storekit {action} --resume` "
             "takes over",
             REFUSED,
         ) from error
@@ -130,21 +129,21 @@ def _resumable(action: str) -> Iterator[None]:
 @command("download", short_help="Write a document to a file or a directory.")
 @click.argument("key")
 @click.argument("target", required=False, metavar="[FILE|DIRECTORY|-]")
-@click.option("--resume", is_flag=True, help="Go on with a download that was broken off.")
-@click.option("--replace", is_flag=True, help="Also if there is such a file.")
+@click.option("--resume", is_flag=True, help="Continue a download that was interrupted.")
+@click.option("--replace", is_flag=True, help="Replace an existing file.")
 def download_(
     invocation: Invocation, key: str, target: str | None, *, resume: bool, replace: bool
 ) -> None:
     """Write a document to a file, or to standard output, or restore a directory.
 
-    By default, the file has the name of the document, and a directory that is there gets it
-    into it. Files get their names when they are whole; until then, what is there has a name that
-    ends with .part, and --resume goes on with it.
+    By default, the file has the name of the document. If the target is an existing directory, the
+    file is written into it. Until a file is complete, its name ends with .part; --resume continues
+    such a download.
     """
     output = invocation.output
     with open_to_read(invocation) as client:
         if target == "-":
-            output.refuse_terminal("a document", "write it to a file with >, or name one")
+            output.refuse_terminal("a document", "redirect it to a file with >, or name one")
             with progress_bar(invocation, key) as report:
                 client.download(key, output.stream(), progress=report)
             output.stream().flush()
@@ -153,11 +152,11 @@ def download_(
         is_tree = key.endswith("/")
         file = path.with_name(f"{path.name}{_ARCHIVE}") if is_tree else path
         if is_tree:
-            _refuse_directory_that_is_there(path)
+            _refuse_existing_directory(path)
         elif not replace:
-            _refuse_file_that_is_there(path)
+            _refuse_existing_file(path)
         if not resume:
-            _refuse_what_was_begun(file, is_tree=is_tree)
+            _refuse_partial_files(file, is_tree=is_tree)
         with _resumable(shlex.join(["download", key, *([] if target is None else [target])])):
             with progress_bar(invocation, key) as report:
                 info = client.download(key, file, resume=True, progress=report)
@@ -172,28 +171,28 @@ def _target_for(key: str, target: str | None) -> Path:
     name = PurePosixPath(key).name
     if target is None or (Path(target).is_dir() and not key.endswith("/")):
         if name in {"", ".", ".."} or "\0" in name:
-            raise CommandError(f"{key!r} is no name of a file; give one", USAGE)
+            raise CommandError(f"{key!r} is not a valid name of a file; give one", USAGE)
         return Path(target or ".") / name
     return Path(target)
 
 
-def _refuse_directory_that_is_there(path: Path) -> None:
+def _refuse_existing_directory(path: Path) -> None:
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise CommandError(f"{path} is there already; name a directory that is not", REFUSED)
+        raise CommandError(f"{path} exists already; name a new directory", REFUSED)
 
 
-def _refuse_file_that_is_there(path: Path) -> None:
-    is_special = path.exists() and not path.is_file()  # a pipe, a device: it is written to
+def _refuse_existing_file(path: Path) -> None:
+    is_special = path.exists() and not path.is_file()  # a pipe or a device
     if os.path.lexists(path) and not is_special:
-        raise CommandError(f"{path} is there already; --replace writes in its place", REFUSED)
+        raise CommandError(f"{path} exists already; --replace replaces it", REFUSED)
 
 
-def _refuse_what_was_begun(file: Path, *, is_tree: bool) -> None:
-    begun = [file.with_name(f"{file.name}.part"), *([file] if is_tree else [])]
-    for each in begun:
+def _refuse_partial_files(file: Path, *, is_tree: bool) -> None:
+    partial = [file.with_name(f"{file.name}.part"), *([file] if is_tree else [])]
+    for each in partial:
         if os.path.lexists(each):
             raise CommandError(
-                f"{each} is there, of a download that was broken off; --resume goes on with it, or "
+                f"{each} exists, from a download that was interrupted; --resume continues it, or "
                 "remove it",
                 REFUSED,
             )
@@ -220,9 +219,9 @@ def _fields(info: "DocumentInfo") -> dict[str, object]:
 
 @command("docs", short_help="List documents.")
 @click.argument("prefix", default="")
-@click.option("--no-pager", is_flag=True, help="Do not page on a terminal.")
+@click.option("--no-pager", is_flag=True, help="Use no pager on a terminal.")
 def docs_(invocation: Invocation, prefix: str, *, no_pager: bool) -> None:
-    """List the whole documents whose names begin with PREFIX, by default all.
+    """List the complete documents whose names begin with PREFIX, by default all.
 
     `storekit rm --document NAME` removes one.
     """

@@ -1,4 +1,4 @@
-"""`get`, `put`, `rm`: the values of entries."""
+"""The commands `get`, `put` and `rm`: the values of entries."""
 
 import sys
 from datetime import timedelta
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 __all__ = ["get_", "put_", "rm_"]
 
-_CODEC_HELP = "e.g. json, msgpack+zstd. By default the setting codec, or plain pickles."
+_CODEC_HELP = "e.g. json, msgpack+zstd. By default that of the settings, or plain pickles."
 
 
 @command("get", short_help="Print the value of an entry.")
 @click.argument("key")
 @click.option("--as", "form", type=click.Choice(FORMS), help="How to print it.")
-@click.option("--codec", metavar="NAME", help=f"What it was stored by: {_CODEC_HELP}")
+@click.option("--codec", metavar="NAME", help=f"The codec it was stored with, {_CODEC_HELP}")
 def get_(invocation: Invocation, key: str, form: str | None, codec: str | None) -> None:
     """Print the value of an entry of any type.
 
-    Text is printed as it is, anything else as JSON. Without --codec, content that is no pickle
-    is printed as it is stored. With --as raw, bytes are written as they are stored.
+    Text is printed as such, any other value as JSON. Without --codec, content that is not a pickle
+    is printed undecoded. With --as raw, the stored bytes are printed.
     """
-    from storekit.codecs.base import decode_value  # noqa: PLC0415 - `--help` does without
+    from storekit.codecs.base import decode_value  # noqa: PLC0415 - not needed for `--help`
     from storekit.qdb import ClassNotAllowed, IncompatibleType, UnreadableValue  # noqa: PLC0415
 
     settings = invocation.settings()
@@ -58,7 +58,8 @@ def get_(invocation: Invocation, key: str, form: str | None, codec: str | None) 
                     value = decode_value(reader, content, key)
                 except UnreadableValue as error:
                     if is_named or isinstance(error, ClassNotAllowed):
-                        raise  # else it is no pickle: it is shown as it is stored
+                        raise
+                    # Not a pickle: the stored content is shown.
     if invocation.json:
         invocation.output.json({"key": key, "type": kind, "value": value})
     else:
@@ -74,9 +75,9 @@ def get_(invocation: Invocation, key: str, form: str | None, codec: str | None) 
     "form",
     type=click.Choice(FORMS),
     default="text",
-    help="What VALUE is: text (the default), JSON, or bytes that are stored as they are.",
+    help="What VALUE is: text (the default), JSON, or bytes to be stored unchanged.",
 )
-@click.option("--codec", metavar="NAME", help=f"How to store it: {_CODEC_HELP}")
+@click.option("--codec", metavar="NAME", help=f"The codec to store it with, {_CODEC_HELP}")
 @click.option("--type", "kind", type=click.Choice(TYPES), help="Store an entry of this type.")
 @click.option(
     "--ttl",
@@ -84,7 +85,7 @@ def get_(invocation: Invocation, key: str, form: str | None, codec: str | None) 
     metavar="TIME",
     help="When it expires, from now: 30s, 5m, 2h, 1d.",
 )
-@click.option("--replace", is_flag=True, help="Also if there is such an entry.")
+@click.option("--replace", is_flag=True, help="Replace an existing entry.")
 def put_(
     invocation: Invocation,
     key: str,
@@ -97,7 +98,7 @@ def put_(
     *,
     replace: bool,
 ) -> None:
-    """Store VALUE, or what standard input has if VALUE is a -."""
+    """Store VALUE, or the content of standard input if VALUE is a -."""
     from storekit.qdb import AliasAlreadyExists  # noqa: PLC0415 - loads a client
 
     if codec is not None and (form == "raw" or kind is not None):
@@ -121,14 +122,14 @@ def put_(
             store(key, given, ttl)
         except AliasAlreadyExists as error:
             raise CommandError(
-                f"there is an entry {key!r} already; --replace stores this in its place", REFUSED
+                f"there is an entry {key!r} already; --replace replaces it", REFUSED
             ) from error
     invocation.output.result(key=key, type=kind or "blob", stored=True)
 
 
 def _encoded(codec: "Codec[Any]", value: object) -> bytes:
-    """Return what a codec stores. For the codecs of tables, JSON is a list of rows."""
-    from storekit.codecs.base import encode_value  # noqa: PLC0415 - `--help` does without
+    """Return an encoded value. For the codecs of frames, a list of rows is made a frame first."""
+    from storekit.codecs.base import encode_value  # noqa: PLC0415 - not needed for `--help`
 
     kind = codec.name.partition("+")[0]
     if isinstance(value, list):
@@ -142,9 +143,9 @@ def _encoded(codec: "Codec[Any]", value: object) -> bytes:
 @command("rm", short_help="Remove entries or documents.")
 @click.argument("keys", nargs=-1, metavar="KEY...")
 @click.option("--prefix", metavar="TEXT", help="All entries whose keys begin with this.")
-@click.option("--document", is_flag=True, help="KEYs are documents, which are removed as a whole.")
-@click.option("--force", is_flag=True, help="It is no failure if one is not there.")
-@click.option("--yes", is_flag=True, help="Do not ask, where --prefix does.")
+@click.option("--document", is_flag=True, help="The KEYs are those of documents.")
+@click.option("--force", is_flag=True, help="Ignore KEYs that do not exist.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation of --prefix.")
 def rm_(
     invocation: Invocation,
     keys: tuple[str, ...],
@@ -167,7 +168,7 @@ def rm_(
             if found and not yes:
                 _confirm(invocation, len(found), prefix)
             removed = client.remove_many(found)
-            # What is not there any more is removed, too.
+            # An entry that has been removed meanwhile is no failure.
             failed = [each for each in removed.failed if not isinstance(each[1], AliasNotFound)]
             if failed:
                 raise failed[0][1]
@@ -192,6 +193,6 @@ def rm_(
 def _confirm(invocation: Invocation, count: int, prefix: str) -> None:
     question = f"Remove {count} entries that begin with {prefix!r}?"
     if invocation.json or not sys.stdin.isatty():
-        raise CommandError(f"{question} Say so by --yes", USAGE)
+        raise CommandError(f"{question} Confirm with --yes", USAGE)
     if not click.confirm(question, err=True):
         raise click.Abort

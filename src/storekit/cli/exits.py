@@ -1,7 +1,7 @@
-"""Exit codes, and what is said of each error. `docs/cli.md` has the same table.
+"""Exit codes and error messages. `docs/cli.md` has the same table.
 
-Errors are told apart by the names of their classes, which are unique in storekit: to import
-the classes would load both stores for a command that uses one.
+Errors are distinguished by the names of their classes, which are unique in storekit: importing the
+classes would load both stores for a command that uses only one.
 """
 
 import click
@@ -46,14 +46,14 @@ CODES: dict[int, str] = {
     NOT_FOUND: "there is no such entry, document or table",
     USAGE: "wrong usage: an option, an argument, a setting, a query; or an extra is missing",
     UNREACHABLE: "the store can't be reached, or did not answer in time",
-    REFUSED: "what is there does not allow it: it exists already, has another type, is locked",
+    REFUSED: "existing content prevents it: it exists already, has another type, or is locked",
     DENIED: "the store refuses user, password or key",
-    DAMAGED: "content can't be read: damaged, not whole, or of another codec",
-    NO_ROOM: "no room: a disk, a quota, memory, open files, or the entry is too large",
+    DAMAGED: "content can't be read: damaged, incomplete, or of another codec",
+    NO_ROOM: "out of disk space, quota, memory or open files; or the entry is too large",
     LOCAL: "a file or directory on this machine can't be read or written",
-    FAILED: "any other failure of a store; or a fault in storekit",
+    FAILED: "any other failure of a store; or a bug in storekit",
     INTERRUPTED: "interrupted by Ctrl-C",
-    PIPE_CLOSED: "what read the output has gone",
+    PIPE_CLOSED: "the reader of the output has closed it",
 }
 """What each exit code means."""
 
@@ -99,23 +99,23 @@ NAMES: dict[str, int] = {
     "OutOfResources": NO_ROOM,
     "PoolError": UNREACHABLE,
 }
-"""The exit code for each class of errors of storekit, and for those below it."""
+"""The exit code for each class of errors of storekit, and for its subclasses."""
 
 STATUSES: dict[int | None, int] = {400: DAMAGED, 413: NO_ROOM, 507: NO_ROOM}
-"""The exit code for answers of nodes that no class of errors is for: tables that are refused."""
+"""The exit code by status, for `UnexpectedServerResponse`: refused tables."""
 
 HINTS: dict[str, str] = {
     "AliasNotFound": "`storekit ls` lists entries, `storekit docs` documents",
-    "UnreadableValue": "name its codec by --codec, or print it as it is by --as raw",
-    "ClassNotAllowed": "or print it as it is by --as raw",
+    "UnreadableValue": "name its codec with --codec, or print the stored bytes with --as raw",
+    "ClassNotAllowed": "or print the stored bytes with --as raw",
 }
-"""What to do about an error by hand, where the message has it for programs only."""
+"""What to do on the command line, for errors whose message says what to do in a program."""
 
 _NO_ROOM = {12, 23, 24, 27, 28, 122}  # ENOMEM, ENFILE, EMFILE, EFBIG, ENOSPC, EDQUOT
 
 
 class CommandError(Exception):
-    """A command can't do what it was asked for: what is to be said, and the exit code."""
+    """A command failed: the message, and the exit code."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -138,12 +138,12 @@ def exit_of(error: BaseException) -> int:
     if isinstance(error, MemoryError):
         return NO_ROOM
     if isinstance(error, ModuleNotFoundError | TypeError | ValueError):
-        return USAGE  # arguments, settings: the clients raise these before anything is sent
+        return USAGE  # clients raise these for arguments and settings
     return FAILED
 
 
 def explain(error: BaseException, *, verbose: bool) -> str:
-    """Return what is said of an error, with what to do."""
+    """Return the message for an error, with what to do."""
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "storekit"
         return f"{error.format_message()} (see {command} --help)"
@@ -157,5 +157,5 @@ def explain(error: BaseException, *, verbose: bool) -> str:
     ):
         text = f"{text.rstrip('.')}; {hint}"
     if exit_of(error) == FAILED and not verbose:
-        return f"{text} ({type(error).__name__}; --verbose shows where)"
+        return f"{text} ({type(error).__name__}; --verbose shows the traceback)"
     return text

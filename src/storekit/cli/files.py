@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import os
 import secrets
@@ -12,8 +12,8 @@ __all__ = ["whole_file"]
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for writing that gets its name when the block has ended without an error."""
-    if path.exists() and not path.is_file():  # a pipe, a device
+    """Open a file for writing that gets its name once the body has ended without an error."""
+    if path.exists() and not path.is_file():  # a pipe or a device
         with path.open("wb") as file:
             yield file
         return

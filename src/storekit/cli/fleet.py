@@ -1,4 +1,4 @@
-"""`status`, `top`, `ring`: the nodes of a store, and which one holds a key."""
+"""The commands `status`, `top` and `ring`: the nodes of a store, and which one has a key."""
 
 import sys
 import time
@@ -22,18 +22,18 @@ __all__ = ["ring_", "status_", "top_"]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The nodes of one store at one time (seconds of a clock)."""
+    """The status of the nodes of one store at a time of the monotonic clock."""
 
     store: str
     nodes: list[NodeFigures]
     at: float
 
 
-@command("status", short_help="Show the nodes of the stores, and how they are.")
+@command("status", short_help="Show the status of the nodes of the stores.")
 def status_(invocation: Invocation) -> int:
-    """Show the nodes of the stores that are named: health, what they hold, what they did.
+    """Show the nodes of the stores: health, contents, and counts of operations.
 
-    The exit code is 3 if a node can't be reached, 5 if one wants another password.
+    The exit code is 3 if a node can't be reached, 5 if all failed nodes refuse the password.
     """
     output = invocation.output
     with ExitStack() as stack:
@@ -61,11 +61,11 @@ def status_(invocation: Invocation) -> int:
     metavar="SECONDS",
     help="By default 2.",
 )
-@click.option("-n", "--count", type=click.IntRange(min=1), help="End after so many times.")
+@click.option("-n", "--count", type=click.IntRange(min=1), help="End after this many updates.")
 def top_(invocation: Invocation, interval: float, count: int | None) -> None:
-    """Show the nodes of the stores that are named again and again, until Ctrl-C.
+    """Show the nodes of the stores, updated until Ctrl-C.
 
-    What they did is by the second. An embedded store counts what its own process does.
+    Operations are counted per second. An embedded store only counts those of its own process.
     """
     before: dict[str, Reading] = {}
     with ExitStack() as stack:
@@ -86,7 +86,7 @@ def top_(invocation: Invocation, interval: float, count: int | None) -> None:
 
 
 def _stores(invocation: Invocation, stack: ExitStack) -> list[Callable[[], Reading]]:
-    """Return functions that ask each store that is named. Raises `CommandError` if none is."""
+    """Return a function for each store that reads its status. Raises `CommandError` if none."""
     asked: list[Callable[[], Reading]] = []
     for name in named_stores(invocation):
         if name == "QuasarDB":
@@ -106,7 +106,7 @@ Show = Callable[[list[tuple[Reading, Reading | None]]], None]
 
 
 def _screen(invocation: Invocation, stack: ExitStack) -> Show:
-    """Return what shows readings with those before: over each other on a terminal."""
+    """Return a function that shows readings along with earlier ones; on a terminal, in place."""
     output = invocation.output
 
     def lines_of(pairs: list[tuple[Reading, Reading | None]]) -> list[str]:
@@ -128,7 +128,7 @@ def _screen(invocation: Invocation, stack: ExitStack) -> Show:
     if not output.is_terminal:
         return lambda pairs: output.lines([*lines_of(pairs)[2:], ""])
     require("a live view", "cli", "rich")
-    from rich.console import Console  # noqa: PLC0415 - for what is live
+    from rich.console import Console  # noqa: PLC0415 - only for the live view
     from rich.live import Live  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -197,7 +197,7 @@ def _rate(
     if before is None:
         return int(figures[name])
     since = figures[name] - before.get(name, 0.0)
-    return round(max(0.0, since) / seconds, 1)  # less than before: the node has started anew
+    return round(max(0.0, since) / seconds, 1)  # negative if the node was restarted
 
 
 def _whole(figure: float | None) -> int | None:
@@ -216,14 +216,14 @@ def _fields(node: NodeFigures) -> dict[str, object]:
     }
 
 
-@command("ring", short_help="Tell which node of QCache holds a key.")
+@command("ring", short_help="Show which node of QCache has a key.")
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
 def ring_(invocation: Invocation, keys: tuple[str, ...]) -> None:
-    """Tell which node of QCache holds each KEY, and which ones follow while nodes are out.
+    """Show which node of QCache has each KEY, and which nodes take over if it fails.
 
-    No node is asked: that follows from the addresses, as they are written.
+    This is computed from the addresses, without a request.
     """
-    from storekit.qcache.ring import HashRing  # noqa: PLC0415 - `--help` does without
+    from storekit.qcache.ring import HashRing  # noqa: PLC0415 - not needed for `--help`
 
     nodes = qcache_nodes(invocation, invocation.settings())
     output = invocation.output

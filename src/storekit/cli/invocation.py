@@ -1,6 +1,6 @@
-"""What all commands are given: the store, its settings, and how to print.
+"""What all commands get: the store, its settings, and the output.
 
-The options are taken before and behind the name of a command, `storekit --json get KEY` as well
+These options may come before or after the name of a command: `storekit --json get KEY` as well
 as `storekit get KEY --json`.
 """
 
@@ -34,14 +34,14 @@ class Invocation:
     json: bool = False
     verbose: bool = False
     output: Output = field(init=False)
-    _settings: "Settings | None" = field(default=None, init=False, repr=False)  # holds keys
+    _settings: "Settings | None" = field(default=None, init=False, repr=False)  # may have secrets
 
     def __post_init__(self) -> None:
-        """Make what prints; it asks this one how."""
+        """Make the output, which reads `json` from this object."""
         self.output = Output(self)
 
     def settings(self) -> "Settings":
-        """Return the settings of the file that was named, else of the environment.
+        """Return the settings of the file given by --config, else of the environment.
 
         Raises `OSError`, `TypeError` and `ValueError`.
         """
@@ -55,7 +55,7 @@ class Invocation:
         return self._settings
 
     def _read(self) -> "Settings":
-        from storekit.kit import Settings  # noqa: PLC0415 - `--help` does without
+        from storekit.kit import Settings  # noqa: PLC0415 - not needed for `--help`
 
         if self.config is not None:
             settings = Settings.from_toml(self.config)
@@ -71,16 +71,16 @@ class Invocation:
         return settings
 
     def observers(self) -> "tuple[Observer, ...]":
-        """Return who is told of calls: with `--verbose`, the log."""
+        """Return the observers of calls: with `--verbose`, one that logs them."""
         if not self.verbose:
             return ()
-        from storekit.observers.logs import LoggingObserver  # noqa: PLC0415 - only for this
+        from storekit.observers.logs import LoggingObserver  # noqa: PLC0415 - only for `--verbose`
 
         return (LoggingObserver(),)
 
     def _log(self) -> None:
-        """Show the log with `--verbose`. Without, errors alone are told, in a line each."""
-        import logging  # noqa: PLC0415 - `--help` does without
+        """Show the log with `--verbose`; else only errors are printed, as one line each."""
+        import logging  # noqa: PLC0415 - not needed for `--help`
 
         logger = logging.getLogger("storekit")
         if self.verbose:
@@ -91,9 +91,9 @@ class Invocation:
 
 
 class StoreCommand(click.Command):
-    """A command with the options that all have."""
+    """A command with the options of all commands."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - click's
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - click's signature
         options["params"] = [*(options.get("params") or ()), *shared_options()]
         super().__init__(*args, **options)
 
@@ -117,28 +117,29 @@ def shared_options() -> list[click.Option]:
     return [
         option(
             "--store",
-            "The store: qdb://HOST:PORT, embedded:PATH, qcache://HOST:PORT. By default, what "
-            "--config says, or STOREKIT_QDB and STOREKIT_QCACHE.",
+            "The store: qdb://HOST:PORT, embedded:PATH, qcache://HOST:PORT. By default, the one of "
+            "--config, or of STOREKIT_QDB and STOREKIT_QCACHE.",
             metavar="URL",
         ),
         option(
             "--config",
-            "A TOML file with a table [storekit], as of a kit. The environment is not read then.",
+            "A TOML file with a table [storekit], the settings of a kit. The environment is not "
+            "read then.",
             metavar="FILE",
         ),
         option(
             "--timeout",
-            "For each operation.",
+            "The timeout of each operation.",
             type=click.FloatRange(min=0, min_open=True),
             metavar="SECONDS",
         ),
-        option("--json", "Print JSON, one object a line.", is_flag=True),
-        option("--verbose", "Show what is done, and where errors come from.", is_flag=True),
+        option("--json", "Print JSON, one object per line.", is_flag=True),
+        option("--verbose", "Show the log of calls, and tracebacks of errors.", is_flag=True),
     ]
 
 
 def _keep(name: str, ctx: click.Context, _: click.Parameter, value: object) -> None:
-    """Keep the value of an option, unless it was not given here and may have been before."""
+    """Store the value of an option. If it is not given here, it may have been given before."""
     if value is None or value is False:
         return
     setattr(ctx.obj, name, value)

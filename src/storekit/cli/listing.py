@@ -1,4 +1,4 @@
-"""`ls` and `stat`: which entries there are, and what is known of one."""
+"""The commands `ls` and `stat`: list entries, show the metadata of one."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -19,11 +19,11 @@ _ALL_TYPES = ("blob", "integer", "double", "string", "timestamp")
 
 @command("ls", short_help="List entries.")
 @click.argument("prefix", default="")
-@click.option("--tag", metavar="TAG", help="Those with this tag.")
-@click.option("-l", "--long", is_flag=True, help="With type, size, and when they expire.")
-@click.option("-n", "--limit", type=click.IntRange(min=1), metavar="N", help="So many at most.")
-@click.option("--count", is_flag=True, help="Only how many there are.")
-@click.option("--no-pager", is_flag=True, help="Do not page on a terminal.")
+@click.option("--tag", metavar="TAG", help="Only entries with this tag.")
+@click.option("-l", "--long", is_flag=True, help="With type, size, and times.")
+@click.option("-n", "--limit", type=click.IntRange(min=1), metavar="N", help="At most N entries.")
+@click.option("--count", is_flag=True, help="Only print their number.")
+@click.option("--no-pager", is_flag=True, help="Use no pager on a terminal.")
 def ls_(
     invocation: Invocation,
     prefix: str,
@@ -36,7 +36,7 @@ def ls_(
 ) -> None:
     """List the entries whose keys begin with PREFIX, by default all, in order.
 
-    The slices of documents are entries like others; `storekit docs` lists documents.
+    This includes the entries of documents; `storekit docs` lists documents.
     """
     output = invocation.output
     with open_to_read(invocation) as client:
@@ -72,18 +72,17 @@ def _all_keys(client: "RawClient") -> list[str]:
     try:
         return client.find(" or ".join(f"type={each}" for each in _ALL_TYPES))
     except (InvalidQuery, NotImplementedByStore):
-        return [*client.aliases()]  # those of blobs, whose contents travel along
+        return [*client.aliases()]  # only blobs, and slower: it also reads their contents
 
 
 def _long_lines(client: "RawClient", keys: list[str]) -> Iterator[str]:
     from storekit.qdb import AliasNotFound  # noqa: PLC0415 - loads a client
 
-    # A line at a time, so that the first ones are there at once.
     for key in keys:
         try:
             found = client.get_metadata(key)
         except AliasNotFound:
-            continue  # it has gone meanwhile
+            continue  # removed meanwhile
         expires = "never" if found.expiry is None else f"{found.expiry:%Y-%m-%d %H:%M:%S}"
         kind = found.type.name.lower()
         modified = f"{found.modified:%Y-%m-%d %H:%M:%S}"

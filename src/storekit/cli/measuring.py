@@ -1,4 +1,4 @@
-"""Durations of many calls: a histogram of some thousand classes in little memory."""
+"""Durations of many calls, in a histogram."""
 
 import math
 from dataclasses import dataclass, field
@@ -7,12 +7,12 @@ __all__ = ["Measured"]
 
 _PER_DOUBLING = 16
 _FIRST = 1e-7
-"""Seconds; what is shorter counts as this long."""
+"""Seconds. Shorter durations count as this long."""
 
 
 @dataclass(slots=True)
 class Measured:
-    """How long calls took, in seconds: exact to 4 %, and in the memory of a small dict."""
+    """Durations of calls in seconds, in a logarithmic histogram, exact to 4 %."""
 
     counts: dict[int, int] = field(default_factory=dict)
     count: int = 0
@@ -31,11 +31,11 @@ class Measured:
 
     @property
     def rate(self) -> float:
-        """Calls a second."""
+        """Calls per second."""
         return self.count / self.elapsed if self.elapsed else 0.0
 
     def quantile(self, share: float) -> float:
-        """Return the time that a share of the calls stayed below."""
+        """Return the time that this share (0 to 1) of the calls did not exceed."""
         wanted, seen = share * self.count, 0
         for place in sorted(self.counts):
             seen += self.counts[place]
@@ -44,7 +44,7 @@ class Measured:
         return 0.0
 
     def histogram(self) -> list[tuple[float, float, int]]:
-        """Return ranges of time, each twice as long as the one before, and calls in them."""
+        """Return ranges of time, each twice as long as the previous one, and the calls in each."""
         doubled: dict[int, int] = {}
         for place, count in self.counts.items():
             doubled[place // _PER_DOUBLING] = doubled.get(place // _PER_DOUBLING, 0) + count

@@ -1,4 +1,4 @@
-"""What nodes tell of themselves: those of QCache by HTTP, those of QuasarDB by their JSON."""
+"""The status of nodes: of QCache by HTTP, of QuasarDB by its JSON documents."""
 
 import re
 import time
@@ -22,18 +22,18 @@ __all__ = ["NodeFigures", "QCacheNodes", "QuasarDBNodes", "parse_figures"]
 
 _SAMPLE = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]*)(\{.*\})? (\S+)")
 _MOST_FIGURES = 4 << 20
-"""Bytes of `/metrics` that are read."""
+"""Maximum number of characters of `/metrics` that are parsed."""
 
 _MOST_NODES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class NodeFigures:
-    """One node, or why it can't be asked.
+    """The status of one node, or why there is none.
 
-    `seconds` is how long it took to answer, `skew` how many seconds its clock is ahead of the one
-    here; None where it does not tell. `figures` are of what the node is: see `parse_figures`, and
-    QuasarDB's status.
+    `seconds` is the response time, `skew` how many seconds its clock is ahead of the local one;
+    None if not known. `figures` are its metrics, for QCache those of `parse_figures`, for QuasarDB
+    parts of its status.
     """
 
     node: str
@@ -47,9 +47,9 @@ class NodeFigures:
 
 
 class QCacheNodes:
-    """Asks all nodes of QCache at the same time, so that one that is out holds up none."""
+    """Requests the status of all nodes of QCache concurrently, so that none delays the others."""
 
-    def __init__(self, nodes: tuple[str, ...], client: "httpx.Client", options: Any) -> None:  # noqa: ANN401 - of a client
+    def __init__(self, nodes: tuple[str, ...], client: "httpx.Client", options: Any) -> None:  # noqa: ANN401 - options of any type
         self.nodes = nodes
         self._client = client
         self._auth = options.get("auth")
@@ -57,8 +57,8 @@ class QCacheNodes:
     @classmethod
     @contextmanager
     def opened(cls, invocation: "Invocation") -> Iterator["QCacheNodes"]:
-        """Give one with the nodes and the options of the settings."""
-        import httpx  # noqa: PLC0415 - loaded by what asks nodes
+        """Return a context manager for the nodes and options of the settings."""
+        import httpx  # noqa: PLC0415 - loaded only by commands that need it
 
         from storekit.core._sync.transport import HTTPTransport  # noqa: PLC0415
 
@@ -72,12 +72,12 @@ class QCacheNodes:
             yield cls(qcache_nodes(invocation, settings), client, options)
 
     def figures(self) -> list[NodeFigures]:
-        """Ask each node, in the order in which they are listed."""
+        """Return the status of each node, in the order of the settings."""
         with ThreadPoolExecutor(min(32, len(self.nodes))) as threads:
             return [*threads.map(self._figures_of, self.nodes)]
 
     def _figures_of(self, node: str) -> NodeFigures:
-        import httpx  # noqa: PLC0415 - loaded by what asks nodes
+        import httpx  # noqa: PLC0415 - loaded only by commands that need it
 
         from storekit.qcache.nodes import diagnose  # noqa: PLC0415
 
@@ -88,7 +88,7 @@ class QCacheNodes:
             status, seconds = self._get(node, "qcache/status"), time.perf_counter() - began
             skew = _skew_of(status.headers.get("date"))
             if status.status_code in {401, 403}:
-                error = f"{node} wants another user and password: set auth in qcache_options"
+                error = f"{node} refuses user and password: set auth in qcache_options"
                 return NodeFigures(node, ok=False, denied=True, error=error)
             if status.status_code != 200:
                 error = f"{node} answered {status.status_code}; is it a node of QCache?"
@@ -96,7 +96,7 @@ class QCacheNodes:
             metrics = self._get(node, "metrics")
         except httpx.TransportError as failure:
             return NodeFigures(node, ok=False, error=diagnose(node, failure).reason)
-        if metrics.status_code != 200:  # QCache itself, or a node before there were any
+        if metrics.status_code != 200:  # the original QCache, or an old node, has no metrics
             return NodeFigures(node, ok=True, seconds=seconds, skew=skew)
         figures, version = parse_figures(metrics.text[:_MOST_FIGURES])
         return NodeFigures(
@@ -108,9 +108,10 @@ class QCacheNodes:
 
 
 def parse_figures(text: str) -> tuple[dict[str, float], str | None]:
-    """Return the figures of Prometheus's text by name, and the version of the node.
+    """Return the samples of Prometheus's text format by name, and the version of the node.
 
-    Those that differ in their labels are added; of histograms there are sum and count.
+    Samples that differ only in their labels are added up; of histograms, only sum and count are
+    returned.
     """
     figures: dict[str, float] = {}
     version = None
@@ -135,11 +136,12 @@ def _skew_of(date: str | None) -> float | None:
     except ValueError:
         return None
     skew = (there - datetime.now(UTC)).total_seconds()
-    return 0.0 if -2.5 < skew < 1.0 else skew  # whole seconds, which servers keep for one more
+    # The header has whole seconds, and servers cache it for a second.
+    return 0.0 if -2.5 < skew < 1.0 else skew
 
 
 class QuasarDBNodes:
-    """Asks the nodes of a cluster of QuasarDB, or an embedded store."""
+    """Requests the status of the nodes of a cluster of QuasarDB, or of an embedded store."""
 
     def __init__(self, client: "RawClient", first: list[str]) -> None:
         self._client = client
@@ -148,7 +150,7 @@ class QuasarDBNodes:
     @classmethod
     @contextmanager
     def opened(cls, invocation: "Invocation") -> Iterator["QuasarDBNodes"]:
-        """Give one with the store of the settings."""
+        """Return a context manager for the store of the settings."""
         from storekit.qdb.values import parse_nodes  # noqa: PLC0415 - loads a client
 
         with open_qdb(invocation) as client:
@@ -161,15 +163,15 @@ class QuasarDBNodes:
                 yield cls(client, [node.authority for node in parse_nodes(place)])
 
     def figures(self) -> list[NodeFigures]:
-        """Ask each node of the ring. Raises `ConnectionFailed` if none can be reached."""
+        """Return the status of each node. Raises `ConnectionFailed` if none can be reached."""
         return [self._figures_of(node) for node in self._ring()]
 
     def _ring(self) -> list[str]:
-        """Return all nodes of the ring that the first ones tell of."""
+        """Return all nodes of the ring that can be found from the first ones."""
         from storekit.qdb import QuasardbException  # noqa: PLC0415 - loads a client
 
         found = list(self._first)
-        for node in found:  # which becomes longer meanwhile
+        for node in found:  # grows meanwhile
             if len(found) >= _MOST_NODES:
                 break
             try:
@@ -211,7 +213,7 @@ def _skew_to(timestamp: object) -> float | None:
 
 
 def _of_quasardb(status: Mapping[str, Any]) -> dict[str, float]:
-    """Return what is shown of the status of a node. What it lacks is left out."""
+    """Return the figures that are shown of the status of a node, as far as it has them."""
     places = {
         "entries": ("entries", "count"),
         "size": ("entries", "size"),
@@ -223,7 +225,7 @@ def _of_quasardb(status: Mapping[str, Any]) -> dict[str, float]:
     for name, (part, key) in places.items():
         found = status.get(part, {})
         if part == "entries":
-            # What is in memory is on the disk as well, but for stores that have none.
+            # Entries in memory are also on disk, except in stores without a disk.
             counts = [found.get(where, {}).get(key) for where in ("persisted", "resident")]
             values = [each for each in counts if isinstance(each, int | float)]
             if values:

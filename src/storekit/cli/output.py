@@ -1,4 +1,4 @@
-"""What is printed: text from stores without control characters on a terminal, or JSON."""
+"""Prints text or JSON. On a terminal, text from stores has its control characters escaped."""
 
 import json
 import math
@@ -20,7 +20,7 @@ _KEPT = "\n\t"
 
 
 def visible(text: str, kept: str = "") -> str:
-    """Return text with control characters, and what steers the direction of writing, escaped."""
+    """Return text with control characters escaped, also those for the direction of writing."""
     if text.isprintable():
         return text
     return "".join(
@@ -30,7 +30,7 @@ def visible(text: str, kept: str = "") -> str:
 
 
 def plain(value: object) -> object:
-    """Return what JSON can have of a value that it has not: bytes, dates, tables and so on."""
+    """Return a form that JSON can express for other values: bytes, dates, tables and so on."""
     if isinstance(value, bytes | bytearray | memoryview):
         from base64 import b64encode  # noqa: PLC0415 - only for such values
 
@@ -53,16 +53,16 @@ class Output:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person sees what is printed, as it is printed."""
+        """Whether standard output is a terminal."""
         return sys.stdout.isatty()
 
     @property
     def width(self) -> int:
-        """Columns of the terminal."""
+        """The width of the terminal, in characters."""
         return shutil.get_terminal_size((80, 24)).columns
 
     def result(self, **fields: object) -> None:
-        """Print a result as a line of JSON, where that was asked for."""
+        """With --json, print a result as a line of JSON; else nothing."""
         if self._invocation.json:
             self.json(fields)
 
@@ -71,23 +71,23 @@ class Output:
         self.raw(self.as_json(value).encode("utf-8", "surrogateescape") + b"\n")
 
     def as_json(self, value: object, *, indent: int | None = None) -> str:
-        """Return JSON; on a terminal, with characters escaped that are not to be seen."""
+        """Return JSON; for a terminal, with control characters escaped."""
         text = json.dumps(value, ensure_ascii=False, default=plain, indent=indent)
         return visible(text, "\n") if self.is_terminal else text
 
     def line(self, text: str) -> None:
-        """Print a line for people: nothing if programs are to read it."""
+        """Print a line, but nothing with --json."""
         if not self._invocation.json:
             self.text(text, kept="\t")
 
     def text(self, text: str, *, kept: str = _KEPT) -> None:
-        """Print text from a store. What is no terminal gets it as it is."""
+        """Print text from a store: escaped on a terminal, else unchanged."""
         if self.is_terminal:
             text = visible(text, kept)
         self.raw(text.encode("utf-8", "surrogateescape") + b"\n")
 
     def raw(self, content: bytes | memoryview) -> None:
-        """Print bytes as they are."""
+        """Print bytes unchanged."""
         stream = self.stream()
         stream.write(content)
         stream.flush()
@@ -98,12 +98,12 @@ class Output:
         return sys.stdout.buffer
 
     def refuse_terminal(self, what: str, way_out: str) -> None:
-        """Refuse to print what a terminal can't show. Raises `CommandError`."""
+        """Raise `CommandError` if the output, which a terminal can't show, is a terminal."""
         if self.is_terminal:
-            raise CommandError(f"{what} is not for a terminal: {way_out}", USAGE)
+            raise CommandError(f"{what} can't be printed on a terminal: {way_out}", USAGE)
 
     def columns(self, rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> Iterator[str]:
-        """Return lines of text in columns, those named in `right` aligned to the right."""
+        """Return lines of text in columns; those whose numbers are in `right` are right-aligned."""
         cells = [[visible(cell) for cell in row] for row in rows]
         widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
         for row in cells:
@@ -116,15 +116,15 @@ class Output:
             yield "  ".join(padded).rstrip()
 
     def note(self, text: str) -> None:
-        """Say something beside the result, on standard error."""
+        """Print a message to standard error."""
         print(f"storekit: {visible(text)}", file=sys.stderr)  # noqa: T201
 
     def visible_lines(self, lines: Iterable[str]) -> list[str]:
-        """Return lines as a terminal may show them."""
+        """Return lines with control characters escaped."""
         return [visible(line) for line in lines]
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Print lines, on a terminal each as it comes."""
+        """Print lines; on a terminal, each as soon as it is there."""
         if self.is_terminal:
             for line in lines:
                 self.text(line, kept="")
@@ -135,20 +135,20 @@ class Output:
         stream.flush()
 
     def pages(self, lines: Iterable[str]) -> None:
-        """Print lines, page by page on a terminal, if they are more than fit."""
+        """Print lines; on a terminal, in a pager if they do not fit."""
         if not self.is_terminal:
             self.lines(lines)
             return
-        from click import echo_via_pager  # noqa: PLC0415 - as all of click that is rarely used
+        from click import echo_via_pager  # noqa: PLC0415 - only on a terminal
 
-        os.environ.setdefault("LESS", "FRX")  # leave at once what fits
+        os.environ.setdefault("LESS", "FRX")  # F: end at once if all fits on one screen
         echo_via_pager(visible(line) + "\n" for line in lines)
 
 
 def _width(text: str) -> int:
     if text.isascii():
         return len(text)
-    from rich.cells import cell_len  # noqa: PLC0415 - only for characters of other widths
+    from rich.cells import cell_len  # noqa: PLC0415 - only for text that is not ASCII
 
     return cell_len(text)
 
@@ -156,20 +156,20 @@ def _width(text: str) -> int:
 def complain(
     invocation: "Invocation", message: str, code: int, error: BaseException | None = None
 ) -> int:
-    """Say in one line on standard error what went wrong; return the exit code."""
+    """Print an error as one line on standard error; return the exit code."""
     message = visible(message.replace("\n", " "))
     if invocation.json:
         kind = None if error is None else type(error).__name__
         message = json.dumps({"error": message, "kind": kind, "exit": code})
     else:
         message = f"storekit: error: {message}"
-    with suppress(OSError):  # nobody is there to read it
+    with suppress(OSError):  # standard error may be closed
         print(message, file=sys.stderr)  # noqa: T201
     return code
 
 
 def shown_size(size: float) -> str:
-    """Return a number of bytes as people write it."""
+    """Return a number of bytes with a unit."""
     if size < 1024:
         return f"{size:.0f} B"
     power = min(int(math.log(size, 1024)), 5)
@@ -177,7 +177,7 @@ def shown_size(size: float) -> str:
 
 
 def shown_duration(seconds: float) -> str:
-    """Return a time in seconds as people write it."""
+    """Return a time in seconds with a suitable unit."""
     if seconds < 0.001:
         return f"{seconds * 1e6:.0f} µs"
     if seconds < 1:

@@ -1,4 +1,4 @@
-"""Arguments that several commands read: times and sizes."""
+"""Parses arguments of several commands: times and sizes."""
 
 import math
 import re
@@ -13,7 +13,7 @@ _LONGEST = 100 * 366 * 86_400
 
 
 def duration(text: str) -> timedelta | None:
-    """Return a time from now: `30`, `30s`, `5m`, `2h`, `1d`, `1w`; None for `never`.
+    """Parse a duration: `30`, `30s`, `5m`, `2h`, `1d`, `1w`; None for `never`.
 
     Raises `BadParameter`.
     """
@@ -21,16 +21,16 @@ def duration(text: str) -> timedelta | None:
         return None
     matched = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", text.strip().lower())
     if matched is None or matched[2] not in _SECONDS:
-        raise click.BadParameter(f"{text!r} is no time: 30, 30s, 5m, 2h, 1d, 1w, or never")
+        raise click.BadParameter(f"{text!r} is not a time such as 30, 30s, 5m, 2h, 1d, 1w, never")
     seconds = float(matched[1]) * _SECONDS[matched[2]]
     if not math.isfinite(seconds) or seconds > _LONGEST:
-        raise click.BadParameter(f"{text!r} is more than a hundred years; say never")
+        raise click.BadParameter(f"{text!r} is more than a hundred years; use never")
     return timedelta(seconds=seconds)
 
 
 def size(text: str) -> int:
-    """Return a number of bytes: `1000`, `64KiB`, `10MB`, `2GB`. Raises `BadParameter`."""
-    from storekit.qcache.node.units import parse_size  # noqa: PLC0415 - `--help` does without
+    """Parse a number of bytes: `1000`, `64KiB`, `10MB`, `2GB`. Raises `BadParameter`."""
+    from storekit.qcache.node.units import parse_size  # noqa: PLC0415 - not needed for `--help`
 
     try:
         return parse_size(text)
@@ -39,10 +39,10 @@ def size(text: str) -> int:
 
 
 def as_duration(_: click.Context, __: click.Parameter, value: str | None) -> timedelta | None:
-    """Read an option by `duration`."""
+    """Parse an option with `duration`."""
     return None if value is None else duration(value)
 
 
 def as_size(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    """Read an option by `size`."""
+    """Parse an option with `size`."""
     return None if value is None else size(value)

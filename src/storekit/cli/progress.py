@@ -1,4 +1,4 @@
-"""A bar on standard error, where that is a terminal: how much is done, how fast, how long yet."""
+"""Progress on standard error, if that is a terminal: amount done, speed, time left."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 __all__ = ["Report", "progress_bar", "transfer_progress"]
 
 Report = Callable[[int, int | None], None]
-"""Told how many bytes are done, and of how many, None if that is not known."""
+"""Called with the bytes done, and with the total, None if that is not known."""
 
 
 @contextmanager
 def progress_bar(invocation: Invocation, label: str, total: int | None = None) -> Iterator[Report]:
-    """Draw a bar while the block runs. The block calls what it is given.
+    """Show a progress bar while the body runs. The body calls the `Report` that it gets.
 
-    `total` is how many bytes there are, where what calls does not know it.
+    `total` is the number of bytes, if the calls do not give it.
     """
     if invocation.json or not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
     require("the progress bar", "cli", "rich")
-    from rich.console import Console  # noqa: PLC0415 - only where there is a bar
+    from rich.console import Console  # noqa: PLC0415 - only if a bar is shown
     from rich.markup import escape  # noqa: PLC0415
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
@@ -42,7 +42,7 @@ def progress_bar(invocation: Invocation, label: str, total: int | None = None) -
     from rich.text import Text  # noqa: PLC0415
 
     class Speed(ProgressColumn):
-        """As rich's own, in the units of the sizes beside it."""
+        """Like rich's own column, but in the units of the sizes."""
 
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed
@@ -70,15 +70,15 @@ def progress_bar(invocation: Invocation, label: str, total: int | None = None) -
 
 @contextmanager
 def transfer_progress(invocation: Invocation) -> Iterator[Callable[["TransferProgress"], None]]:
-    """Show how far a transfer is while the block runs. The block calls what it is given.
+    """Show the progress of a transfer while the body runs. The body calls the function it gets.
 
-    How many entries there are nobody knows before all are read: so there is no bar.
+    There is no bar, since the number of entries is not known before all are read.
     """
     if invocation.json or not sys.stderr.isatty():
         yield lambda _progress: None
         return
     require("showing progress", "cli", "rich")
-    from rich.console import Console  # noqa: PLC0415 - only where it is shown
+    from rich.console import Console  # noqa: PLC0415 - only if it is shown
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())

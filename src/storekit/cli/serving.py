@@ -1,4 +1,4 @@
-"""`serve`: a node of QCache on a port."""
+"""The command `serve`: a node of QCache on a port."""
 
 import os
 from typing import Never
@@ -22,10 +22,10 @@ __all__ = ["serve_"]
 def serve_(invocation: Invocation, arguments: tuple[str, ...]) -> None:
     """Serve a node of QCache until SIGINT or SIGTERM.
 
-    The options are those of the node, its --config included; `storekit serve --help` has them.
+    `storekit serve --help` lists the options of the node, which has a --config of its own.
     """
-    # The options are declared where the node is, for `python -m storekit.qcache serve` as well.
-    from storekit.qcache.node import command  # noqa: PLC0415 - `--help` does without
+    # The options are declared in the node, since `python -m storekit.qcache serve` has them, too.
+    from storekit.qcache.node import command  # noqa: PLC0415 - not needed for `--help`
     from storekit.qcache.node.options import read_options  # noqa: PLC0415
 
     parser = command.parser("storekit serve")
@@ -36,7 +36,7 @@ def serve_(invocation: Invocation, arguments: tuple[str, ...]) -> None:
     parser.error = refuse  # type: ignore[method-assign]
     try:
         namespace = parser.parse_args(arguments)
-    except SystemExit as done:  # --help and --version have said all
+    except SystemExit as done:  # after --help or --version
         raise click.exceptions.Exit(int(done.code or 0)) from done
     given = {} if invocation.config is None else {"config": invocation.config}
     command.run(read_options({**given, **vars(namespace)}, os.environ))

@@ -1,4 +1,4 @@
-"""From the settings to a client. The clients are the sync ones: they load no event loop."""
+"""Makes clients from the settings: mostly sync clients, which load no event loop."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -25,22 +25,21 @@ __all__ = [
 ]
 
 _OF_VALUES = ("allow", "trust_pickle", "pickle_aliases")
-"""Options of the client of any values that the client of bytes does not have."""
+"""Options that `Client` has and `RawClient` does not."""
 
 
 def open_qdb(invocation: "Invocation") -> "RawClient":
-    """Return a client of the store of QuasarDB. What it is given and gives is bytes."""
-    from storekit.qdb import RawClient  # noqa: PLC0415 - each when it is used
+    """Return a client of the store of QuasarDB, with bytes as values."""
+    from storekit.qdb import RawClient  # noqa: PLC0415 - loaded only if used
 
     place, options = _of_qdb(invocation)
     return RawClient(place, **options)
 
 
 def open_to_read(invocation: "Invocation") -> "RawClient":
-    """Return a client of a store that is there.
+    """Return a client of a store that exists. Raises `CommandError`.
 
-    Others would make an embedded store of a misspelt path, and find nothing in it. Raises
-    `CommandError`.
+    `open_qdb` would create an empty embedded store at a misspelt path.
     """
     place = qdb_place(invocation, invocation.settings())
     if place.startswith("embedded:"):
@@ -48,10 +47,10 @@ def open_to_read(invocation: "Invocation") -> "RawClient":
 
         path = parse_location(place).path
         if path is None:
-            raise CommandError(f"{place} is a store in memory, with nothing in it", USAGE)
+            raise CommandError(f"{place} is a store in memory, which would be empty", USAGE)
         if not os.path.exists(path):
             raise CommandError(
-                f"there is no store {place}; `storekit put` and `storekit upload` make one",
+                f"there is no store {place}; `storekit put` and `storekit upload` create one",
                 UNREACHABLE,
             )
     return open_qdb(invocation)
@@ -84,7 +83,7 @@ def _of_qdb(invocation: "Invocation") -> tuple[str, dict[str, Any]]:
 
 
 def qdb_place(invocation: "Invocation", settings: "Settings") -> str:
-    """Return the address of the store of QuasarDB. Raises `CommandError` if none was named."""
+    """Return the address of the store of QuasarDB. Raises `CommandError` if none is given."""
     from storekit.kit.urls import QDB, parse_url  # noqa: PLC0415
 
     if invocation.store is not None:
@@ -95,18 +94,18 @@ def qdb_place(invocation: "Invocation", settings: "Settings") -> str:
                 USAGE,
             )
         return store.place
-    default = type(settings)().qdb  # a store in memory, of this process: of no use here
+    default = type(settings)().qdb  # a store in memory, which would be empty
     if settings.qdb is None or settings.qdb == default:
         raise CommandError(
-            "no store was named: give --store qdb://HOST:PORT or embedded:PATH, set "
-            "STOREKIT_QDB, or name a file by --config",
+            "no store is given: use --store qdb://HOST:PORT or embedded:PATH, set STOREKIT_QDB, or "
+            "give a file with --config",
             USAGE,
         )
     return settings.qdb.removeprefix("qdb+")
 
 
 def open_qcache(invocation: "Invocation") -> "QClient[Any]":
-    """Return a client of the nodes of QCache. It waits for an answer as long as for the whole."""
+    """Return a client of the nodes of QCache. Its read timeout is the timeout of an operation."""
     from storekit.qcache import QClient  # noqa: PLC0415
 
     nodes, options = _of_qcache(invocation)
@@ -135,7 +134,7 @@ def _of_qcache(invocation: "Invocation") -> tuple[tuple[str, ...], dict[str, Any
 
 
 def qcache_nodes(invocation: "Invocation", settings: "Settings") -> tuple[str, ...]:
-    """Return the addresses of the nodes of QCache. Raises `CommandError` if none was named."""
+    """Return the addresses of the nodes of QCache. Raises `CommandError` if none is given."""
     from storekit.kit.urls import QCache, parse_url  # noqa: PLC0415
 
     if invocation.store is not None:
@@ -145,11 +144,11 @@ def qcache_nodes(invocation: "Invocation", settings: "Settings") -> tuple[str, .
                 "this command is for QCache: give --store qcache://HOST:PORT[,HOST:PORT...]", USAGE
             )
         return store.nodes
-    default = type(settings)().qcache  # a node in this process: of no use here
+    default = type(settings)().qcache  # a node in this process, which would be empty
     if settings.qcache is None or settings.qcache == default:
         raise CommandError(
-            "no node was named: give --store qcache://HOST:PORT[,HOST:PORT...], set "
-            "STOREKIT_QCACHE, or name a file by --config",
+            "no node is given: use --store qcache://HOST:PORT[,HOST:PORT...], set STOREKIT_QCACHE, "
+            "or give a file with --config",
             USAGE,
         )
     store = parse_url(settings.qcache)
@@ -157,7 +156,7 @@ def qcache_nodes(invocation: "Invocation", settings: "Settings") -> tuple[str, .
 
 
 def named_stores(invocation: "Invocation") -> list[str]:
-    """Return which stores are named, "QuasarDB" and "QCache". Raises `CommandError` if none is."""
+    """Return which stores are given: "QuasarDB", "QCache". Raises `CommandError` if none is."""
     from storekit.kit.urls import QDB, parse_url  # noqa: PLC0415
 
     if invocation.store is not None:
@@ -170,15 +169,15 @@ def named_stores(invocation: "Invocation") -> list[str]:
     }
     if not any(stores.values()):
         raise CommandError(
-            "no store was named: give --store URL, set STOREKIT_QDB or STOREKIT_QCACHE, or name a "
-            "file by --config",
+            "no store is given: use --store URL, set STOREKIT_QDB or STOREKIT_QCACHE, or give a "
+            "file with --config",
             USAGE,
         )
     return [name for name, is_named in stores.items() if is_named]
 
 
 def chosen_codec(settings: "Settings", name: str | None) -> "Codec[Any]":
-    """Return the codec of a name, else that of clients with these settings. Raises `ValueError`."""
+    """Return the codec with a name, by default that of the settings. Raises `ValueError`."""
     name = settings.codec if name is None else name
     if name is None:
         from storekit.qdb.codec import ValuePickler  # noqa: PLC0415

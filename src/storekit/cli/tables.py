@@ -1,4 +1,4 @@
-"""`query` and `post`: tables of QCache."""
+"""The commands `query` and `post`: tables of QCache."""
 
 import io
 import json
@@ -28,10 +28,10 @@ __all__ = ["post_", "query_"]
 FORMATS = ("table", "csv", "json", "parquet")
 
 _MOST_ROWS = 1000
-"""Rows of a table for people, unless they ask for more."""
+"""Default limit of rows in the format table."""
 
 
-@command("query", short_help="Ask for rows of a table, by SQL or JSON.")
+@command("query", short_help="Query a table, by SQL or JSON.")
 @click.argument("key", required=False)
 @click.argument("query", required=False, metavar="[JSON|-]")
 @click.option("--sql", metavar="SELECT", help="The query as SQL. Its table is KEY.")
@@ -41,9 +41,9 @@ _MOST_ROWS = 1000
     type=click.Choice(FORMATS),
     help="By default a table on a terminal, else CSV.",
 )
-@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="So many rows at most.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N rows.")
 @click.option("-o", "--output", "file", metavar="FILE", help="Write to a file.")
-@click.option("--no-pager", is_flag=True, help="Do not page on a terminal.")
+@click.option("--no-pager", is_flag=True, help="Use no pager on a terminal.")
 def query_(
     invocation: Invocation,
     key: str | None,
@@ -55,9 +55,9 @@ def query_(
     *,
     no_pager: bool,
 ) -> None:
-    """Ask for rows of the table KEY. Without a query, all of them.
+    """Query the table KEY. Without a query, print all of its rows.
 
-    The query is JSON, as QCache has it, or SQL: --sql "select a from KEY where b > 1".
+    The query is in QCache's JSON, or SQL: --sql "select a from KEY where b > 1".
     """
     output = invocation.output
     kind = kind or _kind_of(invocation, file)
@@ -68,7 +68,7 @@ def query_(
     elif kind == "table" and "limit" not in q:
         q["limit"], is_cut = _MOST_ROWS, True
     if kind == "parquet" and file is None:
-        output.refuse_terminal("Parquet", "name a file by --output")
+        output.refuse_terminal("Parquet", "give a file with --output")
     if kind == "parquet":
         require("Parquet", "arrow", "pyarrow")
     accept = "text/csv" if kind == "csv" else "application/json"
@@ -119,7 +119,7 @@ def _parsed(key: str | None, query: str | None, sql: str | None) -> tuple[str, d
     try:
         found = {} if text is None else json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CommandError(f"the query is no JSON: {error}", USAGE) from error
+        raise CommandError(f"the query is not valid JSON: {error}", USAGE) from error
     if not isinstance(found, dict):
         raise CommandError('a query is a JSON object, e.g. {"select": ["a"]}', USAGE)
     return key, found
@@ -151,10 +151,10 @@ def _write(result: "QueryResult", kind: str, file: BinaryIO, *, lines: bool) -> 
     "types",
     multiple=True,
     metavar="COLUMN=TYPE",
-    help="Of a column of CSV: string, enum, float, int, bool. Several times.",
+    help="Type of a column of CSV: string, enum, float, int, bool. Repeatable.",
 )
 def post_(invocation: Invocation, key: str, file: str, types: tuple[str, ...]) -> None:
-    """Store a table under KEY, in place of the one that is there.
+    """Store a table under KEY, or replace it.
 
     FILE is CSV, JSON, JSON lines, Parquet or Arrow; - is standard input.
     """
@@ -182,7 +182,7 @@ def _column_type(text: str) -> tuple[str, str]:
 def _content(
     invocation: Invocation, key: str, path: Path
 ) -> "Iterator[tuple[Path | _Counted, Callable[[], int]]]":
-    """Give what is posted, and a function that says how many bytes it had."""
+    """Return a context manager for the content to post and a function that returns its size."""
     from storekit.qcache.formats import PEEK, format_of  # noqa: PLC0415 - loads a client
 
     if str(path) == "-":
@@ -194,7 +194,7 @@ def _content(
         size = path.stat().st_size
         kind, _ = format_of(file.read(PEEK), path.name)
         file.seek(0)
-        if kind in {"parquet", "arrow"}:  # read as a whole, by what knows the format
+        if kind in {"parquet", "arrow"}:  # not streamed: their readers need the path
             yield path, lambda: size
             return
         with progress_bar(invocation, key, size) as report:
@@ -203,7 +203,7 @@ def _content(
 
 
 class _Counted:
-    """A file that tells how much of it was read."""
+    """A file that reports how much of it was read."""
 
     def __init__(self, file: BinaryIO, report: Report) -> None:
         self._file = file

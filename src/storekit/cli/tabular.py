@@ -9,18 +9,18 @@ from storekit.cli.output import visible
 __all__ = ["fitted", "table_lines"]
 
 _NARROWEST = 8
-"""Characters that a column has at least; what does not fit by this is left out."""
+"""Minimum width of a column, in characters; columns for which there is no room are left out."""
 
 _LONGEST = 500
-"""Characters of a cell that are looked at; no terminal shows more."""
+"""Maximum number of characters of a cell."""
 
 _GAP = "  "
 
 
 def table_lines(rows: Sequence[Mapping[str, object]], width: int) -> Iterator[str]:
-    """Return the lines of a table, header first. Columns that have no room are counted."""
+    """Return the lines of a table, header first. If columns are left out, the last says so."""
     require("a table", "cli", "rich")
-    from rich.cells import cell_len  # noqa: PLC0415 - for commands that draw a table
+    from rich.cells import cell_len  # noqa: PLC0415 - only for commands that print a table
 
     names = list(dict.fromkeys(name for row in rows for name in row))
     if not names:
@@ -44,11 +44,11 @@ def table_lines(rows: Sequence[Mapping[str, object]], width: int) -> Iterator[st
 
 
 def _count_that_fits(natural: Sequence[int], width: int) -> int:
-    """Return how many columns have room, if each is as narrow as it may be."""
+    """Return for how many columns there is room, at their minimum width."""
     least = [min(each, _NARROWEST) + len(_GAP) for each in natural]
     if sum(least) <= width + len(_GAP):
         return len(natural)
-    left = width - _NARROWEST  # what tells how many more there are
+    left = width - _NARROWEST  # for the column that says how many are left out
     count = 0
     while count < len(least) and least[count] <= left:
         left -= least[count]
@@ -57,7 +57,7 @@ def _count_that_fits(natural: Sequence[int], width: int) -> int:
 
 
 def fitted(natural: Sequence[int], room: int) -> list[int]:
-    """Return widths for columns: what is narrow keeps its own, the others share what is left."""
+    """Return widths of columns: narrow ones keep their natural width, the others share the rest."""
     widths = [0] * len(natural)
     left = room
     by_width = sorted(range(len(natural)), key=natural.__getitem__)

@@ -1,4 +1,4 @@
-"""`copy`, `dump`, `restore`: all entries of a store into another one, or into a file and back."""
+"""The commands `copy`, `dump` and `restore`: all entries to another store, to and from a file."""
 
 import shlex
 from collections.abc import Iterator
@@ -25,14 +25,14 @@ _existing = click.option(
     type=click.Choice(["error", "overwrite", "skip"]),
     default="error",
     show_default=True,
-    help="What becomes of entries that are there, and are not the same.",
+    help="What to do if an entry exists in the target and differs.",
 )
 _in_flight = click.option(
     "--in-flight",
     type=click.IntRange(min=1, max=64),
-    help="Calls of a store at the same time; more for a cluster that is far away.",
+    help="Concurrent calls to each store; raise it for a distant cluster.",
 )
-_resume = click.option("--resume", is_flag=True, help="Go on with what was broken off.")
+_resume = click.option("--resume", is_flag=True, help="Continue after an interruption.")
 
 
 @command("copy", short_help="Copy all entries of a store into another one.")
@@ -41,7 +41,7 @@ _resume = click.option("--resume", is_flag=True, help="Go on with what was broke
 @_existing
 @_resume
 @_in_flight
-@click.option("--no-verify", is_flag=True, help="Do not compare all at the end.")
+@click.option("--no-verify", is_flag=True, help="Do not compare the stores at the end.")
 def copy_(
     invocation: Invocation,
     source: str,
@@ -54,9 +54,9 @@ def copy_(
 ) -> None:
     """Copy all entries of the store FROM into the store TO, both given as URLs.
 
-    Entries of all types, with their times of expiry, their tags, and documents. At the end, all
-    is compared. Until it is done, the target has an entry storekit/transfer that says so, and
-    --resume goes on with what was broken off.
+    This includes entries of all types, with expiry and tags, and documents. At the end, the stores
+    are compared. Until the copy is done, the target has an entry storekit/transfer as a mark;
+    --resume continues a copy that was interrupted.
     """
     from storekit.transfer import copy  # noqa: PLC0415 - loads a client
 
@@ -86,17 +86,17 @@ def copy_(
     type=click.Choice(["zlib", "zstd", "none"]),
     default="zlib",
     show_default=True,
-    help="zstd is faster, and needs storekit[zstd] to restore.",
+    help="zstd is faster, but restoring needs storekit[zstd].",
 )
-@click.option("--replace", "replacing", is_flag=True, help="Also if there is such a file.")
+@click.option("--replace", "replacing", is_flag=True, help="Replace an existing file.")
 @_resume
 def dump_(
     invocation: Invocation, file: str, compression: "Compression", *, replacing: bool, resume: bool
 ) -> None:
     """Write all entries of a store to FILE, or to standard output.
 
-    The file gets its name when it is whole; until then, what there is has a name that ends with
-    .part, and --resume goes on with it. Only its owner may read it.
+    Until the file is complete, its name ends with .part; --resume continues such a dump. Only its
+    owner may read the file.
     """
     from storekit.transfer import dump  # noqa: PLC0415 - loads a client
 
@@ -106,7 +106,7 @@ def dump_(
         _explained(shlex.join(["dump", file]), resume=resume),
     ):
         if file == "-":
-            output.refuse_terminal("a dump", "write it to a file with >, or name one")
+            output.refuse_terminal("a dump", "redirect it to a file with >, or name one")
             with transfer_progress(invocation) as report:
                 dump(client, output.stream(), compression=compression, progress=report)
             return
@@ -121,23 +121,23 @@ def dump_(
                     progress=report,
                 )
         except FileExistsError as error:
-            message = f"{file} is there already; --replace writes in its place"
+            message = f"{file} exists already; --replace replaces it"
             raise CommandError(message, REFUSED) from error
     _say_info(invocation, info, f"written to {file}")
 
 
-@command("restore", short_help="Put all entries of a dump into a store.")
+@command("restore", short_help="Store all entries of a dump.")
 @click.argument("file", metavar="FILE|-")
 @_existing
 @_resume
-@click.option("--check", is_flag=True, help="Only read the file to its end, and check all of it.")
+@click.option("--check", is_flag=True, help="Only read and check the whole file.")
 def restore_(
     invocation: Invocation, file: str, existing: "Existing", *, resume: bool, check: bool
 ) -> None:
-    """Put all entries of a dump, a file or standard input, into a store.
+    """Store all entries of a dump, from a file or standard input.
 
-    A file is checked as a whole before anything is written: one that is damaged is refused, with
-    the place. Entries whose time is over are left out.
+    A file is checked completely before anything is stored; for a damaged one, the error names the
+    place. Entries that have expired are left out.
     """
     from storekit.transfer import check_dump, restore  # noqa: PLC0415 - loads a client
 
@@ -145,7 +145,7 @@ def restore_(
     if check:
         with transfer_progress(invocation) as report:
             info = check_dump(source, progress=report)
-        _say_info(invocation, info, "sound")
+        _say_info(invocation, info, "not damaged")
         return
     with (
         open_qdb(invocation) as client,
@@ -158,7 +158,7 @@ def restore_(
 
 @contextmanager
 def _explained(action: str, existing: str = "error", *, resume: bool) -> Iterator[None]:
-    """Say how to go on, in the words of the command."""
+    """Turn errors into those of the command, which say how to continue."""
     from storekit.qdb import AliasAlreadyExists  # noqa: PLC0415 - loads a client
     from storekit.transfer import TransferUnfinished  # noqa: PLC0415
 
@@ -167,12 +167,12 @@ def _explained(action: str, existing: str = "error", *, resume: bool) -> Iterato
     try:
         yield
     except KeyboardInterrupt as error:
-        message = f"interrupted; {again} goes on"
+        message = f"interrupted; {again} continues it"
         raise CommandError(message, INTERRUPTED) from error
     except AliasAlreadyExists as error:
         raise CommandError(
-            f"{error.alias!r} is in {error.node} already, and is not the same: it was left as it "
-            f"is. `storekit {action} --resume --existing overwrite`, or skip, goes on",
+            f"{error.alias!r} is in {error.node} already, and differs; it was not changed. "
+            f"`storekit {action} --resume --existing overwrite`, or skip, continues",
             REFUSED,
         ) from error
     except TransferUnfinished as error:
@@ -185,7 +185,7 @@ def _say_result(invocation: Invocation, done: str, result: "TransferResult") -> 
     invocation.output.result(**asdict(result))
     parts = [f"{result.entries} entries {done}, {shown_size(result.content_bytes)}"]
     named = {
-        "there already": result.unchanged,
+        "unchanged": result.unchanged,
         "skipped": result.skipped,
         "expired": result.expired,
         "changed meanwhile": result.changed,

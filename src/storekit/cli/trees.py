@@ -1,14 +1,14 @@
-"""A directory as one document: a tar archive (pax), written as it is read, checked when restored.
+"""A directory as one document: a tar archive (pax) that is made while it is uploaded.
 
-What is in it: regular files with their content, directories, also empty ones, symbolic links as
-links, hard links within the directory; of each the permissions (`rwx` of owner, group and others)
-and the time of change, to the nanosecond. What is not: owners, extended attributes, and the bits
-that would let a program act for somebody else (setuid, setgid). Sockets, pipes and devices are left
-out, with a note. The same tree makes the same bytes, so that an upload of it can be resumed.
+The archive has regular files with their content, directories, also empty ones, symbolic links, and
+hard links within the directory; for each the permissions (`rwx` of owner, group and others) and the
+modification time, to the nanosecond. It does not have owners, extended attributes, and the bits
+setuid, setgid and sticky. Sockets, pipes and devices are left out, with a note. The same tree gives
+the same bytes, so that an upload of it can be resumed.
 
-What is restored may come from anybody who can write to the store. So nothing is written outside of
-the new directory: names lead down only, links are made last, when nothing is written any more, and
-whatever is there already is refused. The directory gets its name when all of it is there.
+An archive may come from anyone who can write to the store, so restoring it must not write outside
+of the new directory: names must lead down, symbolic links are made last, after all files are
+written, and a name that exists already is refused. The directory gets its name once it is complete.
 """
 
 import os
@@ -37,7 +37,7 @@ _KINDS = frozenset(
 
 @dataclass(slots=True)
 class Tree:
-    """A directory that is to be read. What is no file, directory or link is `left_out`."""
+    """A directory to be archived. `left_out` are names of other things than files and links."""
 
     path: Path
     members: list[tuple[tarfile.TarInfo, Path]] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Tree:
 
     @classmethod
     def of(cls, path: Path) -> "Tree":
-        """Look through a directory. Raises `OSError`."""
+        """List a directory. Raises `OSError`."""
         tree = cls(path)
         tree._add(path, ".", {})
         tree.size = 2 * tarfile.BLOCKSIZE + sum(
@@ -79,7 +79,7 @@ class Tree:
                 self._add(path / child, child if name == "." else f"{name}/{child}", seen)
 
     def pieces(self) -> Iterator[bytes]:
-        """Give the archive in pieces. Raises `OSError`, `CommandError` if a file has changed."""
+        """Yield the archive in pieces. Raises `OSError`, `CommandError` if a file has changed."""
         for info, path in self.members:
             yield _head(info)
             if info.isreg() and info.size:
@@ -103,34 +103,34 @@ def _content(path: Path, size: int) -> Iterator[bytes]:
         while left:
             piece = file.read(min(left, _PIECE))
             if not piece:
-                raise CommandError(f"{path}: became shorter while it was read", LOCAL)
+                raise CommandError(f"{path} became shorter while it was read", LOCAL)
             left -= len(piece)
             yield piece
         if file.read(1):
-            raise CommandError(f"{path}: became longer while it was read", LOCAL)
+            raise CommandError(f"{path} became longer while it was read", LOCAL)
 
 
 def restore(archive: Path, destination: Path, report: Callable[[int], None]) -> None:
-    """Make a directory of an archive. `report` is told the bytes of it that are done.
+    """Make a directory from an archive. `report` is called with the number of bytes done.
 
-    Raises `CommandError` for what is no such archive or leads elsewhere, and `OSError`.
+    Raises `CommandError` if it is not such an archive or has unsafe names, and `OSError`.
     """
     part = destination.with_name(f"{destination.name}.{secrets.token_hex(4)}.part")
     part.mkdir(mode=0o700)
     try:
         _restore_into(archive, part, report)
         report(archive.stat().st_size)
-        os.sync()  # or the name might outlive a power cut, and the content not
+        os.sync()  # otherwise, after a power failure the name might exist without the content
         part.rename(destination)
     except tarfile.TarError as error:
-        raise CommandError(f"the document is no directory: {error}", DAMAGED) from error
+        raise CommandError(f"the document is not a directory: {error}", DAMAGED) from error
     finally:
         if part.exists():
             _remove(part)
 
 
 def _remove(part: Path) -> None:
-    with suppress(OSError):  # what went wrong before is what counts
+    with suppress(OSError):  # must not hide the original error
         for directory, _, _ in os.walk(part):
             Path(directory).chmod(0o700)
         shutil.rmtree(part)
@@ -143,7 +143,9 @@ def _restore_into(archive: Path, root: Path, report: Callable[[int], None]) -> N
         while (info := opened.next()) is not None:
             path = _inside(root, info.name)
             if info.type not in _KINDS or info.sparse is not None:
-                raise CommandError(f"the document has {info.name!r}, no file or link", DAMAGED)
+                raise CommandError(
+                    f"the document has {info.name!r}, which is not a file or link", DAMAGED
+                )
             if info.isdir():
                 if path != root:
                     _new(path, Path.mkdir, 0o700)
@@ -156,7 +158,7 @@ def _restore_into(archive: Path, root: Path, report: Callable[[int], None]) -> N
             else:
                 _write(opened, info, path)
             report(opened.offset)
-            opened.members.clear()  # type: ignore[attr-defined]  # it keeps all of them
+            opened.members.clear()  # type: ignore[attr-defined]  # tarfile keeps all of them
     for path, info in links:
         _new(path, os.symlink, info.linkname, is_target=True)
         os.utime(path, ns=_times(info), follow_symlinks=False)
@@ -166,11 +168,13 @@ def _restore_into(archive: Path, root: Path, report: Callable[[int], None]) -> N
 
 
 def _inside(root: Path, name: str) -> Path:
-    """Return the path for a name, which leads down and nowhere else. Raises `CommandError`."""
+    """Return the path for a name in an archive. `CommandError` if it is outside of `root`."""
     parts = PurePosixPath(name).parts
     path = root.joinpath(*parts)
     if name.startswith("/") or ".." in parts or "\0" in name or not path.is_relative_to(root):
-        raise CommandError(f"the document has the name {name!r}, which leads elsewhere", DAMAGED)
+        raise CommandError(
+            f"the document has the name {name!r}, which is outside of the directory", DAMAGED
+        )
     return path
 
 
@@ -188,7 +192,7 @@ def _write(opened: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> None:
 def _new(
     path: Path, make: Callable[..., T], *arguments: object, is_target: bool = False, **more: object
 ) -> T:
-    """Make something that is not there yet; what the archive has twice is no sound one."""
+    """Make a file, directory or link. Raises `CommandError` if it exists already."""
     try:
         if is_target:
             return make(*arguments, path, **more)
@@ -200,10 +204,12 @@ def _new(
 
 
 def _times(info: tarfile.TarInfo) -> tuple[int, int]:
-    """Return when a member was changed, in nanoseconds, as what it was used and changed."""
+    """Return times of last access and modification in nanoseconds: both the modification time."""
     seconds, _, fraction = info.pax_headers.get("mtime", f"{info.mtime:.0f}").partition(".")
     try:
         nanoseconds = int(seconds) * 10**9 + int(fraction[:9].ljust(9, "0") or 0)
     except ValueError as error:
-        raise CommandError(f"the document has {info.name!r} with no sound time", DAMAGED) from error
+        raise CommandError(
+            f"the document has an invalid modification time for {info.name!r}", DAMAGED
+        ) from error
     return nanoseconds, nanoseconds

@@ -1,4 +1,4 @@
-"""Values of entries as they are given and shown: text, JSON, or bytes."""
+"""Reads and prints values of entries: text, JSON, or bytes."""
 
 import json
 import sys
@@ -25,25 +25,25 @@ __all__ = [
 ]
 
 FORMS = ("text", "json", "raw")
-"""What a value is on the command line."""
+"""The forms of a value on the command line."""
 
 TYPES = ("integer", "double", "string", "timestamp")
-"""Types of entries beside blobs."""
+"""Types of entries other than blobs."""
 
 
 def standard_input() -> BinaryIO:
     """Return standard input for bytes, without a buffer.
 
-    The lock of the buffer would be held by a thread that reads, and end the process in a crash.
+    At exit, the interpreter crashes if a thread still reads and so holds the lock of the buffer.
     """
     raw: BinaryIO = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
     return raw
 
 
 def given_bytes(value: str | None, file: str | None) -> bytes:
-    """Return what was given as an argument, in a file, or by standard input for `-`.
+    """Return the content given as an argument, in a file, or by standard input for `-`.
 
-    Raises `CommandError` unless it is one of these, `OSError` if the file can't be read.
+    Raises `CommandError` unless exactly one is given, `OSError` if the file can't be read.
     """
     if (value is None) == (file is None):
         raise CommandError("give the value, or - for standard input, or --file FILE", USAGE)
@@ -56,26 +56,26 @@ def given_bytes(value: str | None, file: str | None) -> bytes:
 
 
 def given_value(content: bytes, form: str, *, is_typed: bool) -> object:
-    """Return the value that content stands for, as text or JSON.
+    """Return the value of content that is text or JSON.
 
-    Of text that was not typed, but comes from a file or a pipe, the last line end is not a part.
+    The last line end of text is removed if it comes from a file or a pipe. Raises `CommandError`.
     """
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise CommandError(
-            f"the value is no UTF-8 text (at byte {error.start}); --as raw stores bytes", USAGE
+            f"the value is not UTF-8 text (at byte {error.start}); --as raw stores bytes", USAGE
         ) from error
     if form == "json":
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise CommandError(f"the value is no JSON: {error}", USAGE) from error
+            raise CommandError(f"the value is not valid JSON: {error}", USAGE) from error
     return text if is_typed else text.removesuffix("\n")
 
 
-def given_typed(text: str, kind: str) -> Any:  # noqa: ANN401 - what the type is
-    """Return the value of an entry that is no blob. Raises `CommandError`."""
+def given_typed(text: str, kind: str) -> Any:  # noqa: ANN401 - depends on the type
+    """Parse the value for an entry of one of `TYPES`. Raises `CommandError`."""
     try:
         if kind == "integer":
             return int(text)
@@ -85,12 +85,12 @@ def given_typed(text: str, kind: str) -> Any:  # noqa: ANN401 - what the type is
             moment = datetime.fromisoformat(text)
             return moment.astimezone() if moment.tzinfo is None else moment
     except ValueError as error:
-        raise CommandError(f"{text!r} is no {kind}: {error}", USAGE) from error
+        raise CommandError(f"{text!r} is not a valid {kind}: {error}", USAGE) from error
     return text
 
 
 def read_typed(client: "RawClient", key: str) -> tuple[str, object]:
-    """Return type and value of an entry that is no blob."""
+    """Return type and value of an entry that is not a blob. Raises `CommandError`."""
     kind = client.get_metadata(key).type.name.lower()
     readers = {
         "integer": client.int_get,
@@ -104,7 +104,7 @@ def read_typed(client: "RawClient", key: str) -> tuple[str, object]:
 
 
 def show(invocation: "Invocation", value: object, form: str | None) -> None:
-    """Print a value. Bytes that are no text are not for a terminal. Raises `CommandError`."""
+    """Print a value. Raises `CommandError` for bytes that are not text, on a terminal."""
     output = invocation.output
     if isinstance(value, bytes | bytearray | memoryview):
         _show_bytes(output, bytes(value), form)
@@ -126,15 +126,15 @@ def _show_bytes(output: Output, content: bytes, form: str | None) -> None:
             return
         if form in {None, "raw"}:
             output.refuse_terminal(
-                f"content of {shown_size(len(content))} that is no text",
-                "write it to a file with >",
+                f"content of {shown_size(len(content))} that is not text",
+                "redirect it to a file with >",
             )
-        raise CommandError("the value is bytes that are no text; use --as raw", DAMAGED) from None
+        raise CommandError("the value is bytes that are not text; use --as raw", DAMAGED) from None
     if form == "json":
         try:
             value = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise CommandError(f"the value is no JSON: {error}", DAMAGED) from error
+            raise CommandError(f"the value is not valid JSON: {error}", DAMAGED) from error
         output.text(output.as_json(value, indent=2))
     else:
         output.text(text)

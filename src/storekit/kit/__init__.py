@@ -1,6 +1,6 @@
-"""Clients of both stores with the same settings, and tables kept in one and queried in the other.
+"""Clients of both stores with common settings, and tables stored in QuasarDB, queried in QCache.
 
-`storekit` itself has the names; they are loaded on first use.
+`storekit` exports these names; they are loaded on first use.
 """
 
 from typing import TYPE_CHECKING

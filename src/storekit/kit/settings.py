@@ -28,20 +28,22 @@ _VARIABLES_OF_OTHERS = (
     "STOREKIT_QCACHE_SERVER",
     "STOREKIT_SERVE_",
 )
-"""What else storekit reads from the environment; see the modules of these names."""
+"""Variables and prefixes that other parts of storekit read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a kit is made with. Times are in seconds.
+    """The settings of a kit. Times are in seconds.
+
+    Wrong values raise `TypeError` or `ValueError`.
 
     Attributes:
-        qdb: URL of a QuasarDB cluster or embedded store; None for none.
-        qcache: URL of QCache nodes; None for none.
-        timeout: For a whole operation, with all attempts and pauses; None for no limit.
-        connect_timeout: For connecting; None for no limit.
-        retry: When and how operations are repeated; None for each store's own way.
-        codec: Of the values in QuasarDB, by name; None for plain pickles.
+        qdb: URL of a QuasarDB cluster or embedded store; None for a kit without QuasarDB.
+        qcache: URL of QCache nodes; None for a kit without QCache.
+        timeout: Limit of a whole operation, with all attempts and pauses; None for no limit.
+        connect_timeout: Limit of connecting; None for no limit.
+        retry: When and how operations are repeated; None for the default of each client.
+        codec: Name of the codec of values in QuasarDB; None for plain pickles.
         qdb_options: More arguments of QuasarDB's clients; `session` and `limits` may be
             mappings.
         qcache_options: More arguments of QCache's clients; `limits` may be a mapping.
@@ -54,11 +56,11 @@ class Settings:
     connect_timeout: float | None = 10.0
     retry: RetryPolicy | None = None
     codec: str | None = None
-    qdb_options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # hold keys
+    qdb_options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # may have secrets
     qcache_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        """Raise `TypeError` or `ValueError` for what no client would take."""
+        """Raise `TypeError` or `ValueError` for wrong values."""
         if self.qdb is not None:
             parse_qdb(self.qdb)
         if self.qcache is not None:
@@ -74,18 +76,18 @@ class Settings:
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str], table: str = "storekit") -> Self:
-        """Read a table of a TOML file, whose keys are the attributes; `false` stands for None.
+        """Read a table of a TOML file. Its keys are the attributes; `false` means None.
 
         Raises `OSError`, and `ValueError` that names the file and the key.
         """
         with Path(path).open("rb") as file:
             try:
                 content = tomllib.load(file)
-            except (ValueError, RecursionError) as error:  # of TOML, or of UTF-8
+            except (ValueError, RecursionError) as error:  # not TOML, or not UTF-8
                 raise ValueError(f"{os.fspath(path)}: {error}") from error
         found = content.get(table)
         if not isinstance(found, Mapping):
-            raise ValueError(f"{os.fspath(path)} has no table [{table}]")  # noqa: TRY004 - of the file
+            raise ValueError(f"{os.fspath(path)} has no table [{table}]")  # noqa: TRY004 - the file is wrong, no argument
         try:
             return cls.from_mapping(found)
         except (TypeError, ValueError) as error:
@@ -97,28 +99,29 @@ class Settings:
     ) -> Self:
         """Read variables such as `STOREKIT_QDB` and `STOREKIT_RETRY__ATTEMPTS`.
 
-        Two underscores lead into a table. A value that is one in TOML (a number, `true`, an
-        array) is taken as such, `false` as None, any other as text.
+        Two underscores separate the name of a table from that of a setting in it. A value that is
+        valid TOML (a number, `true`, an array) is read as TOML, with `false` for None; any other
+        value is text.
 
-        Raises `ValueError` that names the variable: its value is wrong, or its name is nearly
-        that of a setting. Warns (`UserWarning`) of others with this prefix.
+        Raises `ValueError` that names the variable if its value is wrong, or if its name looks like
+        a misspelt setting. Issues a `UserWarning` for other unknown variables with this prefix.
         """
         known = {each.name for each in fields(cls)}
         found: dict[str, Any] = {}
         origins: dict[str, list[str]] = {}
         variables = os.environ if environment is None else environment
-        for name, text in sorted(variables.items()):  # a table before what is below it
+        for name, text in sorted(variables.items()):  # a table comes before the settings in it
             path = name.removeprefix(prefix).lower().split(_DEEPER)
             if not name.startswith(prefix) or name.startswith(_VARIABLES_OF_OTHERS):
                 continue
             if path[0] not in known:
-                _tell_unknown(name, prefix, path[0], known)
+                _report_unknown(name, prefix, path[0], known)
                 continue
             place = found
             for part in path[:-1]:
                 place = place.setdefault(part, {})
                 if not isinstance(place, dict):
-                    raise ValueError(f"{name}: {part} has a value")  # noqa: TRY004 - of the text
+                    raise ValueError(f"{name}: {part} has a value itself, so it is not a table")  # noqa: TRY004 - the text is wrong, no argument
             place[path[-1]] = _value(text)
             origins.setdefault(path[0], []).append(name)
         for setting, names in origins.items():
@@ -130,7 +133,7 @@ class Settings:
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> Self:
-        """Make settings of plain values. `false` stands for None, which TOML lacks.
+        """Make settings from plain values. False means None, which TOML lacks.
 
         Raises `TypeError` and `ValueError`.
         """
@@ -148,16 +151,16 @@ class Settings:
         return cls(**made)
 
     def with_changes(self, **changes: Any) -> Self:
-        """Return the same settings but for some."""
+        """Return the settings with some of them changed. Raises `TypeError` and `ValueError`."""
         return replace(self, **changes)
 
 
-def _tell_unknown(name: str, prefix: str, setting: str, known: set[str]) -> None:
-    """Refuse a variable that is a misspelt setting; warn of one that another program may use."""
+def _report_unknown(name: str, prefix: str, setting: str, known: set[str]) -> None:
+    """Raise for a variable that looks like a misspelt setting; warn about any other."""
     if near := difflib.get_close_matches(setting, known, n=1, cutoff=0.65):
-        raise ValueError(f"{name} is no setting; is {prefix}{near[0].upper()} meant?")
+        raise ValueError(f"{name} is not a setting; did you mean {prefix}{near[0].upper()}?")
     settings = ", ".join(f"{prefix}{each.upper()}" for each in sorted(known))
-    warnings.warn(f"{name} is no setting of storekit; there are {settings}", stacklevel=3)
+    warnings.warn(f"{name} is not a setting of storekit; there are {settings}", stacklevel=3)
 
 
 def _check_seconds(name: str, value: object) -> None:
@@ -175,17 +178,17 @@ def _check_type(name: str, value: object, kind: type, wanted: str) -> None:
 
 
 def session_options(session: object) -> Any:
-    """Return the options of QuasarDB's sessions for a mapping of them. Raises as `from_mapping`."""
-    from storekit.qdb.engine import SessionOptions  # noqa: PLC0415 - only where there are some
+    """Return `SessionOptions` for a mapping. Raises `TypeError` and `ValueError`."""
+    from storekit.qdb.engine import SessionOptions  # noqa: PLC0415 - loaded only if needed
 
     return _made(SessionOptions, session, "qdb_options.session")
 
 
 def _check_codec(name: str, registry: Any) -> None:
-    """Refuse a codec that the registry of the client lacks, by default storekit's."""
-    from storekit.codecs.registry import CodecRegistry  # noqa: PLC0415 - only where it is asked
+    """Raise `ValueError` if the registry of the client, by default storekit's, lacks a codec."""
+    from storekit.codecs.registry import CodecRegistry  # noqa: PLC0415 - loaded only if needed
 
-    with contextlib.suppress(ImportError):  # there is one, and the client says what it needs
+    with contextlib.suppress(ImportError):  # it exists; the client will report what it needs
         (CodecRegistry.default() if registry is None else registry).get(name)
 
 
@@ -201,12 +204,12 @@ def _options(options: object, name: str, of_client: Callable[[], set[str]]) -> d
     if isinstance(made.get("limits"), Mapping):
         made["limits"] = _made(PoolLimits, made["limits"], f"{name}.limits")
     if "session" in made:
-        session_options(made["session"])  # which refuses what is wrong
+        session_options(made["session"])  # raises for wrong options
     return made
 
 
 def _qdb_names() -> set[str]:
-    from storekit.qdb import Client  # noqa: PLC0415 - only where there are options
+    from storekit.qdb import Client  # noqa: PLC0415 - loaded only if needed
     from storekit.qdb._typing import ClientOptions  # noqa: PLC0415
 
     names = {*inspect.signature(Client).parameters, *ClientOptions.__annotations__, "session"}
@@ -214,7 +217,7 @@ def _qdb_names() -> set[str]:
 
 
 def _qcache_names() -> set[str]:
-    from storekit.qcache import QClient  # noqa: PLC0415 - only where there are options
+    from storekit.qcache import QClient  # noqa: PLC0415 - loaded only if needed
 
     return {*inspect.signature(QClient).parameters} - {"node_list"}
 
@@ -239,4 +242,4 @@ def _value(text: str) -> Any:
         found = tomllib.loads(f"value = {text}")
     except (tomllib.TOMLDecodeError, RecursionError):
         return text
-    return found["value"] if len(found) == 1 else text  # text with several lines that are TOML
+    return found["value"] if len(found) == 1 else text  # more keys: text of several lines

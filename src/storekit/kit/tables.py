@@ -1,4 +1,4 @@
-"""How a table is stored in QuasarDB, so that it can be posted to QCache as it was given."""
+"""The form in which tables are stored in QuasarDB, so that they can be posted to QCache later."""
 
 import json
 import math
@@ -28,10 +28,10 @@ __all__ = [
 ]
 
 PREFIX = "table/"
-"""Of the aliases of tables."""
+"""The beginning of the aliases of tables."""
 
 KEPT_FOR = 60.0
-"""Seconds for which the content of a version stays that is not the newest any more."""
+"""Seconds for which the content of a version is kept after a newer one was stored."""
 
 _TABLE = b"storekit table 1 "
 _VERSION = b"storekit table version 1 "
@@ -39,7 +39,7 @@ _VERSION_TEXT = re.compile(rb"[0-9a-f]{32}")
 
 
 def alias_of(name: str) -> str:
-    """Return the alias of what says which version of a table is the newest."""
+    """Return the alias of the entry with the newest version of a table."""
     return PREFIX + name
 
 
@@ -54,50 +54,50 @@ def key_of(name: str, version: str) -> str:
 
 
 def new_version() -> str:
-    """Return a version that no other table has."""
+    """Return a new, unique version."""
     return uuid.uuid4().hex
 
 
 def pack_version(version: str) -> bytes:
-    """Return what is stored of a version."""
+    """Return a version in the form in which it is stored."""
     return _VERSION + version.encode()
 
 
 def unpack_version(stored: bytes | memoryview, alias: str) -> str:
-    """Return the version that was packed. Raises `CodecError`."""
+    """Return the version from its stored form. Raises `CodecError`."""
     content = bytes(stored)
     text = content.removeprefix(_VERSION)
     if not content.startswith(_VERSION) or not _VERSION_TEXT.fullmatch(text):
-        raise CodecError("the entry is no table of put_table's", codec="storekit table", key=alias)
+        raise CodecError("the entry was not stored by put_table", codec="storekit table", key=alias)
     return text.decode()
 
 
 def pack_table(table: TableContent) -> bytes:
-    """Return content and types of a table in one piece."""
+    """Return content and types of a table in the form in which they are stored."""
     head = {"content_type": table.content_type, "types": dict(table.types)}
     return _TABLE + json.dumps(head).encode() + b"\n" + table.content
 
 
 def unpack_table(stored: bytes | memoryview, alias: str) -> TableContent:
-    """Return what was packed. Raises `CodecError`."""
+    """Return a table from its stored form. Raises `CodecError`."""
     content = bytes(stored)
     head, end, rest = content.partition(b"\n")
     try:
         if not head.startswith(_TABLE) or not end:
-            raise ValueError("it does not begin as one")
+            raise ValueError("it does not begin as a stored table does")
         fields: Mapping[str, object] = json.loads(head[len(_TABLE) :])
         content_type, types = fields["content_type"], fields["types"]
         if not isinstance(content_type, str) or not isinstance(types, dict):
-            raise TypeError("its head is of other types")
+            raise TypeError("its header has fields of wrong types")
         return check_table(TableContent(rest, content_type, types))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CodecError(
-            "the entry is no table of put_table's", codec="storekit table", key=alias
+            "the entry was not stored by put_table", codec="storekit table", key=alias
         ) from error
 
 
 def check_age(max_age: object) -> None:
-    """Check a `max_age`: `TypeError`, `ValueError`."""
+    """Raise `TypeError` or `ValueError` unless `max_age` is a valid number of seconds."""
     if isinstance(max_age, bool) or not isinstance(max_age, int | float):
         raise TypeError(f"max_age must be a number of seconds, not {max_age!r}")
     if not 0 <= max_age < math.inf:
@@ -105,8 +105,8 @@ def check_age(max_age: object) -> None:
 
 
 def check_table(table: TableContent) -> TableContent:
-    """Return a table that QCache can be given. Raises `TypeError` and `ValueError`."""
-    # These load httpx, which is there: a client of QCache has been made.
+    """Return a table if it can be posted to QCache. Raises `TypeError` and `ValueError`."""
+    # These load httpx.
     from storekit.qcache.tables import check_upload  # noqa: PLC0415
     from storekit.qcache.wire import merge_headers  # noqa: PLC0415
 

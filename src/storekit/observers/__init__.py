@@ -1,9 +1,10 @@
-"""Observers: objects that clients tell of their calls.
+"""Observers: objects whose methods clients call for each of their calls.
 
-An observer is any object with the three methods of `Observer`; with `attach`, it also sees how
-clients stand. `LoggingObserver` writes to the log, `storekit.observers.opentelemetry` has one that
-makes spans, `storekit.observers.opentelemetry_metrics` and `storekit.observers.prometheus` have
-those that keep metrics. Without observers, a call costs one comparison more.
+An observer is any object with the three methods of `Observer`; with a method `attach`, it can also
+read the state of clients. `LoggingObserver` writes to the log; `storekit.observers.opentelemetry`
+has an observer for spans, `storekit.observers.opentelemetry_metrics` and
+`storekit.observers.prometheus` have observers for metrics. Without observers, a call takes one
+comparison more.
 """
 
 from storekit.observers.events import CallEnded, CallRetried, CallStarted, Observer

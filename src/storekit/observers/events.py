@@ -8,11 +8,11 @@ __all__ = ["CallEnded", "CallRetried", "CallStarted", "Observer"]
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """A client was asked to do something.
+    """A call of a client has started.
 
     `store` is "qdb" or "qcache", `operation` the name of the method. `node` is the address
-    that the client was made with or, where the client chooses among nodes, None.
-    `key` is the alias or key, None for operations on several or on none. Contents and
+    that the client was made with, or None if the client chooses among several nodes.
+    `key` is the alias or key; None for operations on several or on none. Contents and
     credentials are never part of an event.
     """
 
@@ -35,10 +35,10 @@ class CallRetried:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """A call is over: it has succeeded if `error` is None, else failed, or was cancelled.
+    """A call has ended: it succeeded if `error` is None, else it failed or was cancelled.
 
     `duration` is in seconds, with all attempts and pauses. `node` is the one that answered
-    last, as far as that is known.
+    last, if that is known.
     """
 
     call: CallStarted
@@ -49,17 +49,17 @@ class CallEnded:
 
 
 class Observer(Protocol):
-    """Has methods that are called as calls start, are repeated and end.
+    """The interface of observers: methods for the start, the repeats and the end of a call.
 
-    The methods are called in the task or thread of the caller, who waits for them: they
+    The methods are called in the task or thread of the caller, which waits for them: they
     must be quick and must not block. An error that they raise is logged and changes nothing.
     """
 
     def start(self, event: CallStarted) -> object:
-        """Return what the other two methods are given as `token` for the same call."""
+        """Handle the start of a call. The other methods get the returned object as `token`."""
 
     def retry(self, token: object, event: CallRetried) -> None:
-        """Take note of an attempt that failed, and that another one follows."""
+        """Handle a failed attempt that is followed by another one."""
 
     def end(self, token: object, event: CallEnded) -> None:
-        """Take note of the end of a call. Comes once for each start."""
+        """Handle the end of a call. Called once for each `start`."""

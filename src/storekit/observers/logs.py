@@ -10,8 +10,8 @@ __all__ = ["LoggingObserver"]
 class LoggingObserver:
     """Logs the end of each call, and each attempt that failed.
 
-    Calls that succeed are logged at `level`; attempts that are repeated, and calls that fail,
-    as warnings. Keys are logged, contents never are.
+    Calls that succeed or are cancelled are logged at `level`; attempts that are repeated, and calls
+    that fail, as warnings. Keys are logged, contents never are.
     """
 
     def __init__(self, logger: logging.Logger | None = None, level: int = logging.DEBUG) -> None:
@@ -19,19 +19,19 @@ class LoggingObserver:
         self._level = level
 
     def start(self, event: CallStarted) -> None:
-        """Log nothing: what is logged at the end has all of it."""
+        """Do nothing: the message at the end has all details."""
 
-    def retry(self, token: object, event: CallRetried) -> None:  # noqa: ARG002 - there is none
+    def retry(self, token: object, event: CallRetried) -> None:  # noqa: ARG002 - always None here
         """Log the attempt that failed."""
         self._logger.warning(
-            "%s: attempt %d failed, the next follows in %.3f s: %s",
+            "%s: attempt %d failed, the next starts in %.3f s: %s",
             _name(event.call, event.node),
             event.attempt,
             event.pause,
             event.error,
         )
 
-    def end(self, token: object, event: CallEnded) -> None:  # noqa: ARG002 - there is none
+    def end(self, token: object, event: CallEnded) -> None:  # noqa: ARG002 - always None here
         """Log the outcome."""
         name = _name(event.call, event.node)
         if event.error is None:

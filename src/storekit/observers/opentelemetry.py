@@ -19,11 +19,11 @@ __all__ = ["OpenTelemetryObserver"]
 
 
 class OpenTelemetryObserver:
-    """Makes a client span of each call, below the span that is current for its caller.
+    """Makes a client span for each call, as a child of the caller's current span.
 
-    Names and attributes follow OpenTelemetry's conventions for database clients. The key is
-    an attribute, and messages of errors, which name it, are descriptions only if `keys` is
-    true, since keys may hold personal data.
+    Names and attributes follow OpenTelemetry's conventions for database clients. The key of a call,
+    and the messages of errors, which name it, are in the span only if `keys` is true, since keys
+    may be personal data.
     """
 
     def __init__(self, tracer: Tracer | None = None, *, keys: bool = False) -> None:

@@ -19,16 +19,16 @@ from opentelemetry.metrics import (  # noqa: E402 - after the check, whose messa
 __all__ = ["OpenTelemetryMetrics"]
 
 _BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
-"""Of durations, in seconds: what the conventions advise."""
+"""Bucket boundaries of durations, in seconds, as the conventions advise."""
 
 _SYSTEMS = {"qdb": "quasardb"}
 
 
 class OpenTelemetryMetrics:
-    """Keeps metrics of calls, connections and nodes, of all clients that are made with it.
+    """Keeps metrics of the calls, connections and nodes of all clients that are made with it.
 
-    Names and attributes follow OpenTelemetry's conventions for database clients; what these
-    lack begins with `storekit.`. No key and no content is among the attributes.
+    Names and attributes follow OpenTelemetry's conventions for database clients; names that these
+    do not have begin with `storekit.`. No key and no content is among the attributes.
 
     - `db.client.operation.duration`, histogram, seconds. Calls that failed have `error.type`.
     - `storekit.client.operation.retries`, counter: attempts that failed and were followed by
@@ -83,19 +83,19 @@ class OpenTelemetryMetrics:
             )
 
     def attach(self, client: WithState) -> None:
-        """Show the connections and nodes of a client, too."""
+        """Add a client whose connections and nodes are to be included."""
         self._clients.add(client)
 
     def start(self, event: CallStarted) -> None:
-        """Do nothing: the end has it all."""
+        """Do nothing: the event at the end has all details."""
 
-    def retry(self, token: object, event: CallRetried) -> None:  # noqa: ARG002 - there is none
+    def retry(self, token: object, event: CallRetried) -> None:  # noqa: ARG002 - always None here
         """Count an attempt that failed."""
         attributes = _attributes(event.call, event.node)
         self._retries.add(1, {**attributes, "error.type": type(event.error).__name__})
 
-    def end(self, token: object, event: CallEnded) -> None:  # noqa: ARG002 - there is none
-        """Note how long a call took."""
+    def end(self, token: object, event: CallEnded) -> None:  # noqa: ARG002 - always None here
+        """Record how long a call took."""
         attributes = _attributes(event.call, event.node)
         if event.error is not None:
             attributes["error.type"] = type(event.error).__name__

@@ -1,4 +1,4 @@
-"""An observer whose figures Prometheus reads (`pip install storekit[prometheus]`)."""
+"""An observer that keeps Prometheus metrics (`pip install storekit[prometheus]`)."""
 
 from collections.abc import Iterable
 
@@ -22,10 +22,10 @@ _BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 
 
 class PrometheusObserver:
-    """Keeps figures of calls, connections and nodes, of all clients that are made with it.
+    """Keeps metrics of the calls, connections and nodes of all clients that are made with it.
 
-    Make one, and give it to all clients: a registry takes each name once, and refuses a second
-    observer with `ValueError`. No key and no content is among the labels. `store` is "qdb" or
+    Make one, and give it to all clients: a registry takes each name only once, and a second
+    observer raises `ValueError`. No key and no content is among the labels. `store` is "qdb" or
     "qcache".
 
     - `storekit_client_operation_duration_seconds`, histogram by `store` and `operation`.
@@ -61,19 +61,19 @@ class PrometheusObserver:
         registry.register(self)
 
     def attach(self, client: WithState) -> None:
-        """Show the connections and nodes of a client, too."""
+        """Add a client whose connections and nodes are to be included."""
         self._clients.add(client)
 
     def start(self, event: CallStarted) -> None:
-        """Do nothing: the end has it all."""
+        """Do nothing: the event at the end has all details."""
 
-    def retry(self, token: object, event: CallRetried) -> None:  # noqa: ARG002 - there is none
+    def retry(self, token: object, event: CallRetried) -> None:  # noqa: ARG002 - always None here
         """Count an attempt that failed."""
         call, kind = event.call, type(event.error).__name__
         self._retries.labels(call.store, call.operation, kind).inc()
 
-    def end(self, token: object, event: CallEnded) -> None:  # noqa: ARG002 - there is none
-        """Note how long a call took, and how it failed."""
+    def end(self, token: object, event: CallEnded) -> None:  # noqa: ARG002 - always None here
+        """Record how long a call took, and how it failed."""
         call = event.call
         self._durations.labels(call.store, call.operation).observe(event.duration)
         if event.error is not None:
@@ -81,15 +81,15 @@ class PrometheusObserver:
             self._errors.labels(call.store, call.operation, kind).inc()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Return the figures of this moment, for the registry."""
+        """Return the current state of clients, for the registry."""
         connections = GaugeMetricFamily(
             "storekit_client_connections",
-            "Connections, or sessions, by what they do",
+            "Connections or sessions, by state",
             labels=["store", "pool", "state"],
         )
         most = GaugeMetricFamily(
             "storekit_client_connections_max",
-            "How many connections there may be",
+            "Maximum number of connections",
             labels=["store", "pool"],
         )
         waiting = GaugeMetricFamily(

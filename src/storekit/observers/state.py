@@ -1,7 +1,8 @@
-"""How a client stands at one moment: its connections, who waits for them, its nodes.
+"""The current state of a client: its connections, the calls that wait for them, and its nodes.
 
-Observers of calls that also want to show this have a method `attach`, which is given each client
-that is made with them. They ask it when they show figures: a call costs nothing for it.
+An observer of calls can have a method `attach` as well, which is called with each client that is
+made with the observer. It reads the state of clients when metrics are collected, so calls do not
+become slower.
 """
 
 from collections.abc import Iterable
@@ -26,21 +27,21 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ConnectionState:
-    """Connections (sessions, for QuasarDB) of one pool, in numbers.
+    """The numbers of connections (for QuasarDB, of sessions) of one pool.
 
-    `pool` is the server of the pool, or the address of the store; `max` how many there may be.
+    `pool` is the server of the pool, or the address of the store; `max` the limit of their number.
     """
 
     pool: str
     used: int
     idle: int
-    waiting: int  # calls that wait for one
+    waiting: int  # calls that wait for a connection
     max: int
 
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """A node of the ring, by the text that names it; `out` while it does not get calls."""
+    """A node of the ring, by its address; `out` while it gets no calls because it failed."""
 
     node: str
     out: bool
@@ -48,7 +49,7 @@ class NodeState:
 
 @dataclass(frozen=True, slots=True)
 class ClientState:
-    """What a client has at a moment. `store` is "qdb" or "qcache"; qdb has no `nodes`."""
+    """The current state of a client. `store` is "qdb" or "qcache"; clients of qdb have no nodes."""
 
     store: str
     connections: tuple[ConnectionState, ...] = ()
@@ -56,34 +57,34 @@ class ClientState:
 
 
 class WithState(Protocol):
-    """A client, as observers see it. They must not keep it alive: it is gone when it is closed."""
+    """A client with a state. Observers must only keep weak references to it."""
 
     def state(self) -> ClientState:
-        """Return how it stands. May be called from any thread; waits for nothing."""
+        """Return the current state. May be called in any thread; never waits."""
 
 
 @runtime_checkable
 class StateObserver(Protocol):
-    """An observer that is told which clients there are, beside their calls."""
+    """An observer that also gets the clients themselves."""
 
     def attach(self, client: WithState) -> None:
-        """Take note of a client that was made with this observer."""
+        """Add a client that was made with this observer."""
 
 
 class WatchedClients:
-    """The clients of one observer, for as long as they exist. Safe for threads."""
+    """The clients of one observer, by weak references. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._clients: WeakSet[WithState] = WeakSet()
 
     def add(self, client: WithState) -> None:
-        """Take note of one more."""
+        """Add a client."""
         with self._lock:
             self._clients.add(client)
 
     def states(self) -> list[ClientState]:
-        """Return how they stand, those of one store and server put together."""
+        """Return one state for each store, with clients of the same server added up."""
         with self._lock:
             clients = list(self._clients)
         connections: dict[tuple[str, str], ConnectionState] = {}
@@ -107,14 +108,14 @@ class WatchedClients:
 
 
 def attach_client(observers: Iterable[Observer], client: WithState) -> None:
-    """Tell those observers of a client that want to know."""
+    """Attach a client to those observers that have `attach`."""
     for observer in observers:
         if isinstance(observer, StateObserver):
             observer.attach(client)
 
 
 def server_of(address: str) -> tuple[str, int | None]:
-    """Return host and port of a node or cluster; the text itself where it names no single one."""
+    """Return host and port of an address; the address itself if it is not that of one server."""
     _, separator, rest = address.partition("://")
     place = rest.partition("/")[0]
     host, colon, port = place.rpartition(":")

@@ -1,4 +1,4 @@
-"""How clients tell observers of a call."""
+"""Calls the observers of a client."""
 
 import logging
 import time
@@ -14,7 +14,7 @@ _log = logging.getLogger("storekit")
 
 
 class Watch:
-    """Tells observers of one call. Use it as a context around the call."""
+    """Calls the observers for one call of a client. Use it as a context manager around the call."""
 
     __slots__ = ("_attempts", "_call", "_clock", "_observers", "_started", "_tokens", "node")
 
@@ -29,7 +29,7 @@ class Watch:
     ) -> None:
         self._observers = observers
         self._call = CallStarted(store, operation, node, key)
-        self.node: str | None = node  # the one that was asked last
+        self.node: str | None = node  # to which the last request was sent
         self._attempts = 1
         self._tokens: list[object] = []
         self._clock = clock
@@ -41,13 +41,13 @@ class Watch:
             token: object = None
             try:
                 token = observer.start(self._call)
-            except Exception:  # noqa: BLE001 - an observer must not change what it observes
+            except Exception:  # noqa: BLE001 - an observer must not make the call fail
                 _log.exception("an observer failed")
             self._tokens.append(token)
         return self
 
     def retry(self, error: Exception, pause: float) -> None:
-        """Tell of an attempt that failed, and of the pause in seconds before the next."""
+        """Report an attempt that failed, and the pause in seconds before the next one."""
         event = CallRetried(self._call, self.node, error, pause, self._attempts)
         self._attempts += 1
         for observer, token in zip(self._observers, self._tokens, strict=True):
@@ -72,13 +72,13 @@ class Watch:
 
 
 def check_observers(observers: Iterable[Observer]) -> tuple[Observer, ...]:
-    """Return the observers of a client. Raises `TypeError` for what can't be one."""
+    """Return the observers of a client. Raises `TypeError` for other objects."""
     checked = tuple(observers)
     for observer in checked:
         for method in ("start", "retry", "end"):
             if not callable(getattr(observer, method, None)):
                 raise TypeError(
-                    f"an observer has the methods start, retry and end; "
+                    f"an observer needs the methods start, retry and end; "
                     f"{type(observer).__name__} lacks {method}"
                 )
     return checked

@@ -1,7 +1,7 @@
-"""What people build on a key-value store: locks, memos, limits of rates, counters.
+"""Common uses of a key-value store: locks, memoized functions, rate limits, counters.
 
-Each takes a client of `storekit.qdb` and works for all processes that share its store. `lock` and
-`memoize` take a client of either kind; classes with the prefix Async are for async clients.
+Each takes a client of `storekit.qdb` and works across all processes that share its store. `lock`
+and `memoize` take async and sync clients; classes with the prefix Async are for async clients.
 """
 
 from __future__ import annotations
@@ -73,15 +73,15 @@ def lock(
     timeout: float | None = None,
 ) -> Lock: ...
 def lock(client: Any, name: str, *, ttl: float = 30.0, timeout: float | None = None) -> Any:
-    """Return a lock that one holder at a time has, in all processes; use it as a context.
+    """Return a lock that one holder in all processes has at a time; use it as a context manager.
 
     See `AsyncLock` and `Lock` for what it guarantees.
 
     Args:
-        client: A client of QuasarDB, async or not.
-        name: The lock, by any text.
+        client: A client of QuasarDB, async or sync.
+        name: The name of the lock, any text without NUL.
         ttl: Seconds after which the lock of a process that died is free.
-        timeout: Seconds to wait for it; None for as long as it takes.
+        timeout: Seconds to wait for the lock; None for no limit.
 
     """
     if _is_async(client):
@@ -112,16 +112,16 @@ def memoize(
 def memoize(
     client: Any, *, ttl: float, key: Callable[..., str] | None = None, beta: float = 1.0
 ) -> Any:
-    """Return a decorator that keeps what a function returns in the store.
+    """Return a decorator that caches the results of a function in the store.
 
     See `AsyncMemoize` and `Memoize` for what it guarantees.
 
     Args:
-        client: A client of QuasarDB; the functions are async where it is.
-        ttl: Seconds for which a value is kept.
-        key: Returns the alias for the arguments of a call. By default, the function's name and
-            its arguments make it, which must be plain values then.
-        beta: How early a value is computed anew by chance; 0 for never, more than 1 for earlier.
+        client: A client of QuasarDB; for an async client, the functions must be async.
+        ttl: Seconds for which a value is used.
+        key: A function that returns the alias for the arguments of a call. By default, the alias is
+            made of the function's name and its arguments, which must be plain values.
+        beta: How early a value is computed anew at random; 0 for never, more than 1 for earlier.
 
     """
     if _is_async(client):

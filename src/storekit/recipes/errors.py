@@ -6,8 +6,8 @@ __all__ = ["LockLost", "LockTimeout"]
 
 
 class LockTimeout(StoreKitError, TimeoutError):
-    """Others held the lock for as long as the caller was ready to wait."""
+    """The lock was held by others until the timeout."""
 
 
 class LockLost(StoreKitError):
-    """The lock is not, or may not be, its holder's any more: its time ran out."""
+    """The lock was not renewed within its `ttl`, so that another holder may have it."""

@@ -1,4 +1,4 @@
-"""What a memo keeps beside a value: when it is over, and how long it took to compute."""
+"""Memoized values with the time at which they expire and the time that computing them took."""
 
 import math
 import random
@@ -19,25 +19,25 @@ _HEAD = struct.Struct("<dd")
 
 @dataclass(frozen=True, slots=True)
 class Stamped(Generic[T]):
-    """A value, the time at which it is over (seconds since the epoch), and what it took."""
+    """A value, when it expires (seconds since the epoch), and the seconds to compute it."""
 
     value: T
-    over: float
+    expires: float
     took: float
 
     def is_due(self, now: float, beta: float) -> bool:
-        """Tell whether to compute the value anew, by chance the more likely the later it is.
+        """Return at random whether to compute the value anew; the later, the more likely.
 
-        The chance is such that of any number of callers about one computes it, at about the time
-        that it takes before the end (Vattani, Chierichetti and Lowenstein, "Optimal probabilistic
-        cache stampede prevention").
+        The probability is such that about one caller of many computes it, about as long before it
+        expires as that takes (Vattani, Chierichetti and Lowenstein, "Optimal probabilistic cache
+        stampede prevention").
         """
         early = self.took * beta * -math.log(1 - random.random())  # noqa: S311 - no secret
-        return now + early >= self.over
+        return now + early >= self.expires
 
 
 class StampedCodec(Generic[T]):
-    """A codec of stamped values around that of the values."""
+    """A codec of stamped values around the codec of the values."""
 
     content_type: str = "application/octet-stream"
 
@@ -47,7 +47,7 @@ class StampedCodec(Generic[T]):
 
     def encode(self, value: Stamped[T]) -> bytes:
         """Return the bytes of a stamped value. Raises `TypeError` and `ValueError`."""
-        head = _MAGIC + _HEAD.pack(value.over, value.took)
+        head = _MAGIC + _HEAD.pack(value.expires, value.took)
         return head + encode_value(self._inner, value.value)
 
     def decode(self, data: bytes | memoryview) -> Stamped[T]:
@@ -55,17 +55,18 @@ class StampedCodec(Generic[T]):
         content = bytes(data)
         start = len(_MAGIC)
         if not content.startswith(_MAGIC) or len(content) < start + _HEAD.size:
-            raise CodecError("the entry is no memo", codec=self.name)
-        over, took = _HEAD.unpack_from(content, start)
-        if not (math.isfinite(over) and math.isfinite(took) and took >= 0):
-            raise CodecError("the times of the memo are none", codec=self.name)
-        return Stamped(decode_value(self._inner, content[start + _HEAD.size :], None), over, took)
+            raise CodecError("the entry is not a memoized value", codec=self.name)
+        expires, took = _HEAD.unpack_from(content, start)
+        if not (math.isfinite(expires) and math.isfinite(took) and took >= 0):
+            raise CodecError("the memoized value has invalid times", codec=self.name)
+        value = decode_value(self._inner, content[start + _HEAD.size :], None)
+        return Stamped(value, expires, took)
 
 
 def canonical(value: Any) -> str:  # noqa: ANN401 - any argument of a function
     """Return a text that is the same in every process for equal plain values.
 
-    Raises `TypeError` for others: two processes could write them differently.
+    Raises `TypeError` for other values, whose text may differ between processes.
     """
     if value is None or isinstance(value, bool | int | float | str | bytes):
         return repr(value)
@@ -76,6 +77,6 @@ def canonical(value: Any) -> str:  # noqa: ANN401 - any argument of a function
         pairs = sorted((canonical(key), canonical(each)) for key, each in value.items())
         return "{" + ",".join(f"{key}:{each}" for key, each in pairs) + "}"
     raise TypeError(
-        f"a memo by arguments takes plain values, not {type(value).__name__}: give "
+        f"memoize needs plain values as arguments, not {type(value).__name__}; or give "
         "memoize(..., key=...) a function that makes the alias"
     )

@@ -1,12 +1,12 @@
-"""For tests of programs that use storekit: fixtures, a clock that tests move, faults on order.
+"""For tests of programs that use storekit: fixtures, a clock that tests set, and injected faults.
 
 One line in a `conftest.py` loads the fixtures:
 
     pytest_plugins = ["storekit.testing.plugin"]
 
-They are `qdb`, `async_qdb`, `qcache`, `async_qcache`, `kit`, `async_kit`, and `clock`, `faults`,
-`record`, which all of them obey. No server is needed, and no event loop: the fixtures work under
-any plugin for async tests.
+They are `qdb`, `async_qdb`, `qcache`, `async_qcache`, `kit` and `async_kit`, and the `clock`,
+`faults` and `record` that all of these share. They need no server, and work with any pytest plugin
+for async tests.
 """
 
 from storekit.testing.clock import Clock

@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves it."""
+"""A clock that changes only when a test advances it."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ _START = datetime(2030, 1, 1, tzinfo=UTC).timestamp()
 
 
 class Clock:
-    """A clock that stands still until a test moves it. Called, it gives seconds since the epoch.
+    """A clock that changes only when a test advances it. A call returns seconds since the epoch.
 
     ```python
     from storekit.testing import Clock
@@ -20,7 +20,7 @@ class Clock:
     assert clock() == before + 60
     ```
 
-    A client that is given one pauses by it: the pause ends at once, and the clock goes on.
+    A client with this clock does not sleep between attempts: it advances the clock instead.
     """
 
     def __init__(self, start: float = _START) -> None:
@@ -39,17 +39,17 @@ class Clock:
         return datetime.fromtimestamp(self._now, UTC)
 
     def milliseconds(self) -> int:
-        """Return milliseconds since the epoch, as engines count."""
+        """Return milliseconds since the epoch, for engines."""
         return round(self._now * 1000)
 
     def advance(self, by: float | timedelta) -> None:
-        """Move the clock on, by seconds or a timedelta. `ValueError` for back in time."""
+        """Advance the clock, by seconds or a timedelta. `ValueError` if it is negative."""
         seconds = by.total_seconds() if isinstance(by, timedelta) else float(by)
         if not seconds >= 0:
-            raise ValueError(f"a clock goes on, not back by {-seconds} s")
-        with self._lock:  # threads of a client pause, too
+            raise ValueError(f"a clock can't go back by {-seconds} s")
+        with self._lock:  # threads of clients call `pause`
             self._now += seconds
 
     def pause(self, seconds: float, /) -> None:
-        """Go on by so many seconds: pauses of clients take no time, but move their clock."""
+        """Advance by so many seconds. Clients call this instead of sleeping."""
         self.advance(max(0.0, seconds))

@@ -1,4 +1,4 @@
-"""An engine of QuasarDB's clients with faults on order."""
+"""An engine for QuasarDB's clients with injected faults."""
 
 import functools
 import time
@@ -17,7 +17,7 @@ _UNTOUCHED = frozenset({"close", "closed", "scan_close", "wait_until"})
 
 
 class FaultyEngine:
-    """Another engine, whose sessions fail and wait as `faults` has it."""
+    """Wraps another engine; calls of its sessions fail or are delayed according to `faults`."""
 
     def __init__(self, engine: Engine, faults: Faults) -> None:
         self._engine = engine
@@ -25,12 +25,12 @@ class FaultyEngine:
 
     @property
     def immediate(self) -> bool:
-        """Whether no call can block: one that is delayed does."""
+        """Whether no call can block. False, since a delayed one does."""
         return False
 
     @property
     def serial(self) -> bool:
-        """Whether one call waits for another, as with the other engine."""
+        """Whether calls wait for each other, as in the wrapped engine."""
         return self._engine.serial
 
     def connect(self, timeout: float | None = None) -> Session:
@@ -41,20 +41,20 @@ class FaultyEngine:
         return cast("Session", _FaultySession(self._engine.connect(timeout), self._faults))
 
     def version(self) -> str:
-        """Return the version of the other engine."""
+        """Return the version of the wrapped engine."""
         return self._engine.version()
 
     def build(self) -> str:
-        """Return the build of the other engine."""
+        """Return the build of the wrapped engine."""
         return self._engine.build()
 
     def describe(self) -> Mapping[str, object]:
-        """Return what the other engine tells of itself."""
+        """Return the description of the wrapped engine."""
         return self._engine.describe()
 
 
 class _FaultySession:
-    """A session each of whose calls asks for a fault first. What is joined is made one by one."""
+    """A session that looks for a fault before each call. Joined calls are made one by one."""
 
     def __init__(self, session: Session, faults: Faults) -> None:
         self._session = session

@@ -1,4 +1,4 @@
-"""Faults on order: errors, delays, and nodes that die and come back."""
+"""Injected faults: errors, delays, and nodes that are down."""
 
 import math
 import threading
@@ -28,7 +28,7 @@ class _Fault:
 
 
 class Faults:
-    """Faults that the stores of a test have on order, under any client.
+    """Faults to inject into the stores of a test, for all clients.
 
     ```python
     from storekit.qdb import ConnectionFailed
@@ -38,7 +38,7 @@ class Faults:
         client = stores.qdb()
         client.put("a", 1)
         stores.faults.fail("get", ConnectionFailed, times=2)
-        assert client.get("a") == 1  # at the third attempt
+        assert client.get("a") == 1  # on the third attempt
     ```
     """
 
@@ -48,18 +48,19 @@ class Faults:
         *,
         on_empty: Callable[[str], object] = lambda node: None,  # noqa: ARG005 - called by position
     ) -> None:
-        """Make faults; `nodes` are those that can be down, any if there are none.
+        """Make an object without faults.
 
-        `on_empty` is told of a node that comes back empty.
+        `nodes` are those that can be down; if empty, any. `on_empty` is called with a node that
+        comes back empty.
         """
         self._nodes = nodes
         self._on_empty = on_empty
         self._lock = threading.Lock()
         self._faults: list[_Fault] = []
-        self._down: dict[str, float] = {}  # how many more attempts meet them so
+        self._down: dict[str, float] = {}  # nodes, and for how many more attempts they are down
 
     def __repr__(self) -> str:
-        return f"<Faults: {len(self._faults)} on order, down: {sorted(self._down) or 'nothing'}>"
+        return f"<Faults: {len(self._faults)} pending, down: {sorted(self._down) or 'nothing'}>"
 
     def fail(
         self,
@@ -70,15 +71,17 @@ class Faults:
         key: str | None = None,
         store: Store | None = None,
     ) -> None:
-        """Have the next calls of an operation fail.
+        """Make the next calls of an operation fail.
 
         Args:
-            operation: What clients call it, such as "get".
-            error: An error of QuasarDB's clients for qdb; one of httpx, or a status such as 503,
-                for a request to a node of QCache.
-            times: How many attempts; `math.inf` for all.
-            key: Only for this alias or key; None for any.
-            store: The store, where the error does not tell.
+            operation: The name of the clients' method, such as "get".
+            error: For qdb, an error of QuasarDB's clients; for qcache, an error of httpx or a
+                status such as 503, for a request to a node.
+            times: How many attempts fail; `math.inf` for all.
+            key: Only calls with this alias or key fail; None for any.
+            store: The store; needed if it does not follow from the type of `error`.
+
+        Raises `TypeError` or `ValueError` for arguments that do not fit.
 
         """
         self._add(operation, error, 0.0, times, key, store)
@@ -92,13 +95,13 @@ class Faults:
         key: str | None = None,
         store: Store = "qdb",
     ) -> None:
-        """Have the next calls of an operation take so many seconds longer, in real time."""
+        """Delay the next calls of an operation by so many seconds, in real time."""
         self._add(operation, None, seconds, times, key, store)
 
     def down(self, node: str, *, times: float = math.inf) -> None:
-        """Have a node die: `"qdb"`, or the address of a node of QCache such as `"node-1"`.
+        """Take a node down: `"qdb"`, or the address of a node of QCache such as `"node-1"`.
 
-        It comes back by `up`, or after so many attempts that met it dead.
+        It comes back by `up`, or after so many attempts that failed.
         """
         self._check_node(node)
         _check_times(times)
@@ -106,17 +109,17 @@ class Faults:
             self._down[node] = times
 
     def up(self, node: str, *, empty: bool = False) -> None:
-        """Have a node come back, with what it held; if `empty`, as one of QCache that restarted."""
+        """Bring a node back, with its content; if `empty`, as a node of QCache that restarted."""
         self._check_node(node)
         if empty and node == "qdb":
-            raise ValueError("QuasarDB keeps what it holds: only a node of QCache comes back empty")
+            raise ValueError("QuasarDB keeps its content: only a node of QCache comes back empty")
         if empty:
             self._on_empty(node)
         with self._lock:
             self._down.pop(node, None)
 
     def clear(self) -> None:
-        """Cancel what is on order, and have all nodes come back."""
+        """Remove all faults, and bring all nodes back."""
         with self._lock:
             self._faults.clear()
             self._down.clear()
@@ -133,9 +136,9 @@ class Faults:
         chosen = store or _store_of(error)
         if chosen == "qcache" and operation not in _QCACHE_OPERATIONS:
             known = ", ".join(_QCACHE_OPERATIONS)
-            raise ValueError(f"requests to nodes of QCache are {known}; not {operation!r}")
+            raise ValueError(f"operations of nodes of QCache are {known}, not {operation!r}")
         if chosen == "qdb" and not isinstance(error, type | Exception | None):
-            raise TypeError(f"calls of qdb fail with an exception, not {error!r}")
+            raise TypeError(f"calls of qdb can only fail with an exception, not {error!r}")
         _check_times(times)
         make = None if error is None else (error if isinstance(error, type) else lambda: error)
         with self._lock:
@@ -145,20 +148,20 @@ class Faults:
         if self._nodes and node not in self._nodes:
             raise ValueError(f"there is no node {node!r}; there are {', '.join(self._nodes)}")
 
-    # What the stores ask
+    # For the stores
 
     def take(
         self, store: Store, operation: str, key: str | None, node: str
     ) -> tuple[float, Exception | int | None]:
-        """Return how long to wait, and with what to fail, if at all; each counts once."""
+        """Return the delay in seconds and the error or status for one attempt, and count it."""
         with self._lock:
             if node in self._down:
                 self._down[node] -= 1
                 if not self._down[node] > 0:
                     del self._down[node]
                 if store == "qcache":
-                    return 0.0, httpx.ConnectError(f"{node} is down, as the test wants it")
-                return 0.0, ConnectionFailed(detail="The store is down, as the test wants it.")
+                    return 0.0, httpx.ConnectError(f"{node} was taken down by the test")
+                return 0.0, ConnectionFailed(detail="The store was taken down by the test.")
             for fault in self._faults:
                 fits = (fault.store, fault.operation) == (store, operation)
                 if fits and fault.key in (None, key):
@@ -181,6 +184,6 @@ def _store_of(error: object) -> Store:
     if issubclass(kind, QuasardbException):
         return "qdb"
     raise TypeError(
-        f"{error!r} is no error of a store: give one of storekit.qdb, one of httpx, or a status; "
-        'or say store="qdb"'
+        f"{error!r} does not belong to one of the stores: give an error of storekit.qdb or httpx, "
+        'a status, or store="qdb"'
     )

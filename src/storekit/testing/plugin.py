@@ -31,38 +31,38 @@ __all__ = [
 
 @pytest.fixture
 def stores() -> Iterator[Stores]:
-    """Make both stores, with what the other fixtures are made of."""
+    """Make both stores, on which the other fixtures are based."""
     with Stores() as stores:
         yield stores
 
 
 @pytest.fixture
 def clock(stores: Stores) -> Clock:
-    """Return the clock that the stores obey."""
+    """Return the clock of the stores and clients."""
     return stores.clock
 
 
 @pytest.fixture
 def faults(stores: Stores) -> Faults:
-    """Return faults for the stores."""
+    """Return the object that injects faults into the stores."""
     return stores.faults
 
 
 @pytest.fixture
 def record(stores: Stores) -> Record:
-    """Return the calls of the clients of this test."""
+    """Return the record of the calls of this test's clients."""
     return stores.record
 
 
 @pytest.fixture
 def qdb(stores: Stores) -> "Client[Any]":
-    """Make a client of QuasarDB on an empty store."""
+    """Return a client of QuasarDB on an empty store."""
     return stores.qdb()
 
 
 @pytest.fixture
 def async_qdb(stores: Stores) -> "Iterator[AsyncClient[Any]]":
-    """Make an async client of QuasarDB on an empty store, for any event loop."""
+    """Return an async client of QuasarDB on an empty store, for any event loop."""
     client = stores.async_qdb()
     yield client
     _close(client.aclose)
@@ -70,13 +70,13 @@ def async_qdb(stores: Stores) -> "Iterator[AsyncClient[Any]]":
 
 @pytest.fixture
 def qcache(stores: Stores) -> "QClient[Any]":
-    """Make a client of three empty nodes of QCache."""
+    """Return a client of three empty nodes of QCache."""
     return stores.qcache()
 
 
 @pytest.fixture
 def async_qcache(stores: Stores) -> "Iterator[AsyncQClient[Any]]":
-    """Make an async client of three empty nodes of QCache, for any event loop."""
+    """Return an async client of three empty nodes of QCache, for any event loop."""
     client = stores.async_qcache()
     yield client
     _close(client.aclose)
@@ -84,20 +84,20 @@ def async_qcache(stores: Stores) -> "Iterator[AsyncQClient[Any]]":
 
 @pytest.fixture
 def kit(stores: Stores) -> "StoreKit":
-    """Make a kit over both stores."""
+    """Return a kit with both stores."""
     return stores.kit()
 
 
 @pytest.fixture
 def async_kit(stores: Stores) -> "Iterator[AsyncStoreKit]":
-    """Make an async kit over both stores, for any event loop."""
+    """Return an async kit with both stores, for any event loop."""
     kit = stores.async_kit()
     yield kit
     _close(kit.aclose)
 
 
 def _close(aclose: Callable[[], Any]) -> None:
-    """Close a client after its test, whose event loop may be over."""
-    import anyio  # noqa: PLC0415 - only where there is something async
+    """Close a client after its test. In a new event loop, since that of the test may have ended."""
+    import anyio  # noqa: PLC0415 - loaded only for async clients
 
     anyio.run(aclose)

@@ -1,4 +1,4 @@
-"""The calls that clients made, for tests to look at."""
+"""A record of the calls of clients, for assertions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ __all__ = ["Record", "RecordedCall"]
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """One call that is over: of what, and how it ended."""
+    """One call that has ended."""
 
     store: str
     operation: str
@@ -63,14 +63,14 @@ class Record(Sequence[RecordedCall]):
     # As an observer
 
     def start(self, event: CallStarted) -> CallStarted:
-        """Take note of nothing: calls count when they are over."""
+        """Do nothing: a call is recorded when it ends."""
         return event
 
     def retry(self, token: object, event: CallRetried) -> None:
-        """Take note of nothing: the end tells how many attempts there were."""
+        """Do nothing: the event at the end has the number of attempts."""
 
-    def end(self, token: object, event: CallEnded) -> None:  # noqa: ARG002 - as observers are called
-        """Take note of a call."""
+    def end(self, token: object, event: CallEnded) -> None:  # noqa: ARG002 - part of the interface
+        """Record a call."""
         call = event.call
         self._calls.append(
             RecordedCall(call.store, call.operation, call.key, event.attempts, event.error)

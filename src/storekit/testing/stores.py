@@ -1,4 +1,4 @@
-"""Both stores in this process, with a clock, faults and a record, and clients for them."""
+"""Both stores in this process, and clients for them, with a clock, faults and a record of calls."""
 
 import uuid
 from types import TracebackType
@@ -22,7 +22,7 @@ NODES = ("node-1", "node-2", "node-3")
 
 
 class Stores:
-    """Both stores in this process. All clients that it makes share them.
+    """Both stores in this process. All clients that are made by it share them.
 
     ```python
     from storekit.testing import Stores
@@ -33,9 +33,9 @@ class Stores:
         assert stores.record.operations == ["put"]
     ```
 
-    `clock` is what expiry, ages, leases, pauses and probes obey, while timeouts are of real time.
-    `faults` are those that the stores have, `record` has the calls of all clients. Leaving the
-    context closes the sync clients; async ones are closed by who made them.
+    Expiry, ages, leases, pauses and probes use `clock`; timeouts use real time. `faults` injects
+    faults into the stores; `record` has the calls of all clients. Leaving the context closes the
+    sync clients; async clients must be closed by the caller.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Stores:
 
     def qdb(self, **options: Any) -> "Client[Any]":  # noqa: ANN401 - those of the client
         """Return a client of QuasarDB. `options` are more arguments of `Client`."""
-        from storekit.qdb import Client  # noqa: PLC0415 - what is used is loaded
+        from storekit.qdb import Client  # noqa: PLC0415 - loaded only if used
 
         client = Client(self._name, **self._qdb_options(options))
         self._clients.append(client)
@@ -81,7 +81,7 @@ class Stores:
         return AsyncClient(self._name, **self._qdb_options(options))
 
     def raw_qdb(self, **options: Any) -> "RawClient":  # noqa: ANN401 - the same
-        """Return a client of QuasarDB that stores bytes as they are."""
+        """Return a client of QuasarDB that stores bytes unchanged."""
         from storekit.qdb import RawClient  # noqa: PLC0415 - the same
 
         client = RawClient(self._name, **self._qdb_options(options))
@@ -109,7 +109,7 @@ class Stores:
         return AsyncQClient(_urls(), **self._qcache_options(options, is_async=True))
 
     def kit(self) -> "StoreKit":
-        """Return a kit over both stores."""
+        """Return a kit with both stores."""
         from storekit import StoreKit  # noqa: PLC0415 - the same
 
         kit = StoreKit(observers=[self.record], **self._kit_settings(is_async=False))
@@ -117,7 +117,7 @@ class Stores:
         return kit
 
     def async_kit(self) -> "AsyncStoreKit":
-        """Return an async kit over both stores, to be closed by the caller."""
+        """Return an async kit with both stores, to be closed by the caller."""
         from storekit import AsyncStoreKit  # noqa: PLC0415 - the same
 
         return AsyncStoreKit(observers=[self.record], **self._kit_settings(is_async=True))
@@ -150,13 +150,13 @@ class Stores:
         }
 
     def _empty(self, name: str) -> None:
-        """Have a node of QCache come back without tables. QuasarDB keeps what it holds."""
+        """Replace a node of QCache by an empty one."""
         if name in NODES:
-            from storekit.qcache.node import Node  # noqa: PLC0415 - it loads Polars
+            from storekit.qcache.node import Node  # noqa: PLC0415 - loads Polars
 
             self._nodes[name] = Node(clock=self.clock)
 
-    def _transport(self, *, is_async: bool) -> Any:  # noqa: ANN401 - of either kind
+    def _transport(self, *, is_async: bool) -> Any:  # noqa: ANN401 - async or sync
         from storekit.qcache.node import Node  # noqa: PLC0415 - loads Polars
         from storekit.testing.transports import (  # noqa: PLC0415 - the same
             AsyncFaultyTransport,

@@ -1,4 +1,4 @@
-"""Nodes of QCache in this process, with faults on order, behind the transports of httpx."""
+"""httpx transports to nodes of QCache in this process, with injected faults."""
 
 import time
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ __all__ = ["AsyncFaultyTransport", "FaultyTransport"]
 
 
 class FaultyTransport(httpx.BaseTransport):
-    """Sends requests to nodes by their host, and fails as `faults` has it."""
+    """Sends requests to nodes by host name; they fail or are delayed according to `faults`."""
 
     def __init__(self, nodes: "Mapping[str, Node]", faults: Faults) -> None:
         self._nodes = nodes
         self._faults = faults
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Return what the node answers, or fail."""
+        """Return the response of the node, or an injected one; or raise an injected error."""
         from storekit.qcache.node import EmbeddedTransport  # noqa: PLC0415 - loads Polars
 
         seconds, error = _fault(self._faults, request)
@@ -31,19 +31,19 @@ class FaultyTransport(httpx.BaseTransport):
         failed = _failed(error, request)
         if failed is not None:
             return failed
-        # Anew each time, since a node may be another one by now.
+        # A new transport each time, since the node may have been replaced by an empty one.
         return EmbeddedTransport(self._nodes[request.url.host]).handle_request(request)
 
 
 class AsyncFaultyTransport(httpx.AsyncBaseTransport):
-    """Sends requests to nodes by their host, and fails as `faults` has it."""
+    """Sends requests to nodes by host name; they fail or are delayed according to `faults`."""
 
     def __init__(self, nodes: "Mapping[str, Node]", faults: Faults) -> None:
         self._nodes = nodes
         self._faults = faults
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Return what the node answers, or fail."""
+        """Return the response of the node, or an injected one; or raise an injected error."""
         from storekit.core.seam._async import sleep  # noqa: PLC0415 - loads anyio
         from storekit.qcache.node import AsyncEmbeddedTransport  # noqa: PLC0415 - loads Polars
 
@@ -53,8 +53,8 @@ class AsyncFaultyTransport(httpx.AsyncBaseTransport):
         failed = _failed(error, request)
         if failed is not None:
             return failed
-        door = AsyncEmbeddedTransport(self._nodes[request.url.host])
-        return await door.handle_async_request(request)
+        transport = AsyncEmbeddedTransport(self._nodes[request.url.host])
+        return await transport.handle_async_request(request)
 
 
 def _fault(faults: Faults, request: httpx.Request) -> tuple[float, Exception | int | None]:

@@ -67,5 +67,5 @@ async def test_what_makes_no_limit_is_refused(client, options, error):
 async def test_recipes_are_for_clients_of_their_own_kind(client):
     with pytest.raises(TypeError, match="takes a client"):
         AsyncCounter(None, "a")
-    with pytest.raises(ValueError, match="characters"):
+    with pytest.raises(ValueError, match="must not be empty"):
         AsyncCounter(client, "")

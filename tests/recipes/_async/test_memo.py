@@ -154,7 +154,7 @@ async def test_value_without_a_form_is_returned_and_the_failure_told(client, fai
     value = await odd()
     assert value() == 5
     assert [type(error) for error in failures.errors] == [TypeError]
-    assert "was not kept" in caplog.text
+    assert "could not be read or stored" in caplog.text
 
 
 async def test_store_that_is_away_does_not_keep_the_function_from_working(

@@ -67,5 +67,5 @@ def test_what_makes_no_limit_is_refused(client, options, error):
 def test_recipes_are_for_clients_of_their_own_kind(client):
     with pytest.raises(TypeError, match="takes a client"):
         Counter(None, "a")
-    with pytest.raises(ValueError, match="characters"):
+    with pytest.raises(ValueError, match="must not be empty"):
         Counter(client, "")

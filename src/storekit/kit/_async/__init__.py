@@ -1,1 +1,1 @@
-"""The kit as it is written; the other tree of the same layout is generated from this one."""
+"""The hand-written modules, from which the other tree of the same layout is generated."""

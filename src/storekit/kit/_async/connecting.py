@@ -1,4 +1,4 @@
-"""From a URL to a client."""
+"""Makes a client for a URL."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ __all__ = ["connect"]
 
 
 def connect(url: str, **options: Any) -> "AsyncClient | AsyncQClient":  # noqa: ANN401 - of the client
-    """Return a client for the store that a URL means; use it as a context, or close it.
+    """Return a client for the store with a URL; use it as a context manager, or close it.
 
     Args:
         url: `qdb://host:port[,host:port...]`, or `embedded:`, `embedded:PATH` or
@@ -19,8 +19,8 @@ def connect(url: str, **options: Any) -> "AsyncClient | AsyncQClient":  # noqa: 
         options: Arguments of the client.
 
     Raises:
-        TypeError, ValueError: The URL, or an option, is none that there is.
-        StoreKitError: What the client raises when it is made.
+        TypeError, ValueError: The URL or an option is wrong.
+        StoreKitError: Making the client failed.
 
     """
     store = parse_url(url)

@@ -1,4 +1,4 @@
-"""A client of each store, and the tables that are kept in one and queried in the other."""
+"""A client of each store, and tables that are stored in QuasarDB and queried in QCache."""
 
 # ruff: noqa: ANN401 - options are of any type until a client checks them
 
@@ -28,7 +28,7 @@ F = TypeVar("F")
 
 
 class AsyncStoreKit:
-    """A client of each store, made with the same settings, and tables in both.
+    """A client of each store, with common settings, and tables in both.
 
     ```python
     from storekit import AsyncStoreKit
@@ -39,9 +39,9 @@ class AsyncStoreKit:
         result = await kit.query("cities", {"select": ["name"]})
     ```
 
-    **Tables** are stored in QuasarDB and queried in QCache, which gets a version of a table
-    when it is first asked for. Once `put_table` or `remove_table` has returned, every query that
-    starts, in any process, answers from that or from a later change.
+    **Tables** are stored in QuasarDB and queried in QCache, to which the kit posts a version of a
+    table on the first query of it. Once `put_table` or `remove_table` has returned, every query
+    that starts, in any process, sees that change or a later one.
     """
 
     def __init__(
@@ -55,8 +55,8 @@ class AsyncStoreKit:
 
         Args:
             settings: All settings, by default those of `Settings()`: embedded stores.
-            observers: Who is told of the calls of both stores.
-            changes: Single settings, by the names of `Settings`.
+            observers: Observers of the calls of both clients.
+            changes: Single settings to change, by the names in `Settings`.
 
         Raises:
             TypeError, ValueError: A setting is wrong.
@@ -77,23 +77,29 @@ class AsyncStoreKit:
             clock=steady(self.settings.qdb_options.get("clock", time.time)),
         )
         self._qcache = _qcache_client(self.settings, watchers)
-        self._qdb = _qdb_client(self.settings, watchers)  # last: the sync one connects here
+        self._qdb = _qdb_client(self.settings, watchers)  # last, since the sync client connects
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str], table: str = "storekit") -> Self:
-        """Make a kit of the settings in a table of a TOML file."""
+        """Make a kit with the settings in a table of a TOML file.
+
+        Raises as `Settings.from_toml`.
+        """
         return cls(Settings.from_toml(path, table))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """Make a kit of the settings in environment variables, `STOREKIT_QDB` and so on."""
+        """Make a kit with the settings in environment variables, `STOREKIT_QDB` and so on.
+
+        Raises as `Settings.from_environment`.
+        """
         return cls(Settings.from_environment(environment))
 
     async def __aenter__(self) -> Self:
         try:
             for client in (self._qdb, self._qcache):
                 if client is not None:
-                    await client.__aenter__()  # opens what is to be kept: `min_size` of its limits
+                    await client.__aenter__()  # opens `min_size` connections
         except BaseException:
             await self.aclose()
             raise
@@ -175,28 +181,29 @@ class AsyncStoreKit:
         codec: TableCodec[Any] | str | None = None,
         **options: Any,
     ) -> Any:
-        """Query a table, which QCache is given first if it does not have its newest version.
+        """Query a table. Its newest version is posted to QCache first, if QCache does not have it.
 
-        That version is read from QuasarDB each time: one get of a small entry. Callers of this
-        kit that miss the same version at the same time share one load.
+        Which version is the newest is read from QuasarDB each time: one get of a small entry.
+        Concurrent callers of this kit that miss the same version share one load. After a
+        cancellation, a load that other callers wait for is made anew by one of them.
 
         Args:
             name: Name of the table: `[A-Za-z0-9_-]+`.
             q: The query, as QCache's documentation describes it, or a `Query`.
-            max_age: Seconds for which a version that this kit has read may be taken for the
-                newest one. 0, the default, reads it anew.
-            codec: What makes a table of the result, e.g. `"polars"`; None for a `QueryResult`.
-            options: More arguments of the qcache client's `get`.
+            max_age: Seconds for which the version that this kit has read last may be used without
+                reading it again. 0, the default, always reads it.
+            codec: The codec of tables for the result, e.g. `"polars"`; None for a `QueryResult`.
+            options: More arguments of `get` of the client of QCache.
 
         Raises:
             AliasNotFound: There is no such table.
-            TooManyConsecutiveErrors: It was missing again after each load.
+            TooManyConsecutiveErrors: The table was missing in QCache again after each load.
             StoreKitError: What the clients raise.
 
         """
         check_key(name)
         if "load_fn" in options:
-            raise TypeError("query takes no load_fn: a table comes from put_table")
+            raise TypeError("query takes no load_fn: tables are stored by put_table")
         return await self._tables.query(name, q, max_age=max_age, codec=codec, options=options)
 
     def pages(
@@ -207,12 +214,12 @@ class AsyncStoreKit:
         Args:
             name: Name of the table.
             q: The query, as QCache's documentation describes it.
-            page_size: Most rows of a page.
-            options: More arguments of the qcache client's `pages`.
+            page_size: Maximum number of rows of a page.
+            options: More arguments of `pages` of the client of QCache.
 
         Raises:
             AliasNotFound: There is no such table.
-            DatasetMissing: QCache dropped this version on the way; start again.
+            DatasetMissing: QCache dropped this version between two pages; start again.
             StoreKitError: What the clients raise.
 
         """
@@ -221,19 +228,18 @@ class AsyncStoreKit:
     async def put_table(
         self, name: str, table: object, *, codec: str | TableCodec[Any] | None = None
     ) -> None:
-        """Store a table, new or not. Every query that starts after this has it, in any process.
+        """Store a table, or replace it. Every query that starts after this sees it, in any process.
 
-        If this fails or is cancelled, queries have the table as it was before or the new one;
-        which one, the next `put_table` settles.
+        If this fails or is cancelled, queries see either the table as it was before or the new one.
 
         Args:
-            name: `[A-Za-z0-9_-]+`.
+            name: Name of the table: `[A-Za-z0-9_-]+`.
             table: A frame of polars, pandas or pyarrow, rows, or CSV as text or bytes.
-            codec: The codec of tables, or its name, where the type of the table does not tell.
+            codec: The codec of tables, or its name; by default chosen by the type of the table.
 
         Raises:
-            TypeError, ValueError, AliasTooLong: It is no table that QCache could keep, as far
-                as that can be seen without reading CSV; nothing was stored.
+            TypeError, ValueError, AliasTooLong: QCache can't store such a table, as far as that
+                can be checked without parsing CSV; nothing was stored.
             StoreKitError: What the client of QuasarDB raises; after a `StoreTimeout`, the table may
                 be stored.
 
@@ -243,7 +249,7 @@ class AsyncStoreKit:
         await self._tables.put(name, check_table(await call_blocking(chosen.encode, table)))
 
     async def remove_table(self, name: str) -> None:
-        """Remove a table. No query that starts after this has it. Raises `AliasNotFound`."""
+        """Remove a table. No query that starts after this sees it. Raises `AliasNotFound`."""
         await self._tables.remove(check_key(name))
 
 
@@ -280,7 +286,7 @@ def _qcache_client(settings: Settings, observers: tuple[Observer, ...]) -> Async
     except ModuleNotFoundError as error:
         if settings.qcache != Settings().qcache:
             raise
-        # The caller did not ask for it: it is the default of a kit.
+        # The caller did not ask for QCache: it is the default of a kit.
         raise ModuleNotFoundError(
             f"{error}; for a kit without QCache, set qcache=None", name=error.name
         ) from error

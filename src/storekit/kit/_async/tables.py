@@ -1,14 +1,14 @@
-"""Tables that are kept in QuasarDB and queried in QCache.
+"""Tables that are stored in QuasarDB and queried in QCache.
 
-Three entries make a table:
+A table is stored as:
 
-    table/NAME            which version is the newest one: a small entry
-    table/NAME/VERSION    the content of that version, which never changes
+    table/NAME            the newest version: a small entry in QuasarDB
+    table/NAME/VERSION    the content of that version in QuasarDB, which never changes
     NAME-VERSION          the key of that version in QCache
 
-`put` stores the content first and then, in one write, the version, so a reader has one version or
-another, whatever is under way. A key in QCache has one content for all time, so nothing in any
-cache can be out of date: old versions are just not asked for any more.
+`put` stores the content first and then, in one write, the version, so a reader always finds a
+complete version. The content of a key in QCache never changes, so no cache has to be invalidated:
+old versions are no longer asked for.
 """
 
 # ruff: noqa: ANN401 - options of queries are those of the qcache client
@@ -51,17 +51,17 @@ _RAW = Raw()
 _log = logging.getLogger("storekit")
 
 _TRIES = 5
-"""How often a query may find its version gone: the table was put anew, or QCache dropped it."""
+"""How often a query loads its version: it may be replaced, or dropped by QCache, meanwhile."""
 
 _SHORTEST = 0.001
-"""Least seconds for a call, so that the error at a deadline is one of the store's client."""
+"""Minimum timeout of a call in seconds, so that at a deadline the client raises its own error."""
 
 _MOST_KNOWN = 10_000
-"""Tables whose version is remembered for `max_age`; past that, all are forgotten."""
+"""Maximum number of tables whose version is remembered for `max_age`; then all are forgotten."""
 
 
 class AsyncTables:
-    """The tables of one kit. Callers that miss the same version share one load."""
+    """The tables of one kit. Concurrent callers that miss the same version share one load."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class AsyncTables:
     ) -> None:
         self._qdb = qdb
         self._qcache = qcache
-        self._has_qcache = has_qcache  # a kit without it may still put tables
+        self._has_qcache = has_qcache  # a kit without QCache can still put tables
         self._timeout = timeout
         self._observers = observers
         self._clock = clock
@@ -91,13 +91,13 @@ class AsyncTables:
         codec: TableCodec[Any] | str | None,
         options: Mapping[str, Any],
     ) -> Any:
-        """Return the answer of the newest version, or of one known for `max_age` seconds."""
+        """Return the result for the newest version, or for one read within `max_age` seconds."""
         check_age(max_age)
         until = None if self._timeout is None else monotonic() + self._timeout
         operation = Operation(self._qcache(), until)
         with Watch(self._observers, "qcache", "query", None, name) as watch:
             operation.watch = watch
-            with operation.as_current():  # so that all requests have one deadline
+            with operation.as_current():  # one deadline for all requests
                 return await self._query(name, q, max_age, codec, options, until)
 
     async def _query(
@@ -119,8 +119,8 @@ class AsyncTables:
                 raise TooManyConsecutiveErrors(
                     f"query {name!r}: no answer within the timeout of {self._timeout} s"
                 )
-            # The version was the newest one when the query began, which is all that is promised.
-            # To ask for a newer one each time might never end, if the table is put all the time.
+            # The version was the newest one when the query began, which is all that is guaranteed.
+            # Reading the newest one each time might never end if the table is often replaced.
             if not await self._load(name, version, until) or number:
                 version = await self._version(name, alias, until)
         result = await qcache.get(key_of(name, version), q, codec=codec, **options)
@@ -128,7 +128,7 @@ class AsyncTables:
             return result
         raise TooManyConsecutiveErrors(
             f"query {name!r}: the table was missing again after each of {_TRIES} loads; it is "
-            "put anew all the time, or larger than the cache"
+            "replaced all the time, or larger than the cache"
         )
 
     async def pages(
@@ -144,15 +144,15 @@ class AsyncTables:
                 yield page
 
     async def put(self, name: str, table: TableContent) -> None:
-        """Store a table, new or not, as a version of its own."""
+        """Store a table as a new version."""
         qdb, alias, version = self._qdb(), alias_of(name), new_version()
         check_alias(content_alias(name, version))
         await qdb.update(content_alias(name, version), pack_table(table), codec=_RAW)
-        # If this fails, the store may have the new version all the same: its content stays.
+        # If this fails, the new version may be stored nevertheless, so its content is kept.
         stored = await self._exchange(qdb, alias, pack_version(version))
         self._known.pop(name, None)
         before = None if stored is None else unpack_version(stored, alias)
-        if before not in (None, version):  # the same one where a write was repeated
+        if before not in (None, version):  # the same version if the write was repeated
             await self._retire(name, before)
 
     async def remove(self, name: str) -> None:
@@ -168,7 +168,7 @@ class AsyncTables:
     # Versions
 
     async def _version(self, name: str, alias: str, until: float | None = None) -> str:
-        """Return the newest version, as the store has it now."""
+        """Read the newest version from the store."""
         asked = self._clock()
         try:
             stored = await self._qdb_until(until).get(alias, codec=_RAW)
@@ -188,23 +188,23 @@ class AsyncTables:
         return version if self._clock() - asked <= max_age else None
 
     async def _exchange(self, qdb: AsyncClient, alias: str, version: bytes) -> bytes | None:
-        """Make a version the newest one; return the one before."""
+        """Store a version as the newest one; return the previous one."""
         while True:
             try:
                 before: bytes = await qdb.get_update(alias, version, codec=_RAW)
             except AliasNotFound:
                 try:
                     await qdb.put(alias, version, codec=_RAW)
-                except AliasAlreadyExists:  # somebody put the table meanwhile
+                except AliasAlreadyExists:  # another caller stored the table meanwhile
                     continue
                 return None
             return before
 
     async def _retire(self, name: str, version: str) -> None:
-        """Remove a version that is not the newest any more. It only saves space, so it may fail.
+        """Remove a version that is no longer the newest. This only saves space, so it may fail.
 
-        Its content stays for a minute, for callers that have read the version and not yet loaded
-        it. The nodes of this kit drop it now; those of others do when they need the space.
+        Its content is kept for a minute, for callers that have read the version and not yet loaded
+        it. It is deleted in the QCache of this kit now; other nodes drop it when they need space.
         """
         keep: Callable[[], Awaitable[None]] = partial(
             self._qdb().expires_from_now, content_alias(name, version), timedelta(seconds=KEPT_FOR)
@@ -221,13 +221,13 @@ class AsyncTables:
     # Loads
 
     def _qdb_until(self, until: float | None) -> AsyncClient:
-        """Return the client, to give up at a time of the monotonic clock."""
+        """Return the client, with a timeout at a time of the monotonic clock."""
         if until is None:
             return self._qdb()
         return self._qdb().with_timeout(max(until - monotonic(), _SHORTEST))
 
     async def _load(self, name: str, version: str, until: float | None = None) -> bool:
-        """Give QCache a version; return whether the store had it still."""
+        """Post a version to QCache; return whether its content was still in the store."""
         key = key_of(name, version)
         return await self._loads.run(key, partial(self._post, name, version, key, until))
 
@@ -236,7 +236,7 @@ class AsyncTables:
         try:
             stored = await self._qdb_until(until).get(alias, codec=_RAW)
         except AliasNotFound:
-            return False  # there is a newer one, which the caller asks for next
+            return False  # there is a newer version, which the caller will query
         table = unpack_table(stored, alias)
         await self._qcache().post(key, table.content, table.content_type, types=table.types or None)
         return True

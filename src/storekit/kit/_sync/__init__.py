@@ -1,3 +1,3 @@
 # Generated from src/storekit/kit/_async/__init__.py by tools/generate_sync.py; do not edit.
 
-"""The kit as it is written; the other tree of the same layout is generated from this one."""
+"""The hand-written modules, from which the other tree of the same layout is generated."""

@@ -1,1 +1,1 @@
-"""Recipes as they are written; the other tree of the same layout is generated from this one."""
+"""The hand-written modules, from which the other tree of the same layout is generated."""

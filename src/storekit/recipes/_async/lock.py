@@ -1,4 +1,4 @@
-"""A lock that one holder at a time has, in all processes."""
+"""A lock across processes."""
 
 import random
 import uuid
@@ -26,12 +26,12 @@ from storekit.recipes.errors import LockLost, LockTimeout
 
 __all__ = ["AsyncLock"]
 
-_LONGEST_PAUSE = 0.25  # seconds between two tries to take a lock
-_RENEWALS = 3  # in the time of a lock, so that two may fail
+_LONGEST_PAUSE = 0.25  # seconds between two attempts to take a lock
+_RENEWALS = 3  # in each ttl, so that two may fail
 
 
 class AsyncLock:
-    """A lock that one holder at a time has, in all processes. Use it as a context.
+    """A lock that one holder in all processes has at a time. Use it as a context manager.
 
     ```python
     from storekit.qdb import AsyncClient
@@ -42,15 +42,16 @@ class AsyncLock:
             await held.update("result", "what the import gave")
     ```
 
-    **What is guaranteed.** While the holder lives and reaches the store, nobody else has the lock:
-    it is renewed three times in each `ttl`. If the holder's process dies, the lock is free after at
-    most `ttl` seconds. If the store is away for longer than `ttl`, or the process stands still, or
-    the clocks of two machines differ by as much, another one may take the lock while the first one
-    goes on. So each holder has a `token`, greater than those of all holders before: `update` writes
-    only where no greater token has written, in one transaction, and `check` tells whether the time
-    has run out. Leaving the context raises `LockLost` if the lock was lost on the way.
+    **What is guaranteed.** While the holder runs and reaches the store, there is no other holder:
+    the lock is renewed three times in each `ttl`. If the holder's process dies, the lock is free
+    after at most `ttl` seconds. If the store can't be reached for longer than `ttl`, or the process
+    is suspended for that long, or the clocks of two machines differ by as much, another holder may
+    take the lock while the first one goes on. For this case each holder has a `token`, greater than
+    those of all earlier holders: `update` writes only if no holder with a greater token has
+    written, in one transaction, and `check` raises once the lock may have expired. Leaving the
+    context raises `LockLost` if the lock was lost meanwhile.
 
-    It is not re-entrant: who holds it and takes it again waits for itself.
+    It is not re-entrant: a holder that takes it again waits for itself.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class AsyncLock:
         self._alias = f"lock/{self._name}"
         self._owner = b""
         self._token = 0
-        self._until = 0.0  # before that, nobody else can have it
+        self._until = 0.0  # until then, there can be no other holder
         self._was_held = False
         self._released = Event()
         self._renewing = BackgroundTasks()
@@ -84,7 +85,7 @@ class AsyncLock:
 
     @property
     def token(self) -> int:
-        """A number that is greater than those of all holders before this one."""
+        """A number greater than those of all earlier holders. `LockLost` if it was never taken."""
         if not self._token:
             raise LockLost(f"the lock {self._name!r} was not taken yet")
         return self._token
@@ -98,8 +99,8 @@ class AsyncLock:
             await self._take(owner)
             self._token = await self._next_token()
         except BaseException:
-            with suppress(StoreKitError):  # the error that is on its way says more
-                await shielded(self._let_go, owner)  # the store may have the lock all the same
+            with suppress(StoreKitError):  # the original error says more
+                await shielded(self._release, owner)  # the lock may have been taken nevertheless
             raise
         self._owner = owner
         self._released = Event()
@@ -112,25 +113,26 @@ class AsyncLock:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Let go of the lock. Raises `LockLost` if it was lost, unless there is an error."""
+        """Release the lock. Raises `LockLost` if it was lost, unless the body raised an error."""
         owner, self._owner = self._owner, b""
         self._released.set()
         await shielded(self._renewing.aclose)
         in_time = self._clock() < self._until
         self._was_held = False
-        await shielded(self._let_go, owner)
+        await shielded(self._release, owner)
         if exc_value is None and not (in_time and self._was_held):
             raise LockLost(self._lost())
 
     def check(self) -> None:
-        """Raise `LockLost` if another one may have the lock by now."""
+        """Raise `LockLost` if another holder may have the lock by now."""
         if not self._owner or self._clock() >= self._until:
             raise LockLost(self._lost())
 
     async def update(self, alias: object, value: object, expiry_time: Expiry = None) -> None:
-        """Store an entry, in one step with a look at the tokens that have written before.
+        """Store an entry, unless a later holder of this lock has written by `update`.
 
-        Raises `LockLost` if a later holder of this lock has written, and nothing is stored then.
+        Check and write are one transaction. Raises `LockLost` if a later holder has written;
+        nothing is stored then.
         """
         fence = f"{self._alias}/fence"
         token = self.token
@@ -147,7 +149,7 @@ class AsyncLock:
             try:
                 await self._client.run_transaction([passes, write])
             except (AliasAlreadyExists, AliasNotFound, UnmatchedContent, Conflict):
-                continue  # another holder's write was first: look again
+                continue  # another holder wrote first: check again
             return
 
     async def _take(self, owner: bytes) -> None:
@@ -181,7 +183,7 @@ class AsyncLock:
                     continue
 
     async def _renew(self) -> None:
-        """Renew the lock until it is let go, or lost."""
+        """Renew the lock until it is released, or lost."""
         owner = self._owner
         lifetime = timedelta(seconds=self._ttl)
         swap = partial(self._client.compare_and_swap, self._alias, owner, owner, lifetime)
@@ -193,14 +195,14 @@ class AsyncLock:
                 self._until = began
                 return
             except StoreKitError:
-                continue  # the store is away: until the time is over, it may come back
+                continue  # the store may be back before the lock expires
             if found != owner:
                 self._until = began
                 return
             self._until = began + self._ttl
 
-    async def _let_go(self, owner: bytes) -> None:
-        """Remove the lock if it is this holder's, and note that it was."""
+    async def _release(self, owner: bytes) -> None:
+        """Remove the lock if this holder has it, and note whether it had."""
         try:
             await self._client.remove_if(self._alias, owner, codec="raw")
         except (AliasNotFound, UnmatchedContent):
@@ -209,6 +211,6 @@ class AsyncLock:
 
     def _lost(self) -> str:
         return (
-            f"the lock {self._name!r} (token {self._token}) was lost: its time of {self._ttl} s "
-            "ran out, and another one may have it; a longer ttl allows for longer pauses"
+            f"the lock {self._name!r} (token {self._token}) was lost: its ttl of {self._ttl} s has "
+            "passed, and another holder may have it; a longer ttl allows for longer pauses"
         )

@@ -1,4 +1,4 @@
-"""Functions whose results are kept in the store."""
+"""Functions whose results are cached in the store."""
 
 # ruff: noqa: ANN401 - the arguments of a function are of any type
 
@@ -29,7 +29,7 @@ _log = logging.getLogger("storekit")
 
 
 class AsyncMemoize:
-    """Makes decorators that keep what functions return in the store.
+    """A decorator that caches the results of functions in the store.
 
     ```python
     from storekit.qdb import AsyncClient
@@ -42,13 +42,13 @@ class AsyncMemoize:
         return len(country) * 1_000_000
     ```
 
-    **What is guaranteed.** A value is given for at most `ttl` seconds after it was computed.
-    Callers in this process that miss the same value at the same time share one computation. Before
-    a value is over, a caller computes it anew by chance, the more likely the nearer the end and the
-    longer it takes, so that a herd of processes never finds it gone at once. Exceptions are not
-    stored. If the store is away, or a value has no form in the client's codec, the function's value
-    is returned all the same; observers of the client are told of the failure, as `memoize`. Clocks
-    of several machines that differ shift the early computations.
+    **What is guaranteed.** A value is used for at most `ttl` seconds after it was computed.
+    Concurrent callers in this process that miss the same value share one computation. Before a
+    value expires, a caller computes it anew at random, with a probability that grows towards the
+    end and with the time that it takes, so that many processes do not miss it at the same time.
+    Exceptions are not stored. If the store fails, or the client's codec can't encode a value, the
+    function's value is returned nevertheless; observers of the client see a failed call of the
+    operation `memoize`. If the clocks of machines differ, early computations shift by as much.
     """
 
     def __init__(
@@ -74,13 +74,13 @@ class AsyncMemoize:
         self.clock: Callable[[], float] = client.clock if clock is None else clock
 
     def __call__(self, function: Callable[P, Awaitable[T]]) -> "AsyncMemo[P, T]":
-        """Return the function with a memo."""
+        """Return the memoized function."""
         check_callable("function", function)
         return AsyncMemo(self, function)
 
 
 class AsyncMemo(Generic[P, T]):
-    """A function with a memo. Made by `memoize`."""
+    """A memoized function. Made by `memoize`."""
 
     def __init__(self, options: AsyncMemoize, function: Callable[P, Awaitable[T]]) -> None:
         functools.update_wrapper(self, function)
@@ -90,7 +90,7 @@ class AsyncMemo(Generic[P, T]):
         self._computing = AsyncSingleFlight[str, T]()
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what the function returns, or has returned within the last `ttl` seconds.
+        """Return the result of the function, or a stored one of the last `ttl` seconds.
 
         Raises what the function raises; `CircularCall` if it calls itself for the same value.
         """
@@ -103,7 +103,7 @@ class AsyncMemo(Generic[P, T]):
         return await self._computing.run(alias, compute)
 
     def alias(self, *args: P.args, **kwargs: P.kwargs) -> str:
-        """Return the alias under which the value for these arguments is kept."""
+        """Return the alias under which the value for these arguments is stored."""
         if self._options.key is not None:
             made = self._options.key(*args, **kwargs)
             if not isinstance(made, str):
@@ -114,7 +114,7 @@ class AsyncMemo(Generic[P, T]):
         return f"memo/{name}/{hashlib.sha256(arguments.encode()).hexdigest()[:32]}"
 
     async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Forget the value for these arguments; return whether there was one."""
+        """Remove the stored value for these arguments; return whether there was one."""
         try:
             await self._options.client.remove(self.alias(*args, **kwargs))
         except AliasNotFound:
@@ -122,12 +122,12 @@ class AsyncMemo(Generic[P, T]):
         return True
 
     async def _find(self, alias: str) -> Stamped[T] | None:
-        """Return what is kept, unless it is time to compute it anew."""
+        """Return the stored value, unless it is time to compute it anew."""
         options = self._options
         try:
             found = await options.client.get(alias, codec=self._codec, default=None)
         except StoreKitError as error:
-            self._tell(alias, error)
+            self._report(alias, error)
             return None
         if found is None or found.is_due(options.clock(), options.beta):
             return None
@@ -135,7 +135,7 @@ class AsyncMemo(Generic[P, T]):
 
     async def _compute(self, alias: str, ended: int, args: Any, kwargs: Any) -> T:
         options = self._options
-        # A computation ended while this caller looked: perhaps it was that of this value.
+        # A computation has ended since this caller looked: it may have been that of this value.
         if self._computing.ended != ended:
             found = await self._find(alias)
             if found is not None:
@@ -148,12 +148,12 @@ class AsyncMemo(Generic[P, T]):
         try:
             await options.client.update(alias, stamped, lifetime, codec=self._codec)
         except (StoreKitError, TypeError, ValueError) as error:
-            self._tell(alias, error)
+            self._report(alias, error)
         return value
 
-    def _tell(self, alias: str, error: Exception) -> None:
-        """Tell observers of the client, and the log, of a failure that the caller does not see."""
-        _log.warning("the memo %s was not kept or not read: %s", alias, error)
+    def _report(self, alias: str, error: Exception) -> None:
+        """Report a failure that the caller does not see, to the log and the client's observers."""
+        _log.warning("the memoized value %s could not be read or stored: %s", alias, error)
         try:
             with Watch(self._options.client.observers, "qdb", "memoize", None, alias):
                 raise error

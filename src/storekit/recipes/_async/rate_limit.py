@@ -1,4 +1,4 @@
-"""A limit of how often something is done, in all processes together."""
+"""A rate limit across processes."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,7 +12,7 @@ __all__ = ["AsyncRateLimit"]
 
 
 class AsyncRateLimit:
-    """A limit of how often something is done, in all processes together.
+    """A limit on how often something is done, in all processes together.
 
     ```python
     from storekit.qdb import AsyncClient
@@ -24,11 +24,11 @@ class AsyncRateLimit:
             ...  # send it
     ```
 
-    **What is guaranteed.** Time is cut into windows of `per` seconds, and in each at most `limit`
-    calls of `allow` return True: one step in the store each, so that no process can count past
-    another. Around the border of two windows, up to twice as many may pass within `per` seconds. A
-    process that dies after `allow` has used its turn. If the store is away, `allow` raises; whether
-    to go on then is the caller's choice. Clocks that differ shift the windows of a machine.
+    **What is guaranteed.** Time is divided into windows of `per` seconds, and in each at most
+    `limit` calls of `allow` return True. Each is one atomic operation of the store. Around the
+    border of two windows, up to twice as many may be allowed within `per` seconds. If the store
+    can't be reached, `allow` raises; whether to go on then is up to the caller. If the clock of a
+    machine is off, its windows are shifted by as much.
     """
 
     def __init__(
@@ -55,14 +55,17 @@ class AsyncRateLimit:
         return f"<{type(self).__name__} {self._name!r}, {self._limit} per {self._per} s>"
 
     async def allow(self) -> bool:
-        """Take one turn; return whether there was one left. Raises what the client raises."""
+        """Count one call; return whether it is within the limit. Raises what the client raises.
+
+        A call that was cancelled may or may not be counted.
+        """
         window = int(self._clock() // self._per)
         alias = f"rate/{self._name}/{window}"
         while True:
             try:
                 return await self._client.int_add(alias, 1) <= self._limit
             except AliasNotFound:
-                # It stays for one window more: clocks of other machines may be behind.
+                # Kept for one window more, since the clocks of other machines may be behind.
                 lifetime = timedelta(seconds=2 * self._per)
                 try:
                     await self._client.int_put(alias, 0, lifetime)

@@ -1,6 +1,6 @@
 # Generated from src/storekit/recipes/_async/counter.py by tools/generate_sync.py; do not edit.
 
-"""A number that all processes add to."""
+"""A counter that all processes share."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ __all__ = ["Counter"]
 
 
 class Counter:
-    """A number that all processes add to. It begins at 0, and fits into 64 bits.
+    """A counter that all processes share. It starts at 0 and is a signed integer of 64 bits.
 
     ```python
     from storekit.qdb import Client
@@ -23,9 +23,9 @@ class Counter:
         assert visits.add() == 1
     ```
 
-    **What is guaranteed.** Each `add` that returned is counted once: it is one step in the store.
-    One that was cancelled, or failed with `StoreTimeout`, may be counted or not. If the store is
-    away, all methods raise. A process that dies changes nothing.
+    **What is guaranteed.** Each `add` that returned is counted once: it is one atomic operation of
+    the store. One that was cancelled, or failed with `StoreTimeout`, may or may not be counted. If
+    the store can't be reached, all methods raise what the client raises.
     """
 
     def __init__(self, client: Store[Any, Any, Any, Any], name: str) -> None:
@@ -38,7 +38,7 @@ class Counter:
         return f"<{type(self).__name__} {self._name!r}>"
 
     def add(self, number: int = 1) -> int:
-        """Add a number, which may be negative; return the sum. Raises `OutOfRange`."""
+        """Add a number, which may be negative; return the new value. Raises `OutOfRange`."""
         while True:
             try:
                 return self._client.int_add(self._alias, number)
@@ -50,12 +50,12 @@ class Counter:
                 return number
 
     def value(self) -> int:
-        """Return the number as it is now."""
+        """Return the current value."""
         try:
             return self._client.int_get(self._alias)
         except AliasNotFound:
             return 0
 
     def reset(self) -> None:
-        """Set the number to 0."""
+        """Set the counter to 0."""
         self._client.int_update(self._alias, 0)

@@ -1,6 +1,6 @@
 # Generated from src/storekit/recipes/_async/memo.py by tools/generate_sync.py; do not edit.
 
-"""Functions whose results are kept in the store."""
+"""Functions whose results are cached in the store."""
 
 # ruff: noqa: ANN401 - the arguments of a function are of any type
 
@@ -31,7 +31,7 @@ _log = logging.getLogger("storekit")
 
 
 class Memoize:
-    """Makes decorators that keep what functions return in the store.
+    """A decorator that caches the results of functions in the store.
 
     ```python
     from storekit.qdb import Client
@@ -44,13 +44,13 @@ class Memoize:
         return len(country) * 1_000_000
     ```
 
-    **What is guaranteed.** A value is given for at most `ttl` seconds after it was computed.
-    Callers in this process that miss the same value at the same time share one computation. Before
-    a value is over, a caller computes it anew by chance, the more likely the nearer the end and the
-    longer it takes, so that a herd of processes never finds it gone at once. Exceptions are not
-    stored. If the store is away, or a value has no form in the client's codec, the function's value
-    is returned all the same; observers of the client are told of the failure, as `memoize`. Clocks
-    of several machines that differ shift the early computations.
+    **What is guaranteed.** A value is used for at most `ttl` seconds after it was computed.
+    Concurrent callers in this process that miss the same value share one computation. Before a
+    value expires, a caller computes it anew at random, with a probability that grows towards the
+    end and with the time that it takes, so that many processes do not miss it at the same time.
+    Exceptions are not stored. If the store fails, or the client's codec can't encode a value, the
+    function's value is returned nevertheless; observers of the client see a failed call of the
+    operation `memoize`. If the clocks of machines differ, early computations shift by as much.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class Memoize:
         self.clock: Callable[[], float] = client.clock if clock is None else clock
 
     def __call__(self, function: Callable[P, T]) -> "Memo[P, T]":
-        """Return the function with a memo."""
+        """Return the memoized function."""
         check_callable("function", function)
         return Memo(self, function)
 
 
 class Memo(Generic[P, T]):
-    """A function with a memo. Made by `memoize`."""
+    """A memoized function. Made by `memoize`."""
 
     def __init__(self, options: Memoize, function: Callable[P, T]) -> None:
         functools.update_wrapper(self, function)
@@ -92,7 +92,7 @@ class Memo(Generic[P, T]):
         self._computing = SingleFlight[str, T]()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what the function returns, or has returned within the last `ttl` seconds.
+        """Return the result of the function, or a stored one of the last `ttl` seconds.
 
         Raises what the function raises; `CircularCall` if it calls itself for the same value.
         """
@@ -105,7 +105,7 @@ class Memo(Generic[P, T]):
         return self._computing.run(alias, compute)
 
     def alias(self, *args: P.args, **kwargs: P.kwargs) -> str:
-        """Return the alias under which the value for these arguments is kept."""
+        """Return the alias under which the value for these arguments is stored."""
         if self._options.key is not None:
             made = self._options.key(*args, **kwargs)
             if not isinstance(made, str):
@@ -116,7 +116,7 @@ class Memo(Generic[P, T]):
         return f"memo/{name}/{hashlib.sha256(arguments.encode()).hexdigest()[:32]}"
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Forget the value for these arguments; return whether there was one."""
+        """Remove the stored value for these arguments; return whether there was one."""
         try:
             self._options.client.remove(self.alias(*args, **kwargs))
         except AliasNotFound:
@@ -124,12 +124,12 @@ class Memo(Generic[P, T]):
         return True
 
     def _find(self, alias: str) -> Stamped[T] | None:
-        """Return what is kept, unless it is time to compute it anew."""
+        """Return the stored value, unless it is time to compute it anew."""
         options = self._options
         try:
             found = options.client.get(alias, codec=self._codec, default=None)
         except StoreKitError as error:
-            self._tell(alias, error)
+            self._report(alias, error)
             return None
         if found is None or found.is_due(options.clock(), options.beta):
             return None
@@ -137,7 +137,7 @@ class Memo(Generic[P, T]):
 
     def _compute(self, alias: str, ended: int, args: Any, kwargs: Any) -> T:
         options = self._options
-        # A computation ended while this caller looked: perhaps it was that of this value.
+        # A computation has ended since this caller looked: it may have been that of this value.
         if self._computing.ended != ended:
             found = self._find(alias)
             if found is not None:
@@ -150,12 +150,12 @@ class Memo(Generic[P, T]):
         try:
             options.client.update(alias, stamped, lifetime, codec=self._codec)
         except (StoreKitError, TypeError, ValueError) as error:
-            self._tell(alias, error)
+            self._report(alias, error)
         return value
 
-    def _tell(self, alias: str, error: Exception) -> None:
-        """Tell observers of the client, and the log, of a failure that the caller does not see."""
-        _log.warning("the memo %s was not kept or not read: %s", alias, error)
+    def _report(self, alias: str, error: Exception) -> None:
+        """Report a failure that the caller does not see, to the log and the client's observers."""
+        _log.warning("the memoized value %s could not be read or stored: %s", alias, error)
         try:
             with Watch(self._options.client.observers, "qdb", "memoize", None, alias):
                 raise error
