@@ -225,7 +225,7 @@ async def test_a_sync_stream_of_an_async_transport_is_refused() -> None:
             return await handle(request)
 
     async with AsyncQClient([NODE], transport=Transport()) as client:
-        with pytest.raises(TypeError, match="no AsyncByteStream"):
+        with pytest.raises(TypeError, match="not an AsyncByteStream"):
             await client.get("key", {})
 
 

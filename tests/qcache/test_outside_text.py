@@ -37,7 +37,7 @@ def test_a_result_finds_headers_however_they_are_written():
     "length", ["-7", "+7", "1_000", "9" * 4000, "9223372036854775808", "\u0663", "3.0", "0x3", ""]
 )
 def test_a_length_is_digits_of_64_bits(length):
-    with pytest.raises(ValueError, match="no number of rows"):
+    with pytest.raises(ValueError, match="not a number of rows"):
         QueryResult(Response(X_QCache_unsliced_length=length))
 
 

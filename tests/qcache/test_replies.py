@@ -95,14 +95,14 @@ def test_any_wait_that_a_server_asks_for_is_understood(value: str) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[" * 100_000])
 def test_statistics_that_are_no_json_are_told(content: bytes) -> None:
-    with pytest.raises(UnexpectedServerResponse, match=f"{NODE} sent no JSON") as caught:
+    with pytest.raises(UnexpectedServerResponse, match=f"{NODE} sent invalid JSON") as caught:
         parse_statistics(Reply(NODE, 200, {}, content))
     assert caught.value.node == NODE
     assert caught.value.status == 200
 
 
 def test_statistics_are_an_object() -> None:
-    with pytest.raises(UnexpectedServerResponse, match="JSON that is no object"):
+    with pytest.raises(UnexpectedServerResponse, match="JSON that is not an object"):
         parse_statistics(Reply(NODE, 200, {}, b"[1]"))
     assert parse_statistics(Reply(NODE, 200, {}, b'{"hit_count": 1}')) == {"hit_count": 1}
 
@@ -140,7 +140,7 @@ def test_rows_of_csv_are_text() -> None:
 
 
 def test_a_result_of_no_type_has_no_rows() -> None:
-    with pytest.raises(ValueError, match="of no type"):
+    with pytest.raises(ValueError, match="of unknown type"):
         QueryResult(response(b"x")).rows()
 
 

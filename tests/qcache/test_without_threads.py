@@ -29,4 +29,4 @@ def test_a_probe_that_cannot_start_fails_no_request(monkeypatch, caplog):
                 patch.setattr(threading.Thread, "start", refuse)
                 assert client.get(key, {}) is not None
             assert not client._nodes._probing
-    assert "could not be asked whether it is back" in caplog.text
+    assert "could not be probed" in caplog.text

@@ -1,7 +1,7 @@
 """Client for QCache: HTTP servers that hold tables and answer queries on them.
 
 `AsyncQClient` is for asyncio and trio, `QClient` for scripts and threads. Importing this
-loads neither: each comes with its own half of the library on first use.
+package loads neither: each is imported on first use.
 """
 
 from typing import TYPE_CHECKING

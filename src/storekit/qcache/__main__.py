@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=_PROG, description="A QCache node.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"storekit {version('storekit')}")
     parser.add_argument("command", choices=("serve",), help="serve a node over HTTP")
-    parser.parse_args(given[:1])  # what follows is for the command
+    parser.parse_args(given[:1])  # the rest are options of the command
     return command.main(given[1:], f"{_PROG} serve")
 
 

@@ -1,4 +1,4 @@
-"""Where a node is, and what lets a client in: what clients and nodes must agree on. No I/O."""
+"""Addresses of nodes, and headers that depend on them: Host and Authorization. No I/O."""
 
 import re
 from base64 import b64encode
@@ -10,7 +10,7 @@ import httpx
 __all__ = ["EMBEDDED", "authorization", "check_node", "embedded_name", "host_header"]
 
 EMBEDDED = "embedded:"
-"""How the address of a node in this process begins; the rest is its name, which may be empty."""
+"""Start of the address of a node in this process; a name may follow."""
 
 _URL = re.compile(
     r"https?://(\[[0-9A-Fa-f:.]+(%(?P<zone>[^\]\s/?#]+))?\]|[^\s/?#:\[\]\\<>\"^`{|}%]+)"
@@ -25,7 +25,8 @@ _EMBEDDED_URL = httpx.URL("embedded://node/")
 def check_node(node: str) -> httpx.URL:
     """Return the address of a node as a URL that ends with a slash.
 
-    One in this process has the scheme `embedded`; which one it is, only its text says.
+    All nodes in this process have the same URL, with the scheme `embedded`. Raises `TypeError`
+    and `ValueError`.
     """
     if not isinstance(node, str):
         raise TypeError(
@@ -34,7 +35,7 @@ def check_node(node: str) -> httpx.URL:
     if node.startswith(EMBEDDED):
         embedded_name(node)
         return _EMBEDDED_URL
-    if "@" in node:  # what is before it is not repeated here: it holds a password
+    if "@" in node:  # the message does not show the address, which may have a password
         raise ValueError("a node must not hold a user name or password; use auth=(user, password)")
     url = _parse(node)
     if url is None:
@@ -46,8 +47,8 @@ def check_node(node: str) -> httpx.URL:
 
 
 def _parse(node: str) -> httpx.URL | None:
-    # httpx strips and escapes what does not belong in a URL. Here the text counts, since the
-    # ring hashes it: what is no URL as it stands is refused.
+    # httpx strips or escapes invalid characters. The ring hashes the text as it was given, so
+    # only text that is a valid URL without such corrections is accepted.
     match = _URL.fullmatch(node)
     if match is None or not node.isprintable():
         return None
@@ -75,12 +76,12 @@ def _may_be_host(host: str) -> bool:
 
 
 def host_header(url: httpx.URL) -> bytes:
-    """Return what to send as Host: the zone of an address means something only on this machine."""
+    """Return the value of the Host header, without an IPv6 zone: only this machine knows that."""
     return re.sub(rb"%[^\]]*", b"", url.netloc)
 
 
 def embedded_name(address: str) -> str:
-    """Return the name in `embedded:NAME`, empty for `embedded:`. `ValueError` for all else."""
+    """Return the name in `embedded:NAME`, empty for `embedded:`. Raises `ValueError`."""
     name = address.removeprefix(EMBEDDED)
     if not _NAME.fullmatch(name):
         raise ValueError(
@@ -91,7 +92,7 @@ def embedded_name(address: str) -> str:
 
 
 def authorization(auth: tuple[str, str]) -> str:
-    """Return the header value for basic authentication."""
+    """Return the header value for basic authentication. Raises `TypeError` and `ValueError`."""
     # No message here shows a value: one of them is the password.
     if (
         not isinstance(auth, Sequence)

@@ -1,4 +1,4 @@
-"""Checks of arguments that are made before anything is sent."""
+"""Checks of arguments, made before anything is sent. They raise `TypeError` or `ValueError`."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ __all__ = ["check_count", "check_load_function", "check_media_type", "check_type
 
 
 def check_load_function(load_fn: object) -> None:
-    """Refuse what is no function."""
+    """Raise unless `load_fn` can be called."""
     if not callable(load_fn):
         raise TypeError(
             "load_fn must be a function that returns the content, e.g. lambda: 'a,b\\n1,2\\n', "
@@ -17,7 +17,7 @@ def check_load_function(load_fn: object) -> None:
 
 
 def check_media_type(name: str, value: str) -> None:
-    """Refuse the names of formats where media types are asked for."""
+    """Raise for the name of a format, such as "csv", in place of a media type."""
     if "/" not in value:
         fitting = {"csv": "text/csv", "json": "application/json"}.get(value.lower())
         wanted = repr(fitting) if fitting else "'application/json' or 'text/csv'"
@@ -25,7 +25,7 @@ def check_media_type(name: str, value: str) -> None:
 
 
 def window(q: Mapping[str, object], page_size: int) -> tuple[int, int | None]:
-    """Return where the rows of a paged query begin and end."""
+    """Return the first row of a paged query, and the row after its last; None for no limit."""
     if not isinstance(page_size, int) or isinstance(page_size, bool):
         raise TypeError(f"page_size must be a whole number of rows, not {page_size!r}")
     if page_size < 1:
@@ -39,7 +39,7 @@ def window(q: Mapping[str, object], page_size: int) -> tuple[int, int | None]:
 
 
 def check_count(name: str, value: object) -> None:
-    """Refuse an option that is no whole number above 0."""
+    """Raise unless an option is a whole number of 1 or more."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be a whole number, not {value!r}")
     if value < 1:

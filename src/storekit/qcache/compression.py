@@ -1,7 +1,7 @@
 """QCache's content encodings, with bounds: gzip, and its own lz4 framing.
 
-QCache's `lz4` is one raw LZ4 block behind its uncompressed size as 4 bytes, little-endian;
-not the LZ4 frame format.
+QCache's `lz4` is not the LZ4 frame format: it is the uncompressed size, as 4 bytes in
+little-endian order, followed by one raw LZ4 block.
 """
 
 import gzip
@@ -15,24 +15,23 @@ __all__ = ["Compression", "ContentTooLarge", "codings_of", "compress", "decompre
 Compression = Literal["gzip", "lz4"]
 
 _LZ4_BEST_RATIO = 255
-"""One byte of an LZ4 block stands for at most this many."""
-
+"""One byte of an LZ4 block decompresses to at most this many."""
 
 _MOST_MEMBERS = 16
-"""A gzip file may have several members; QCache sends one, and each costs a copy of the rest."""
+"""Limit of the members of gzip content. QCache sends one, and each costs a copy of the rest."""
 
 _MOST_CODINGS = 2
-"""Codings around each other: that of the node, and one of a proxy."""
+"""Limit of the codings applied on top of each other: that of the node, and one of a proxy."""
 
 _ALIASES = {"x-gzip": "gzip"}
 
 
 class ContentTooLarge(ValueError):
-    """The content is, or says it is, larger than allowed."""
+    """The content is larger than allowed, or its declared size is."""
 
 
 def require(compression: str | None) -> None:
-    """Check that `compression` is known and installed: `ValueError`, `ModuleNotFoundError`."""
+    """Raise `ValueError` for an unknown compression, `ModuleNotFoundError` without its package."""
     if compression not in (None, "gzip", "lz4"):
         raise ValueError(f"compression must be None, 'gzip' or 'lz4', not {compression!r}")
     if compression == "lz4":
@@ -52,7 +51,7 @@ def compress(content: bytes, compression: Compression) -> bytes:
 def codings_of(header: str) -> list[str]:
     """Return the codings that a Content-Encoding header lists, in the order of application.
 
-    They are compared without case, `x-gzip` is `gzip`, and `identity` is none (RFC 9110, 8.4.1).
+    Names are in lower case, `x-gzip` becomes `gzip`, and `identity` is left out (RFC 9110, 8.4.1).
     """
     names = (name.strip().lower() for name in header.split(","))
     return [_ALIASES.get(name, name) for name in names if name not in ("", "identity")]
@@ -61,8 +60,8 @@ def codings_of(header: str) -> list[str]:
 def decompress(content: bytes, encoding: str, limit: int) -> bytes:
     """Undo the content encodings that a header lists.
 
-    Raises `ContentTooLarge` before more than `limit` bytes are made, `ValueError` for
-    broken content, or an encoding that nobody asked for.
+    Raises `ContentTooLarge` before more than `limit` bytes are made, and `ValueError` for
+    corrupt content or an unknown encoding.
     """
     codings = codings_of(encoding)
     if len(codings) > _MOST_CODINGS:
@@ -106,7 +105,7 @@ def _unlz4(content: bytes, limit: int) -> bytes:
         raise ValueError("broken lz4 content: it has no size")
     size = int.from_bytes(content[:4], "little")
     if size > limit:
-        raise ContentTooLarge(f"the lz4 content says it has {size} bytes; the limit is {limit}")
+        raise ContentTooLarge(f"the lz4 content declares {size} bytes; the limit is {limit}")
     if size > len(content) * _LZ4_BEST_RATIO:
         raise ValueError(f"broken lz4 content: {len(content)} bytes cannot hold {size}")
     try:

@@ -1,4 +1,4 @@
-"""From the status of an answer, or from failed attempts, to the exception that says it."""
+"""Exceptions for responses with an error status, and for requests whose attempts all failed."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,11 +45,11 @@ _HINTS = {
 
 
 _UNQUOTED = ("Unknown column", "like expects a quoted string")
-_QUOTES = """a text in a query has quotes of its own, e.g. ["==", "country", "'SE'"]"""
+_QUOTES = """text in a query needs quotes of its own, e.g. ["==", "country", "'SE'"]"""
 
 
 def is_busy(reply: Reply) -> bool:
-    """Whether a server is away for a while, as proxies say it."""
+    """Whether the server, or a proxy before it, is unavailable or overloaded."""
     return reply.status in _BUSY
 
 
@@ -60,7 +60,7 @@ def error_of(
     kind: type[QClientException] | None = None,
     hint: str = "",
 ) -> QClientException:
-    """Return the exception for an answer that is not what was asked for."""
+    """Return the exception for a response whose status is an error."""
     if kind is None:
         kind = _KINDS.get(reply.status, UnexpectedServerResponse)
         if is_busy(reply):
@@ -87,13 +87,13 @@ def error_of(
 
 
 def query_result(request: PreparedRequest, reply: Reply, accept: str, key: str) -> QueryResult:
-    """Return the result that answers a query, or raise what the answer says."""
+    """Return the result in the response to a query. Raises the exception for an error status."""
     if reply.status == 200:
         try:
             return QueryResult(reply, key)
         except (KeyError, ValueError):
             raise UnexpectedServerResponse(
-                f"{request.operation}: {reply.node} answered 200 without a proper "
+                f"{request.operation}: {reply.node} answered 200 without a valid "
                 "X-QCache-unsliced-length header; is it a QCache node?",
                 node=reply.node,
                 status=200,
@@ -101,8 +101,8 @@ def query_result(request: PreparedRequest, reply: Reply, accept: str, key: str) 
     if reply.status == 406:
         raise error_of(request, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}")
     if reply.status == 400:
-        # The Go port answers 400, in plain text, where QCache has 406. What QCache says of a
-        # query is JSON.
+        # Where QCache answers 406, the Go port answers 400 in plain text. Both describe errors
+        # in the query itself in JSON.
         if accept not in ("application/json", "text/csv") and not reply.content.startswith(b"{"):
             raise error_of(
                 request, reply, kind=UnsupportedAcceptType, hint=f"accept was {accept!r}"
@@ -118,7 +118,7 @@ def query_result(request: PreparedRequest, reply: Reply, accept: str, key: str) 
 def raise_gave_up(
     request: PreparedRequest, errors: Sequence[Exception], *, reason: str, out_of_time: bool
 ) -> NoReturn:
-    """Raise the error of a request whose attempts were given up for a reason."""
+    """Raise the error of a request that is not repeated again, for `reason`."""
     if len(errors) == 1 and not out_of_time:  # nothing was repeated
         raise errors[0]
     if isinstance(errors[-1], ServerBusy):
@@ -135,7 +135,7 @@ def raise_gave_up(
 def raise_unavailable(
     request: PreparedRequest, outages: Mapping[str, Diagnosis], cause: BaseException | None
 ) -> NoReturn:
-    """Raise the error of a request for which no node is left, with what is known of each."""
+    """Raise the error of a request for which no node is left, with the cause at each node."""
     kinds = {diagnosis.kind for diagnosis in outages.values()}
     kind = kinds.pop() if len(kinds) == 1 else NoCacheAvailable
     reasons = "; ".join(diagnosis.reason for diagnosis in outages.values())
@@ -143,15 +143,15 @@ def raise_unavailable(
     reached = _reached(attempts)
     aftermath = f"; {request.aftermath}" if request.aftermath and reached else ""
     raise kind(
-        f"{request.operation}: no QCache is reachable: "
-        f"{reasons or 'a node came and went'}{aftermath}",
+        f"{request.operation}: no QCache node is reachable: "
+        f"{reasons or 'nodes failed, and one was back too late for this request'}{aftermath}",
         node=next(iter(outages)) if len(outages) == 1 else None,
         reached=reached,
     ) from (attempts[0] if len(attempts) == 1 else cause)
 
 
 def grouped(errors: Sequence[Exception]) -> Exception | None:
-    """Return errors as one that can be a cause; None for none."""
+    """Return errors as one exception, to be the cause of another; None if there are none."""
     if len(errors) <= 1:
         return errors[0] if errors else None
     return ExceptionGroup("all attempts failed", errors)

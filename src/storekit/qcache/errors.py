@@ -1,4 +1,4 @@
-"""The errors of the qcache client: the documented tree, with finer branches below it."""
+"""Exceptions of the qcache client: those of qcache-client, and more specific subclasses."""
 
 from storekit.errors import CircularCall, StoreKitError
 
@@ -29,9 +29,9 @@ __all__ = [
 class QClientException(StoreKitError):
     """Base exception for all other exceptions raised by the qcache clients.
 
-    `node` is the node that was asked, `status` its HTTP status and `text` its own words,
-    each None where there is none. `reached` is False if the request certainly did not
-    reach a node: a write then changed nothing. Programs may raise and subclass these
+    `node` is the address of the node, `status` the HTTP status and `text` the error message
+    that it sent, each None if there is none. `reached` is False if the request certainly did
+    not reach a node: a write then changed nothing. Programs may raise and subclass these
     exceptions with any arguments, or none.
     """
 
@@ -57,7 +57,7 @@ class QClientException(StoreKitError):
 
 
 class NoCacheAvailable(QClientException):
-    """No QCache node that could answer is deemed reachable.
+    """No QCache node can be reached.
 
     Raised as one of its subclasses when all nodes failed in the same way.
     """
@@ -68,7 +68,7 @@ class NodeUnreachable(NoCacheAvailable):
 
 
 class NodeTimeout(NoCacheAvailable):
-    """The node did not connect, read or answer in time."""
+    """The node did not accept the connection, read the request or answer in time."""
 
 
 class ConnectionLost(NoCacheAvailable):
@@ -80,7 +80,7 @@ class TruncatedResponse(ConnectionLost):
 
 
 class GarbledResponse(NoCacheAvailable):
-    """What answered does not speak HTTP, or not in a form that is safe to accept."""
+    """The response is not HTTP, or not in a form that is safe to accept."""
 
 
 class TLSFailure(NoCacheAvailable):
@@ -104,19 +104,19 @@ class UnexpectedServerResponse(QClientException):
 
 
 class AuthenticationFailed(UnexpectedServerResponse):
-    """The server refuses the user name and password (401, 403)."""
+    """The server rejected the user name and password (401, 403)."""
 
 
 class UnsupportedContentType(UnexpectedServerResponse):
-    """The server does not take uploads of this content type (415)."""
+    """The server does not accept uploads of this content type (415)."""
 
 
 class ServerError(UnexpectedServerResponse):
-    """The server failed (5xx). QCache also answers 500 to much that is the caller's mistake."""
+    """The server failed (5xx). QCache also answers 500 to many mistakes of the caller."""
 
 
 class ServerBusy(ServerError):
-    """The server, or a proxy before it, is away or overloaded (429, 502, 503, 504).
+    """The server, or a proxy before it, is unavailable or overloaded (429, 502, 503, 504).
 
     `retry_after` is the time in seconds that it asks to wait, 0 if it does not say.
     """
@@ -137,7 +137,7 @@ class CircularLoad(QClientException, CircularCall):
 
 
 class DatasetMissing(QClientException):
-    """The dataset vanished, or never existed, where one is needed to go on."""
+    """There is no such dataset, or it was removed between two pages of one result."""
 
 
 class DatasetChanged(QClientException):

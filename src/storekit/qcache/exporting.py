@@ -1,4 +1,4 @@
-"""Pages of a result as parts of one file. No event loop, and no requests."""
+"""Writers of the pages of a result to one file, by format. No event loop, and no requests."""
 
 import os
 from collections.abc import Callable
@@ -35,7 +35,10 @@ class ExportKind(NamedTuple):
 
 
 def export_format(path: str | os.PathLike[str], given: str | None) -> ExportKind:
-    """Return how to write a file. `TypeError`, `ValueError`, and `ModuleNotFoundError`."""
+    """Return how to export to a path, in a given format or that of the suffix of the path.
+
+    Raises `TypeError`, `ValueError`, and `ModuleNotFoundError` without pyarrow if it is needed.
+    """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path must be the path of a file, not {type(path).__name__}")
     chosen = format_of_name(os.fspath(path)) if given is None else given
@@ -45,7 +48,7 @@ def export_format(path: str | os.PathLike[str], given: str | None) -> ExportKind
             f".jsonl, .parquet or .arrow; not {chosen or os.fspath(path)!r}"
         )
     if os.fspath(path).lower().endswith(".gz"):
-        raise ValueError("export does not pack files: give a path without .gz")
+        raise ValueError("export does not compress files: give a path without .gz")
     kind = _KINDS[chosen]
     if kind.as_frames:
         require(f"an export of {chosen}", "arrow", "pyarrow")
@@ -64,7 +67,7 @@ class _CsvWriter:
         self._file.write(memoryview(content)[start:])
 
     def finish(self) -> None:
-        """Add nothing."""
+        """Do nothing: CSV has no footer."""
 
 
 class _JsonLinesWriter:
@@ -75,11 +78,11 @@ class _JsonLinesWriter:
         self._file.write(json_lines(page.content, "json lines"))
 
     def finish(self) -> None:
-        """Add nothing."""
+        """Do nothing: JSON lines have no footer."""
 
 
 class _ArrowWriter:
-    """Writes tables of pyarrow, as what `open_writer` makes of the schema of the first."""
+    """Writes tables of pyarrow; `open_writer` makes a writer for the schema of the first table."""
 
     def __init__(self, file: IO[bytes], open_writer: Callable[[IO[bytes], Any], Any]) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""Formats of tables, as their names and first bytes tell them. No I/O."""
+"""Recognizes the formats of tables by file names and first bytes. No I/O."""
 
 import json
 import re
@@ -10,7 +10,7 @@ __all__ = ["BOM", "PEEK", "Format", "JsonLines", "check_content", "format_of", "
 Format = Literal["csv", "json", "json lines", "parquet", "arrow"]
 
 PEEK = 4096
-"""How many bytes from the beginning tell what content is."""
+"""How many bytes from the beginning are enough to recognize the format of content."""
 
 _SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
@@ -30,22 +30,22 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
 _LIST_OF_ROWS = re.compile(rb"\[\s*(\{\s*(\"|\})|\]\s*$)")
 _OBJECT = re.compile(rb'\{\s*("([^"\\]|\\.)*"\s*:|\}\s*$)')
 BOM = b"\xef\xbb\xbf"
-"""The byte order mark that some programs write before UTF-8; servers do not take it in JSON."""
+"""The byte order mark that some programs write before UTF-8; servers reject it in JSON."""
 _WHOLE = 1_000_000
-"""Content up to this size is parsed to see whether it is JSON, if it may be."""
+"""Bytes: up to this size, content that begins like JSON is parsed to see whether it is."""
 
 
 def format_of_name(name: str) -> Format | None:
-    """Return what the suffix of a file's name says, before one of gzip."""
+    """Return the format by the suffix of a file name, ignoring `.gz`; None if it is unknown."""
     match = re.search(r"\.[a-z]+$", name.lower().removesuffix(".gz"))
     return None if match is None else _SUFFIXES.get(match[0])
 
 
 def format_of(start: bytes, name: str = "") -> tuple[Format, bool]:
-    """Return the format of content, from its beginning, and whether it is packed with gzip.
+    """Return the format of content, given its beginning, and whether gzip has compressed it.
 
-    What can be neither CSV nor JSON is known by its first bytes, the rest by the suffix of its
-    name if it has one. Raises `ValueError` for files of other kinds.
+    Binary formats are recognized by their first bytes; CSV and JSON by the suffix of the name if
+    it has one, else by their first characters. Raises `ValueError` for unsupported formats.
     """
     if start.startswith(b"\x1f\x8b"):
         try:
@@ -76,9 +76,9 @@ def format_of(start: bytes, name: str = "") -> tuple[Format, bool]:
 
 
 def check_content(content: bytes) -> Format:
-    """Return the format of content that is there as a whole.
+    """Return the format of complete content.
 
-    Raises `ValueError` for JSON that is no list of objects, and so no table.
+    Raises `ValueError` for JSON that is not a table, that is, a list of objects.
     """
     kind, _ = format_of(content[:PEEK])
     if kind == "json lines" and not _has_lines(content):
@@ -106,14 +106,14 @@ def _has_lines(content: bytes) -> bool:
 
 
 class JsonLines:
-    """Turns JSON lines into the list of JSON that QCache takes, piece by piece."""
+    """Converts JSON lines to the JSON list that QCache takes, piece by piece."""
 
     def __init__(self) -> None:
         self._rest = b""
         self._before = b"["
 
     def feed(self, piece: bytes) -> bytes:
-        """Return what the lines that this piece completes are in a list."""
+        """Return the next part of the list: the lines that this piece completes."""
         lines = (self._rest + piece).split(b"\n")
         self._rest = lines.pop()
         return self._listed(lines)

@@ -1,4 +1,4 @@
-"""What a client knows about its nodes: addresses, health, counters. No I/O."""
+"""What a client records of its nodes: addresses, health, counters. No I/O."""
 
 import ssl
 from collections.abc import Mapping
@@ -32,6 +32,7 @@ __all__ = [
 
 _FIRST_PROBE = 1.0
 _LAST_PROBE = 30.0
+"""Seconds: the first and the longest pause between probes of a node that is out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,12 @@ class NodeAddress:
 
     name: str
     url: httpx.URL  # ends with a slash
-    host: bytes  # what requests name as Host
+    host: bytes  # the value of the Host header
 
 
 @dataclass(frozen=True, slots=True)
 class NodeStatistics:
-    """How often a client met each kind of event at one node."""
+    """How often each kind of event occurred in requests of a client to one node."""
 
     connect_timeout: int = 0
     connection_error: int = 0
@@ -58,7 +59,7 @@ class NodeStatistics:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """Whether a node says that it is well, and if not, why. True in a condition if it is."""
+    """Whether a node answered that it is healthy, or the error. True in a condition if it did."""
 
     node: str
     ok: bool
@@ -70,7 +71,7 @@ class NodeStatus:
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """The counters of one node, or why they could not be fetched."""
+    """The counters of one node, or the error if they could not be fetched."""
 
     node: str
     statistics: Mapping[str, object] | None
@@ -79,17 +80,17 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What a failed request says of its node."""
+    """The cause of a failed request, as far as it lies with the node or the way to it."""
 
     kind: type[NoCacheAvailable]
-    reason: str  # names the node and the way out
+    reason: str  # for messages: the node, the cause and what to do
     counter: str  # the field of NodeStatistics that it adds to
-    reached: bool  # whether the node may have got the request, and acted on it
+    reached: bool  # whether the node may have received the request
 
 
 @dataclass(slots=True)
 class Outage:
-    """A node that failed, since when, and when to ask it again (seconds of the client's clock)."""
+    """A node that is out, since when, and when to probe it next (seconds of the client's clock)."""
 
     diagnosis: Diagnosis
     next_probe: float
@@ -98,28 +99,28 @@ class Outage:
 
 
 def probe_pause(probes: int, rng: float) -> float:
-    """Return the seconds until the next probe: 1, 2, 4 ... 30, less up to a quarter."""
+    """Return the seconds until the next probe: 1, 2, 4 ... 30, minus up to a quarter by `rng`."""
     return min(_LAST_PROBE, _FIRST_PROBE * 2.0 ** min(probes, 10)) * (1 - 0.25 * rng)
 
 
 def diagnose(node: str, error: httpx.TransportError) -> Diagnosis:
-    """Say what went wrong at a node, from what its transport raised."""
+    """Return the cause that an exception of a transport stands for."""
     what = printable(str(error)) or type(error).__name__
     tls = _has_tls_cause(error)
     if isinstance(error, httpx.ConnectTimeout):
         reason = f"{node} accepted no connection in time; is it overloaded or cut off?"
         return Diagnosis(NodeTimeout, reason, "connect_timeout", reached=False)
     if isinstance(error, httpx.ConnectError) and tls:
-        reason = f"no TLS with {node}: {what}; check verify= and cert="
+        reason = f"TLS with {node} failed: {what}; check verify= and cert="
         return Diagnosis(TLSFailure, reason, "connection_error", reached=False)
     if isinstance(error, httpx.ConnectError):
         reason = f"no connection to {node}: {what}"
         return Diagnosis(NodeUnreachable, reason, "connection_error", reached=False)
     if isinstance(error, httpx.WriteTimeout):
-        reason = f"{node} took no more of the request; raise write_timeout= if it may be busy long"
+        reason = f"{node} stopped reading the request; raise write_timeout= if it may be that busy"
         return Diagnosis(NodeTimeout, reason, "read_timeout", reached=True)
     if isinstance(error, httpx.TimeoutException):
-        reason = f"{node} was silent for too long; raise read_timeout= if it may take that long"
+        reason = f"{node} did not answer in time; raise read_timeout= if it may take longer"
         return Diagnosis(NodeTimeout, reason, "read_timeout", reached=True)
     if tls:
         reason = f"{node} ended the TLS session: {what}; does it want a client certificate (cert=)?"

@@ -1,4 +1,4 @@
-"""One operation of a client: its deadline, and who watches it."""
+"""One operation of a client: its deadline, its observers and its figures."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +12,8 @@ __all__ = ["Operation", "current_operation", "outside_operations"]
 class Operation:
     """What the requests of one operation share.
 
-    `until` is when it must be over (a time of the client's clock), None for no limit.
-    `statistics` are figures of its upload, for the result of a query.
+    `until` is its deadline (a time of the client's clock), None for no limit. `statistics`
+    are the server's figures about an upload, which `query` adds to those of its result.
     """
 
     __slots__ = ("_client", "statistics", "until", "watch")
@@ -25,17 +25,17 @@ class Operation:
         self.statistics: dict[str, float] = {}
 
     def extend(self, seconds: float) -> None:
-        """Put the deadline off by a time that does not count: of functions of the user's."""
+        """Postpone the deadline by time that does not count, e.g. that of a user's function."""
         if self.until is not None:
             self.until += seconds
 
     def is_of(self, client: object) -> bool:
-        """Whether it was started by this client."""
+        """Whether this client started the operation."""
         return self._client is client
 
     @contextmanager
     def as_current(self) -> Iterator[None]:
-        """Make calls of the same client a part of this operation."""
+        """Make calls of the same client, inside the `with` block, a part of this operation."""
         token = _current.set(self)
         try:
             yield
@@ -54,7 +54,7 @@ def current_operation(client: object) -> Operation | None:
 
 @contextmanager
 def outside_operations() -> Iterator[None]:
-    """Let functions of the user's make operations of their own."""
+    """Let calls inside the `with` block be operations of their own: for a user's function."""
     token = _current.set(None)
     try:
         yield

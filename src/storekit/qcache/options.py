@@ -1,4 +1,4 @@
-"""The keyword arguments of operations, where these are not spelled out."""
+"""Types of the `**options` in the overloads of operations."""
 
 from collections.abc import Mapping
 from typing import TypedDict

@@ -1,4 +1,4 @@
-"""Requests of a client, made of the arguments of its methods. No I/O."""
+"""Builds the requests of a client from the arguments of its methods. No I/O."""
 
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -20,13 +20,14 @@ from storekit.qcache.wire import (
 
 __all__ = ["RequestBuilder"]
 
-_UPLOADS_TAKE_LONGER = 10
-"""Timeouts of an upload, in those of a query: the server parses the table before it answers,
-and takes nothing while it works on a query. qcache-client has the same factor for reading."""
+_UPLOAD_TIMEOUT_FACTOR = 10
+"""Timeouts of an upload, as a multiple of those of a query: the server parses the table before it
+answers, and reads nothing while it executes a query. qcache-client has the same factor for the read
+timeout."""
 
 
 class RequestBuilder:
-    """Makes requests with the headers that all those of a client have."""
+    """Makes the requests of one client, which have some headers in common."""
 
     def __init__(
         self, headers: Mapping[str, str], timeouts: Timeouts, compression: Compression | None
@@ -34,7 +35,7 @@ class RequestBuilder:
         self._headers = headers
         self._timeouts = timeouts
         self.compression = compression  # of uploads
-        self._query_headers: dict[str, httpx.Headers] = {}  # the usual ones, by what they accept
+        self._query_headers: dict[str, httpx.Headers] = {}  # of most queries, by their Accept
 
     def query(
         self,
@@ -45,7 +46,7 @@ class RequestBuilder:
         query_headers: Headers | None = None,
         stand_in_columns: Mapping[str, object] | None = None,
     ) -> PreparedRequest:
-        """Return the request of a query: with the query in the URL, if that is not too long."""
+        """Return the request of a query, which is sent in the URL unless it is too long."""
         target = f"qcache/dataset/{check_key(key)}"
         text = encode_query(q)
         if not post_query and len(text) <= MAX_GET_QUERY:
@@ -90,7 +91,7 @@ class RequestBuilder:
         stand_in_columns: Mapping[str, object] | None,
         post_headers: Headers | None,
     ) -> dict[str, bytes]:
-        """Return the headers of an upload, without those that say how long it is and how packed."""
+        """Return the headers of an upload, without those for its length and content encoding."""
         own: dict[str, object] = {"Accept": JSON, "Content-Type": content_type}
         if types:
             own["X-QCache-types"] = types
@@ -105,7 +106,7 @@ class RequestBuilder:
         content: bytes,
         stream: httpx.AsyncByteStream | httpx.SyncByteStream | None = None,
     ) -> PreparedRequest:
-        """Return the request that stores a table, which is there or comes as a stream."""
+        """Return the request that stores a table, given as bytes or as a stream."""
         return PreparedRequest(
             f"post {key!r}",
             "POST",
@@ -115,7 +116,7 @@ class RequestBuilder:
             stream=stream,
             writes=True,
             aftermath=f"the node may hold no dataset {key!r} now: QCache drops the old one "
-            "before it looks at the new one",
+            "before it reads the new one",
             read_timeout=_longer(self._timeouts.read),
             write_timeout=_longer(self._timeouts.write),
         )
@@ -139,4 +140,4 @@ def _as_sent(headers: Mapping[str, bytes]) -> httpx.Headers:
 
 
 def _longer(timeout: float | None) -> float | None:
-    return None if timeout is None else _UPLOADS_TAKE_LONGER * timeout
+    return None if timeout is None else _UPLOAD_TIMEOUT_FACTOR * timeout

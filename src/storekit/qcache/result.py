@@ -1,4 +1,4 @@
-"""The answer to a query."""
+"""The result of a query."""
 
 import csv
 import io
@@ -26,16 +26,16 @@ T = TypeVar("T")
 _SHOWN_ROWS = 20
 _SHOWN_COLUMNS = 30
 _SHOWN_CHARACTERS = 200
-"""What notebooks show of a result."""
+"""Limits of what notebooks show of a result."""
 
 _FIGURE = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 
 Row = dict[str, Any]
-"""One row by column. The values are whatever the table holds: JSON has no narrower type."""
+"""One row: its values by column."""
 
 
 class _Response(Protocol):
-    """What is read of a response: httpx's, requests' or ours, with names in any case."""
+    """What is used of a response of httpx, requests or ours. Names of headers are in any case."""
 
     @property
     def content(self) -> bytes: ...
@@ -44,14 +44,14 @@ class _Response(Protocol):
 
 
 class QueryResult:
-    """Returned upon a successful query. Iterating gives the rows.
+    """The result of a query. Iterating over it gives the rows.
 
-    `content` is the body received from the server. The client has decompressed it, and
-    `encoding` is None then; of a result that is made from a response by hand, it is the
+    `content` is the body of the response, decompressed by the client, which sets `encoding`
+    to None; in a result that a program makes of a response itself, `encoding` is the
     Content-Encoding header. `unsliced_result_len` is the number of rows before offset and
-    limit: the number of rows returned if neither was given. `content_type` is the format in
-    lower case, `key` the key that was asked for. `statistics` holds figures
-    of the server in seconds if it sends any; QCache 0.9.3 and its Go port do not.
+    limit were applied. `content_type` is the format in lower case, `key` the key that was
+    queried. `statistics` holds timings of the server in seconds, if it sends any; QCache
+    0.9.3 and its Go port do not.
     """
 
     __slots__ = ("content", "content_type", "encoding", "key", "statistics", "unsliced_result_len")
@@ -75,9 +75,9 @@ class QueryResult:
         self.unsliced_result_len = _length(headers["x-qcache-unsliced-length"])
 
     def json(self) -> list[Row]:
-        """Return the rows of a JSON result. `ValueError` if it is of another format."""
+        """Return the rows of a JSON result. Raises `ValueError` for another format."""
         if self.content_type != JSON:
-            kind = printable(self.content_type, 100) or "of no type"
+            kind = printable(self.content_type, 100) or "of unknown type"
             raise ValueError(f"the result is {kind}, not JSON")
         try:
             rows: list[Row] = json.loads(self.content)
@@ -86,24 +86,27 @@ class QueryResult:
         return rows
 
     def rows(self) -> list[Row]:
-        """Return the rows, whatever the format. The values of a CSV result are all text."""
+        """Return the rows of a JSON or CSV result. The values of CSV are all text.
+
+        Raises `ValueError` if they cannot be read.
+        """
         if self.content_type == CSV:
             text = io.StringIO(self.content.decode(), newline="")
             try:
                 return list(csv.DictReader(text, strict=True))
-            except csv.Error as error:  # a cell above 128 KiB, for one
+            except csv.Error as error:  # e.g. a cell above 128 KiB
                 raise ValueError(
                     f"the CSV cannot be read: {error}; ask for JSON, or read `content`"
                 ) from error
         return self.json()
 
     def decode(self, codec: TableCodec[T]) -> T:
-        """Return the result as the table that a codec of `storekit.codecs.tables` makes of it.
+        """Decode the result to a table, with a codec of `storekit.codecs.tables`.
 
-        Raises `CodecError` that names codec and key for what is no table of its kind.
+        Raises `CodecError`, with the codec and the key, if the codec cannot decode it.
         """
         if isinstance(codec, str | type) or not hasattr(codec, "accept"):
-            raise TypeError(f"a codec of tables is needed, e.g. PolarsTable(), not {codec!r}")
+            raise TypeError(f"codec must be a table codec, e.g. PolarsTable(), not {codec!r}")
         with codec_errors(codec, self.key):
             return codec.decode(self.content, self.content_type)
 
@@ -141,7 +144,7 @@ class QueryResult:
             rows = self.rows()
             shown, count = rows[:_SHOWN_ROWS], len(rows)
             names = list(dict.fromkeys(name for row in shown for name in row))
-        except (ValueError, TypeError, AttributeError):  # no rows, or none that can be read
+        except (ValueError, TypeError, AttributeError):  # the content is not a list of rows
             return f"<pre>{escape(repr(self))}</pre>"
         head = "".join(f"<th>{_cell(name)}</th>" for name in names[:_SHOWN_COLUMNS])
         lines = [
@@ -169,7 +172,7 @@ def _cell(value: object) -> str:
 
 @contextmanager
 def codec_errors(codec: TableCodec[Any], key: str | None) -> Iterator[None]:
-    """Have what goes wrong in a codec raise `CodecError` that names codec and key."""
+    """Convert each exception of a codec to a `CodecError` with the codec and the key."""
     try:
         yield
     except CodecError as error:
@@ -184,17 +187,17 @@ def codec_errors(codec: TableCodec[Any], key: str | None) -> Iterator[None]:
 
 def _length(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 19) or int(text) >= 2**63:
-        raise ValueError(f"X-QCache-unsliced-length is {text[:40]!r}, no number of rows")
+        raise ValueError(f"X-QCache-unsliced-length is {text[:40]!r}, not a number of rows")
     return int(text)
 
 
 def request_statistics(headers: Mapping[str, str], prefix: str) -> dict[str, float]:
-    """Return the figures of an `X-QCache-stats: name=1.5,other=2` header."""
+    """Return the figures of an `X-QCache-stats: name=1.5,other=2` header, `prefix` before names."""
     figures: dict[str, float] = {}
     header = headers.get("x-qcache-stats")
     for part in header.split(",") if header else ():
         name, _, value = part.partition("=")
-        # Figures for the curious: what is no number is never a reason to fail a query.
+        # The figures are only informative, so a malformed one does not fail the query.
         if _FIGURE.fullmatch(value.strip()):
             figures[prefix + printable(name.strip(), 100)] = float(value)
     return figures

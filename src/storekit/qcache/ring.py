@@ -1,7 +1,7 @@
 """Which node holds a key: consistent hashing that agrees with qcache-client 0.5.1.
 
-Old and new clients share nodes, so the two must agree key for key, also while nodes are
-out. Dead nodes are skipped; the ring itself is built once.
+Programs with either client share nodes, so both must choose the same node for each key, also
+while nodes are out. Nodes that are out are skipped; the ring is not built again.
 """
 
 import math
@@ -14,11 +14,11 @@ from hashlib import md5
 __all__ = ["HashRing"]
 
 _POINTS = 1000
-"""Points on the ring in all, shared out evenly (as qcache-client does)."""
+"""Points on the ring in total, divided evenly between the nodes, as in qcache-client."""
 
 
 class HashRing:
-    """A ring of nodes, some of them out. Nodes are told apart by their text."""
+    """A hash ring of nodes, some of which may be out. The text of an address identifies a node."""
 
     def __init__(self, nodes: Iterable[str]) -> None:
         listed = list(nodes)
@@ -38,8 +38,8 @@ class HashRing:
                 owners[point] = node
         self._points = sorted(owners)
         self._owners: list[str | None] = [owners[point] for point in self._points]
-        # Points that two nodes hash to belong to whichever came in last. qcache-client
-        # takes such a point off when either node goes.
+        # A point that two nodes hash to belongs to the one that was added last. qcache-client
+        # removes such a point when either node goes out.
         self._shared: dict[str, list[int]] = defaultdict(list)
         for point, rivals in shared.items():
             for node in rivals:
@@ -62,7 +62,7 @@ class HashRing:
             self._owners[index] = None
 
     def put_back(self, node: str) -> None:
-        """Give `node` its keys again."""
+        """Assign `node` its keys again."""
         self._out.discard(node)
         for index in self._shared.get(node, ()):
             self._owners[index] = node
@@ -77,4 +77,4 @@ def _hash(text: str) -> int:
     return int.from_bytes(digest[:4], "little")
 
 
-_hash_of_key = lru_cache(maxsize=8192)(_hash)  # a third of the time, and keys come again
+_hash_of_key = lru_cache(maxsize=8192)(_hash)  # keys recur, and a hit takes a third of the time

@@ -1,8 +1,9 @@
-"""Pages of one result as tables of one type: what a page does not show, a sample does. No I/O.
+"""Decodes the pages of one result to tables with the same column types. No I/O.
 
-Codecs choose the type of a column by the values in it. A column may have nothing but nulls, or
-nothing but whole numbers, on some pages. So a page is decoded behind a few rows that have one value
-of each kind that any page has, in the order in which they come, and those rows are dropped again.
+Codecs infer the type of a column from its values, and on some pages a column may have only nulls,
+or only whole numbers. So a sample is put before the rows of each page: a few rows that have one
+value of each kind that occurs on any page, in the order of first occurrence. They are dropped again
+from the decoded table.
 """
 
 import csv
@@ -20,37 +21,37 @@ __all__ = ["TableSample", "TypedTableCodec", "header_end"]
 T = TypeVar("T")
 
 _MOST_KINDS = 100
-"""Kinds of values of one column. Those of text in CSV are without number."""
+"""Limit of the kinds of values in a sample of one column: text in CSV can have any number."""
 
 
 @runtime_checkable
 class TypedTableCodec(TableCodec[T], Protocol[T]):
-    """A codec whose tables have a type for each column, which it chooses by the values."""
+    """A codec whose tables have a type for each column, inferred from the values."""
 
     def skip(self, table: T, rows: int, /) -> T:
         """Return a table without its first rows."""
 
 
 class TableSample:
-    """Values of each kind that the columns of the pages have."""
+    """One value of each kind that occurs in each column of the pages."""
 
     def __init__(self) -> None:
         self._columns: dict[str, dict[object, Any]] = {}  # value by kind
         self._header = b""
 
     def add(self, content: bytes, content_type: str) -> None:
-        """Look at a page. Raises `CodecError`."""
+        """Add the kinds of values on a page. Raises `CodecError`."""
         if media_type(content_type) == CSV:
             self._header = content[: header_end(content)]
             lines = csv.reader(io.StringIO(content.decode(), newline=""))
             names = next(lines, [])
             for name, cells in zip(names, zip(*lines, strict=False), strict=False):
-                self._see(name, cells, _kinds_of_cells)
+                self._add_values(name, cells, _kinds_of_cells)
             return
         for name, values in columns_of(read_json_rows(content, "pages"), "pages").items():
-            self._see(name, values, _kinds_of_values)
+            self._add_values(name, values, _kinds_of_values)
 
-    def _see(
+    def _add_values(
         self,
         name: str,
         values: Iterable[Any],
@@ -62,7 +63,7 @@ class TableSample:
                 known[kind] = value
 
     def decode(self, codec: TypedTableCodec[Any], content: bytes, content_type: str) -> Any:  # noqa: ANN401
-        """Return the table of a page, with the column types of the whole. Raises `CodecError`."""
+        """Decode a page with the column types of the whole result. Raises `CodecError`."""
         size = max((len(known) for known in self._columns.values()), default=0)
         rows = [
             {name: _nth(known, number) for name, known in self._columns.items()}
@@ -82,7 +83,7 @@ class TableSample:
 
 
 def header_end(content: bytes) -> int:
-    """Return where the header of CSV ends, which may have ends of lines in quotes."""
+    """Return the offset after the header of CSV, which may have line breaks in quotes."""
     quoted = False
     position = 0
     while True:
@@ -101,7 +102,7 @@ def _nth(known: dict[object, Any], number: int) -> Any:  # noqa: ANN401 - a valu
 
 
 def _kinds_of_values(values: list[Any]) -> list[tuple[object, Any]]:
-    """Return one value of each kind in a column of JSON, in the order in which they come."""
+    """Return one value of each kind in a column of JSON, in the order of first occurrence."""
     found: dict[object, tuple[int, Any]] = {}
     for kind in set(map(type, values)):
         if kind is int:
@@ -129,7 +130,7 @@ def _kinds_of_values(values: list[Any]) -> list[tuple[object, Any]]:
 
 
 def _size(value: int) -> str:
-    """Return the kind of a whole number: which integers of a frame can hold it."""
+    """Return the kind of a whole number: the integer types of frames that can hold it."""
     if value < 0:
         return "int64" if value >= -(2**63) else "below int64"
     return "int64, positive" if value < 2**63 else "uint64" if value < 2**64 else "beyond uint64"
@@ -148,7 +149,7 @@ _RUNS = ((re.compile(r"[0-9]+"), "9"), (re.compile(r"[^\W\d_]+"), "a"), (re.comp
 
 
 def _kinds_of_cells(cells: Iterable[str]) -> list[tuple[object, str]]:
-    """Return one cell of each kind in a column of CSV: how they are made of digits and letters."""
+    """Return one cell of each kind in a column of CSV: each pattern of digits and letters."""
     found: dict[object, str] = {}
     for cell in cells:
         kind = cell.lower() if cell.isalpha() and len(cell) < 6 else cell[:40]

@@ -1,4 +1,4 @@
-"""Tables on their way into uploads, without I/O, and the types of those that come back."""
+"""Checks and conversions of tables for an upload, and type variables for results."""
 
 import io
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from storekit.qcache.formats import (
 )
 from storekit.qcache.result import QueryResult
 
-if TYPE_CHECKING:  # type checkers have this package with them; here it may be missing
+if TYPE_CHECKING:  # type checkers bundle this package; at run time it may be missing
     from typing_extensions import TypeVar
 
     F = TypeVar("F")
@@ -59,17 +59,17 @@ _NUMBERS = frozenset({int, float, bool})
 
 
 class Own(Enum):
-    """Stands for the codec that the client was made with."""
+    """Stands for the default codec of the client."""
 
     CODEC = auto()
 
 
 OWN: Final = Own.CODEC
-"""By this name, for Python 3.11 takes its time over members of enums."""
+"""`Own.CODEC` by a name of its own: looking up a member of an enum is slow in Python 3.11."""
 
 
 def given(**options: object) -> dict[str, Any]:
-    """Return those options that were given: subclasses may have methods that take less."""
+    """Return only the options that were given: methods of subclasses may accept fewer."""
     return {
         name: value
         for name, value in options.items()
@@ -80,9 +80,10 @@ def given(**options: object) -> dict[str, Any]:
 def check_text_content(
     content: bytes | bytearray | memoryview | str, content_type: str, *, is_packed: bool = False
 ) -> "TableContent | tuple[bytes, Format | Literal['gzip']]":
-    """Return bytes or text as what is uploaded, or, with their format, as what has to be read.
+    """Return the content to upload; or bytes and their format, if that is not CSV or JSON.
 
-    What is evidently JSON is JSON, whatever `content_type` says.
+    Content that is recognized as JSON is uploaded as JSON, even if `content_type` is CSV. Raises
+    `TypeError` and `ValueError`.
     """
     check_type("content_type", content_type, str)
     check_media_type("content_type", content_type)
@@ -111,7 +112,7 @@ def check_text_content(
 def _check_no_path(text: str) -> None:
     if len(text) < 1000 and "\n" not in text and format_of_name(text.strip()) is not None:
         raise ValueError(
-            f"content {text!r} looks like the name of a file; to post what is in it, give "
+            f"content {text!r} looks like the name of a file; to post the file, give "
             f"pathlib.Path({text!r})"
         )
 
@@ -119,8 +120,8 @@ def _check_no_path(text: str) -> None:
 def read_frame(data: bytes | str, kind: "Format") -> object:
     """Return the frame in a file of Parquet or Arrow, given its path or its bytes.
 
-    Raises `ModuleNotFoundError` where neither polars nor pyarrow is there, and `ValueError`
-    for what is damaged.
+    Raises `ModuleNotFoundError` if neither polars nor pyarrow is installed, and `ValueError` if
+    the file cannot be read.
     """
     source: Any = io.BytesIO(data) if isinstance(data, bytes) else data
     try:
@@ -134,7 +135,7 @@ def read_frame(data: bytes | str, kind: "Format") -> object:
     except (ImportError, MemoryError):
         raise
     except Exception as error:
-        raise ValueError(f"the content is no readable {kind}: {error}") from error
+        raise ValueError(f"the content cannot be read as {kind}: {error}") from error
 
 
 def _read_ipc(source: Any) -> object:  # noqa: ANN401 - a path or a file
@@ -158,13 +159,13 @@ def _read_with_pyarrow(source: Any, kind: "Format") -> object:  # noqa: ANN401 -
 
 
 def codec_of(table: object, registry: TableRegistry) -> TableCodec[Any]:
-    """Return the codec for a table by its type. `TypeError` if there is none."""
+    """Return the codec for a table by its type. Raises `TypeError` if there is none."""
     try:
         return registry.of(table)
     except TypeError:
         hint = "; give codec= for other tables"
         if isinstance(table, Mapping):
-            hint = ": one row is [row]; of columns, make a frame, e.g. polars.DataFrame(columns)"
+            hint = ": for one row, post [row]; for columns, a frame: polars.DataFrame(columns)"
         elif type(table).__name__ == "Series":
             hint = ": for one column, post its frame, e.g. series.to_frame()"
         raise TypeError(
@@ -175,20 +176,20 @@ def codec_of(table: object, registry: TableRegistry) -> TableCodec[Any]:
 
 
 def is_large(table: object) -> bool:
-    """Return whether encoding a table may take long, as far as can be told in no time."""
+    """Return whether encoding a table may take long, by a quick estimate."""
     if isinstance(table, bytes | bytearray | str):
         return len(table) >= LARGE
     if isinstance(table, list | tuple):
         return is_large_value(table)
-    return True  # a frame takes a millisecond at least, and a table of another kind may, too
+    return True  # a frame takes a millisecond at least, and other tables may
 
 
 def is_large_query(q: Mapping[str, object]) -> bool:
     """Return whether a query has so many parts that writing it as JSON may take long."""
     if type(q) is not dict and not isinstance(q, Mapping):
-        return False  # it will be refused
+        return False  # it will raise later
     for part in q.values():
-        # Most parts are numbers and short lists of names, which this sees in the least time.
+        # Most parts are numbers and short lists of names: these two checks are the fastest.
         if type(part) is not int and not _is_short(part) and is_large_value(part):
             return True
     return False
@@ -199,14 +200,15 @@ def _is_short(part: object) -> bool:
 
 
 def check_upload(encoded: object, content_type: str = CSV) -> TableContent:
-    """Return what a codec made of a table, if it is what the caller says it is.
+    """Return the output of a table codec, if it is valid and of this content type.
 
-    The default of `content_type` leaves the format to the codec.
+    The default of `content_type` leaves the format to the codec. Raises `TypeError` and
+    `ValueError`.
     """
     if not isinstance(encoded, TableContent):
-        raise TypeError(f"a codec of tables makes TableContent, not {type(encoded).__name__}")
+        raise TypeError(f"a table codec must return TableContent, not {type(encoded).__name__}")
     if not isinstance(encoded.content, bytes):
-        raise TypeError(f"TableContent has bytes, not {type(encoded.content).__name__}")
+        raise TypeError(f"TableContent must have bytes, not {type(encoded.content).__name__}")
     check_type("content_type", content_type, str)
     if content_type != CSV and media_type(content_type) != media_type(encoded.content_type):
         raise ValueError(

@@ -1,6 +1,6 @@
-"""What goes over the wire to a QCache node, without I/O: keys, headers, bodies, errors.
+"""QCache's protocol on top of HTTP: keys, headers, bodies, error messages. No I/O.
 
-Facts about the server were probed on QCache 0.9.3; `docs/qcache.md` lists them.
+What the server does was found out with QCache 0.9.3; `docs/qcache.md` describes it.
 """
 
 import json
@@ -38,7 +38,8 @@ __all__ = [
 ]
 
 Headers = Mapping[str, object]
-"""Header names and values: str or bytes. The two QCache headers of columns also take a mapping."""
+"""Header names and values: str or bytes; for `X-QCache-types` and `X-QCache-stand-in-columns`
+also a mapping of columns."""
 
 Content = bytes | bytearray | memoryview | str | Sequence[Mapping[str, object]]
 """A table: encoded, or as rows to be written as JSON."""
@@ -52,23 +53,23 @@ class Frame(Protocol):
 
 
 Table = Content | Frame | TableContent
-"""What can be posted: content, a frame, or what a codec of tables has made of one."""
+"""What can be posted: content, a frame, or the output of a table codec."""
 
 MAX_GET_QUERY = 4000
-"""Longest percent-encoded query sent in a URL. The server takes 64 KiB of head, but the
-proxies before it often no more than 8."""
+"""Longest percent-encoded query, in bytes, that is sent in a URL. The server accepts a request head
+of 64 KiB, but proxies before it often no more than 8 KiB."""
 
 _LONGEST_PAUSE = 3600.0
-"""Seconds: a server that asks for more is not believed."""
+"""Seconds: the longest `Retry-After` that is honoured."""
 
 _MAX_HEAD = 60_000
-"""The server closes the connection without a word above 64 KiB of request head."""
+"""Bytes. Above 64 KiB of request head, the server closes the connection without a response."""
 
 
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+    raise TypeError(f"{type(value).__name__} is not a type of JSON")
 
 
 _JSON = json.JSONEncoder(separators=(",", ":"), default=_plain)
@@ -84,18 +85,18 @@ class PreparedRequest(NamedTuple):
 
     operation: str  # for messages, e.g. "get 'key'"
     method: str
-    target: str  # below the URL of the node
+    target: str  # relative to the URL of the node
     headers: httpx.Headers
     content: bytes = b""
     stream: httpx.AsyncByteStream | httpx.SyncByteStream | None = None  # in place of content
     writes: bool = False
-    aftermath: str = ""  # what a write that failed may have left behind
-    read_timeout: float | None = None  # seconds; None for the client's own
+    aftermath: str = ""  # for messages: what a failed write may have changed
+    read_timeout: float | None = None  # seconds; None for that of the client
     write_timeout: float | None = None  # the same
 
 
 class Reply(NamedTuple):
-    """A complete answer of a node, its content decoded."""
+    """A complete response of a node, its content decompressed."""
 
     node: str
     status: int
@@ -104,24 +105,24 @@ class Reply(NamedTuple):
 
 
 def check_key(key: str) -> str:
-    """Return `key` if a dataset can have it."""
+    """Return `key` if it is valid. Raises `TypeError` and `ValueError`."""
     if not isinstance(key, str):
         raise TypeError(f"a key must be a str, not {type(key).__name__}")
     if not _KEY.fullmatch(key):
-        raise ValueError(f"a key has only A-Z a-z 0-9 _ and -, and at least one; not {key[:100]!r}")
+        raise ValueError(f"a key must be one or more of A-Z a-z 0-9 _ and -, not {key[:100]!r}")
     if len(key) > _MAX_HEAD:
         raise ValueError(f"a key of {len(key)} characters is too long for the server")
     return key
 
 
 def check_query(query: Mapping[str, object]) -> Mapping[str, object]:
-    """Return `query` if it is a mapping."""
+    """Return `query` if it is a mapping. Raises `TypeError`."""
     if not isinstance(query, Mapping):
         hint = ""
         if isinstance(query, str) and query.lstrip()[:1] == "{":
-            hint = "; of JSON, json.loads makes one"
+            hint = "; json.loads(...) converts JSON text"
         elif isinstance(query, str):
-            hint = "; for SQL there is client.sql(...)"
+            hint = "; for SQL, use client.sql(...)"
         raise TypeError(
             f"a query must be a dict such as {{'select': ['a'], 'limit': 10}}, "
             f"not {type(query).__name__}{hint}"
@@ -130,7 +131,7 @@ def check_query(query: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def encode_query(query: Mapping[str, object]) -> str:
-    """Return a query as JSON. `TypeError` if it is no mapping, or JSON cannot express it."""
+    """Return a query as JSON. Raises `TypeError` or `ValueError` if that is not possible."""
     check_query(query)
     try:
         return _JSON.encode(query if isinstance(query, dict) else dict(query))
@@ -141,7 +142,7 @@ def encode_query(query: Mapping[str, object]) -> str:
 def encode_types(types: Mapping[str, object]) -> str:
     """Return the value of `X-QCache-types`: column names to string, enum, float, int or bool.
 
-    QCache knows the first three, its Go port all five.
+    QCache accepts the first three, its Go port all five. Raises `TypeError` and `ValueError`.
     """
     for column, kind in types.items():
         _check_column(column, "types")
@@ -156,7 +157,8 @@ def encode_stand_ins(stand_ins: Mapping[str, object]) -> str:
     """Return the value of `X-QCache-stand-in-columns`: column names to values.
 
     As in queries, a text is the name of a column to copy unless it is in quotes
-    (`'"n/a"'`); the server takes an unquoted text that names no column as it is.
+    (`'"n/a"'`). An unquoted text that is no column's name is a value for the server, too.
+    Raises `TypeError` and `ValueError`.
     """
     return ";".join(f"{column}={_stand_in(column, value)}" for column, value in stand_ins.items())
 
@@ -166,8 +168,8 @@ def _stand_in(column: str, value: object) -> str:
     if isinstance(value, str):
         if not value.isascii() or _CONTROL.search(value.encode()) or set(value) & {";", "="}:
             raise ValueError(
-                f"stand-in columns: the server takes only ASCII without ; and = for a text, "
-                f"which {value!r} for column {column!r} is not"
+                f"stand-in columns: a text must be ASCII without ; and =, not {value!r} for "
+                f"column {column!r}"
             )
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -188,7 +190,8 @@ def _check_column(column: object, where: str) -> None:
         or set(column) & {";", "="}
     ):
         raise ValueError(
-            f"{where}: {column!r} cannot be written in a header (ASCII, no ; or =, no blank ends)"
+            f"{where}: the name {column!r} does not fit into a header: it must be ASCII without "
+            "; and =, and without spaces at its ends"
         )
 
 
@@ -201,18 +204,21 @@ _COLUMN_HEADERS = {
 def merge_headers(
     base: Mapping[str, str], own: Headers, extra: Headers | None = None
 ) -> dict[str, bytes]:
-    """Return headers to send, later ones before earlier ones, whatever the case of the names."""
+    """Return the headers to send. Later ones replace earlier ones of the same name, in any case.
+
+    Raises `TypeError` and `ValueError`.
+    """
     merged = {name: value.encode() for name, value in base.items()}
     for name, value in (*own.items(), *(extra or {}).items()):
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name for a header")
+            raise ValueError(f"{name!r} is not a valid name of a header")
         lowered = name.lower()
         if lowered in _OWN_HEADERS:
             raise ValueError(f"the header {name} is set by the client itself")
         if isinstance(value, Mapping):
             if lowered not in _COLUMN_HEADERS:
                 raise TypeError(f"the header {name} takes a str, not a dict")
-            value = _COLUMN_HEADERS[lowered](value)  # noqa: PLW2901 - now the text of it
+            value = _COLUMN_HEADERS[lowered](value)  # noqa: PLW2901 - as text
         if not isinstance(value, bytes | str):
             raise TypeError(f"the header {name} takes a str, not {type(value).__name__}")
         # The value may be a secret: no message shows it.
@@ -230,9 +236,9 @@ def merge_headers(
 
 
 def headers_of(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the headers of an answer, names in lower case.
+    """Return the headers of a response, names in lower case.
 
-    One that is repeated is a list (RFC 9110, 5.3), or counts once if each value is the same.
+    The values of a repeated header are joined to a list (RFC 9110, 5.3), unless all are the same.
     """
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
     if len(headers) < len(raw):
@@ -247,7 +253,7 @@ def headers_of(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def error_text(content: bytes) -> str:
-    """Return what a node says in an error: JSON, an HTML page, or plain text."""
+    """Return the message in an error response, which is JSON, an HTML page or plain text."""
     text = content[:65536].decode("utf-8", "replace").strip()
     try:
         error = json.loads(text)["error"]
@@ -256,26 +262,26 @@ def error_text(content: bytes) -> str:
     else:
         return printable(str(error))
     if "<html" in text[:200].lower():
-        # No pattern here looks further than the next "<": a page of those must not cost seconds.
+        # No pattern here matches beyond the next "<", or a page full of those would take seconds.
         title = re.search(r"<title>([^<]*)</title>", text, re.IGNORECASE)
         text = unescape(title.group(1)).strip() if title else re.sub(r"<[^<>]*>", " ", text)
     return printable(" ".join(text.split()))
 
 
 def parse_statistics(reply: Reply) -> dict[str, object]:
-    """Return the counters of a node."""
+    """Return the counters of a node. Raises `UnexpectedServerResponse`."""
     try:
         statistics = json.loads(reply.content)
     except (ValueError, RecursionError) as error:
         raise UnexpectedServerResponse(
-            f"statistics: {reply.node} sent no JSON: {error}",
+            f"statistics: {reply.node} sent invalid JSON: {error}",
             node=reply.node,
             status=reply.status,
             text=error_text(reply.content),
         ) from error
     if not isinstance(statistics, dict):
         raise UnexpectedServerResponse(
-            f"statistics: {reply.node} sent JSON that is no object",
+            f"statistics: {reply.node} sent JSON that is not an object",
             node=reply.node,
             status=reply.status,
         )
@@ -283,9 +289,10 @@ def parse_statistics(reply: Reply) -> dict[str, object]:
 
 
 def printable(text: str, most: int = 1000) -> str:
-    """Return text from outside as messages and logs may show it: on one line, and not too long.
+    """Return text from outside in a form that is safe in messages and logs.
 
-    Control characters, line ends and what steers the direction of writing are escaped.
+    It is one line of at most `most` characters. Control characters, line breaks and characters
+    that change the direction of writing are escaped.
     """
     shown = text[:most]
     if not shown.isprintable():
@@ -299,7 +306,7 @@ def printable(text: str, most: int = 1000) -> str:
 def retry_after(headers: Mapping[str, str], now: float) -> float:
     """Return the seconds that the server asks to wait, 0 if it asks for none.
 
-    `now` is the time of day in seconds since the epoch: the server may name a date.
+    `now` is the time in seconds since the epoch, for a `Retry-After` that is a date.
     """
     value = headers.get("retry-after", "0")
     try:

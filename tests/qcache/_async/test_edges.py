@@ -47,7 +47,7 @@ async def test_pages_of_what_is_no_query(query):
 
 async def test_pages_of_what_is_no_key():
     async with AsyncQClient([NODE]) as client:
-        with pytest.raises(ValueError, match="a key has only"):
+        with pytest.raises(ValueError, match="a key must be"):
             async for _ in client.pages("no/key", {}):
                 pass
 

@@ -39,13 +39,13 @@ async def test_what_is_interrupted_while_it_is_entered_leaves_nothing_open(monke
     with StubNode() as node:
         client = AsyncQClient([node.url], limits=TWO)
         (transport,) = client._owned_transports
-        warm_up = client._kept[0]
+        warm_up = client._warm_ups[0]
 
         async def fail() -> None:
             await warm_up()
             raise ValueError("interrupted")
 
-        client._kept = [fail]
+        client._warm_ups = [fail]
         with pytest.raises(ValueError, match="interrupted"):
             await client.__aenter__()
         assert transport.statistics()[node.url].size == 0

@@ -36,8 +36,8 @@ def test_nodes_that_are_none(nodes: list[str], error: type[Exception], words: st
 @pytest.mark.parametrize(
     ("q", "words"),
     [
-        ('{"select": ["city"]}', r"of JSON, json\.loads makes one"),
-        ("select city from cities", r"for SQL there is client\.sql"),
+        ('{"select": ["city"]}', r"json\.loads\(...\) converts"),
+        ("select city from cities", r"for SQL, use client\.sql"),
         (["city"], r"a query must be a dict such as {'select': \['a'\]"),
     ],
 )
@@ -50,7 +50,7 @@ async def test_a_query_that_is_no_dict(client: AsyncQClient, q: object, words: s
     "where", [["==", "country", "SE"], ["like", "country", "S%"], ["!", ["==", "country", "SE"]]]
 )
 async def test_a_text_without_quotes_of_its_own(client: AsyncQClient, where: list[object]) -> None:
-    with pytest.raises(MalformedQueryException, match=r"has quotes of its own, e\.g\."):
+    with pytest.raises(MalformedQueryException, match=r"needs quotes of its own, e\.g\."):
         await client.get("cities", {"where": where})
 
 
@@ -62,7 +62,7 @@ async def test_formats_by_their_short_names(client: AsyncQClient) -> None:
 
 
 async def test_a_key_that_is_a_path(client: AsyncQClient) -> None:
-    with pytest.raises(ValueError, match=r"a key has only A-Z a-z 0-9 _ and -"):
+    with pytest.raises(ValueError, match=r"a key must be one or more of A-Z a-z 0-9 _ and -"):
         await client.get("tables/cities", {})
 
 
@@ -70,7 +70,7 @@ async def test_a_key_that_is_a_path(client: AsyncQClient) -> None:
     ("content", "error", "words"),
     [
         ("cities.csv", ValueError, r"give pathlib\.Path\('cities\.csv'\)"),
-        ({"city": ["Lund"]}, TypeError, r"one row is \[row\]; of columns, make a frame"),
+        ({"city": ["Lund"]}, TypeError, r"for one row, post \[row\]; for columns, a frame"),
         ([["Lund", "SE"]], TypeError, r"\[dict\(zip\(names, row\)\) for row in rows\]"),
         ('{"city": "Lund"}', ValueError, r"takes a list of them: post \[row\]"),
         (pl.Series("city", ["Lund"]), TypeError, r"series\.to_frame\(\)"),

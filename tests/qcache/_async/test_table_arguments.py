@@ -127,7 +127,7 @@ class NoCodec:
             "leave",
         ),
         (TableContent("a", "text/csv"), {}, TypeError, "bytes, not str"),  # type: ignore[arg-type]
-        (1, {"codec": NoCodec(b"a")}, TypeError, "makes TableContent, not bytes"),
+        (1, {"codec": NoCodec(b"a")}, TypeError, "must return TableContent, not bytes"),
         (FRAME, {"types": {"a": "date"}}, ValueError, "cannot be 'date'"),
     ],
 )
@@ -216,5 +216,5 @@ async def test_a_codec_that_fails_raises_a_codec_error_without_content(
 async def test_a_result_is_decoded_by_codecs_only(client: AsyncQClient) -> None:
     result = await client.get("key", {})
     for codec in ("polars", PolarsTable, None):
-        with pytest.raises(TypeError, match="a codec of tables is needed"):
+        with pytest.raises(TypeError, match="must be a table codec"):
             result.decode(codec)

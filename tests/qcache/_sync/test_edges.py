@@ -49,7 +49,7 @@ def test_pages_of_what_is_no_query(query):
 
 def test_pages_of_what_is_no_key():
     with QClient([NODE]) as client:
-        with pytest.raises(ValueError, match="a key has only"):
+        with pytest.raises(ValueError, match="a key must be"):
             for _ in client.pages("no/key", {}):
                 pass
 

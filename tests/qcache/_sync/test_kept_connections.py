@@ -41,13 +41,13 @@ def test_what_is_interrupted_while_it_is_entered_leaves_nothing_open(monkeypatch
     with StubNode() as node:
         client = QClient([node.url], limits=TWO)
         (transport,) = client._owned_transports
-        warm_up = client._kept[0]
+        warm_up = client._warm_ups[0]
 
         def fail() -> None:
             warm_up()
             raise ValueError("interrupted")
 
-        client._kept = [fail]
+        client._warm_ups = [fail]
         with pytest.raises(ValueError, match="interrupted"):
             client.__enter__()
         assert transport.statistics()[node.url].size == 0

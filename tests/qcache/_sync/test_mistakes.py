@@ -38,8 +38,8 @@ def test_nodes_that_are_none(nodes: list[str], error: type[Exception], words: st
 @pytest.mark.parametrize(
     ("q", "words"),
     [
-        ('{"select": ["city"]}', r"of JSON, json\.loads makes one"),
-        ("select city from cities", r"for SQL there is client\.sql"),
+        ('{"select": ["city"]}', r"json\.loads\(...\) converts"),
+        ("select city from cities", r"for SQL, use client\.sql"),
         (["city"], r"a query must be a dict such as {'select': \['a'\]"),
     ],
 )
@@ -52,7 +52,7 @@ def test_a_query_that_is_no_dict(client: QClient, q: object, words: str) -> None
     "where", [["==", "country", "SE"], ["like", "country", "S%"], ["!", ["==", "country", "SE"]]]
 )
 def test_a_text_without_quotes_of_its_own(client: QClient, where: list[object]) -> None:
-    with pytest.raises(MalformedQueryException, match=r"has quotes of its own, e\.g\."):
+    with pytest.raises(MalformedQueryException, match=r"needs quotes of its own, e\.g\."):
         client.get("cities", {"where": where})
 
 
@@ -64,7 +64,7 @@ def test_formats_by_their_short_names(client: QClient) -> None:
 
 
 def test_a_key_that_is_a_path(client: QClient) -> None:
-    with pytest.raises(ValueError, match=r"a key has only A-Z a-z 0-9 _ and -"):
+    with pytest.raises(ValueError, match=r"a key must be one or more of A-Z a-z 0-9 _ and -"):
         client.get("tables/cities", {})
 
 
@@ -72,7 +72,7 @@ def test_a_key_that_is_a_path(client: QClient) -> None:
     ("content", "error", "words"),
     [
         ("cities.csv", ValueError, r"give pathlib\.Path\('cities\.csv'\)"),
-        ({"city": ["Lund"]}, TypeError, r"one row is \[row\]; of columns, make a frame"),
+        ({"city": ["Lund"]}, TypeError, r"for one row, post \[row\]; for columns, a frame"),
         ([["Lund", "SE"]], TypeError, r"\[dict\(zip\(names, row\)\) for row in rows\]"),
         ('{"city": "Lund"}', ValueError, r"takes a list of them: post \[row\]"),
         (pl.Series("city", ["Lund"]), TypeError, r"series\.to_frame\(\)"),

@@ -87,6 +87,6 @@ def test_the_log_says_when_a_node_is_back_and_after_how_long(caplog):
             assert client.get("k", {}) is not None
             assert seer.state().nodes == (NodeState(url, out=False),)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
-    assert "it is asked again in" in caplog.messages[0]
+    assert "next probe in" in caplog.messages[0]
     assert caplog.messages[1].startswith(f"{url} is back in the ring after ")
     assert caplog.messages[1].endswith(" s; 0 of 1 nodes are out")

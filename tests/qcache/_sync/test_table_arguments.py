@@ -125,7 +125,7 @@ class NoCodec:
             "leave",
         ),
         (TableContent("a", "text/csv"), {}, TypeError, "bytes, not str"),  # type: ignore[arg-type]
-        (1, {"codec": NoCodec(b"a")}, TypeError, "makes TableContent, not bytes"),
+        (1, {"codec": NoCodec(b"a")}, TypeError, "must return TableContent, not bytes"),
         (FRAME, {"types": {"a": "date"}}, ValueError, "cannot be 'date'"),
     ],
 )
@@ -214,5 +214,5 @@ def test_a_codec_that_fails_raises_a_codec_error_without_content(
 def test_a_result_is_decoded_by_codecs_only(client: QClient) -> None:
     result = client.get("key", {})
     for codec in ("polars", PolarsTable, None):
-        with pytest.raises(TypeError, match="a codec of tables is needed"):
+        with pytest.raises(TypeError, match="must be a table codec"):
             result.decode(codec)

@@ -1,4 +1,4 @@
-"""Results written to files, page by page."""
+"""Writes results to files, page by page."""
 
 import os
 import secrets
@@ -21,8 +21,8 @@ async def write_pages(
 ) -> None:
     """Write pages, each with whether it is the last, to a file.
 
-    They go to a file beside it, which takes the place of `path` at the end. What is there
-    and no regular file, such as a pipe, is written to as it is.
+    They are written to a temporary file in the same directory, which replaces `path` at the end.
+    If `path` exists and is not a regular file, e.g. a pipe, they are written to it directly.
     """
     target, mode = await call_blocking(_target_of, path)
     if mode is not None and not stat.S_ISREG(mode):
@@ -56,14 +56,14 @@ async def _write(
             async for _, page in pages:
                 await call_blocking(writer.write, page)
     except BaseException:
-        with suppress(Exception):  # of a writer that is half done, while its file is open
+        with suppress(Exception):  # pyarrow's writers must be closed before their file
             writer.finish()
         raise
     await call_blocking(writer.finish)
 
 
 def _target_of(path: str) -> tuple[str, int | None]:
-    """Return the file that a path leads to, and its mode; a link goes on pointing to it."""
+    """Return the file that a path refers to, so that symbolic links are kept, and its mode."""
     target = os.path.realpath(path)
     try:
         return target, os.stat(target).st_mode

@@ -1,4 +1,4 @@
-"""A query that loads the table if it is not there."""
+"""A query that loads the table if it is missing."""
 
 # ruff: noqa: ANN401 - results and content are of any type
 
@@ -18,10 +18,10 @@ __all__ = ["AsyncLoadingQuery"]
 
 
 class AsyncLoadingQuery:
-    """One `query` of a client: it asks, has the table loaded if it is missing, and asks again.
+    """One `query` of a client: gets the result, and if the table is missing, loads it and retries.
 
-    `get`, `post` and `load` are the steps, `is_there` asks whether the table is there, and `loads`
-    are the loads of the client, which callers that miss the same key share.
+    `is_there` checks whether the table exists, and `loads` are the running loads of the client,
+    which callers that miss the same key share.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class AsyncLoadingQuery:
                 return result
             if attempt == attempts:
                 break
-            if attempt:  # posted, and gone again
+            if attempt:  # the table was posted, and is missing again
                 await self._pause(operation, pause_before(attempt - 1, self._retry, random.random))
             await self._share_load(ended, operation)
         raise TooManyConsecutiveErrors(
@@ -81,8 +81,8 @@ class AsyncLoadingQuery:
         async def lead() -> None:
             nonlocal leads
             leads = True
-            operation.extend(self._now() - began)  # the load of another caller
-            # A load ended while this caller looked: perhaps it was the one needed here.
+            operation.extend(self._now() - began)  # the wait for the load of another caller
+            # A load ended after this caller's query: it may have loaded this table.
             if self._loads.ended != ended:
                 with operation.as_current():
                     if await self._is_there():

@@ -1,4 +1,4 @@
-"""The nodes of one client: which one to ask, what if it fails, when to try it again."""
+"""The nodes of one client: which one gets a request, failover, and probes of nodes that are out."""
 
 import logging
 import random
@@ -45,33 +45,33 @@ _log = logging.getLogger("storekit")
 _ring_log = logging.getLogger("storekit.ring")
 
 _PROBE_WAIT = 5.0
-"""Seconds that a probe may take where the client has no limit."""
+"""Seconds: timeouts of probes if the client has none."""
 
 _EARLY = 0.01
 """Seconds before a deadline that count as after it: event loops end a wait up to 1 ms early."""
 
-
 _MOST_SILENT = 2
-"""How often a request is sent to nodes that are well and yet do not answer it in time."""
+"""How often a request is sent if nodes do not answer it in time, although they are healthy."""
 
 
 class _TooHeavy(Exception):
-    """The request was not answered in time as often as it may be, though a node is well."""
+    """The request was not answered in time `_MOST_SILENT` times, although a node is healthy."""
 
 
 class _AllOut(Exception):
-    """Every node is out, and none answered a probe just now."""
+    """All nodes are out, and none answered a probe that was just sent."""
 
 
 class AsyncNodePool(AsyncNodeRequests):
-    """Sends calls to the node that the ring names, and on to the next one where that is safe.
+    """Sends requests to the node that the ring selects, and to the next one where that is safe.
 
-    A node that fails is taken out of the ring at once. It is put back when it answers: to
-    a probe, which runs beside the requests that other nodes serve, or, when all nodes are
-    out, before the request that finds them so. Nodes in `embedded` have a transport each.
+    A node that fails is taken out of the ring at once, and put back when it answers a probe.
+    Probes run in the background while other nodes serve requests; when all nodes are out, each
+    request waits until a probe is answered or all have failed. Nodes in `embedded` have a
+    transport each.
 
-    With a clock that is `moved`, pauses move it, probes are due by it, and requests wait for those
-    that are, so that a test sees what comes of them.
+    With `moved`, the clock of a test, pauses advance it, probes are due by it, and requests wait
+    for probes that are due, so that their outcome does not depend on timing.
     """
 
     def __init__(
@@ -115,19 +115,19 @@ class AsyncNodePool(AsyncNodeRequests):
         self._closed = False
 
     def __repr__(self) -> str:
-        """Tell the nodes and their state: nothing in it is secret."""
+        """Show the nodes and their state, without secrets."""
         with self._guard:
             states = [f"{name} (out)" if name in self._outages else name for name in self.nodes]
         return f"{'closed, ' if self._closed else ''}nodes: {', '.join(states)}"
 
     def state(self) -> ClientState:
-        """Return how its connections and nodes stand, for observers."""
+        """Return the state of connections and nodes, for observers."""
         with self._guard:
             nodes = tuple(NodeState(name, name in self._outages) for name in self.nodes)
         return ClientState("qcache", self.connections(), nodes)
 
     async def aclose(self) -> None:
-        """End the probes. The transport is its owner's to close."""
+        """Stop the probes. The transport is closed by its owner."""
         self._closed = True
         await self._background.aclose()
 
@@ -140,9 +140,9 @@ class AsyncNodePool(AsyncNodeRequests):
         watch: Watch | None = None,
         until: float | None = None,
     ) -> Reply:
-        """Send a request to the node that holds `key`, or to the next in line that lives.
+        """Send a request to the node that holds `key`, or to the next one that is not out.
 
-        `until` is the time of the clock by which all must be done, by default that of an
+        `until` is the deadline for all attempts (a time of the clock), by default that of an
         operation that starts now.
         """
         self._check_open(request)
@@ -171,7 +171,7 @@ class AsyncNodePool(AsyncNodeRequests):
     async def send_to(
         self, name: str, request: PreparedRequest, until: float | None = None
     ) -> Reply:
-        """Send a request once, to this node and no other."""
+        """Send a request to one node, without retries."""
         self._check_open(request)
         return await self._ask(
             self.nodes[name], request, self.deadline() if until is None else until
@@ -182,7 +182,7 @@ class AsyncNodePool(AsyncNodeRequests):
         return self._clock()
 
     def deadline(self) -> float | None:
-        """Return when an operation that starts now must be over, None for no limit."""
+        """Return the deadline of an operation that starts now, None for no limit."""
         total = self._timeouts.total
         return None if total is None else self._clock() + total
 
@@ -198,13 +198,13 @@ class AsyncNodePool(AsyncNodeRequests):
         watch: Watch | None,
         silent: list[NodeTimeout],
     ) -> Reply:
-        """Make one attempt. `silent` has the errors of those that no node answered in time."""
-        if len(silent) >= _MOST_SILENT and await self._any_is_well(silent, until):
+        """Make one attempt. `silent` has the errors of those that were not answered in time."""
+        if len(silent) >= _MOST_SILENT and await self._any_is_healthy(silent, until):
             raise _TooHeavy
         if self._outages:
             self._start_probes(due=True)
             if self._waits_for_probes:
-                await self._probed(lambda: not self._probing, until)
+                await self._wait_until(lambda: not self._probing, until)
         name = self._ring.node_for(key)
         if name is None:
             in_time = await self._probe_all(until)
@@ -213,7 +213,8 @@ class AsyncNodePool(AsyncNodeRequests):
                 self._check_open(request)
                 if not in_time:
                     raise NodeTimeout(
-                        f"{request.operation}: no node came back in time", reached=False
+                        f"{request.operation}: all nodes are out; none answered a probe in time",
+                        reached=False,
                     )
                 raise _AllOut
         if watch is not None:
@@ -240,13 +241,13 @@ class AsyncNodePool(AsyncNodeRequests):
         return None
 
     async def _ask(self, node: NodeAddress, request: PreparedRequest, until: float | None) -> Reply:
-        """Send a request to one node, and draw conclusions on its health."""
+        """Send a request to one node, and update the health of the node by the outcome."""
         try:
             reply = await self._exchange(node, request, until)
         except NodeFailed as failed:
             diagnosis = failed.diagnosis
             self._count(node.name, diagnosis.counter)
-            if until is None or self._clock() < until - _EARLY:  # else it had no fair chance
+            if until is None or self._clock() < until - _EARLY:  # else the deadline was too short
                 self._take_out(node.name, diagnosis)
             aftermath = f"; {request.aftermath}" if request.aftermath and diagnosis.reached else ""
             raise diagnosis.kind(
@@ -272,7 +273,7 @@ class AsyncNodePool(AsyncNodeRequests):
             self._ring.take_out(name)
             out = len(self._outages)
         _ring_log.warning(
-            "%s leaves the ring: %s; it is asked again in %.1f s; %d of %d nodes are out",
+            "%s leaves the ring: %s; next probe in %.1f s; %d of %d nodes are out",
             *(name, diagnosis.reason, pause, out, len(self.nodes)),
         )
 
@@ -291,7 +292,7 @@ class AsyncNodePool(AsyncNodeRequests):
         )
 
     def _start_probes(self, *, due: bool, names: Collection[str | None] | None = None) -> None:
-        """Ask nodes that are out, only those that are `due` or of these names, if they are back."""
+        """Probe nodes that are out: with `due` only those that are due, with `names` only these."""
         now = self._health_clock()
         with self._guard:
             chosen = [
@@ -308,26 +309,28 @@ class AsyncNodePool(AsyncNodeRequests):
                 self._background.start(
                     partial(self._probe_node, name), partial(self._end_probe, name)
                 )
-            except RuntimeError:  # no thread to be had; the request at hand can do without
-                _log.warning("%s could not be asked whether it is back", name, exc_info=True)
+            except RuntimeError:  # no thread can be started; the current request goes on
+                _log.warning("%s could not be probed", name, exc_info=True)
                 self._end_probe(name)
 
     async def _probe_all(self, until: float | None) -> bool:
-        """Ask all nodes, and wait for the first that is back, or for the answers of all.
+        """Probe all nodes, and wait until one is back or all probes have ended.
 
-        Returns False if there is no time to wait.
+        Returns False if the deadline passed before.
         """
         self._start_probes(due=False)
-        return await self._probed(lambda: self._ring.has_live_node() or not self._probing, until)
+        return await self._wait_until(
+            lambda: self._ring.has_live_node() or not self._probing, until
+        )
 
-    async def _any_is_well(self, silent: Iterable[NodeTimeout], until: float | None) -> bool:
-        """Whether one of the nodes that did not answer in time answers when asked for its status.
+    async def _any_is_healthy(self, silent: Iterable[NodeTimeout], until: float | None) -> bool:
+        """Whether one of the nodes that did not answer in time answers a probe.
 
-        Then it is the request that takes longer than it may.
+        Then the cause is the request, which takes too long, and not the nodes.
         """
         names = {error.node for error in silent}
         self._start_probes(due=False, names=names)
-        await self._probed(
+        await self._wait_until(
             lambda: (
                 any(name not in self._outages for name in names)
                 or self._probing.keys().isdisjoint(names)
@@ -336,25 +339,25 @@ class AsyncNodePool(AsyncNodeRequests):
         )
         return any(name not in self._outages for name in names)
 
-    async def _probed(self, condition: Callable[[], bool], until: float | None) -> bool:
-        """Wait for the probes that bring a condition about. False if there is no time for it."""
+    async def _wait_until(self, condition: Callable[[], bool], until: float | None) -> bool:
+        """Wait until a condition holds, checked after each probe. False if the deadline passed."""
         while True:
-            news = Event()
+            probe_ended = Event()
             with self._guard:
                 if condition():
                     return True
-                self._watchers.add(news)
+                self._watchers.add(probe_ended)
             try:
-                in_time = await news.wait(None if until is None else until - self._clock())
+                in_time = await probe_ended.wait(None if until is None else until - self._clock())
             finally:
                 with self._guard:
-                    self._watchers.discard(news)
+                    self._watchers.discard(probe_ended)
             if not in_time:
                 return False
 
     async def _probe_node(self, name: str) -> None:
-        """Ask one node for its status and act on the answer; failures are the expected case."""
-        # A probe has limits of its own: it serves more callers than the one that started it.
+        """Request the status of a node, and update its health. Failures are the expected case."""
+        # The deadline is not that of the caller, since other callers wait for the probe, too.
         timeouts = self._timeouts
         until = self._clock() + (timeouts.connect or _PROBE_WAIT) + (timeouts.read or _PROBE_WAIT)
         diagnosis = None
@@ -363,7 +366,7 @@ class AsyncNodePool(AsyncNodeRequests):
         except NodeFailed as failed:
             diagnosis = failed.diagnosis
         except (ClientBusy, ClientClosed, OutOfResources, UnexpectedServerResponse):
-            pass  # this says nothing new about the node: it stays out until the next probe
+            pass  # the health of the node is unknown: it stays out until the next probe
         else:
             if reply.status < 500:
                 self._put_back(name)
@@ -376,8 +379,8 @@ class AsyncNodePool(AsyncNodeRequests):
         with self._guard:
             outage = self._outages.get(name)
             was_due = self._probing.pop(name, False)
-            # A request that finds all nodes out asks them before their time. That says nothing
-            # about how long they have been away, so the pause does not grow.
+            # When all nodes are out, each request probes them before that is due. Such probes do
+            # not lengthen the pause, which would then depend on the number of requests.
             if outage is not None and was_due:
                 outage.probes += 1
                 outage.next_probe = self._health_clock() + probe_pause(outage.probes, self._rng())

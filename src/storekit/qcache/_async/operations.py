@@ -1,4 +1,4 @@
-"""The operations of a client, each declared once; those that only ask are in `queries`."""
+"""The operations of a client; those that only query are in `queries`."""
 
 # ruff: noqa: ANN401 - a codec that is given by name makes tables of any type
 
@@ -26,12 +26,12 @@ from storekit.qcache.wire import Headers, PreparedRequest, Table, check_key, che
 __all__ = ["AsyncLoader", "AsyncOperations"]
 
 AsyncLoader = Callable[..., Table | AsyncStreamed | Awaitable[Table | AsyncStreamed]]
-"""A function that returns what is to be stored, as `post` takes it."""
+"""A function that returns the content to store, as `post` takes it."""
 
 
 @named_without_class
 class AsyncOperations(AsyncQueries[R]):
-    """What a client of QCache does. Its results are of the type `R`."""
+    """All operations of a client. Results are of the type `R` unless a call gives a codec."""
 
     # Storing
 
@@ -81,36 +81,37 @@ class AsyncOperations(AsyncQueries[R]):
     ) -> None:
         """Store a table under `key`, replacing the one that is there.
 
-        QCache drops the old table before it looks at the new one: **when a post is
-        refused, or its fate is unknown, the node may hold no table**. The message says
-        so. A post is not repeated once the request may have reached a node, unless the
+        QCache drops the old table before it reads the new one: **after a post that failed
+        or was cancelled, the node may hold no table**. If so, the message of the error says
+        it. A post is not repeated once the request may have reached a node, unless the
         client's `RetryPolicy` has `retry_writes`.
 
         Args:
             key: Key to store the table under: `[A-Za-z0-9_-]+`.
-            content: The table: CSV or JSON as bytes or text, or a list of dicts, one for each
-                row. A frame of polars, pandas or pyarrow, which brings its column types
-                along. Or what is streamed: a path, an open file, an iterator of bytes, of
-                CSV, JSON or JSON lines; those of Parquet and Arrow are read as frames.
-            content_type: `text/csv` or `application/json`, for bytes, text and streams. The
-                default takes what is evidently something else for what it is.
-            post_headers: More headers, by name. They go before all that this client would
-                set: an `X-QCache-types` here leaves nothing of the types of a frame.
-            types: Types of columns, where they are not to be guessed: `string`, `enum` or
-                `float` (the Go port also takes `int` and `bool`). CSV only. They go before
-                those of a frame, column by column.
+            content: The table: CSV or JSON as bytes or text; a list of dicts, one for each
+                row; a frame of polars, pandas or pyarrow, whose column types are sent along;
+                or a path, an open file, or an iterator of bytes or text. CSV, JSON and JSON
+                lines in the latter are streamed, Parquet and Arrow are read as frames.
+            content_type: `text/csv` or `application/json`, for bytes, text and streams. With
+                the default, other formats are recognized by their content.
+            post_headers: Additional headers, by name. They replace those of this client: an
+                `X-QCache-types` here replaces all types of a frame.
+            types: Types of columns that QCache should not infer: `string`, `enum` or `float`
+                (the Go port also takes `int` and `bool`). CSV only. They override those of a
+                frame, column by column.
             stand_in_columns: Values for columns that the table may lack, as for `get`.
-            codec: What encodes the table, or its name: for tables of other types, or in
-                another format. By default that is seen from the type of `content`.
+            codec: Codec that encodes the table, or its name: for tables of other types, or
+                for another format. The default is chosen by the type of `content`.
 
         Raises:
-            UnsupportedContentType: The server does not take this format (415).
-            UnexpectedServerResponse: Any other refusal; see its subclasses.
+            UnsupportedContentType: The server does not accept this format (415).
+            UnexpectedServerResponse: Any other response; see its subclasses.
             NoCacheAvailable: No node could be reached; see its subclasses.
             TooManyConsecutiveErrors: Nodes are reachable, but the upload kept failing.
-            ClientBusy: All connections stayed in use.
-            TypeError, ValueError: An argument is wrong, or QCache could not keep a column
-                of the frame as it is; nothing was sent.
+            ClientBusy: All connections stayed in use for `pool_timeout` seconds.
+            ClientClosed: The client is closed.
+            TypeError, ValueError: An argument is wrong, or QCache has no type that can hold a
+                column of the frame; nothing was sent.
             Exception: What reading a file, or an iterator, raises.
 
         """
@@ -137,18 +138,20 @@ class AsyncOperations(AsyncQueries[R]):
     async def delete(self, key: str) -> None:
         """Delete the table stored under `key`; nothing happens if there is none.
 
-        Only the node that holds the key now is asked. Where nodes were out for a while,
-        another may hold an older copy, which shows when that node takes over again.
+        Only the node that the ring now selects for the key is asked. If nodes were out for a
+        while, another one may hold an older copy, which queries get if the ring selects that
+        node again.
 
         A delete is not repeated once the request may have reached a node, unless the
         client's `RetryPolicy` has `retry_writes`.
 
         Raises:
-            UnexpectedServerResponse: The server refused; see the subclasses.
+            UnexpectedServerResponse: The server failed or refused; see its subclasses.
             NoCacheAvailable: No node could be reached; see its subclasses.
             TooManyConsecutiveErrors: Nodes are reachable, but the delete kept failing.
-            ClientBusy: All connections stayed in use.
-            TypeError, ValueError: The key is wrong; nothing was sent.
+            ClientBusy: All connections stayed in use for `pool_timeout` seconds.
+            ClientClosed: The client is closed.
+            TypeError, ValueError: The key is malformed; nothing was sent.
 
         """
         request = self._requests.delete(key)
@@ -160,7 +163,7 @@ class AsyncOperations(AsyncQueries[R]):
             hint = "the Go port of QCache has no delete" if reply.status == 405 else ""
             raise error_of(request, reply, hint=hint)
 
-    # Asking, and storing what is not there
+    # Loading on a miss
 
     @overload
     async def query(
@@ -240,12 +243,12 @@ class AsyncOperations(AsyncQueries[R]):
         stand_in_columns: Mapping[str, object] | None = None,
         codec: TableCodec[Any] | str | Own | None = OWN,
     ) -> Any:
-        """Query for data, loading the table if it is not there.
+        """Execute a query, and load the table first if it is missing.
 
         On a miss, `load_fn(**load_fn_kwargs)` provides the content, which is posted, and
         the query is executed again, by `get` and `post` of this object. Callers of this
         client that miss the same key at the same time share one load, and its error if it
-        fails. `total_timeout` is for all of it, without the time that `load_fn` takes.
+        fails. `total_timeout` is for all this, except for the time that `load_fn` takes.
 
         Args:
             key: Key of the table to query: `[A-Za-z0-9_-]+`.
@@ -255,22 +258,22 @@ class AsyncOperations(AsyncQueries[R]):
             load_fn_kwargs: Keyword arguments for `load_fn`.
             content_type: Format of the content, as for `post`.
             accept: Format of the result, as for `get`.
-            post_headers: More headers for the upload, by name.
+            post_headers: Additional headers for the upload, by name.
             post_query: Send the query in a body rather than in the URL.
-            query_headers: More headers for the query, by name.
+            query_headers: Additional headers for the query, by name.
             types: Types of columns, as for `post`.
             stand_in_columns: Values for columns that the table may lack, for the upload.
-            codec: What makes a table of the result, as for `get`.
+            codec: Codec that decodes the result to a table, as for `get`.
 
         Raises:
             TooManyConsecutiveErrors: The table was missing again after each upload.
             CircularLoad: `load_fn` queries the key that it is to load.
-            Exception: What `load_fn` raises; else the errors of `get` and `post`.
+            Exception: What `load_fn` raises, and the errors of `get` and `post`.
 
         """
         check_load_function(load_fn)
         self._result_codec(codec)
-        # Only what was given is handed on: subclasses may have a `get` that takes less.
+        # Only options that were given are passed on: a `get` of a subclass may accept fewer.
         get = partial(self.get, key, q, accept, post_query, query_headers, **given(codec=codec))
         post = partial(
             self.post,
@@ -280,7 +283,7 @@ class AsyncOperations(AsyncQueries[R]):
             **given(types=types, stand_in_columns=stand_in_columns),
         )
         if self._observers and not is_large_query(check_query(q)):
-            # What is wrong with the arguments is no call for observers.
+            # Arguments that are wrong raise before observers see a call.
             self._requests.query(key, q, accept, post_query, query_headers)
         query = AsyncLoadingQuery(
             key,
@@ -302,21 +305,21 @@ class AsyncOperations(AsyncQueries[R]):
     # The nodes
 
     async def status(self) -> dict[str, NodeStatus]:
-        """Ask every node whether it is well. Failures are in the answer, not raised."""
+        """Check every node, and return its health by address. Failures are not raised."""
         found = await self._operate("status", None, self._reports().status)
         return {status.node: status for status in found}
 
     async def statistics(self) -> dict[str, NodeReport]:
-        """Fetch the counters of every node.
+        """Fetch the counters of every node, by address.
 
-        **The server resets its counters when they are read.** Failures are in the answer,
-        not raised: what was read from the other nodes would be lost.
+        **The server resets its counters when they are read.** So failures are in the reports
+        and not raised, or the counters of the other nodes would be lost.
         """
         found = await self._operate("statistics", None, self._reports().statistics)
         return {report.node: report for report in found}
 
     def get_statistics(self) -> dict[str, NodeStatistics]:
-        """Return what this client met with at each node since the last call of this."""
+        """Return how often each event occurred at each node since the last call, by address."""
         return self._nodes.take_statistics()
 
     def _reports(self) -> AsyncNodeReports:

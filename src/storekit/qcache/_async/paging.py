@@ -1,4 +1,4 @@
-"""Pages of one result as tables whose columns have the same types."""
+"""Decodes the pages of one result to tables with the same column types."""
 
 # ruff: noqa: ANN401 - tables are of any type
 
@@ -15,11 +15,11 @@ from storekit.qcache.sampling import TableSample, TypedTableCodec
 __all__ = ["decode", "uniform_pages"]
 
 _DECODED_AT_ONCE = 32 * 1024
-"""Bytes of a result. Larger ones are decoded in a thread: that takes a millisecond or more."""
+"""Bytes: from this size, results are decoded in a thread: it takes a millisecond or more."""
 
 
 async def decode(result: QueryResult, codec: TableCodec[Any]) -> Any:
-    """Return the table of a result. Raises `CodecError`."""
+    """Decode a result to a table. Raises `CodecError`."""
     if len(result.content) < _DECODED_AT_ONCE and is_loaded(codec):
         return result.decode(codec)
     return await call_blocking(result.decode, codec)
@@ -28,10 +28,10 @@ async def decode(result: QueryResult, codec: TableCodec[Any]) -> Any:
 async def uniform_pages(
     pages: AsyncGenerator[tuple[bool, QueryResult], None], codec: TableCodec[Any]
 ) -> AsyncGenerator[Any, None]:
-    """Decode pages, each with whether it is the last. The first one is waited for in any case.
+    """Decode pages, each given with whether it is the last, to tables with the same column types.
 
-    Only codecs with a method `skip` have types for columns; of the others, each page is decoded
-    as it comes.
+    Only the tables of a `TypedTableCodec` have column types. With other codecs, each page is
+    decoded when it arrives.
     """
     if not isinstance(codec, TypedTableCodec):
         async for _, page in pages:

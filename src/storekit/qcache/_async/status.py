@@ -1,4 +1,4 @@
-"""What each node says of itself."""
+"""Status and counters of each node."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 
 class AsyncNodeReports:
-    """Asks all nodes of a client at the same time. A failure is the answer of its node."""
+    """Asks all nodes of a client at the same time. Failures are returned, not raised."""
 
     def __init__(self, nodes: AsyncNodePool, requests: RequestBuilder) -> None:
         self._nodes = nodes
         self._requests = requests
 
     async def status(self, operation: Operation) -> list[NodeStatus]:
-        """Ask every node whether it is well."""
+        """Check the health of every node."""
         return await self._of_all(self._status_of, operation)
 
     async def statistics(self, operation: Operation) -> list[NodeReport]:

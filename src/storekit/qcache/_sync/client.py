@@ -1,6 +1,6 @@
 # Generated from src/storekit/qcache/_async/client.py by tools/generate_sync.py; do not edit.
 
-"""The qcache client."""
+"""The client of QCache: its options, its parts, opening and closing."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -38,23 +38,23 @@ _log = logging.getLogger("storekit")
 
 
 def _embedded(address: str) -> httpx.BaseTransport:
-    # The only way from a client to the node, which is an extra.
+    # Clients import the node only here, since it needs an extra.
     _extras.require(f"the address {address!r}", "embedded", "polars")
     from storekit.qcache.node import EmbeddedTransport, node_at  # noqa: PLC0415
 
     return EmbeddedTransport(node_at(address))
 
 
-def _open_kept(transport: HTTPTransport, url: httpx.URL, connect_timeout: float | None) -> None:
-    """Open the connections to a node that `min_size` asks for. A node may be out meanwhile."""
+def _warm_up(transport: HTTPTransport, url: httpx.URL, connect_timeout: float | None) -> None:
+    """Open `min_size` connections to a node. If that fails, the client is opened all the same."""
     try:
         transport.warm_up(url, connect_timeout)
     except (httpx.TransportError, OutOfResources) as error:
-        _log.info("connections to %s could not be made ahead: %s", url.host, error)
+        _log.info("connections to %s could not be opened in advance: %s", url.host, error)
 
 
 class QClientOptions(TypedDict, total=False):
-    """The keyword arguments of a client, which describes them."""
+    """Keyword arguments of `QClient`, which describes them."""
 
     write_timeout: float | None
     pool_timeout: float | None
@@ -79,9 +79,9 @@ class QClient(Operations[R]):
         result = client.get("someKey", {"select": ["col1"], "where": ["<", "col2", 1]})
     ```
 
-    One client serves any number of concurrent callers, and is closed once. It keeps
-    connections to each node, takes a node that fails out of the ring, asks the next one
-    where that is safe, and puts the node back when it answers a probe.
+    A client serves any number of concurrent callers. It keeps connections to each node. A
+    node that fails is taken out of the ring until it answers a probe; meanwhile, requests
+    go to the next node. A failed request is repeated there if that is safe.
 
     Cancelling a call returns at once and closes its connection. A post or delete that was
     cancelled may or may not have happened.
@@ -152,51 +152,55 @@ class QClient(Operations[R]):
         observers: Iterable[Observer] = (),
         clock: MovedClock | None = None,
     ) -> None:
-        """Make a client; nothing is sent yet.
+        """Create a client; nothing is sent yet.
 
         Args:
             node_list: Addresses of the nodes, e.g. `["http://host1:9401"]`. Clients that
                 share nodes must write them alike: the ring hashes the text.
                 `embedded:` is a node in this process that belongs to this client, and
-                `embedded:NAME` one that all who name it share (needs `storekit[embedded]`).
-            connect_timeout: Seconds for look-up, TCP and TLS.
-            read_timeout: Seconds of silence until an answer, or its next piece, arrives;
-                ten times that for uploads, and likewise for `write_timeout`.
-            verify: For https: True, False, a path to certificates of authorities, or an
+                `embedded:NAME` one that clients share by its name (needs
+                `storekit[embedded]`).
+            connect_timeout: Seconds to look up the host, connect and set up TLS.
+            read_timeout: Seconds to wait for the response, or the next part of it, to
+                arrive; ten times as long for uploads.
+            verify: For https: True, False, a path to CA certificates, or an
                 `ssl.SSLContext`.
             cert: Client certificate: a file with certificate and key, or a tuple of
                 certificate file, key file and password, the last if needed.
             auth: User name and password for basic authentication.
-            consecutive_error_count_limit: Attempts at one operation before giving up; a
-                `retry` policy brings its own `attempts`.
-            write_timeout: Seconds until the next piece of a request must be on its way.
+            consecutive_error_count_limit: Attempts of one operation before it fails; has no
+                effect if `retry` is given.
+            write_timeout: Seconds to wait until the next part of a request can be sent; ten
+                times as long for uploads.
             pool_timeout: Seconds to wait for a free connection.
-            total_timeout: Seconds for a whole operation, with all its requests, attempts and
-                pauses: also for a `query` that loads, for all pages, for all nodes. Load
-                functions, codecs, and what the caller does between two pages do not count.
-                Of another transport it is asked, but not enforced while that waits.
+            total_timeout: Seconds for a whole operation with all its requests, attempts and
+                pauses, such as a `query` that loads, all pages of a result, or `status` of
+                all nodes. The time that load functions, codecs, and the caller between two
+                pages take does not count. A `transport` of the caller is told the deadline,
+                but not interrupted by it.
             limits: How many connections to one node, and for how long. `min_size` of them are
                 opened when the client is entered, and kept.
             retry: When and how operations are repeated.
-            compression: Ask for compressed answers and compress uploads: "gzip" or "lz4"
+            compression: Request compressed responses and compress uploads: "gzip" or "lz4"
                 (needs `storekit[lz4]`). On a fast network both cost more than they save.
-            max_content_size: Most bytes of an answer, packed or unpacked.
-            transport: Another httpx transport to send requests through, but for those to
-                embedded nodes. `verify`, `cert` and `limits` are then its own business,
-                and so is closing it.
-            codec: What makes tables of results, where a call does not say otherwise: e.g.
-                "polars" or `PolarsTable()`. Without one, results are `QueryResult`.
-            tables: The codecs that are known by name, and that frames are posted with.
-            observers: Who is told of calls; see `storekit.observers`.
-            clock: A clock that tests move, `storekit.testing.Clock`. Pauses move it and take no
-                time, and nodes that failed are asked again when it says so.
+            max_content_size: Largest body of a response in bytes, before and after
+                decompression.
+            transport: An httpx transport to send requests through, except those to embedded
+                nodes. `verify`, `cert` and `limits` then have no effect, and the caller
+                closes the transport.
+            codec: Default codec that decodes results to tables: e.g. "polars" or
+                `PolarsTable()`. Without one, results are `QueryResult`.
+            tables: The codecs that can be given by name, and that encode posted frames.
+            observers: Observers that are notified of calls; see `storekit.observers`.
+            clock: A clock that tests control, `storekit.testing.Clock`. Pauses advance it and
+                take no real time, and nodes that failed are probed by it.
 
         Raises:
             TypeError: An argument is of the wrong type.
-            ValueError: A node is no http(s) URL and no `embedded:`, the list is empty, a
+            ValueError: A node is neither an http(s) URL nor `embedded:`, the list is empty, a
                 value is out of range, or a certificate file cannot be used.
             ModuleNotFoundError: `compression="lz4"` without the lz4 package, a codec
-                without what it stands on, or an embedded node without Polars.
+                without the packages that it needs, or an embedded node without Polars.
 
         """
         if isinstance(node_list, str | bytes):
@@ -234,15 +238,15 @@ class QClient(Operations[R]):
             retry if retry is not None else RetryPolicy(attempts=consecutive_error_count_limit)
         )
         self._owned_transports: list[httpx.BaseTransport] = []
-        self._kept: list[Callable[[], None]] = []  # what opens `min_size` connections
+        self._warm_ups: list[Callable[[], None]] = []  # open `min_size` connections
         if transport is None:
             if any(url.scheme == "https" for url in nodes.values()):
-                verify = create_tls_context(verify, cert)  # here, where a bad path is noticed
+                verify = create_tls_context(verify, cert)  # raises here if a path is wrong
             transport = HTTPTransport(verify=verify, limits=limits)
             self._owned_transports.append(transport)
             if limits is not None and limits.min_size:
-                self._kept = [
-                    partial(_open_kept, transport, url, connect_timeout)
+                self._warm_ups = [
+                    partial(_warm_up, transport, url, connect_timeout)
                     for url in nodes.values()
                     if url.scheme != "embedded"
                 ]
@@ -266,7 +270,7 @@ class QClient(Operations[R]):
 
     def __enter__(self) -> Self:
         try:
-            run_all(self._kept)
+            run_all(self._warm_ups)
         except BaseException:
             self.close()
             raise
@@ -281,7 +285,7 @@ class QClient(Operations[R]):
         self.close()
 
     def close(self) -> None:
-        """Close the client and its connections. Calls that wait for one get `ClientClosed`."""
+        """Close the client and its connections. Calls that wait for one raise `ClientClosed`."""
         try:
             self._nodes.close()
         finally:  # also when this is cancelled: closing connections does not wait

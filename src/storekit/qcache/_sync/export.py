@@ -1,6 +1,6 @@
 # Generated from src/storekit/qcache/_async/export.py by tools/generate_sync.py; do not edit.
 
-"""Results written to files, page by page."""
+"""Writes results to files, page by page."""
 
 import os
 import secrets
@@ -23,8 +23,8 @@ def write_pages(
 ) -> None:
     """Write pages, each with whether it is the last, to a file.
 
-    They go to a file beside it, which takes the place of `path` at the end. What is there
-    and no regular file, such as a pipe, is written to as it is.
+    They are written to a temporary file in the same directory, which replaces `path` at the end.
+    If `path` exists and is not a regular file, e.g. a pipe, they are written to it directly.
     """
     target, mode = call_blocking(_target_of, path)
     if mode is not None and not stat.S_ISREG(mode):
@@ -58,14 +58,14 @@ def _write(
             for _, page in pages:
                 call_blocking(writer.write, page)
     except BaseException:
-        with suppress(Exception):  # of a writer that is half done, while its file is open
+        with suppress(Exception):  # pyarrow's writers must be closed before their file
             writer.finish()
         raise
     call_blocking(writer.finish)
 
 
 def _target_of(path: str) -> tuple[str, int | None]:
-    """Return the file that a path leads to, and its mode; a link goes on pointing to it."""
+    """Return the file that a path refers to, so that symbolic links are kept, and its mode."""
     target = os.path.realpath(path)
     try:
         return target, os.stat(target).st_mode

@@ -1,6 +1,6 @@
 # Generated from src/storekit/qcache/_async/node_requests.py by tools/generate_sync.py; do not edit.
 
-"""Requests to one node: a request out, an answer in, within its limits."""
+"""Sends a request to one node and reads the response, within limits of time and size."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -23,14 +23,14 @@ __all__ = ["NodeFailed", "NodeRequests"]
 _EMPTY = httpx.ByteStream(b"")
 
 _IN_A_THREAD = 256 * 1024
-"""Content of this size and up is unpacked in a thread, for it takes a millisecond or more."""
+"""Bytes: from this size, content is decompressed in a thread: it takes a millisecond or more."""
 
-_UNPACKED_AT_ONCE = 1024 * 1024
-"""Most bytes that content is unpacked to before a thread takes over."""
+_DECOMPRESSED_AT_ONCE = 1024 * 1024
+"""Bytes: content that decompresses to more is decompressed in a thread."""
 
 
 class NodeFailed(Exception):
-    """What went wrong says something about the health of the node."""
+    """A request failed in a way that says that the node is not healthy."""
 
     def __init__(self, diagnosis: Diagnosis) -> None:
         super().__init__(diagnosis.reason)
@@ -38,7 +38,7 @@ class NodeFailed(Exception):
 
 
 class NodeRequests:
-    """Sends requests to nodes, and counts them. Nodes in `embedded` have a transport each."""
+    """Sends requests to nodes, and counts events. Nodes in `embedded` have a transport each."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class NodeRequests:
         self.nodes = nodes
         self._transport = transport
         self._embedded = embedded
-        # Our own transports take the target apart from the URL; parsing one costs 30 µs.
+        # Our transport takes the target separately: a URL with it takes 30 µs to make.
         self._takes_target = isinstance(transport, HTTPTransport)
         self._zoned = {name for name, node in nodes.items() if node.host != node.url.netloc}
         self._timeouts = timeouts
@@ -63,7 +63,7 @@ class NodeRequests:
         self._counts: dict[str, Counter[str]] = {name: Counter() for name in nodes}
 
     def take_statistics(self) -> dict[str, NodeStatistics]:
-        """Return the counts since the last time, and start anew."""
+        """Return the counts since the last call, and reset them."""
         with self._guard:
             counts, self._counts = self._counts, {name: Counter() for name in self.nodes}
         return {name: NodeStatistics(**counter) for name, counter in counts.items()}
@@ -93,12 +93,12 @@ class NodeRequests:
                 f"{request.operation}: {error}", node=node.name, reached=False
             ) from error
         except httpx.TransportError as error:
-            raise_shortage(error, f"ask {node.name}")  # as a transport of the caller's has it
+            raise_shortage(error, f"ask {node.name}")  # a caller's transport may not have done so
             raise NodeFailed(diagnose(node.name, error)) from error
         headers = headers_of(response.headers.raw)
         encoding = headers.pop("content-encoding", None)
         if encoding is not None and content:
-            content = self._unpack(node, request, response.status_code, encoding, content)
+            content = self._decompress(node, request, response.status_code, encoding, content)
         return Reply(node.name, response.status_code, headers, content)
 
     def _build(
@@ -140,14 +140,14 @@ class NodeRequests:
         until: float | None,
     ) -> bytes:
         stream = response.stream
-        if isinstance(stream, httpx.ByteStream):  # the usual small reply is there already
+        if isinstance(stream, httpx.ByteStream):  # a small response, read as a whole
             content = b"".join(stream)
             self._check_size(node, request, response, len(content))
             return content
         if not isinstance(stream, httpx.SyncByteStream):
-            raise TypeError("the transport answered with a stream that is no SyncByteStream")
-        # BytesIO grows in place and hands its buffer out without a copy: a reply of 50 MB
-        # costs about 50 MB, where joining pieces costs twice that.
+            raise TypeError("the stream of the transport's response is not a SyncByteStream")
+        # BytesIO grows in place, and getvalue() does not copy: a response of 50 MB takes about
+        # 50 MB, where joining pieces takes twice that.
         buffer = BytesIO()
         pieces = stream.__iter__()
         try:
@@ -157,7 +157,7 @@ class NodeRequests:
                     raise httpx.ReadTimeout("the total timeout passed", request=response.request)
                 buffer.write(piece)
         finally:
-            close = getattr(pieces, "close", None)  # a generator that is not at its end
+            close = getattr(pieces, "close", None)  # of a generator that is not exhausted
             if close is not None:
                 close()
             stream.close()
@@ -169,12 +169,12 @@ class NodeRequests:
         if size > self._max_content_size:
             raise UnexpectedServerResponse(
                 f"{request.operation}: {node.name} sent more than {self._max_content_size} bytes; "
-                "raise max_content_size= if that is right",
+                "raise max_content_size= if that is expected",
                 node=node.name,
                 status=response.status_code,
             )
 
-    def _unpack(
+    def _decompress(
         self,
         node: NodeAddress,
         request: PreparedRequest,
@@ -186,15 +186,16 @@ class NodeRequests:
         try:
             if len(content) < _IN_A_THREAD:
                 try:
-                    return decompress(content, encoding, min(most, _UNPACKED_AT_ONCE))
-                except ContentTooLarge:  # small packed, and large unpacked
-                    if most <= _UNPACKED_AT_ONCE:
+                    return decompress(content, encoding, min(most, _DECOMPRESSED_AT_ONCE))
+                except ContentTooLarge:  # small, but large when decompressed
+                    if most <= _DECOMPRESSED_AT_ONCE:
                         raise
             return call_blocking(decompress, content, encoding, most)
         except ValueError as error:
             self._count(node.name, "unknown_error")
             raise UnexpectedServerResponse(
-                f"{request.operation}: {node.name} sent content that cannot be used: {error}",
+                f"{request.operation}: {node.name} sent content that cannot be decompressed: "
+                f"{error}",
                 node=node.name,
                 status=status,
             ) from error

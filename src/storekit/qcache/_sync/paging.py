@@ -1,6 +1,6 @@
 # Generated from src/storekit/qcache/_async/paging.py by tools/generate_sync.py; do not edit.
 
-"""Pages of one result as tables whose columns have the same types."""
+"""Decodes the pages of one result to tables with the same column types."""
 
 # ruff: noqa: ANN401 - tables are of any type
 
@@ -17,11 +17,11 @@ from storekit.qcache.sampling import TableSample, TypedTableCodec
 __all__ = ["decode", "uniform_pages"]
 
 _DECODED_AT_ONCE = 32 * 1024
-"""Bytes of a result. Larger ones are decoded in a thread: that takes a millisecond or more."""
+"""Bytes: from this size, results are decoded in a thread: it takes a millisecond or more."""
 
 
 def decode(result: QueryResult, codec: TableCodec[Any]) -> Any:
-    """Return the table of a result. Raises `CodecError`."""
+    """Decode a result to a table. Raises `CodecError`."""
     if len(result.content) < _DECODED_AT_ONCE and is_loaded(codec):
         return result.decode(codec)
     return call_blocking(result.decode, codec)
@@ -30,10 +30,10 @@ def decode(result: QueryResult, codec: TableCodec[Any]) -> Any:
 def uniform_pages(
     pages: Generator[tuple[bool, QueryResult], None, None], codec: TableCodec[Any]
 ) -> Generator[Any, None, None]:
-    """Decode pages, each with whether it is the last. The first one is waited for in any case.
+    """Decode pages, each given with whether it is the last, to tables with the same column types.
 
-    Only codecs with a method `skip` have types for columns; of the others, each page is decoded
-    as it comes.
+    Only the tables of a `TypedTableCodec` have column types. With other codecs, each page is
+    decoded when it arrives.
     """
     if not isinstance(codec, TypedTableCodec):
         for _, page in pages:

@@ -1,6 +1,6 @@
 # Generated from src/storekit/qcache/_async/queries.py by tools/generate_sync.py; do not edit.
 
-"""The operations of a client that ask for tables, each declared once."""
+"""The operations of a client that query tables."""
 
 # ruff: noqa: ANN401 - a codec that is given by name makes tables of any type
 
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 @named_without_class
 class Queries(Generic[R]):
-    """What asks for tables. The results of a client are of the type `R`."""
+    """Operations that query tables. Results are of the type `R` unless a call gives a codec."""
 
     _nodes: NodePool
     _requests: RequestBuilder
@@ -48,7 +48,7 @@ class Queries(Generic[R]):
     _retry: RetryPolicy
     _observers: tuple[Observer, ...]
     _tables: TableRegistry
-    _codec: TableCodec[Any] | None  # of results, where a call has no other
+    _codec: TableCodec[Any] | None  # of results, unless a call gives another
 
     @overload
     def get(
@@ -115,22 +115,23 @@ class Queries(Generic[R]):
             accept: Format of the result, `application/json` or `text/csv`. The default leaves
                 it to the codec, if there is one.
             post_query: Send the query in a body rather than in the URL. Queries above
-                4000 bytes go that way without being asked.
-            query_headers: More headers, by name.
+                4000 bytes are always sent in a body.
+            query_headers: Additional headers, by name.
             stand_in_columns: Values for columns that the table may lack: a number, the
-                name of a column to copy, or a text in quotes. QCache writes them into the
-                stored table, where the first value stays for ever.
-            codec: What makes a table of the result, or its name, e.g. "polars"; None for a
-                `QueryResult`. By default the one that the client was made with.
+                name of a column to copy, or a text in quotes. QCache adds such a column to
+                the stored table, so a value given later has no effect.
+            codec: Codec that decodes the result to a table, or its name, e.g. "polars"; None
+                for a `QueryResult`. The default is the codec of the client.
 
         Raises:
             MalformedQueryException: The server does not understand the query (400).
             UnsupportedAcceptType: The server cannot answer in this format (406).
-            UnexpectedServerResponse: Any other answer; see its subclasses.
+            UnexpectedServerResponse: Any other response; see its subclasses.
             NoCacheAvailable: No node could be reached, or answered in time; see its subclasses.
             TooManyConsecutiveErrors: Nodes are reachable, but the query kept failing.
-            ClientBusy: All connections stayed in use.
-            CodecError: The codec can't read the result.
+            ClientBusy: All connections stayed in use for `pool_timeout` seconds.
+            ClientClosed: The client is closed.
+            CodecError: The codec cannot decode the result.
             TypeError, ValueError: An argument is wrong; nothing was sent.
 
         """
@@ -157,21 +158,21 @@ class Queries(Generic[R]):
     @overload
     def sql(self, text: str, *, codec: None) -> QueryResult: ...
     def sql(self, text: str, *, codec: TableCodec[Any] | str | Own | None = OWN) -> Any:
-        """Execute a SELECT; the table in it is the key of the dataset.
+        """Execute a SELECT statement; the table in it is the key of the dataset.
 
-        What QCache has no equal of is refused before anything is sent, with its place in the text;
-        `storekit.qcache.sql` says what there is. It is asked by `get` of this object. Needs
-        `storekit[sql]`.
+        The statement is translated to a query, which is executed by `get` of this object. If
+        QCache has no equivalent of a part, nothing is sent, and the error has the place of that
+        part in the text. Needs `storekit[sql]`.
 
         Raises:
-            UnsupportedSql: It is no SELECT, or has no equal in QCache.
+            UnsupportedSql: The text is not a SELECT, or QCache has no equivalent of it.
             DatasetMissing: There is no such dataset.
             ModuleNotFoundError: `storekit[sql]` is not installed.
             Exception: The errors of `get`.
 
         """
         self._result_codec(codec)
-        # The first one loads sqlglot, and the event loop would stand still meanwhile.
+        # The first call imports sqlglot, which would block the event loop.
         key, q = parse_sql(text) if is_sql_loaded() else call_blocking(parse_sql, text)
         get = partial(self.get, check_key(key), q, **given(codec=codec))
         result = self._operate("sql", key, partial(_part_of, get))
@@ -233,19 +234,20 @@ class Queries(Generic[R]):
     ) -> Generator[Any, None, None]:
         """Fetch a long result page by page, each of at most `page_size` rows.
 
-        `offset` and `limit` of the query bound the whole. The pages are separate queries:
-        give an `order_by` that leaves no two rows equal if their order matters.
+        `offset` and `limit` of the query apply to the whole result. The pages are separate
+        queries: give an `order_by` without ties if the order of rows matters.
 
-        `codec` is as for `get`: each page is then a table. Where its columns have types, as
-        in frames, each page has the types that the whole would have. To know them, all pages
-        are fetched before the first is given, and kept in a temporary file.
+        With a `codec`, as for `get`, each page is a table. If its columns have types, as
+        those of frames do, each page has the types of the whole result. To determine them,
+        all pages are fetched into a temporary file before the first one is returned.
 
         `total_timeout` is for all pages together, without the time between them. Each page is
-        asked by `get` of this object, which a subclass may have of its own.
+        fetched by `get` of this object, which a subclass may override.
 
         Raises:
-            DatasetMissing: There is no such dataset, or it vanished on the way.
-            DatasetChanged: The number of rows changed on the way: the dataset was replaced.
+            DatasetMissing: There is no such dataset, or it was removed between two pages.
+            DatasetChanged: The number of rows changed between two pages: the dataset was
+                replaced.
             Exception: The errors of `get`.
 
         """
@@ -273,23 +275,24 @@ class Queries(Generic[R]):
     ) -> int:
         """Write the result of a query to a file, and return the number of its rows.
 
-        The result is fetched page by page, as by `pages`, and never held as a whole. The
-        types of columns are the same from the first row to the last. The file is there once
-        all is written, in place of the one before; after an error there is nothing new.
+        The result is fetched page by page, as by `pages`, and never in memory as a whole. A
+        column has the same type in all rows. The file is complete when it appears at `path`,
+        where it replaces an existing one; after an error or cancellation `path` is as before.
 
         Args:
             key: Key of the table to query.
-            q: The query, best with an `order_by` that leaves no two rows equal.
+            q: The query, with an `order_by` without ties if the order of rows matters.
             path: Where to write.
-            format: "csv", "json lines", "parquet" or "arrow". By default that is told by the
-                suffix of the name: `.csv`, `.jsonl` or `.ndjson`, `.parquet`, `.arrow` or
+            format: "csv", "json lines", "parquet" or "arrow". The default depends on the
+                suffix of the path: `.csv`, `.jsonl` or `.ndjson`, `.parquet`, `.arrow` or
                 `.feather`. The last two formats need pyarrow (`storekit[arrow]`).
             page_size: Rows of one page.
-            query_headers: More headers, by name.
+            query_headers: Additional headers, by name.
 
         Raises:
-            CodecError: A column has values of several types, which Parquet and Arrow can't have.
-            OSError: The file can't be written.
+            CodecError: A column has values of several types, which Parquet and Arrow do not
+                allow.
+            OSError: The file cannot be written.
             Exception: The errors of `pages`.
 
         """
@@ -319,16 +322,16 @@ class Queries(Generic[R]):
         query_headers: Headers | None,
         operation: str = "pages",
     ) -> Generator[tuple[bool, QueryResult], None, None]:
-        """Fetch pages; say of each whether it is the last one."""
+        """Yield pages, each with whether it is the last one."""
         offset, end = window(check_query(q), page_size)
         check_key(key)
         total: int | None = None
-        own = given(codec=OWN if self._codec is None else None)  # pages come as they are
+        own = given(codec=OWN if self._codec is None else None)  # pages are decoded later
         budget = Operation(self, self._nodes.deadline())
         while True:
             size = page_size if end is None else min(page_size, end - offset)
             sliced = {**q, "offset": offset, "limit": size}
-            if self._observers:  # what is wrong with the arguments is no call for them
+            if self._observers:  # arguments that are wrong raise before observers see a call
                 self._requests.query(key, sliced, accept, False, query_headers)
             get = partial(self.get, key, sliced, accept, False, query_headers, **own)
             work = partial(self._get_page, operation, key, get, total)
@@ -390,7 +393,7 @@ class Queries(Generic[R]):
             )
         return result
 
-    # What operations are made of
+    # Shared by operations
 
     def _operate(
         self,
@@ -400,10 +403,10 @@ class Queries(Generic[R]):
         *,
         until: float | None = None,
     ) -> T:
-        """Do the work of an operation, and tell observers of it.
+        """Run an operation, and notify observers of it.
 
-        What is a part of another operation of this client has its deadline, and is no call
-        of its own to observers.
+        A call that is part of another operation of this client has the deadline of that
+        operation, and is not a separate call to observers.
         """
         outer = current_operation(self)
         if outer is not None:

@@ -1,6 +1,6 @@
 # Generated from src/storekit/qcache/_async/sources.py by tools/generate_sync.py; do not edit.
 
-"""Where content that is streamed comes from: a path, an open file, or an iterator."""
+"""Sources of content that is streamed: a path, an open file, or an iterator."""
 
 # ruff: noqa: ANN401 - files and iterators are of any type until they are looked at
 
@@ -25,14 +25,14 @@ __all__ = [
 ]
 
 _PIECE = 256 * 1024
-"""Bytes of a file that are read at once."""
+"""Bytes that are read from a file at once."""
 
 
 class Readable(Protocol):
     """An open file."""
 
     def read(self, size: int, /) -> bytes | str:
-        """Return the next bytes or characters, at most `size` of them, and none at the end."""
+        """Return at most `size` of the next bytes or characters; empty at the end."""
 
 
 Streamed = os.PathLike[str] | Readable | Iterable[bytes | str] | Iterable[bytes | str]
@@ -40,7 +40,7 @@ Streamed = os.PathLike[str] | Readable | Iterable[bytes | str] | Iterable[bytes 
 
 
 class ContentSource(ABC):
-    """Where content comes from. `pieces` may be asked for again if it is `repeatable`."""
+    """A source of content. `pieces` may be called again if it is `repeatable`."""
 
     path: str | None = None
     name: str = ""
@@ -49,7 +49,7 @@ class ContentSource(ABC):
 
     @abstractmethod
     def peek(self) -> bytes:
-        """Return the first bytes, which `pieces` gives all the same."""
+        """Return the first bytes, which `pieces` still includes."""
 
     @abstractmethod
     def pieces(self) -> Generator[bytes, None, None]:
@@ -80,7 +80,7 @@ class _PathSource(ContentSource):
         try:
             left = self.length
             while left is None or left > 0:
-                # No more than was announced, if somebody writes to the file meanwhile.
+                # Not more than the length that was announced, even if the file has grown.
                 piece = call_blocking(file.read, _PIECE if left is None else min(left, _PIECE))
                 if not piece:
                     return
@@ -189,11 +189,11 @@ class ContentStream(httpx.SyncByteStream):
     def __init__(self, source: ContentSource, *, as_list: bool = False, skipped: int = 0) -> None:
         self._source = source
         self._skipped = skipped  # bytes at the beginning that are not sent
-        self._as_list = as_list  # JSON lines, sent as a list
+        self._as_list = as_list  # convert JSON lines to a list
 
     @property
     def repeatable(self) -> bool:
-        """Whether the content can be sent once more after some of it was."""
+        """Whether the content can be sent again from the beginning."""
         return self._source.repeatable
 
     def __iter__(self) -> Generator[bytes, None, None]:
@@ -212,7 +212,7 @@ class ContentStream(httpx.SyncByteStream):
 
 
 def source_of(content: object) -> "ContentSource | None":
-    """Return content that is streamed; None for what may be a table."""
+    """Return the source of content that is to be streamed, None for other content."""
     if isinstance(content, os.PathLike):
         return _PathSource(os.fspath(content))
     if callable(getattr(content, "read", None)):

@@ -1,6 +1,6 @@
 # Generated from src/storekit/qcache/_async/status.py by tools/generate_sync.py; do not edit.
 
-"""What each node says of itself."""
+"""Status and counters of each node."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 
 class NodeReports:
-    """Asks all nodes of a client at the same time. A failure is the answer of its node."""
+    """Asks all nodes of a client at the same time. Failures are returned, not raised."""
 
     def __init__(self, nodes: NodePool, requests: RequestBuilder) -> None:
         self._nodes = nodes
         self._requests = requests
 
     def status(self, operation: Operation) -> list[NodeStatus]:
-        """Ask every node whether it is well."""
+        """Check the health of every node."""
         return self._of_all(self._status_of, operation)
 
     def statistics(self, operation: Operation) -> list[NodeReport]:

@@ -1,6 +1,6 @@
 # Generated from src/storekit/qcache/_async/uploads.py by tools/generate_sync.py; do not edit.
 
-"""What can be posted, on its way to bytes: tables, text, files, and pieces as they come."""
+"""Prepares uploads of tables, text, files and iterators."""
 
 # ruff: noqa: ANN401 - tables and files are of any type until they are looked at
 
@@ -22,23 +22,25 @@ from storekit.qcache.wire import Headers, PreparedRequest
 __all__ = ["Upload", "prepare_upload", "upload_request"]
 
 _LARGE = 256 * 1024
-"""Bytes of text. Larger ones are looked at in a thread: that takes a millisecond or more."""
+"""Bytes: from this size, content is checked in a thread: it takes a millisecond or more."""
 
 _COMPRESS_FROM = 1024
+"""Bytes: smaller uploads are not compressed."""
+
 _COMPRESSED_AT_ONCE = 256 * 1024
-"""Bytes of an upload. Larger ones are packed in a thread: that takes a millisecond or more."""
+"""Bytes: from this size, uploads are compressed in a thread: it takes a millisecond or more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What is uploaded: content, or a stream of it, with what the headers say of it."""
+    """The content of an upload, or a stream of it, and its properties for the headers."""
 
     content_type: str
     content: bytes = b""
     stream: ContentStream | None = None
     types: dict[str, str] = field(default_factory=dict)
-    encoding: str | None = None  # in which it is already
-    length: int | None = None  # of the stream, where it is known
+    encoding: str | None = None  # the content encoding that it already has
+    length: int | None = None  # of the stream in bytes, if it is known
 
 
 def prepare_upload(
@@ -49,10 +51,10 @@ def prepare_upload(
     *,
     is_packed: bool = False,
 ) -> Upload:
-    """Return what to upload of what a caller posts.
+    """Return the upload of what a caller posts.
 
-    `content_type` counts for bytes and text, unless these are evidently JSON; `is_packed`
-    says that the caller has packed them. Raises `TypeError`, `ValueError`.
+    `content_type` is that of bytes, text and streams, unless these are recognized as another
+    format. With `is_packed` the caller has compressed them. Raises `TypeError` and `ValueError`.
     """
     if codec is None and not isinstance(content, TableContent):
         if isinstance(content, bytes | bytearray | memoryview | str):
@@ -136,7 +138,7 @@ def upload_request(
     types: Mapping[str, str] | None,
     stand_in_columns: Mapping[str, object] | None,
 ) -> PreparedRequest:
-    """Return the request that stores content, packed if that is worth it."""
+    """Return the request of an upload, compressed if the client does that and it is worth it."""
     headers = requests.upload_headers(
         upload.content_type, {**upload.types, **(types or {})}, stand_in_columns, post_headers
     )
@@ -146,7 +148,7 @@ def upload_request(
     elif (
         requests.compression is not None
         and len(body) >= _COMPRESS_FROM
-        and "content-encoding" not in headers  # else the caller has packed it
+        and "content-encoding" not in headers  # else the caller has compressed it
     ):
         headers["content-encoding"] = requests.compression.encode()
         if len(body) < _COMPRESSED_AT_ONCE:

@@ -1,4 +1,4 @@
-"""A query, step by step."""
+"""The builder of queries."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from storekit.qcache.query.plan import Parts, plan
 __all__ = ["Query", "Selected"]
 
 Selected = str | Column | Aliased | Aggregate
-"""What a query selects: a column, something computed with a name, an aggregate."""
+"""What a query selects: a column, an expression with a name, or an aggregate."""
 
 _JSON = json.JSONEncoder(separators=(",", ":"))
 
 
 class Query(Mapping[str, object]):
-    """A query for QCache. Each method returns a new query, so parts can be shared.
+    """A query for QCache. Each method returns a new query and leaves this one as it is.
 
-    It is the mapping that QCache takes, and goes wherever a dict of that form does.
+    It is a mapping in the form of QCache, and can be used wherever such a dict can.
 
     ```python
     from storekit.qcache.query import Query, col, sum_
@@ -52,13 +52,13 @@ class Query(Mapping[str, object]):
     # Parts
 
     def from_(self, query: Query) -> Self:
-        """Ask the result of another query rather than the table."""
+        """Query the result of another query instead of the table."""
         if not isinstance(query, Query):
             raise TypeError(f"from_ takes a Query, not {query!r}")
         return self._with(source=query.to_dict(), source_names=query.names)
 
     def where(self, *conditions: Condition | Column) -> Self:
-        """Keep the rows for which all conditions hold, and those of earlier calls."""
+        """Keep the rows for which all conditions hold, including those of earlier calls."""
         if not conditions:
             raise TypeError("where takes at least one condition")
         found = self._parts.condition
@@ -70,7 +70,7 @@ class Query(Mapping[str, object]):
         return self._with(condition=found)
 
     def group_by(self, *columns: str | Column | Aliased) -> Self:
-        """Make one row of all that are alike in these columns; QCache drops those with a null."""
+        """Group rows by columns. QCache drops rows that have a null in one of these."""
         if not columns:
             raise TypeError("group_by takes at least one column")
         groups = tuple(
@@ -80,13 +80,14 @@ class Query(Mapping[str, object]):
         return self._with(groups=groups)
 
     def distinct(self, *columns: str | Column) -> Self:
-        """Keep one of the rows that are alike in the result, or in these columns."""
+        """Keep one of the rows that are equal in these columns, by default those of the result."""
         return self._with(distinct=tuple(_name(each, "distinct") for each in columns))
 
     def select(self, *columns: Selected) -> Self:
-        """Choose the columns of the result. Without this, it has all of the table.
+        """Choose the columns of the result. Without this, it has all columns of the table.
 
-        Later ones see the names of earlier ones before those of the table, as in QCache.
+        An expression refers to an earlier column of the same select rather than to a column of
+        the table if both have the same name, as in QCache.
         """
         if not columns:
             raise TypeError("select takes at least one column; leave it out for all of them")
@@ -97,22 +98,22 @@ class Query(Mapping[str, object]):
         names = [each.name for each in selected]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"two columns are named {name!r}: tell them apart by .as_(...)")
+                raise ValueError(f"two columns are named {name!r}: rename one with .as_(...)")
         return self._with(selected=selected)
 
     def order_by(self, *columns: str) -> Self:
-        """Sort by columns of the result, by `"-name"` the greatest first; nulls come last."""
+        """Sort by columns of the result, by `"-name"` in descending order. Nulls come last."""
         for each in columns:
             if not isinstance(each, str):
                 raise TypeError(f"order_by takes 'name' or '-name', not {each!r}")
         return self._with(order=columns)
 
     def offset(self, rows: int) -> Self:
-        """Leave out the first rows."""
+        """Skip so many rows at the start of the result."""
         return self._with(offset=_rows("offset", rows, 0))
 
     def limit(self, rows: int) -> Self:
-        """Return at most so many rows, 1 or more: QCache takes 0 for no limit."""
+        """Return at most so many rows, 1 or more: for QCache, 0 means no limit."""
         return self._with(limit=_rows("limit", rows, 1))
 
     def _with(self, **changes: object) -> Self:
@@ -129,11 +130,11 @@ class Query(Mapping[str, object]):
         return selected or self._parts.source_names
 
     def to_dict(self) -> dict[str, object]:
-        """Return the query as QCache takes it. Raises `ValueError` for what it could not mean."""
+        """Return the query in the form of QCache. Raises `ValueError` if it is invalid."""
         return self._mapping().copy()
 
     def to_json(self) -> str:
-        """Return the query as JSON."""
+        """Return the query as JSON. Raises `ValueError` if it is invalid."""
         if self._json is None:
             self._json = _JSON.encode(self._mapping())
         return self._json
@@ -157,7 +158,7 @@ class Query(Mapping[str, object]):
         try:
             return f"Query({json.dumps(self._mapping())})"
         except ValueError as error:
-            return f"<Query that can't be: {error}>"
+            return f"<invalid Query: {error}>"
 
     def _mapping(self) -> dict[str, object]:
         if self._made is None:
@@ -170,7 +171,7 @@ def _name(column: str | Column, where: str) -> str:
         return column.name
     if not isinstance(column, str):
         raise TypeError(
-            f"{where} takes names of columns, not {column!r}; what is computed needs a name: "
+            f"{where} takes names of columns, not {column!r}; give an expression a name with "
             ".as_(...)"
         )
     return Column(column).name

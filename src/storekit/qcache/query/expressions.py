@@ -1,6 +1,6 @@
-"""What a query computes and asks of columns, as Python expressions.
+"""Calculations and conditions on columns, as Python expressions.
 
-The form that QCache has for each is in `qcache.query.forms`.
+`qcache.query.forms` translates them to the form of QCache.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _OPPOSITES = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="
 
 
 class SubQuery(Protocol):
-    """A query of which another one asks whether it has a value."""
+    """A query in whose result `is_in` looks for values."""
 
     @property
     def names(self) -> tuple[str, ...] | None:
         """The columns of its result; None for those of the table."""
 
     def to_dict(self) -> dict[str, object]:
-        """Return it as QCache takes it."""
+        """Return the query in the form of QCache."""
 
 
 class Expression:
@@ -55,7 +55,10 @@ class Expression:
     __slots__ = ()
 
     def as_(self, name: str) -> Aliased:
-        """Return this as a column of a result: letters, digits and `_`."""
+        """Return this as a column of the result, with a name of letters, digits and `_`.
+
+        Raises `TypeError` and `ValueError`.
+        """
         return Aliased(self, check_name(name, "the name of a column"))
 
     # Arithmetic
@@ -138,13 +141,13 @@ class Expression:
         )
 
     def __contains__(self, value: object) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} has no items: .is_in(...) asks for one of several")
+        raise TypeError(f"`in` does not work on a {type(self).__name__}: use .is_in(...)")
 
-    __iter__ = None  # else Python would try to count it up by indices
+    __iter__ = None  # an expression cannot be iterated over
 
 
 class Column(Expression):
-    """A column of the table or of the query that is asked. Made by `col`."""
+    """A column of the table, or of the inner query. Made by `col`."""
 
     __slots__ = ("name",)
 
@@ -163,7 +166,7 @@ class Column(Expression):
         return is_null(self)
 
     def is_in(self, values: Iterable[Value | None] | SubQuery) -> Condition:
-        """Whether the value is one of several, or that of a query in a column of this name."""
+        """Whether the value is one of `values`: a list, or the column of this name in a query."""
         return _is_in(self, values)
 
     def between(self, low: Value, high: Value) -> Condition:
@@ -171,18 +174,19 @@ class Column(Expression):
         return (self >= low) & (self <= high)
 
     def like(self, pattern: str) -> Condition:
-        """Whether a text matches: `%` at an end stands for any text there.
+        """Whether a text matches a pattern.
 
-        What is between is a regular expression of Python, as QCache has it.
+        `%` at the start or the end of the pattern matches any text. The rest is a regular
+        expression of Python, as in QCache.
         """
         return Test("like", self, quote(check_text(pattern, "a pattern")))
 
     def ilike(self, pattern: str) -> Condition:
-        """Whether a text matches, whatever the case of its letters; as `like` else."""
+        """Whether a text matches a pattern of `like`, ignoring case."""
         return Test("ilike", self, quote(check_text(pattern, "a pattern")))
 
     def any_bits(self, bits: int) -> Condition:
-        """Whether a whole number has at least one of these bits, and they make no negative one."""
+        """Whether `value & bits` is above 0: not if the sign bit is among the common ones."""
         return Test("any_bits", self, check_whole(bits))
 
     def all_bits(self, bits: int) -> Condition:
@@ -256,10 +260,10 @@ class Condition(Expression):
 
 
 class _Unbound:
-    """A value before `&` or `|`: Python binds these before the comparison to the left.
+    """The result of `value & condition` or `value | condition`.
 
-    `col("a") > 5 & condition` is read as `col("a") > (5 & condition)`, which has no other meaning
-    than `(col("a") > 5) & condition`, so the comparison takes it apart again.
+    Python evaluates `col("a") > 5 & condition` as `col("a") > (5 & condition)`. The only meaning
+    of that is `(col("a") > 5) & condition`, so the comparison makes that of it.
     """
 
     __slots__ = ("condition", "operator", "value")
@@ -271,7 +275,7 @@ class _Unbound:
 
 
 class Comparison(Condition):
-    """Two values side by side."""
+    """A comparison of two expressions, at least one of which is not a constant."""
 
     __slots__ = ("left", "operator", "right")
 
@@ -279,7 +283,7 @@ class Comparison(Condition):
         if isinstance(left, LiteralValue):
             operator, left, right = _OPPOSITES[operator], right, left
         if isinstance(left, LiteralValue):
-            raise ValueError(f"{left!r} {operator} {right!r} compares no column")  # noqa: TRY004
+            raise ValueError(f"{left!r} {operator} {right!r} compares two constants")  # noqa: TRY004
         self.operator: str = operator
         self.left: Expression = left
         self.right: Expression = right
@@ -289,7 +293,7 @@ class Comparison(Condition):
 
 
 class Test(Condition):
-    """A test of one column that is no comparison."""
+    """A test of one column other than a comparison, e.g. `like`."""
 
     __slots__ = ("argument", "column", "name")
 
@@ -315,7 +319,7 @@ class Flag(Condition):
 
 
 class Junction(Condition):
-    """Several conditions, all or one of which must hold."""
+    """Several conditions of which all (`&`) or at least one (`|`) must hold."""
 
     __slots__ = ("operator", "parts")
 
@@ -353,14 +357,14 @@ class Aliased:
 
 
 def is_null(expression: Expression) -> Condition:
-    """Return whether a column has no value."""
+    """Return the condition that a column is null. Raises `ValueError` for other expressions."""
     if not isinstance(expression, Column):
-        raise ValueError(f"QCache asks columns for null, not {expression!r}")  # noqa: TRY004 - as above
+        raise ValueError(f"QCache tests only columns for null, not {expression!r}")  # noqa: TRY004
     return Test("isnull", expression)
 
 
 def operand(value: object) -> Expression:
-    """Return what an operator of Python was given as an expression."""
+    """Return an operand of a Python operator as an expression. Raises as `check_value` does."""
     if isinstance(value, Expression):
         return value
     return LiteralValue(check_value(value))
@@ -370,7 +374,7 @@ def _compare(operator: str, left: Expression, right: object) -> Condition:
     if isinstance(right, _Unbound):
         return _join(right.operator, _compare(operator, left, right.value), right.condition)
     if right is None:
-        raise TypeError(f"{left!r} {operator} None: only == and != and is_null() ask for null")
+        raise TypeError(f"{left!r} {operator} None: only ==, != and is_null() test for null")
     if isinstance(left, Condition) or isinstance(right, Condition):
         raise TypeError(
             f"{operator} compares values, not the condition {left!r}: put each comparison in "
@@ -399,8 +403,8 @@ def _join(operator: str, left: Condition | Column, right: object) -> Condition:
 
 def _refuse_unbound(value: object, operator: str, column: Column) -> NoReturn:
     raise TypeError(
-        f"Python reads {value!r} {operator} {column!r} first: put each comparison in parentheses, "
-        f"as in (col('a') > {value!r}) {operator} ({column!r} > 2)"
+        f"Python evaluates {value!r} {operator} {column!r} first: put each comparison in "
+        f"parentheses, as in (col('a') > {value!r}) {operator} ({column!r} > 2)"
     )
 
 

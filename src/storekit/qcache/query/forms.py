@@ -1,7 +1,7 @@
-"""The forms that QCache 0.9.3 has for expressions and conditions.
+"""Translates expressions and conditions to the form of QCache 0.9.3.
 
-A filter compares columns with values, columns or the result of another query; only a select
-computes. What QCache has no form for is refused.
+A filter compares columns with values, columns or the result of another query; only a select can
+compute. Anything else raises `ValueError`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["columns_of", "computed_in", "to_select", "to_where", "with_columns"]
 
 
 def columns_of(expression: Expression) -> Iterator[str]:
-    """Yield the names of the columns that an expression needs."""
+    """Yield the names of the columns that an expression refers to."""
     match expression:
         case Column():
             yield expression.name
@@ -52,13 +52,13 @@ def _parts_of(expression: Expression) -> tuple[Expression, ...]:
 
 
 def to_select(expression: Expression) -> object:
-    """Return the form inside of a select.
+    """Return the form for a select.
 
-    Raises `ValueError` for a column that QCache can't compute with, and for a test.
+    Raises `ValueError` for a column that QCache cannot compute with, and for a test.
     """
     match expression:
         case Column():
-            return check_name(expression.name, "a column that is computed with")
+            return check_name(expression.name, "a column in a calculation")
         case LiteralValue():
             return to_value(expression.value)
         case Calculation():
@@ -76,11 +76,11 @@ def to_select(expression: Expression) -> object:
                 found = [operator, found, each]
             return found
         case _:
-            raise ValueError(f"{expression!r} can filter, but QCache has no column of it")
+            raise ValueError(f"QCache can filter by {expression!r}, but not select it")
 
 
 def to_where(condition: Condition) -> object:
-    """Return the form of a filter. Raises `ValueError` for what compares more than columns."""
+    """Return the form for a filter. Raises `ValueError` for a comparison of calculations."""
     match condition:
         case Comparison():
             return _compared(condition)
@@ -93,22 +93,22 @@ def to_where(condition: Condition) -> object:
         case Junction():
             return [condition.operator, *map(to_where, condition.parts)]
         case _:
-            raise TypeError(f"{condition!r} is no condition of a query")
+            raise TypeError(f"{condition!r} is not a condition of a query")
 
 
 def _compared(condition: Comparison) -> object:
     left, right = condition.left, condition.right
     if not isinstance(left, Column) or not isinstance(right, Column | LiteralValue):
-        raise ValueError(  # noqa: TRY004 - of the query
-            f"a filter of QCache compares columns, not {condition!r}: name the columns of the "
-            "result with select(...), or compute it in a query that from_(...) asks"
+        raise ValueError(  # noqa: TRY004 - the query is wrong, not an argument
+            f"a filter of QCache compares only columns, not {condition!r}: name the columns of the "
+            "result with select(...), or compute it in an inner query, with from_(...)"
         )
     value = right.name if isinstance(right, Column) else to_value(right.value)
     return [condition.operator, left.name, value]
 
 
 def computed_in(condition: Condition) -> Iterator[Expression]:
-    """Yield what it compares that is no column: a filter of QCache has no place for it."""
+    """Yield the calculations in a condition, which a filter of QCache cannot have."""
     match condition:
         case Comparison():
             for each in (condition.left, condition.right):
@@ -122,7 +122,7 @@ def computed_in(condition: Condition) -> Iterator[Expression]:
 
 
 def with_columns(condition: Condition, names: Mapping[int, str]) -> Condition:
-    """Return the same on columns in place of what is computed, by the `id` of that."""
+    """Return a condition with columns in place of calculations; `names` are by `id` of these."""
     match condition:
         case Comparison():
             left, right = (

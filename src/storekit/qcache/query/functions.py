@@ -40,7 +40,7 @@ _FUNCTIONS = frozenset(get_args(FunctionName))
 
 
 class Aggregate:
-    """One value of many rows. Made by `sum_`, `count` and their like."""
+    """One value computed from many rows. Made by functions such as `sum_` and `count`."""
 
     __slots__ = ("argument", "function", "name")
 
@@ -53,7 +53,10 @@ class Aggregate:
         return f"{self.function}({'' if self.argument is None else repr(self.argument)})"
 
     def as_(self, name: str) -> Aggregate:
-        """Return the same under another name; without one, it has that of its column."""
+        """Return this aggregate under a name; the default is the name of its column.
+
+        Raises `TypeError` and `ValueError`.
+        """
         return Aggregate(self.function, self.argument, check_name(name, "the name of a column"))
 
 
@@ -68,24 +71,24 @@ def lit(value: Value) -> Expression:
 
 
 def fn(name: FunctionName, expression: Expression | str) -> Expression:
-    """Return a function of an expression, or of a column by its name."""
+    """Apply a function to an expression, or to a column by its name. Raises `ValueError`."""
     if name not in _FUNCTIONS:
         raise ValueError(f"QCache has no function {name!r}; it has {', '.join(sorted(_FUNCTIONS))}")
     return Calculation(name, (_of_column(expression),))
 
 
 def sum_(expression: Expression | str) -> Aggregate:
-    """Return the sum; null if all are null."""
+    """Return the sum; null if all values are null."""
     return _aggregate("sum", expression)
 
 
 def mean(expression: Expression | str) -> Aggregate:
-    """Return the mean of what is not null."""
+    """Return the mean of the values that are not null."""
     return _aggregate("mean", expression)
 
 
 def min_(expression: Expression | str) -> Aggregate:
-    """Return the least value; of text, null if one is null."""
+    """Return the smallest value; for text, null if any value is null."""
     return _aggregate("min", expression)
 
 
@@ -95,22 +98,22 @@ def max_(expression: Expression | str) -> Aggregate:
 
 
 def std(expression: Expression | str) -> Aggregate:
-    """Return the standard deviation of a sample."""
+    """Return the sample standard deviation."""
     return _aggregate("std", expression)
 
 
 def var(expression: Expression | str) -> Aggregate:
-    """Return the variance of a sample."""
+    """Return the sample variance."""
     return _aggregate("var", expression)
 
 
 def median(expression: Expression | str) -> Aggregate:
-    """Return the median of what is not null."""
+    """Return the median of the values that are not null."""
     return _aggregate("median", expression)
 
 
 def nunique(expression: Expression | str) -> Aggregate:
-    """Return how many different values there are, null not counted."""
+    """Return the number of distinct values, without null."""
     return _aggregate("nunique", expression)
 
 
@@ -125,7 +128,7 @@ def last(expression: Expression | str) -> Aggregate:
 
 
 def count(expression: Expression | str | None = None) -> Aggregate:
-    """Return the number of rows, or of those in which something is not null."""
+    """Return the number of rows, or of rows in which an expression is not null."""
     return (
         Aggregate("count", None, "count") if expression is None else _aggregate("count", expression)
     )

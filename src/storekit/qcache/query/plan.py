@@ -1,8 +1,8 @@
-"""From the parts of a query to the JSON that QCache takes.
+"""Translates the clauses of a `Query` to the JSON form of QCache.
 
-QCache runs the parts in one order: from, where, group_by, distinct, select, order_by, offset,
-limit. It computes columns or aggregates, but not both at once, and gives no aggregate a name. What
-a query asks beyond that becomes queries inside of each other, by `from`:
+QCache runs clauses in a fixed order: from, where, group_by, distinct, select, order_by, offset,
+limit. One query computes either columns or aggregates, and cannot name an aggregate. A `Query` that
+needs more becomes nested queries, by `from`:
 
     columns computed for a filter or an aggregate  ->  aggregates  ->  names, order and limit
 """
@@ -19,13 +19,13 @@ from storekit.qcache.query.functions import Aggregate
 
 __all__ = ["Parts", "plan"]
 
-Made = dict[str, object]
+QueryDict = dict[str, object]
 
 
 class Parts(NamedTuple):
-    """What a query was told. `distinct` is None for no, and empty for whole rows of the result."""
+    """The clauses of a query. `distinct` is empty for whole rows of the result, None for none."""
 
-    source: Made | None = None
+    source: QueryDict | None = None
     source_names: tuple[str, ...] | None = None
     condition: Condition | None = None
     groups: tuple[Column | Aliased, ...] = ()
@@ -38,21 +38,21 @@ class Parts(NamedTuple):
 
 @dataclass(slots=True)
 class _Stage:
-    """One query that is being made."""
+    """One of the nested queries, while it is built."""
 
-    source: Made | None
+    source: QueryDict | None
     condition: Condition | None = None
     groups: list[str] = field(default_factory=list)
     distinct: list[str] | None = None
     selected: list[object] = field(default_factory=list)
 
-    def make(self) -> Made:
-        made: Made = {}
+    def make(self) -> QueryDict:
+        made: QueryDict = {}
         if self.source is not None:
             made["from"] = self.source
         if self.condition is not None:
             where = to_where(self.condition)
-            # QCache takes no lone column for a filter, and so a list of one condition.
+            # QCache rejects the bare name of a column as a filter, but takes a list with one.
             made["where"] = where if isinstance(where, list) else ["&", where]
         if self.groups:
             made["group_by"] = self.groups
@@ -63,8 +63,8 @@ class _Stage:
         return made
 
 
-def plan(parts: Parts) -> Made:
-    """Return the query as QCache takes it. Raises `ValueError` for what it could not mean."""
+def plan(parts: Parts) -> QueryDict:
+    """Return the query in the form of QCache. Raises `ValueError` if it is invalid."""
     _check_known(parts)
     _check_order(parts)
     aggregates = [each for each in parts.selected if isinstance(each, Aggregate)]
@@ -79,7 +79,7 @@ def plan(parts: Parts) -> Made:
     return made
 
 
-def _plan_rows(parts: Parts) -> Made:
+def _plan_rows(parts: Parts) -> QueryDict:
     stage = _Stage(parts.source, parts.condition)
     if parts.condition is not None and parts.selected:
         needed = [*_columns(parts.selected), *(parts.distinct or ())]
@@ -88,13 +88,13 @@ def _plan_rows(parts: Parts) -> Made:
     if parts.distinct is None:
         return stage.make()
     if parts.distinct or all(isinstance(each, Column) for each in parts.selected):
-        # QCache leaves out rows before it selects.
+        # QCache applies distinct before select.
         stage.distinct = list(parts.distinct or (each.name for each in parts.selected))
         return stage.make()
     return {"from": stage.make(), "distinct": []}
 
 
-def _plan_aggregates(parts: Parts, aggregates: list[Aggregate]) -> Made:
+def _plan_aggregates(parts: Parts, aggregates: list[Aggregate]) -> QueryDict:
     keys = {each.name for each in parts.groups}
     _check_aggregates(parts, aggregates, keys)
     if not keys and len(aggregates) == 1 and _counts_rows(aggregates[0]):
@@ -140,17 +140,17 @@ def _plan_aggregates(parts: Parts, aggregates: list[Aggregate]) -> Made:
 
 
 def _counts_rows(aggregate: Aggregate) -> bool:
-    """Tell whether it is the one aggregate that QCache has without a column."""
+    """Whether this is the count of rows, the only aggregate of QCache without a column."""
     return aggregate.argument is None and aggregate.name == "count"
 
 
 def _place_aggregates(
     aggregates: list[Aggregate], keys: set[str], fresh: _Fresh, computed: list[object]
 ) -> list[str]:
-    """Return the column that each is of, and add those to `computed` that must be made first.
+    """Return the column of each aggregate; add the columns to compute first to `computed`.
 
-    QCache takes one aggregate of a column, none of a column that rows are grouped by, and of no
-    expression. A name that is given must not be that of another one's column.
+    QCache allows one aggregate of a column, none of a column in group_by, and none of an
+    expression. The name of an aggregate must not be that of the column of another one.
     """
     own = [each.argument.name if isinstance(each.argument, Column) else "" for each in aggregates]
     clash = any(
@@ -170,7 +170,7 @@ def _place_aggregates(
 
 
 def _compute_for_filter(stage: _Stage, needed: Iterable[str], fresh: _Fresh) -> None:
-    """Have an inner query compute what the filter compares, beside the columns that are needed."""
+    """Move calculations in the filter to an inner query, which also selects `needed` columns."""
     condition = stage.condition
     if condition is None:
         return
@@ -189,7 +189,7 @@ def _compute_for_filter(stage: _Stage, needed: Iterable[str], fresh: _Fresh) -> 
 
 
 class _Fresh:
-    """Makes names that nothing in a query has."""
+    """Makes names of columns that a query does not use."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -214,7 +214,7 @@ class _Fresh:
 
 
 def _columns(items: Iterable[Column | Aliased | Aggregate]) -> Iterator[str]:
-    """Yield the columns that these need, but for names that an earlier one makes."""
+    """Yield the columns that items refer to, without those that are names of earlier items."""
     made: set[str] = set()
     for each in items:
         expression = _expression(each)
@@ -237,24 +237,24 @@ def _select(item: Column | Aliased | Aggregate) -> object:
 
 
 def _key_of(item: Column | Aliased) -> str:
-    """Return the column of a group that is selected, perhaps under another name."""
+    """Return the column of group_by that is selected, perhaps under another name."""
     return item.expression.name if isinstance(item, Aliased) else item.name  # type: ignore[attr-defined]
 
 
 def _check_aggregates(parts: Parts, aggregates: list[Aggregate], keys: set[str]) -> None:
     if not aggregates:
         raise ValueError(
-            "group_by makes one row of many, so select(...) must have an aggregate such as "
-            "count(); distinct(...) gives the groups alone"
+            "with group_by, select(...) must have an aggregate such as count(); for the groups "
+            "alone, use distinct(...)"
         )
     if parts.distinct is not None:
         raise ValueError(
-            "distinct leaves out rows before an aggregate sees them: ask a distinct query with "
-            "from_(...)"
+            "distinct would drop rows before they are aggregated: put it into an inner query, "
+            "with from_(...)"
         )
     for each in aggregates:
         if not keys and each.function in ("first", "last"):
-            raise ValueError(f"{each!r} is of a group: it needs group_by(...)")
+            raise ValueError(f"{each!r} needs group_by(...)")
     for item in parts.selected:
         if isinstance(item, Aggregate):
             continue
@@ -267,7 +267,7 @@ def _check_aggregates(parts: Parts, aggregates: list[Aggregate], keys: set[str])
 
 
 def _check_known(parts: Parts) -> None:
-    """Refuse columns that the query that is asked does not have."""
+    """Raise `ValueError` for columns that the inner query does not have."""
     if parts.source_names is None:
         return
     used = [*_columns(parts.selected), *_columns(parts.groups), *(parts.distinct or ())]
@@ -276,7 +276,7 @@ def _check_known(parts: Parts) -> None:
     for name in used:
         if name not in parts.source_names:
             known = ", ".join(parts.source_names)
-            raise ValueError(f"the query that is asked has no column {name!r}; it has {known}")
+            raise ValueError(f"the query in from_(...) has no column {name!r}; it has {known}")
 
 
 def _check_order(parts: Parts) -> None:

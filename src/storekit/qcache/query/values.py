@@ -1,4 +1,4 @@
-"""Values and names that QCache takes."""
+"""Checks of values and names, and the form that QCache expects of them."""
 
 from __future__ import annotations
 
@@ -30,37 +30,37 @@ def check_name(name: object, what: str) -> str:
         raise TypeError(f"{what} must be text, not {name!r}")
     if not _COMPUTED_NAME.fullmatch(name) or keyword.iskeyword(name):
         raise ValueError(
-            f"{what} must be letters, digits and _, begin with no digit and be no keyword of "
-            f"Python, not {name!r}: QCache can't compute with other names"
+            f"{what} must be letters, digits and _, without a digit at the start, and not a Python "
+            f"keyword; QCache cannot compute with {name!r}"
         )
     return name
 
 
 def to_value(value: Value) -> object:
-    """Return the form that QCache has for a value: a text without quotes would be a column."""
+    """Return a value in the form of QCache, where text without quotes would be a column."""
     return quote(value) if isinstance(value, str) else value
 
 
 def check_value(value: object) -> Value:
-    """Return a value that QCache has. Raises `TypeError` and `ValueError`."""
+    """Return a value if QCache supports it. Raises `TypeError` and `ValueError`."""
     if isinstance(value, bool | str):
         return value
     if isinstance(value, int):
         return check_whole(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError(f"QCache compares with finite numbers, not {value!r}")
+            raise ValueError(f"QCache compares only with finite numbers, not {value!r}")
         return value
     raise TypeError(
-        f"QCache has numbers, bools and text, not {type(value).__name__}: {value!r}; "
-        "a time is text or a number, as the table has it"
+        f"QCache supports numbers, bools and text, not {type(value).__name__}: {value!r}; "
+        "give a time as the text or the number that the table has"
     )
 
 
 def check_whole(value: object) -> int:
-    """Return a whole number that QCache has. Raises `TypeError` and `ValueError`."""
+    """Return a whole number if QCache supports it. Raises `TypeError` and `ValueError`."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"it must be a whole number, not {value!r}")
+        raise TypeError(f"a whole number is needed, not {value!r}")
     if not -(2**63) <= value < 2**64:
         raise ValueError(f"{value} does not fit into 64 bits")
     return value
@@ -74,17 +74,17 @@ def check_text(value: object, what: str) -> str:
 
 
 def quote(text: str) -> str:
-    """Return a text as QCache has it beside names of columns."""
+    """Return a text in quotes, which tell it from the name of a column."""
     return f"'{text}'"
 
 
 def split_list(
     values: Sequence[Value | None],
 ) -> tuple[list[list[Value]], list[Value | None]]:
-    """Return the lists to ask a column for, and what to ask for one by one.
+    """Return lists of values for `in`, and the values that need a comparison each.
 
-    QCache 0.9.3 never finds text that is not ASCII in a list, finds null in some columns only,
-    and cuts a float down to a whole number where the column has these.
+    In a list, QCache 0.9.3 never finds text that is not ASCII, finds null in some columns only,
+    and truncates a float to a whole number if the column has whole numbers.
     """
     numbers: list[Value] = []
     texts: list[Value] = []

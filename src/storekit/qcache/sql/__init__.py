@@ -1,4 +1,4 @@
-"""SQL for QCache: a SELECT becomes the query that means the same. Needs `storekit[sql]`."""
+"""SQL for QCache: a SELECT is translated to an equivalent query. Needs `storekit[sql]`."""
 
 from storekit.qcache.sql.errors import UnsupportedSql
 from storekit.qcache.sql.parse import Statement, parse

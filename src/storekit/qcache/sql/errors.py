@@ -1,4 +1,4 @@
-"""What is refused, and where it stands in the text."""
+"""Errors of the translation from SQL."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["Refused", "UnsupportedSql"]
 
 
 class UnsupportedSql(ValueError):
-    """The text is no SELECT that QCache has an equal for. The message has the place."""
+    """The text is not a SELECT that QCache has an equivalent of. The message has the place."""
 
 
 class Refused(Exception):
-    """A part of a statement that QCache has no equal for."""
+    """A part of a statement that QCache has no equivalent of."""
 
     def __init__(self, node: exp.Expr, reason: str) -> None:
         super().__init__(reason)

@@ -1,4 +1,4 @@
-"""From the text of a SELECT to a key and a query."""
+"""Translates the text of a SELECT to a key and a query."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
 
 __all__ = ["Statement", "is_loaded", "parse"]
 
-_REMEMBERED = 512
-"""Texts whose queries are kept: programs ask a few again and again."""
+_CACHED = 512
+"""Number of texts whose queries are cached: programs execute a few of them many times."""
 
 
 class Statement(NamedTuple):
-    """What a SELECT means: a query on the table of a key."""
+    """The meaning of a SELECT: a query on the table of a key."""
 
     key: str
     query: Query
 
 
 def is_loaded() -> bool:
-    """Return whether sqlglot is there, which takes a tenth of a second to load."""
+    """Return whether sqlglot is loaded, which takes a tenth of a second."""
     return "storekit.qcache.sql.select" in sys.modules
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHED)
 def parse(text: str) -> Statement:
-    """Return what a SELECT means to QCache; the table in it is the key.
+    """Translate a SELECT to a query; the table in it is the key.
 
-    Numbers, text and null behave as in SQL, also where QCache's own filters differ: a comparison
-    with null is never true, nor is its opposite. What QCache can't be made to mean is refused.
+    Numbers, text and null behave as in SQL, also where filters of QCache differ: neither a
+    comparison with null nor its negation is true.
 
     Raises:
-        TypeError: It is no text.
-        UnsupportedSql: It is no SELECT, or has no equal in QCache.
+        TypeError: `text` is not a str.
+        UnsupportedSql: The text is not a SELECT, or QCache has no equivalent of it.
         ModuleNotFoundError: `storekit[sql]` is not installed.
 
     """
@@ -60,7 +60,7 @@ def parse(text: str) -> Statement:
         raise UnsupportedSql(f"it is nested too deeply: {text[:200]!r}") from None
     try:
         if not isinstance(tree, exp.Select):
-            _refuse(tree, "only SELECT has an equal in QCache")
+            _refuse(tree, "only SELECT can be translated to a query")
         key, query = translate(tree)
         query.to_dict()
     except Refused as error:
@@ -80,12 +80,12 @@ def _first_line(error: Exception) -> str:
     found = getattr(error, "errors", None)
     if found:
         first = found[0]
-        return f"line {first['line']}, column {first['col']}: this can't be read as SQL"
-    return "this can't be read as SQL"
+        return f"line {first['line']}, column {first['col']}: this cannot be parsed as SQL"
+    return "this cannot be parsed as SQL"
 
 
 def _place(text: str, node: exp.Expr) -> str:
-    """Say where in a text a part of it begins, and show it."""
+    """Return the line and column at which a part of a text begins, and the part."""
     starts = [each.meta["start"] for each in node.walk() if "start" in each.meta]
     shown = node.sql(dialect="duckdb")
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."

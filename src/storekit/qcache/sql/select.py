@@ -1,4 +1,4 @@
-"""One SELECT as a query: its columns, groups, order and limits."""
+"""Translates one SELECT to a query: its columns, groups, order and limits."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ AGGREGATES: dict[type[exp.Expr], Callable[[Expression | str], Aggregate]] = {
 
 
 def translate(select: exp.Expr) -> tuple[str, Query]:
-    """Return the table that a SELECT is of, and the query that means the same."""
+    """Return the table of a SELECT, and the equivalent query. Raises `Refused`."""
     while isinstance(select, exp.Subquery | exp.Paren):
         select = select.this
     if not isinstance(select, exp.Select):
-        raise Refused(select, "only SELECT has an equal in QCache")
+        raise Refused(select, "only SELECT can be translated to a query")
     return _Select(select).translate()
 
 
@@ -65,7 +65,7 @@ class _Select:
             if value and name not in _CLAUSES:
                 part = value[0] if isinstance(value, list) else value
                 node = part if isinstance(part, exp.Expr) else select
-                raise Refused(node, f"QCache has no equal of {name.rstrip('s').upper()}")
+                raise Refused(node, f"QCache has no equivalent of {name.rstrip('s').upper()}")
         self.select = select
         self.key, table, self.source = _source(select)
         self.scope = Scope(table, self.key, translate)
@@ -97,9 +97,9 @@ class _Select:
             if isinstance(node, exp.Star) or (
                 isinstance(node.this, exp.Star) and isinstance(node, exp.Column)
             ):
-                raise Refused(each, "* stands alone, or not at all")
+                raise Refused(each, "* cannot be combined with other columns")
             if (window := node.find(exp.Window)) is not None:
-                raise Refused(window, "QCache has no equal of WINDOW functions")
+                raise Refused(window, "QCache has no equivalent of WINDOW functions")
             if isinstance(each, exp.Alias):
                 found.append((each.alias, node))
             elif isinstance(node, exp.Column):
@@ -109,21 +109,21 @@ class _Select:
             elif type(node) in AGGREGATES and isinstance(node.this, exp.Column):
                 found.append((f"{node.key}_{node.this.name}", node))
             else:
-                raise Refused(each, "what is computed needs a name: ... AS name")
+                raise Refused(each, "an expression needs a name: ... AS name")
         return found
 
     # Groups
 
     def _aggregated(self, query: Query) -> Query:
-        """Make all aggregates, and let the rest see them and the groups as columns."""
+        """Compute all aggregates, so that the rest can use them and the groups as columns."""
         if not self.items:
-            raise Refused(self.select, "* has no meaning for groups: name the columns")
+            raise Refused(self.select, "* cannot be used with groups: name the columns")
         keys: list[Column] = []
         for node in self._group_nodes():
             if isinstance(node, exp.Column):
                 keys.append(self.scope.column(node))
                 continue
-            raise Refused(node, "QCache groups by columns: compute this in a sub-query first")
+            raise Refused(node, "QCache groups only by columns: compute this in a sub-query first")
         having = self.select.args.get("having")
         order = self.select.args.get("order")
         wanted = dict.fromkeys(
@@ -134,7 +134,7 @@ class _Select:
         )
         taken = {each.name for each in keys} | {name for name, _ in self.items}
         places: dict[exp.Expr, str] = {}
-        for name, node in self.items:  # the name of the result, where the aggregate is all of it
+        for name, node in self.items:  # an aggregate that is selected as it is has its final name
             if isinstance(node, exp.AggFunc):
                 places.setdefault(node, name)
         for node in wanted:
@@ -159,7 +159,7 @@ class _Select:
             return []
         plain = not any(value for name, value in group.args.items() if name != "expressions")
         if not plain or group.find(exp.Cube, exp.Rollup, exp.GroupingSets):
-            raise Refused(group, "QCache has plain GROUP BY only")
+            raise Refused(group, "QCache has only plain GROUP BY")
         named = dict(self.items)
         found: list[exp.Expr] = []
         for node in group.expressions:
@@ -179,7 +179,7 @@ class _Select:
         argument = node.this
         if isinstance(node, exp.Count):
             if node.expressions:
-                raise Refused(node, "QCache counts one column, or rows")
+                raise Refused(node, "QCache counts rows, or the values of one column")
             if isinstance(argument, exp.Distinct):
                 (inner,) = argument.expressions
                 return nunique(self.scope.expression(inner))
@@ -195,10 +195,12 @@ class _Select:
     def _finish(self, query: Query) -> Query:
         distinct = self.select.args.get("distinct")
         if distinct is not None and distinct.args.get("on") is not None:
-            raise Refused(distinct, "QCache has no equal of DISTINCT ON")
+            raise Refused(distinct, "QCache has no equivalent of DISTINCT ON")
         order, hidden = self._order(query)
         if hidden and distinct is not None:
-            raise Refused(self.select.args["order"], "DISTINCT is sorted by what it selects")
+            raise Refused(
+                self.select.args["order"], "SELECT DISTINCT can be sorted by its own columns only"
+            )
         query = self._name_columns(query, hidden)
         if distinct is not None:
             query = query.distinct()
@@ -222,21 +224,22 @@ class _Select:
         chosen = [(name, self.scope.expression(node)) for name, node in self.items] + hidden
         if not _overlap(chosen):
             return query.select(*(_named(name, each) for name, each in chosen))
-        # QCache lets a column see the names before it, SQL does not: two steps keep them apart.
+        # In QCache, a column can refer to names before it in the same select; in SQL it cannot.
+        # So the columns are computed under other names first, and then renamed.
         taken = {name for name, _ in chosen} | {n for _, each in chosen for n in columns_of(each)}
         steps = [(self._fresh("s", taken), name, each) for name, each in chosen]
         query = query.select(*(each.as_(step) for step, _, each in steps))
         return Query().from_(query).select(*(col(step).as_(name) for step, name, _ in steps))
 
     def _are_names(self) -> bool:
-        """Tell whether what is selected has its names by now."""
+        """Whether all selected expressions are columns that have their final names."""
         return all(
             isinstance(each := self.scope.expression(node), Column) and each.name == name
             for name, node in self.items
         )
 
     def _order(self, query: Query) -> tuple[list[str], list[tuple[str, Expression]]]:
-        """Return what the result is sorted by, and columns that are there for that alone."""
+        """Return the columns to sort by, and those of them that the result must not have."""
         order = self.select.args.get("order")
         keys: list[str] = []
         hidden: list[tuple[str, Expression]] = []
@@ -256,7 +259,7 @@ class _Select:
         return keys, hidden
 
     def _name_of(self, node: exp.Expr, named: dict[str, exp.Expr]) -> str | None:
-        """Return the column of the result that an ORDER BY means, None if there is none."""
+        """Return the column of the result that ORDER BY refers to, None if there is none."""
         if isinstance(node, exp.Column) and not node.table and node.name in named:
             return node.name
         for name, each in named.items():
@@ -266,13 +269,13 @@ class _Select:
             return None
         place = self.scope.expression(node)
         if not isinstance(place, Column):
-            raise Refused(node, "with *, the result is sorted by columns of the table")
+            raise Refused(node, "with *, ORDER BY can name columns of the table only")
         return place.name
 
     def _by_position(self, node: exp.Literal) -> exp.Expr:
         number = int(node.name) if node.name.isdecimal() else 0
         if not 1 <= number <= len(self.items):
-            raise Refused(node, f"there is no column {node.name}")
+            raise Refused(node, f"there is no column number {node.name}")
         return self.items[number - 1][1]
 
     def _fresh(self, prefix: str, taken: set[str]) -> str:
@@ -283,19 +286,19 @@ class _Select:
 
 
 def _source(select: exp.Select) -> tuple[str, str, Query | None]:
-    """Return the key, the name by which columns are qualified, and the query in FROM."""
+    """Return the key, the name of the table in qualified columns, and the sub-query in FROM."""
     clause = select.args.get("from_")
     if clause is None:
-        raise Refused(select, "there is no FROM, whose table is the key")
+        raise Refused(select, "FROM is missing: its table is the key")
     node = clause.this
     if isinstance(node, exp.Subquery):
         key, query = translate(node)
         return key, node.alias or key, query
     if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
-        raise Refused(node, "QCache asks one table, by its key")
+        raise Refused(node, "QCache queries one table, by its key")
     extra = [name for name, value in node.args.items() if value and name not in ("this", "alias")]
     if extra:
-        raise Refused(node, f"QCache has no equal of {extra[0].rstrip('s').upper()}")
+        raise Refused(node, f"QCache has no equivalent of {extra[0].rstrip('s').upper()}")
     return node.name, node.alias or node.name, None
 
 
@@ -312,7 +315,7 @@ def _named(name: str, expression: Expression) -> Column | Aliased:
 
 
 def _overlap(chosen: list[tuple[str, Expression]]) -> bool:
-    """Tell whether a column would see the name of one before it in place of the table's column."""
+    """Whether QCache would take the name of an earlier column for a column of the table."""
     made: set[str] = set()
     for name, expression in chosen:
         if made.intersection(columns_of(expression)):
@@ -325,8 +328,8 @@ def _overlap(chosen: list[tuple[str, Expression]]) -> bool:
 def _rows(node: exp.Expr) -> int:
     number = node.expression
     if not isinstance(number, exp.Literal) or not number.name.isdecimal():
-        raise Refused(node, "it takes a constant number of rows")
+        raise Refused(node, "the number of rows must be a constant")
     rows = int(number.name)
     if isinstance(node, exp.Limit) and not rows:
-        raise Refused(node, "LIMIT 0 is no limit to QCache")
+        raise Refused(node, "for QCache, LIMIT 0 means no limit")
     return rows

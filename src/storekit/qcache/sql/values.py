@@ -1,8 +1,8 @@
-"""Expressions and conditions of SQL as those of a query.
+"""Translates expressions and conditions of SQL to those of a query.
 
-SQL has three truth values and QCache two: there, a comparison with null is false, and its opposite
-true. So conditions are translated together with whether they are negated, down to the comparisons,
-and where QCache would find a row with a null that SQL does not, the null is asked for as well.
+SQL has three truth values and QCache two: in QCache, a comparison with null is false, and its
+negation is true. So negations are moved down to the comparisons, and a test for null is added where
+QCache would select a row with a null that SQL does not.
 """
 
 from __future__ import annotations
@@ -73,15 +73,15 @@ _READ: dict[type[exp.Expr], frozenset[str]] = {
     exp.Like: frozenset({"this", "expression", "negate"}),
     exp.ILike: frozenset({"this", "expression", "negate"}),
 }
-"""What is read of a part of a statement, where that is more than its two sides."""
-_SIDES = frozenset({"this", "expression"})
+"""The arguments of nodes that are translated, if these are not just the operands."""
+_OPERANDS = frozenset({"this", "expression"})
 
 _ANY = r"[\s\S]"
 """Any character, a line break included."""
 
 
 class Scope:
-    """What names mean in one SELECT, and how its sub-queries are read."""
+    """The names that one SELECT can refer to, and the function that translates sub-queries."""
 
     def __init__(
         self, table: str, key: str, subquery: Callable[[exp.Expr], tuple[str, Query]]
@@ -90,14 +90,14 @@ class Scope:
         self._key = key
         self._subquery = subquery
         self.replaced: dict[exp.Expr, Column] = {}
-        """Aggregates that are columns by now."""
+        """Aggregates that an inner query has computed as columns."""
         self.groups: set[str] | None = None
-        """The columns that rows were grouped by: of others, a group has many values."""
+        """The columns of GROUP BY: a group has several values of any other column."""
 
     # Expressions
 
     def expression(self, node: exp.Expr) -> Expression:
-        """Return an expression that a select can compute."""
+        """Return the expression for a select. Raises `Refused`."""
         if isinstance(node, exp.AggFunc) and node in self.replaced:
             return self.replaced[node]
         _check_read(node)
@@ -119,17 +119,17 @@ class Scope:
         if type(node) in FUNCTIONS:
             return fn(FUNCTIONS[type(node)], self.expression(node.this))
         if isinstance(node, exp.AggFunc):
-            raise Refused(node, "an aggregate has no place here")
-        raise Refused(node, f"QCache has no equal of {_kind(node)}")
+            raise Refused(node, "an aggregate cannot be used here")
+        raise Refused(node, f"QCache has no equivalent of {_kind(node)}")
 
     def column(self, node: exp.Expr) -> Column:
-        """Return a column that is named as it is."""
+        """Return the column that a node is. Raises `Refused` if it is something else."""
         if isinstance(node, exp.AggFunc) and node in self.replaced:
             return self.replaced[node]
         while isinstance(node, exp.Paren):
             node = node.this
         if not isinstance(node, exp.Column) or isinstance(node.this, exp.Star):
-            raise Refused(node, "QCache asks this of columns only; compute it in a sub-query first")
+            raise Refused(node, "QCache tests only columns; compute this in a sub-query first")
         if node.table and node.table not in (self._table, self._key):
             raise Refused(node, f"there is no table {node.table!r}; it is {self._table!r}")
         if self.groups is not None and node.name not in self.groups:
@@ -137,10 +137,10 @@ class Scope:
         return Column(node.name)
 
     def _divide_whole(self, node: exp.Mod | exp.IntDiv) -> Expression:
-        """Divide as SQL does, towards zero; QCache divides as Python does, downwards."""
+        """Round towards zero, as in SQL; QCache rounds down, as Python does."""
         divisor = _number(node.right)
         if not divisor or not isinstance(divisor, int):
-            raise Refused(node, "QCache divides as SQL does by a constant whole number only, not 0")
+            raise Refused(node, "the divisor must be a constant whole number other than 0")
         value = self.expression(node.left)
         sign = (value >= 0) * 2 - 1
         if isinstance(node, exp.Mod):
@@ -150,7 +150,10 @@ class Scope:
     # Conditions
 
     def condition(self, node: exp.Expr, *, negated: bool = False) -> Condition:
-        """Return what is true where the SQL is, or where its opposite is."""
+        """Return a condition that is true where a node is, or if `negated`, where it is false.
+
+        Raises `Refused`.
+        """
         _check_read(node)
         if isinstance(node, exp.Paren):
             return self.condition(node.this, negated=negated)
@@ -171,8 +174,8 @@ class Scope:
         if isinstance(node, exp.Like | exp.ILike):
             return self._like(node, negated != bool(node.args.get("negate")))
         if isinstance(node, exp.Column):
-            return _where_known(Flag(self.column(node)), negated)
-        raise Refused(node, f"QCache has no filter that is an equal of {_kind(node)}")
+            return _not_null(Flag(self.column(node)), negated)
+        raise Refused(node, f"QCache has no filter that is equivalent to {_kind(node)}")
 
     def _comparison(self, node: exp.Expr, negated: bool) -> Condition:
         operator = _COMPARISONS[type(node)]
@@ -180,7 +183,7 @@ class Scope:
             operator = _NEGATED[operator]
         for side in (node.args["this"], node.expression):
             if isinstance(side, exp.Null):
-                raise Refused(node, "a comparison with NULL is never true: IS NULL asks for it")
+                raise Refused(node, "a comparison with NULL is never true: use IS NULL")
         left, right = self.expression(node.args["this"]), self.expression(node.expression)
         found = _COMPARE[operator](left, right)
         constant = isinstance(node.expression, exp.Literal) or isinstance(
@@ -188,7 +191,7 @@ class Scope:
         )
         if operator != "!=" and (constant or operator in "<>"):
             return found
-        # Null differs from any value in QCache, and may equal another null.
+        # In QCache, null is unequal to any value, and may be equal to another null.
         for name in dict.fromkeys(columns_of(found)):
             found = found & ~is_null(Column(name))
         return found
@@ -204,7 +207,7 @@ class Scope:
             return ~found if negated else found
         if isinstance(node.expression, exp.Boolean) and not negated:
             return self.condition(node.this, negated=not node.expression.this)
-        raise Refused(node, f"QCache has no equal of {_kind(node)}")
+        raise Refused(node, f"QCache has no equivalent of {_kind(node)}")
 
     def _in(self, node: exp.In, negated: bool) -> Condition:
         column = self.column(node.this)
@@ -216,28 +219,30 @@ class Scope:
         if negated and None in values:
             raise Refused(node, "NOT IN with a NULL among the values is never true")
         found = column.is_in([each for each in values if each is not None])
-        return _where_known(found, negated)
+        return _not_null(found, negated)
 
     def _in_query(
         self, node: exp.In, column: Column, subquery: exp.Expr, negated: bool
     ) -> Condition:
         key, query = self._subquery(subquery)
         if key != self._key:
-            raise Refused(node, f"QCache asks one table at a time: here {self._key!r}, not {key!r}")
+            raise Refused(
+                node, f"a sub-query must be on the same table: {self._key!r}, not {key!r}"
+            )
         names = query.names
         if names is None or len(names) != 1:
-            raise Refused(node, "a query that values are looked for in must have one column")
+            raise Refused(node, "a sub-query of IN must have one column")
         if names[0] != column.name:
             from storekit.qcache.query import Query, col  # noqa: PLC0415 - the type is above
 
             query = Query().from_(query).select(col(names[0]).as_(column.name))
         found = column.is_in(query)
         if not negated:
-            return found & ~is_null(column)  # to QCache, null is in what has a null
+            return found & ~is_null(column)  # for QCache, null is in a list that has a null
         if not _without_null(subquery):
             raise Refused(
                 node,
-                "NOT IN a query that may have a NULL is never true: add WHERE ... IS NOT NULL",
+                "NOT IN a sub-query with a NULL is never true: add WHERE ... IS NOT NULL to it",
             )
         return ~found & ~is_null(column)
 
@@ -251,11 +256,11 @@ class Scope:
         found = column.like(_pattern(pattern))
         if isinstance(node, exp.ILike):
             found = column.ilike(_pattern(pattern))
-        return _where_known(found, negated)
+        return _not_null(found, negated)
 
 
-def _where_known(condition: Condition, negated: bool) -> Condition:
-    """Return a condition, or the opposite; in either case one that null does not fulfil."""
+def _not_null(condition: Condition, negated: bool) -> Condition:
+    """Return a condition, or its negation, that is false for null in either case."""
     if not negated:
         return condition
     found = ~condition
@@ -265,7 +270,7 @@ def _where_known(condition: Condition, negated: bool) -> Condition:
 
 
 def _pattern(like: str) -> str:
-    """Return QCache's pattern for one of SQL: `%` at the ends, a regular expression between."""
+    """Translate a LIKE pattern: in QCache, what is not `%` at the ends is a regular expression."""
     inner = like.strip("%")
     begin = "%" if like.startswith("%") else ""
     end = "%" if like.endswith("%") else ""
@@ -297,7 +302,7 @@ def _number(node: exp.Expr) -> int | float | None:
 
 
 def _without_null(subquery: exp.Expr) -> bool:
-    """Tell whether a sub-query says of its column that it is not null."""
+    """Whether a sub-query has the condition that its column is not null."""
     while isinstance(subquery, exp.Subquery):
         subquery = subquery.this
     where, selected = subquery.args.get("where"), subquery.expressions[0]
@@ -315,11 +320,11 @@ def _without_null(subquery: exp.Expr) -> bool:
 
 
 def _check_read(node: exp.Expr) -> None:
-    """Refuse what would be overlooked: sqlglot may put more into a part than is read here."""
-    read = _READ.get(type(node), _SIDES)
+    """Raise `Refused` if a node of sqlglot has arguments that the translation would ignore."""
+    read = _READ.get(type(node), _OPERANDS)
     more = [name for name, value in node.args.items() if value and name not in read]
     if more:
-        raise Refused(node, f"QCache has no equal of {_kind(node)} with {more[0].upper()}")
+        raise Refused(node, f"QCache has no equivalent of {_kind(node)} with {more[0].upper()}")
 
 
 def _kind(node: exp.Expr) -> str:
