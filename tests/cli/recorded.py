@@ -77,6 +77,7 @@ def masked(text: str) -> str:
     """Return text without what differs each time: numbers, units, bars and spaces."""
     text = re.sub(r"█+", "█", text)
     text = re.sub(r"─+", "─", text)
+    text = re.sub(r"[0-9-]+T[0-9:.+]+", "#", text)
     text = re.sub(r"[0-9]+([.,:-][0-9]+)*( ?(µs|ms|s|min|h|B|KiB|MiB|GiB))?\b", "#", text)
     return re.sub(r"\s+", " ", text)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import signal
 import sys
 import threading
@@ -31,7 +32,9 @@ def stop_at(entries: int) -> None:
             if done.phase == "copying" and done.entries >= entries:
                 sys.stdout.write(f"{done.entries}\n")
                 sys.stdout.flush()
-                sys.stdin.read()
+                # A signal that comes just before a blocking call does not end it: look again.
+                while not select.select([sys.stdin], [], [], 0.1)[0]:
+                    pass
 
         yield report
 

@@ -75,7 +75,8 @@ def test_a_copy_goes_on_where_it_was_ended(source, target, end, capfd):
         message = end_by(process, end)
     if end == signal.SIGINT:
         assert message == (
-            f"storekit: error: interrupted; `storekit copy {source} {target} --resume` continues it\n"
+            f"storekit: error: interrupted; `storekit copy {source} {target} --resume` "
+            "continues it\n"
         )
     there = all_of(target)
     assert MARKER in there

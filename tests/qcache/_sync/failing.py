@@ -104,8 +104,12 @@ FAILURES = {
         ConnectionLost,
         "lost the connection",
     ),
-    "another protocol": (always(b"SSH-2.0-OpenSSH_9.6\r\n"), GarbledResponse, "no HTTP"),
-    "a bad chunk": (always(CHUNKED + b"zz\r\n"), GarbledResponse, "no HTTP"),
+    "another protocol": (
+        always(b"SSH-2.0-OpenSSH_9.6\r\n"),
+        GarbledResponse,
+        "not an HTTP/1.1 reply",
+    ),
+    "a bad chunk": (always(CHUNKED + b"zz\r\n"), GarbledResponse, "not an HTTP/1.1 reply"),
     "an endless head": (
         always(b"HTTP/1.1 200 OK\r\n" + b"X-Filler: %b\r\n" % (b"x" * 1000) * 200, "hold"),
         GarbledResponse,

@@ -170,15 +170,15 @@ def test_callers_that_miss_together_load_once(
     assert len(datasets.uploads) == 1
 
 
-def test_a_miss_that_was_seen_before_the_load_of_another_landed_loads_nothing(
+def test_a_miss_that_was_seen_before_the_load_of_another_ended_loads_nothing(
     client: QClient, node: StubNode, datasets: Datasets
 ) -> None:
-    landed = threading.Event()
+    ended = threading.Event()
 
     def late_for_one(request: Request) -> Answer:
         answer = datasets(request)
-        if "x-late" in request.headers and not landed.is_set():
-            assert landed.wait(WAIT)
+        if "x-late" in request.headers and not ended.is_set():
+            assert ended.wait(WAIT)
         return answer
 
     node.answer = late_for_one
@@ -191,7 +191,7 @@ def test_a_miss_that_was_seen_before_the_load_of_another_landed_loads_nothing(
             )
             assert client.query("key", {}, early).content == b"early"
         finally:
-            landed.set()
+            ended.set()
 
     def second() -> None:
         answer = client.query("key", {}, late, query_headers={"X-Late": "1"})

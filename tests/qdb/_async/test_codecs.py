@@ -270,7 +270,7 @@ class Broken:
 
 async def test_a_codec_of_somebody_elses_that_fails_is_a_codec_error_too(store):
     async with AsyncClient(store.place, codec=Broken()) as client:
-        with pytest.raises(TypeError, match="the codec broken made str"):
+        with pytest.raises(TypeError, match="the codec broken returned str"):
             await client.put("a", 1)
         await client.put("a", b"", codec="raw")
         with pytest.raises(CodecError, match="codec broken, key 'a'") as caught:
