@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from storekit.qcache.node import node as node_module
 from tests.node.asgi import WAIT
+from tests.node.keeping import Keeper
 from tests.node.serving import Serving
 
 
@@ -41,3 +43,8 @@ def slow(monkeypatch):
     monkeypatch.setattr(node_module, "run_query", run)
     yield go_on
     go_on.set()
+
+
+@pytest.fixture
+def keeper(tmp_path: Path) -> Keeper:
+    return Keeper(tmp_path / "snapshot")
