@@ -75,7 +75,7 @@ def test_without_the_package_sql_says_which_extra_to_install(node, monkeypatch):
         ({"key": "cities", "column": 3}, "no such cell"),
         ({"key": "cities", "column": 0, "offset": 4}, "no such cell"),
         ({"sql": 1}, "sql must be text"),
-        ({"sql": "SELECT FROM WHERE"}, "can't be read as SQL"),
+        ({"sql": "SELECT FROM WHERE"}, "cannot be parsed as SQL"),
         ({"sql": "DROP TABLE cities"}, "only SELECT"),
         ({"sql": f"SELECT {'1+' * 10_000}1 FROM cities"}, "at most 20000 characters"),
     ],

@@ -85,7 +85,7 @@ def test_every_example_runs(shown, key, language):
 
 WRONG = {
     "sql": {
-        "SELECT city FROM": "can't be read as SQL",
+        "SELECT city FROM": "cannot be parsed as SQL",
         "SELECT city\nFROM cities\nWHERE city SIMILAR TO 'x'": "line 3",
         "DROP TABLE cities": "only SELECT",
         "SELECT colour FROM cities": "colour",
