@@ -228,7 +228,7 @@ def features(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure clients and node against others, side by side; `-- --readme` updates the docs."""
-    _install(session, "bench", ".[trio,quasardb,serve]")
+    _install(session, "bench", ".[trio,quasardb,serve,sql,arrow]")
     session.run("python", "-m", "benchmarks.qcache", *session.posargs)
     session.run("python", "-m", "benchmarks.qdb", *session.posargs)
     session.run("python", "-m", "benchmarks.codecs", *session.posargs)
