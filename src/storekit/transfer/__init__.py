@@ -1,8 +1,7 @@
-"""All entries of a store into another one, or into a file and back.
+"""Copies all entries of a store to another one, or to a file and back.
 
-`copy`, `dump`, `restore` and `check_dump` are for scripts and threads and take the clients
-`Client` and `RawClient`; those that end in `_async` are for asyncio and trio, and take
-`AsyncClient` and `AsyncRawClient`.
+`copy`, `dump`, `restore` and `check_dump` take the sync clients `Client` and `RawClient`; the
+functions that end in `_async` take `AsyncClient` and `AsyncRawClient`.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Entries into the frames of a dump, and out of them: what writes one, and what reads one."""
+"""Writes and reads dumps: entries in frames."""
 
 import struct
 from collections.abc import Callable, Iterable
@@ -26,7 +26,7 @@ _PAGE_BYTES = 4 << 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Write = Callable[[bytes | memoryview], object]
-"""Writes all of the bytes that it is given."""
+"""Writes all bytes."""
 
 
 class DumpWriter:
@@ -41,13 +41,13 @@ class DumpWriter:
         self.content_bytes: int = 0
 
     def begin(self, source: str, created: int) -> None:
-        """Write what comes first. `created` is in milliseconds since the epoch."""
+        """Write the beginning. `created` is in milliseconds since the epoch."""
         self._source, self._created = source, created
         self._write(MAGIC)
         self._frame(FrameKind.INFO, dump_info_bytes(source, created))
 
     def go_on(self, reader: "DumpReader") -> None:
-        """Go on behind what a reader has read."""
+        """Continue after the part that a reader has read."""
         self._frames.go_on(reader.frames)
         self._source, self._created = reader.source, reader.created
         self.entries, self.content_bytes = reader.entries, reader.content_bytes
@@ -77,15 +77,15 @@ class DumpWriter:
             self._frame(FrameKind.BLOCK_END, block)
 
     def end(self) -> None:
-        """Write what comes last."""
+        """Write the end."""
         self._frame(FrameKind.END, _END.pack(self.entries, self.content_bytes))
 
     def info(self) -> DumpInfo:
-        """Return what is in the dump, as far as it was written."""
+        """Return the description of the dump, as far as it was written."""
         return _info(self.entries, self.content_bytes, self._source, self._created)
 
     def _full(self, block: bytearray) -> bytearray:
-        """Write a block that is full, and return what it has more than that."""
+        """Write full blocks, and return the rest."""
         with memoryview(block) as view:
             self._frame(FrameKind.PART, view[:BLOCK])
             return bytearray(view[BLOCK:])
@@ -96,10 +96,10 @@ class DumpWriter:
 
 
 class DumpReader:
-    """Reads a dump, some entries at a time, and checks all of it on the way.
+    """Reads a dump, some entries at a time, and verifies all of it.
 
-    `read` returns that many bytes, fewer only at the end of the file. Every method may raise
-    `DumpDamaged`.
+    `read` returns the requested number of bytes, fewer only at the end of the file. Every method
+    may raise `DumpDamaged`.
     """
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
@@ -111,7 +111,7 @@ class DumpReader:
         self.source: str = ""
         self.created: int = 0
         self.safe_end: int = 0
-        """Up to where the file has whole entries, all of which were read."""
+        """The position in the file up to which complete entries were read."""
 
     @property
     def entries(self) -> int:
@@ -124,13 +124,13 @@ class DumpReader:
         return self._records.content_bytes
 
     def begin(self) -> None:
-        """Read what comes first."""
+        """Read the beginning."""
         info = self.frames.begin()
         self.source, self.created = info["source"], info["created"]
         self.safe_end = self.frames.offset
 
     def page(self) -> list[WholeEntry]:
-        """Return some entries; none at the end, when the dump is known to be whole."""
+        """Return some entries; none at the end, when the dump was verified to be complete."""
         page: list[WholeEntry] = []
         size = self.content_bytes
         while len(page) < _PAGE and self.content_bytes - size < _PAGE_BYTES:
@@ -146,7 +146,7 @@ class DumpReader:
         return page
 
     def info(self) -> DumpInfo:
-        """Return what is in the dump, as far as it was read."""
+        """Return the description of the dump, as far as it was read."""
         return _info(self.entries, self.content_bytes, self.source, self.created)
 
     def _next_block(self) -> bytes | None:
@@ -158,7 +158,7 @@ class DumpReader:
         self._part = frame.kind is FrameKind.PART
         if frame.kind is FrameKind.END:
             self._summary = frame.payload
-            self.frames.next()  # which refuses what is behind it
+            self.frames.next()  # which raises if there is more data
             return None
         return frame.payload
 
@@ -179,13 +179,13 @@ def _info(entries: int, content_bytes: int, source: str, created: int) -> DumpIn
 
 
 def reading(file: BinaryIO) -> Callable[[int], bytes]:
-    """Return a function that reads that many bytes of a file, fewer only at its end."""
+    """Return a function that reads a number of bytes of a file, fewer only at its end."""
 
     def read(size: int) -> bytes:
         found = file.read(size)
         if len(found) == size or not found:
             return found
-        pieces = [found]  # of a pipe, there may be more
+        pieces = [found]  # a pipe may return fewer bytes before its end
         missing = size - len(found)
         while missing and (piece := file.read(missing)):
             pieces.append(piece)

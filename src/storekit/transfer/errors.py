@@ -1,4 +1,4 @@
-"""What can go wrong with a copy, a dump or a restore, beside what the stores raise."""
+"""The errors of copy, dump and restore, besides those of the clients."""
 
 from storekit.errors import StoreKitError
 
@@ -6,11 +6,11 @@ __all__ = ["DumpDamaged", "TransferMismatch", "TransferUnfinished"]
 
 
 class TransferUnfinished(StoreKitError):
-    """A copy or restore into the store is under way, or was broken off: it is not whole."""
+    """A copy or restore into the store is running, or was interrupted: the store is incomplete."""
 
 
 class TransferMismatch(StoreKitError):
-    """Entries are not the same on both sides after a transfer.
+    """Entries differ between source and target after a transfer.
 
     `aliases` has the first hundred of them.
     """
@@ -23,10 +23,10 @@ class TransferMismatch(StoreKitError):
 
 
 class DumpDamaged(StoreKitError):
-    """A file is no dump, or not what was written: cut short, changed, or never finished.
+    """A file is not a dump, or it is damaged: truncated, changed, or never finished.
 
-    `offset` says where in the file, in bytes, the part begins that is wrong; `entry` is the number
-    of entries before it that could be read.
+    `offset` is the position in the file, in bytes, of the damaged part; `entry` is the number of
+    entries before it that could be read.
     """
 
     offset: int = 0

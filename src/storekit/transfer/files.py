@@ -1,8 +1,7 @@
-"""The file of a dump: beside its name until it is whole, and durable before it gets it.
+"""The file of a dump, which gets its name when it is complete and durable.
 
-Until then the name ends in ".part". Such a file has no end, so that it is refused wherever it is
-read, and one process at a time has it. What is in it is as private as the store: only its owner
-may read it.
+Until then the name ends in ".part". Such a file has no end frame, so that reading it fails, and it
+is locked by one process. Only its owner may read it, since its content is as private as the store.
 """
 
 import errno
@@ -39,27 +38,27 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class DumpOutput(Protocol):
-    """Where a dump goes. All methods block; any thread may call them, one after the other."""
+    """The destination of a dump. All methods block; threads may call them one after the other."""
 
     @property
     def seen(self) -> AliasSpool:
         """The aliases of entries that are in the dump already."""
 
     def begin(self, source: str, created: int) -> None:
-        """Write what comes first, unless there is a beginning to go on from."""
+        """Write the beginning, unless an earlier dump is continued."""
 
     def add(self, entries: list[WholeEntry]) -> None:
         """Write entries."""
 
     def finish(self) -> DumpInfo:
-        """Have the dump be whole, and return what is in it."""
+        """Complete the dump, and return its description."""
 
     def abandon(self, error: BaseException) -> None:
-        """Leave the dump unfinished, or do nothing if it is whole."""
+        """Leave the dump unfinished; has no effect if it is complete."""
 
 
 class DumpStream:
-    """A dump into a stream that somebody has opened, and closes."""
+    """A dump to a stream of the caller, who closes it."""
 
     def __init__(self, stream: BinaryIO, compression: Compression) -> None:
         self.seen: AliasSpool = AliasSpool()
@@ -67,7 +66,7 @@ class DumpStream:
         self._writer = DumpWriter(self._write, compression)
 
     def begin(self, source: str, created: int) -> None:
-        """Write what comes first."""
+        """Write the beginning."""
         self._writer.begin(source, created)
 
     def add(self, entries: list[WholeEntry]) -> None:
@@ -75,14 +74,14 @@ class DumpStream:
         self._writer.add(entries)
 
     def finish(self) -> DumpInfo:
-        """Write what comes last."""
+        """Write the end."""
         self._writer.end()
         self._stream.flush()
         self.seen.close()
         return self._writer.info()
 
-    def abandon(self, error: BaseException) -> None:  # noqa: ARG002 - it makes no difference
-        """Leave the stream without an end: whoever reads it refuses it."""
+    def abandon(self, error: BaseException) -> None:  # noqa: ARG002 - the same for all errors
+        """Leave the stream without an end frame, so that reading it fails."""
         self.seen.close()
 
     def _write(self, data: bytes | memoryview) -> None:
@@ -92,24 +91,24 @@ class DumpStream:
 
 
 class DumpFile:
-    """A dump into a file that comes into being when it is whole."""
+    """A dump to a file that appears when it is complete."""
 
     def __init__(
         self, path: Path, compression: Compression, *, resume: bool, replace: bool
     ) -> None:
-        """Open the file beside it.
+        """Open the temporary file.
 
-        Raises `FileExistsError` for a file that is there, unless it is to be replaced, and any
-        other `OSError`.
+        Raises `FileExistsError` for an existing file, unless it is to be replaced, and any other
+        `OSError`.
         """
-        self._writer = DumpWriter(self._write, compression)  # which may refuse that
+        self._writer = DumpWriter(self._write, compression)  # raises for a wrong compression
         self._path = Path(os.path.realpath(path))
         self._replace = replace
         self._check_free()
         self._part = self._path.with_name(self._path.name + ".part")
         self._file = _open_alone(self._part)
         self.seen: AliasSpool = AliasSpool()
-        self._lock = threading.Lock()  # a thread that was given up may be writing
+        self._lock = threading.Lock()  # a thread of a cancelled call may still be writing
         self._ended = False
         try:
             self._goes_on = resume and self._read_on()
@@ -135,7 +134,7 @@ class DumpFile:
                 raise _error(errno.EEXIST, "there is a file already; replace it?", self._path)
 
     def _read_on(self) -> bool:
-        """Read what an earlier dump has left, cut off what is not whole; return if there is any."""
+        """Read an unfinished dump and truncate it after whole entries; return if there is one."""
         reader = DumpReader(reading(self._file))
         whole: int | None = None
         pending: list[str] = []
@@ -157,7 +156,7 @@ class DumpFile:
         return True
 
     def begin(self, source: str, created: int) -> None:
-        """Write what comes first, unless there is a beginning to go on from."""
+        """Write the beginning, unless an earlier dump is continued."""
         if not self._goes_on:
             with self._lock:
                 self._writer.begin(source, created)
@@ -169,14 +168,14 @@ class DumpFile:
                 self._writer.add(entries)
 
     def finish(self) -> DumpInfo:
-        """Write what comes last, have it on the disk, and give the file its name."""
+        """Write the end, sync the file, and rename it."""
         with self._lock:
             self._writer.end()
             self._file.flush()
             os.fsync(self._file.fileno())
             self._check_free()
             if fcntl is None:
-                self._file.close()  # Windows gives no new name to open files
+                self._file.close()  # Windows can't rename open files
             self._part.replace(self._path)
             self._file.close()
             sync_directory(self._path.parent)
@@ -185,7 +184,7 @@ class DumpFile:
         return self._writer.info()
 
     def abandon(self, error: BaseException) -> None:
-        """Leave the file under its other name, to go on with; of a full disk, remove it."""
+        """Keep the temporary file for `resume`; remove it if the disk is full."""
         with self._lock:
             if self._ended:
                 return
@@ -194,14 +193,14 @@ class DumpFile:
             if isinstance(error, OSError) and error.errno in _FULL:
                 self._part.unlink(missing_ok=True)
                 error.add_note(f"{str(self._part)!r}, what was written of the dump, was removed")
-                with suppress(OSError):  # what is in its buffer has no room either
+                with suppress(OSError):  # its buffer can't be written either
                     self._file.close()
                 return
             self._file.close()
 
 
 class DumpInput:
-    """A dump that is read from a path, or from a stream that somebody has opened."""
+    """A dump that is read from a path, or from a stream of the caller."""
 
     def __init__(self, file: "str | os.PathLike[str] | BinaryIO") -> None:
         self._owned = isinstance(file, str | os.PathLike)
@@ -220,7 +219,7 @@ class DumpInput:
         return self._start is not None
 
     def begin(self) -> None:
-        """Read what comes first, from the start."""
+        """Read the beginning, from the start of the file."""
         with self._lock:
             if self._start is not None:
                 self._stream.seek(self._start)
@@ -228,12 +227,12 @@ class DumpInput:
             self._reader.begin()
 
     def page(self) -> list[WholeEntry]:
-        """Return some entries; none at the end, when the dump is known to be whole."""
+        """Return some entries; none at the end, when the dump was verified to be complete."""
         with self._lock:
             return self._reader.page()
 
     def info(self) -> DumpInfo:
-        """Return what is in the dump, as far as it was read."""
+        """Return the description of the dump, as far as it was read."""
         return self._reader.info()
 
     def close(self) -> None:
@@ -250,7 +249,7 @@ def as_output(
     resume: bool,
     replace: bool,
 ) -> DumpOutput:
-    """Return where a dump goes. Raises `OSError`, `TypeError`, `ValueError`."""
+    """Return the destination of a dump. Raises `OSError`, `TypeError`, `ValueError`."""
     if isinstance(file, str | os.PathLike):
         return DumpFile(Path(file), compression, resume=resume, replace=replace)
     if not callable(getattr(file, "write", None)):
@@ -261,7 +260,7 @@ def as_output(
 
 
 def _open_alone(part: Path) -> BinaryIO:
-    """Open a file that nobody else has opened like this, and that is nobody else's."""
+    """Open and lock a file, which must belong to this user."""
     while True:
         file = os.fdopen(os.open(part, _FLAGS, 0o600), "r+b")
         try:
@@ -281,7 +280,7 @@ def _open_alone(part: Path) -> BinaryIO:
                 error.errno, "another dump is writing the file", str(part)
             ) from error
         except FileNotFoundError:
-            pass  # whoever had it before has finished it
+            pass  # the process that had locked it has finished and renamed it
         except BaseException:
             file.close()
             raise

@@ -11,11 +11,11 @@ A dump is `MAGIC`, then frames. A frame is a head of 32 bytes and a payload of a
     stored       4 bytes   of the payload as it is in the file
     digest      16 bytes   BLAKE2b of the digest before, the head up to here, and the payload
 
-Numbers are big-endian. As each digest goes into the next, that of END vouches for the whole file:
-whatever is changed, cut out, put in another place, or missing at the end shows. A frame whose kind
-is PART ends in the middle of an entry.
+Numbers are big-endian. Each digest is part of the next, so the one of END covers the whole file:
+all changes, removed or moved parts, and truncation are detected. A frame of kind PART ends in the
+middle of an entry.
 
-Files are input like any other: every size is checked before memory is taken for it.
+Files are untrusted: every size is checked before memory is allocated for it.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ __all__ = [
 
 MAGIC = b"\x89STOREKIT-DUMP1\n"
 BLOCK = 1 << 20
-"""Most bytes of a payload."""
+"""Maximum bytes of a payload."""
 
 _HEAD = struct.Struct(">BBHIII")
 _DIGEST = 16
@@ -53,7 +53,7 @@ _NUMBERS: dict[Compression, int] = {"none": 0, "zlib": 1, "zstd": 2}
 
 
 class FrameKind(IntEnum):
-    """What a frame is for."""
+    """The kind of a frame."""
 
     INFO = 1
     PART = 2
@@ -63,7 +63,7 @@ class FrameKind(IntEnum):
 
 @dataclass(slots=True)
 class DumpFrame:
-    """A frame that was read, and where in the file it begins and ends."""
+    """A frame that was read, and its position in the file."""
 
     kind: FrameKind
     payload: bytes
@@ -84,12 +84,12 @@ class FrameWriter:
         self._number = 0
 
     def go_on(self, reader: "FrameReader") -> None:
-        """Go on after the last frame that a reader has read."""
+        """Continue after the last frame that a reader has read."""
         self._digest, self._number = reader.state
 
     def frame(self, kind: FrameKind, payload: bytes | bytearray | memoryview) -> list[bytes]:
         """Return a frame, in pieces."""
-        assert len(payload) <= BLOCK  # noqa: S101 - whoever calls cuts it
+        assert len(payload) <= BLOCK  # noqa: S101 - callers split it
         compression, stored = self._compression, self._compress(payload)
         if len(stored) >= len(payload):
             compression, stored = 0, bytes(payload)
@@ -100,9 +100,9 @@ class FrameWriter:
 
 
 class FrameReader:
-    """Reads frames, and refuses what was not written as it is there.
+    """Reads and verifies frames.
 
-    `read` returns that many bytes, fewer only at the end of the file.
+    `read` returns the requested number of bytes, fewer only at the end of the file.
     """
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
@@ -111,7 +111,7 @@ class FrameReader:
         self._number = 0
         self._unpackers: dict[int, Callable[[bytes, int], bytes]] = {}
         self.offset: int = 0
-        self.entries = 0  # which the place of damage is told by
+        self.entries = 0  # for the position of damage in errors
         self._ended = False
 
     @property
@@ -120,7 +120,7 @@ class FrameReader:
         return self._digest, self._number
 
     def begin(self) -> dict[str, Any]:
-        """Read the beginning, and return what the dump says of itself."""
+        """Read the beginning, and return the description of the dump."""
         magic = self._read(len(MAGIC))
         if magic != MAGIC:
             raise self._damaged("the file is no dump of storekit")
@@ -196,7 +196,7 @@ _KINDS = frozenset(FrameKind)
 
 
 def dump_info_bytes(source: str, created: int) -> bytes:
-    """Return what a dump says of itself: where it comes from, and milliseconds since the epoch."""
+    """Encode the description of a dump: its source, and milliseconds since the epoch."""
     return json.dumps({"source": source, "created": created}).encode()
 
 

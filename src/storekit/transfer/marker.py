@@ -1,8 +1,8 @@
-"""What says in a store that it is not whole, for as long as a copy or restore into it lasts.
+"""The marker of an incomplete store, while a copy or restore into it runs.
 
-It is an entry, since nothing else is there for all who open the store, and it goes when the
-transfer has ended and was verified. It is neither copied nor dumped. Beyond that there is no state:
-what is in the target, compared with the source, says what there is left to do.
+It is an entry, so that all clients of the store see it, and is removed when the transfer was
+verified. It is neither copied nor dumped. There is no other state: what is left to do follows from
+a comparison of target and source.
 """
 
 import json
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 __all__ = ["MARKER", "Marker", "closes_document", "unfinished"]
 
 MARKER = "storekit/transfer"
-"""The alias. Names with a slash after "storekit" are storekit's own, as those of documents are."""
+"""Its alias. Aliases that begin with "storekit/" are reserved, as those of documents are."""
 
 _MANIFEST = re.compile(r"[0-9a-f]{32}\.json")
 _FIRST_SLICE = re.compile(r"[0-9a-f]{32}0")
@@ -23,7 +23,7 @@ _LISTED = "storekit/documents/"
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """A transfer into a store: what it is, where the entries come from, and when it began."""
+    """A transfer into a store: its operation, source, and start."""
 
     operation: str
     source: str
@@ -47,7 +47,7 @@ class Marker:
 
 
 def unfinished(content: bytes | memoryview) -> str:
-    """Return what a marker in a store says, for a message. Whoever wrote it may have lied."""
+    """Describe the transfer of a marker, for a message. The content is untrusted."""
     try:
         fields = json.loads(bytes(content[:4096]))
         operation, source = fields["operation"], fields["source"]
@@ -58,13 +58,13 @@ def unfinished(content: bytes | memoryview) -> str:
 
 
 def closes_document(alias: str) -> int:
-    """Return whether an entry, by its alias, is what makes a document look whole.
+    """Return whether an entry makes a document look complete, by its alias.
 
-    Those come last: a document whose slices are not all there must not have them. 1 stands for
-    what may be a first slice, without which none of the others count; 2 for a manifest, or what
-    is shown in a listing, which comes after those; 0 for any other entry.
+    Such entries are written last, after all slices of the document. Returns 1 for a possible first
+    slice, without which the others are ignored; 2 for a manifest or an entry of a listing, which
+    are written after those; 0 for other entries.
     """
-    size = len(alias)  # which is quicker to ask, and tells most
+    size = len(alias)  # a fast check that decides for most aliases
     if (size == _MANIFEST_SIZE and _MANIFEST.fullmatch(alias)) or alias.startswith(_LISTED):
         return 2
     return 1 if size == _FIRST_SLICE_SIZE and _FIRST_SLICE.fullmatch(alias) else 0

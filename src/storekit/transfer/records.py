@@ -1,9 +1,9 @@
-"""Entries as bytes of a dump, and back.
+"""Encodes and decodes the entries of a dump.
 
 An entry is a head of 23 bytes (type, expiry, bytes of the alias, number of tags, bytes of the
 content; big-endian), its alias, its tags with two bytes of length before each, and its content:
-that of a blob or string as it is, an integer or double in 8 bytes, a timestamp in 16, of a tag
-none. Nothing of it is ever unpickled, or decoded by any codec.
+a blob or string unchanged, an integer or double in 8 bytes, a timestamp in 16, none for a tag.
+Nothing is unpickled, or decoded by a codec.
 """
 
 import struct
@@ -15,7 +15,7 @@ from storekit.transfer.errors import DumpDamaged
 __all__ = ["LARGEST_CONTENT", "RecordReader", "pack_entry", "size_of_content", "size_of_contents"]
 
 LARGEST_CONTENT = (1 << 31) - 1
-"""Most bytes of a content: more than any store takes."""
+"""Maximum bytes of a content: more than any store accepts."""
 
 _MOST_TAGS = 1 << 20
 _HEAD = struct.Struct(">BqHIQ")
@@ -33,13 +33,13 @@ _SIZES = {
 
 
 def size_of_content(entry: WholeEntry) -> int:
-    """Return the bytes that an entry's content has in a dump."""
+    """Return the size of an entry's content in a dump, in bytes."""
     content = entry.content
     return len(content) if isinstance(content, bytes | memoryview) else _SIZES[entry.type]
 
 
 def size_of_contents(entries: Iterable[WholeEntry]) -> int:
-    """Return the bytes that the contents of entries have in a dump."""
+    """Return the size of the contents of entries in a dump, in bytes."""
     size = 0
     for entry in entries:
         content = entry.content
@@ -48,7 +48,7 @@ def size_of_contents(entries: Iterable[WholeEntry]) -> int:
 
 
 def pack_entry(entry: WholeEntry) -> tuple[bytes, bytes | memoryview]:
-    """Return what comes before the content of an entry, and the content."""
+    """Return the part before the content of an entry, and the content."""
     alias = entry.alias.encode()
     content = _content_bytes(entry)
     head = _HEAD.pack(entry.type, entry.expiry, len(alias), len(entry.tags), len(content)) + alias
@@ -71,10 +71,10 @@ def _content_bytes(entry: WholeEntry) -> bytes | memoryview:
 
 
 class RecordReader:
-    """Reads entries from blocks of bytes, as they come.
+    """Reads entries from blocks of bytes.
 
-    `next_block` gives the next one, None at the end. Memory is taken for what has come, not for
-    what is announced. `where` says where in the file the block is that came last.
+    `next_block` returns the next one, None at the end. Memory is allocated for received content,
+    not for announced sizes. `where` returns the position of the last block in the file.
     """
 
     def __init__(self, next_block: Callable[[], bytes | None], where: Callable[[], int]) -> None:

@@ -1,4 +1,4 @@
-"""A set of aliases of any number, in a file that nobody else sees."""
+"""An ordered set of any number of aliases, in an anonymous temporary file."""
 
 import errno
 import sqlite3
@@ -11,13 +11,13 @@ _CACHE = 4000  # kB that may be in memory
 
 
 class AliasSpool:
-    """Keeps aliases, each once, in the order in which they came; a few MB in memory, the rest not.
+    """An ordered set of aliases, of which a few MB are in memory.
 
-    Any thread may call it, one at a time.
+    Threads may call it one at a time.
     """
 
     def __init__(self) -> None:
-        # An empty name is a temporary file of SQLite's own, which has no name and no readers.
+        # An empty name is an anonymous temporary file of SQLite.
         self._file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._file.execute(f"PRAGMA cache_size = -{_CACHE}")
         self._file.execute("PRAGMA journal_mode = OFF")
@@ -32,11 +32,11 @@ class AliasSpool:
         return self._count
 
     def add(self, aliases: Iterable[str]) -> None:
-        """Keep aliases that are not kept yet."""
+        """Add aliases."""
         self.add_sized((alias, 0) for alias in aliases)
 
     def add_sized(self, sized: Iterable[tuple[str, int]]) -> None:
-        """Keep aliases that are not kept yet, each with a size. Raises `OSError`."""
+        """Add aliases, each with a size. Raises `OSError`."""
         try:
             self._file.execute("BEGIN")
             added = self._file.executemany(
@@ -56,9 +56,9 @@ class AliasSpool:
         return found is not None
 
     def page(self, start: int, count: int, most: int = 0) -> list[str]:
-        """Return up to `count` aliases, but for the first `start`.
+        """Return up to `count` aliases from position `start` on.
 
-        If their sizes come to `most` or more, the one with which they do is the last.
+        The page ends with the alias at which the sum of sizes reaches `most`.
         """
         rows = self._file.execute(
             "SELECT alias, size FROM spool WHERE number > ? ORDER BY number LIMIT ?", (start, count)
@@ -73,6 +73,6 @@ class AliasSpool:
         return page
 
     def close(self) -> None:
-        """Forget all. Closing twice is fine."""
-        with suppress(sqlite3.Error):  # of a thread that was given up, and is still at it
+        """Remove the file. May be called twice."""
+        with suppress(sqlite3.Error):  # if a thread of a cancelled call still uses it
             self._file.close()

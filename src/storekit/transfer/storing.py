@@ -1,4 +1,4 @@
-"""Whole entries into a store, over one session; and whether two are the same."""
+"""Writes complete entries by a session, and compares entries."""
 
 import struct
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def is_same_entry(one: WholeEntry, other: WholeEntry) -> bool:
 
 
 def has_same_content(one: WholeEntry, other: WholeEntry) -> bool:
-    """Return whether two entries have the same type, and the same content to the last bit."""
+    """Return whether two entries have the same type, and identical content."""
     if one.type is not other.type:
         return False
     mine, theirs = one.content, other.content
@@ -48,20 +48,20 @@ def has_same_content(one: WholeEntry, other: WholeEntry) -> bool:
         assert isinstance(mine, bytes | memoryview)  # noqa: S101 - as the types are the same
         assert isinstance(theirs, bytes | memoryview)  # noqa: S101
         return len(mine) == len(theirs) and all(
-            # Views compare several times slower than a copy of one is made.
+            # Comparing views takes several times as long as copying one.
             bytes(mine[at : at + _PIECE]).startswith(theirs[at : at + _PIECE])
             for at in range(0, len(mine), _PIECE)
         )
     if isinstance(mine, float) and isinstance(theirs, float):
-        # No store promises which of the many that are no number it keeps.
+        # Stores need not keep the bits of a NaN.
         return _DOUBLE.pack(mine) == _DOUBLE.pack(theirs) or (mine != mine and theirs != theirs)
     return mine == theirs
 
 
 def store_new(session: Session, entries: Sequence[WholeEntry]) -> list[WholeEntry]:
-    """Make entries, and return those whose alias is taken: of these, nothing was changed.
+    """Create entries, and return those whose alias exists, which were not changed.
 
-    Raises the first error of another kind, when all the others are made.
+    Raises the first other error after all entries were tried.
     """
     taken: list[WholeEntry] = [each for each in entries if each.type is EntryType.TAG]
     made = [each for each in entries if each.type is not EntryType.TAG]
@@ -94,14 +94,14 @@ def _attach(session: Session, alias: str, tags: Sequence[str]) -> QuasardbExcept
 
 
 def make_alike(session: Session, wanted: WholeEntry, there: WholeEntry | None) -> None:
-    """Have an entry be as it is wanted, whatever is there, and say so if that can't be."""
+    """Overwrite an entry so that it equals `wanted`. Raises if that is not possible."""
     if there is not None and there.type is not wanted.type:
         session.remove(wanted.alias)
         there = None
     expiry = NEVER if there is None else there.expiry
     if wanted.type is EntryType.TAG:
         if there is None:
-            # There is no other way to make a tag that no entry has.
+            # This is the only way to create a tag that no entry has.
             session.attach_tags(MARKER, [wanted.alias])
             session.detach_tags(MARKER, [wanted.alias])
     elif there is None or not has_same_content(wanted, there):

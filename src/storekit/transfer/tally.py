@@ -1,4 +1,4 @@
-"""What a transfer counts."""
+"""Counters of a transfer."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ __all__ = ["TransferTally"]
 
 
 class TransferTally:
-    """Counts entries and what becomes of them. `clock` gives seconds since the epoch."""
+    """Counts entries by outcome. `clock` returns seconds since the epoch."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -29,12 +29,12 @@ class TransferTally:
         self.content_bytes += size_of_contents(page)
 
     def alive(self, entries: Sequence[WholeEntry]) -> list[WholeEntry]:
-        """Return the entries that have some time left."""
+        """Return the entries that have not expired."""
         now = self._clock() * 1000
         return [each for each in entries if not each.expiry or each.expiry > now]
 
     def is_expired(self, entry: WholeEntry) -> bool:
-        """Return whether an entry has no time left."""
+        """Return whether an entry has expired."""
         return bool(entry.expiry) and entry.expiry <= self._clock() * 1000
 
     def result(self) -> TransferResult:

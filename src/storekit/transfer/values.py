@@ -24,7 +24,7 @@ Compression = Literal["zlib", "zstd", "none"]
 
 @dataclass(frozen=True, slots=True)
 class TransferProgress:
-    """How far a transfer is: entries and bytes of content that it has read in this phase."""
+    """The progress of a transfer: entries and bytes of content read in this phase."""
 
     phase: Literal["checking", "copying", "verifying"]
     entries: int
@@ -32,18 +32,19 @@ class TransferProgress:
 
 
 TransferCallback = Callable[[TransferProgress], object]
-"""Told how far a transfer is. What it returns is awaited by async transfers, if that can be."""
+"""Called with the progress of a transfer. Async transfers await its result if it is awaitable."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransferResult:
-    """What a transfer came to.
+    """The result of a transfer.
 
-    Of `entries` that were read, `written` were made or changed in the target, `unchanged` were
-    there already (tags are, once an entry came that has them), `skipped` are there with something
-    else, and `expired` had no time left.
-    `content_bytes` is what all of them hold. `changed` of them changed while they were copied, and
-    were copied again; `removed` went from the source meanwhile, and may be in the target.
+    Of the `entries` that were read, `written` were created or changed in the target, `unchanged`
+    existed with the same content (tags do, once an entry that has them was written), `skipped`
+    existed with another content, and `expired` had expired.
+    `content_bytes` is the size of all contents. `changed` entries changed while they were copied,
+    and were copied again; `removed` ones were removed from the source meanwhile, and may be in the
+    target.
     """
 
     entries: int
@@ -58,7 +59,7 @@ class TransferResult:
 
 @dataclass(frozen=True, slots=True)
 class DumpInfo:
-    """What is in a dump. `source` is the address of the store, `created` when it was begun."""
+    """The description of a dump. `source` is the address of the store, `created` its start."""
 
     entries: int
     content_bytes: int
@@ -67,6 +68,6 @@ class DumpInfo:
 
 
 def check_existing(existing: object) -> None:
-    """Raise `ValueError` for what says nothing about entries that are there."""
+    """Raise `ValueError` for other values of `existing`."""
     if existing not in ("error", "overwrite", "skip"):
         raise ValueError(f"existing must be 'error', 'overwrite' or 'skip', not {existing!r}")

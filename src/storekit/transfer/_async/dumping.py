@@ -1,4 +1,4 @@
-"""All entries of a store into one file, and back."""
+"""Writes all entries of a store to a file, and restores them."""
 
 import os
 from typing import Any, BinaryIO
@@ -36,37 +36,35 @@ async def dump(
     in_flight: int | None = None,
     progress: TransferCallback | None = None,
 ) -> DumpInfo:
-    """Write all entries of a store to one file, and return what is in it.
+    """Write all entries of a store to one file, and return its description.
 
-    It is compressed, and checked by checksums when it is read.
+    The file is compressed, and has checksums, which are verified when it is read.
 
-    Entries are written as `copy` copies them. They are read one after the other, while others may
-    change them: an entry that nobody touches meanwhile is in the dump as it is, one that is changed
-    is there as it was at one moment of that time, one that is made meanwhile may be missing. It
-    is no picture of one moment.
+    The same parts of entries are saved as by `copy`. The dump is not a snapshot of one moment: an
+    entry that is not changed meanwhile is in the dump, a changed one is as it was at some moment
+    of that time, and one that is created meanwhile may be missing.
 
-    A file that is named by its path comes into being at the end, whole and durable, and readable
-    by its owner alone; until then, what there is has a name that ends in ".part" and is refused by
-    `restore`. It stays if the dump is cancelled, fails, or dies with its process, and `resume`
-    goes on with it. Where the disk is full, it is removed. After cancelling, a thread may go on
-    writing one block.
+    If `file` is a path, it appears at the end, complete and durable, and readable by its owner
+    only. Until then the file has a name that ends in ".part", which `restore` refuses. It remains
+    if the dump is cancelled, fails, or the process ends, and `resume` continues it; if the disk is
+    full, it is removed. After a cancellation, a thread may still write one block.
 
     Args:
         source: The client of the store.
-        file: A path, or a file that is open for writing bytes, which is left open.
+        file: A path, or a file opened for writing bytes, which is not closed.
         compression: `"zlib"`, which every installation can read; `"zstd"` is several times as fast
             and needs the extra of that name; or `"none"`.
-        replace: Replace a file that is there, once the dump is whole.
-        resume: Go on with a dump to this path that was broken off: entries that it has are left
-            as they are there, and not read for a second time where that can be avoided.
+        replace: Replace an existing file when the dump is complete.
+        resume: Continue an interrupted dump to this path: entries that it has are kept, and not
+            read again where that can be avoided.
         in_flight: As for `copy`.
         progress: Called with a `TransferProgress`.
 
     Raises:
-        FileExistsError: There is a file, and it is not to be replaced.
-        TransferUnfinished: A copy or restore into the store was broken off: it is not whole.
-        OSError: The file can't be written; another dump is writing it.
-        QuasardbException: What the client raises.
+        FileExistsError: The file exists, without `replace`.
+        TransferUnfinished: A copy or restore into the store was interrupted: it is incomplete.
+        OSError: The file can't be written, or another dump is writing it.
+        QuasardbException: The errors of the client.
 
     """
     store = AsyncEntryReader(calls_of(source), "dump", in_flight)
@@ -101,35 +99,35 @@ async def restore(
     in_flight: int | None = None,
     progress: TransferCallback | None = None,
 ) -> TransferResult:
-    """Put all entries of a dump into a store, and return what that came to.
+    """Write all entries of a dump to a store, and return what was written.
 
-    A file is read twice: all of it is checked before the first entry is written. A stream that
-    can be read only once is checked block by block, each before anything of it is used: where it
-    is damaged, what came before is in the store, which stays marked as unfinished. All that is
-    written is read back and compared. Entries whose time is over are left out.
+    A file is read twice: all of it is verified before the first entry is written. A stream that
+    can be read only once is verified block by block, each before it is used: if it is damaged,
+    the entries before that are in the store, which remains marked as incomplete. All written
+    entries are read back and compared. Expired entries are left out.
 
     Marking, `existing` and `resume` are those of `copy`.
 
     Args:
-        file: A path, or a file that is open for reading bytes, which is left open.
+        file: A path, or a file opened for reading bytes, which is not closed.
         target: The client of the store.
-        existing: What becomes of an entry that is there already, and not the same.
-        resume: Take over from a restore that was broken off.
+        existing: What to do if the target has a different entry of the same alias.
+        resume: Continue a restore that was interrupted.
         in_flight: As for `copy`.
         progress: Called with a `TransferProgress`.
 
     Raises:
-        DumpDamaged: The file is no dump, or not what was written; it says where.
-        AliasAlreadyExists: An entry is there, and `existing` is `"error"`.
-        TransferUnfinished: The target is marked, and this is not to resume.
-        TransferMismatch: What was written is not what is there; somebody changes it.
+        DumpDamaged: The file is not a dump, or it is damaged; the error has the position.
+        AliasAlreadyExists: The target has a different entry, and `existing` is `"error"`.
+        TransferUnfinished: The target is marked as incomplete, without `resume`.
+        TransferMismatch: Entries differ after they were written, since others change them.
         OSError: The file can't be read.
-        QuasardbException: What the client raises.
+        QuasardbException: The errors of the client.
 
     """
     check_existing(existing)
     store = AsyncEntryReader(calls_of(target), "restore", in_flight)
-    clock = target._clock  # noqa: SLF001 - by which the client checks times of expiry
+    clock = target._clock  # noqa: SLF001 - the client checks expiry by it
     report = AsyncTransferReport(progress)
     source = await call_blocking(DumpInput, file)
     try:
@@ -159,9 +157,9 @@ async def restore(
 async def check_dump(
     file: "str | os.PathLike[str] | BinaryIO", *, progress: TransferCallback | None = None
 ) -> DumpInfo:
-    """Read a dump to its end, check all of it, and return what is in it.
+    """Read and verify a whole dump, and return its description.
 
-    Raises `DumpDamaged`, which says where, and `OSError`.
+    Raises `DumpDamaged`, which has the position, and `OSError`.
     """
     report = AsyncTransferReport(progress)
     source = await call_blocking(DumpInput, file)
@@ -171,7 +169,7 @@ async def check_dump(
         await shielded(call_blocking, source.close)
 
 
-def _always(size: int) -> bool:  # noqa: ARG001 - of any size: to compress takes a thread of its own
+def _always(size: int) -> bool:  # noqa: ARG001 - for any size, since compression has its own thread
     return True
 
 

@@ -1,4 +1,4 @@
-"""Telling the caller's function how far a transfer is."""
+"""Reports the progress of a transfer to a function of the caller."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ class AsyncTransferReport:
     """Calls a function, if there is one, with what was read in each phase."""
 
     def __init__(self, report: TransferCallback | None) -> None:
-        """Take the function. Raises `TypeError` if it is none, or none for this client."""
+        """Raise `TypeError` unless it is a function, async or sync as the client allows."""
         if report is not None:
             check_callback("progress", report)
         self._report = report
@@ -20,6 +20,6 @@ class AsyncTransferReport:
     async def __call__(
         self, phase: Literal["checking", "copying", "verifying"], entries: int, content_bytes: int
     ) -> None:
-        """Say how many entries and bytes of content were read."""
+        """Report how many entries and bytes of content were read."""
         if self._report is not None:
             await call_here(self._report, TransferProgress(phase, entries, content_bytes))

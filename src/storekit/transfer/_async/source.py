@@ -1,4 +1,4 @@
-"""All entries of a store, some at a time."""
+"""Yields all entries of a store, some at a time."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -33,9 +33,10 @@ class _Pages(Protocol):
 
 
 class AsyncEntrySource:
-    """Goes through a store: an entry that nobody touches meanwhile comes exactly once.
+    """Reads all entries of a store; those that are not changed meanwhile exactly once.
 
-    What makes documents look whole comes last, with `in_order`. What is in `without` is left out.
+    With `in_order`, entries that make documents look complete come last. Aliases in `without` are
+    left out.
     """
 
     def __init__(
@@ -45,12 +46,12 @@ class AsyncEntrySource:
         self._in_order = in_order
         self._without = without
         self._pages: _Pages | None = None
-        self._last = [AliasSpool(), AliasSpool()]  # what is to come last, one after the other
+        self._last = [AliasSpool(), AliasSpool()]  # aliases to return last, in this order
         self._over = False
-        self._given = 0  # of the first of these
+        self._given = 0  # number of entries returned of the first of these
 
     async def next_page(self) -> list[WholeEntry] | None:
-        """Return some entries, perhaps none; None at the end."""
+        """Return some entries, possibly none; None at the end."""
         while not self._over:
             if self._pages is None:
                 self._pages = await _open(self._store)
@@ -75,10 +76,10 @@ class AsyncEntrySource:
         *,
         ahead: Callable[[int], bool],
     ) -> None:
-        """Give all pages to a function.
+        """Pass all pages to a function.
 
-        `ahead` is told how many bytes the contents of a page have, and says whether the next one
-        is to be read while the function is at work with it.
+        `ahead` gets the size of the contents of a page in bytes, and returns whether the next
+        page is to be read while the function processes this one.
         """
         try:
             page = await self.next_page()
@@ -87,7 +88,7 @@ class AsyncEntrySource:
                     page = await self._use_and_read_on(use, page)
                 else:
                     await use(page)
-                    page = None  # before the next one takes memory
+                    page = None  # free its memory before the next one is read
                     page = await self.next_page()
         finally:
             self.close()
@@ -105,7 +106,7 @@ class AsyncEntrySource:
         return following[0]
 
     def _sorted_out(self, page: list[WholeEntry]) -> list[WholeEntry]:
-        """Return what is to come now."""
+        """Return the entries to return now, and collect the others."""
         now: list[WholeEntry] = []
         later: tuple[list[tuple[str, int]], ...] = ([], [])
         for entry in page:
@@ -123,7 +124,7 @@ class AsyncEntrySource:
         return now
 
     def close(self) -> None:
-        """End it before its end. Closing twice is fine."""
+        """Close cursor and files. May be called twice."""
         if self._pages is not None:
             self._pages.close()
         for spool in self._last:
@@ -140,7 +141,7 @@ async def _open(store: AsyncEntryReader) -> _Pages:
 
 
 class _AsyncWalk:
-    """The entries of a store that gives all of them, with all that belongs to them."""
+    """The entries of a store that can list all of them completely, i.e. an embedded one."""
 
     def __init__(self, store: AsyncEntryReader) -> None:
         self._store = store
@@ -166,14 +167,14 @@ class _AsyncWalk:
         return page
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is no cursor."""
 
 
 class _AsyncListing:
-    """The entries of a cluster, which gives blobs one by one, and lists what is of other types.
+    """The entries of a cluster, which iterates over blobs, and finds aliases of other types.
 
-    What else belongs to an entry is asked for, for many at the same time. One that changes its
-    type meanwhile could come twice; what has come is noted, so that it does not.
+    The remaining details are read for many entries at a time. An entry whose type changes meanwhile
+    could come twice, so the aliases that were returned are recorded.
     """
 
     def __init__(self, store: AsyncEntryReader) -> None:

@@ -1,4 +1,4 @@
-"""Entries into a store, whatever is there already."""
+"""Writes entries to a store that may have some already."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -28,10 +28,10 @@ _BYTES_AT_ONCE = 4 << 20
 
 
 class AsyncEntryTarget:
-    """Writes entries, many at a time, each with all that belongs to it.
+    """Writes many entries at a time, with content, expiry and tags.
 
-    What is there already is left as it is if it is the same; if not, `existing` says what becomes
-    of it. Whoever resumes a transfer also finishes entries that have the right type and content.
+    Equal entries are kept; for different ones, `existing` says what to do. With `resume`, entries
+    that have the right type and content are completed.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class AsyncEntryTarget:
         self._existing = existing
         self._resume = resume
         self._tally = tally
-        self._tagged = True  # whether there are tags beside those that come with entries
+        self._tagged = True  # whether there may be tags besides those of written entries
         self.skipped: AliasSpool = AliasSpool()
 
     async def open(self) -> None:
-        """Mark the store as unfinished. Raises `TransferUnfinished` if it is already."""
+        """Mark the store as incomplete. Raises `TransferUnfinished` if it is already."""
         there = await self._store.marker()
         if there is not None and not self._resume:
             raise TransferUnfinished(
@@ -68,7 +68,7 @@ class AsyncEntryTarget:
                 return
             try:
                 session.blob_put(MARKER, self._marker, NEVER)
-            except AliasAlreadyExists:  # perhaps by an attempt that seemed to have failed
+            except AliasAlreadyExists:  # possibly by an attempt that seemed to fail
                 if bytes(session.blob_get(MARKER)) != self._marker:
                     raise
 
@@ -76,7 +76,7 @@ class AsyncEntryTarget:
         await self.look_for_tags()
 
     async def finish(self) -> None:
-        """Take the mark away. Raises `TransferUnfinished` if another transfer took over."""
+        """Remove the mark. Raises `TransferUnfinished` if another transfer took over."""
         attempts = 0
 
         def unmark(session: Session) -> None:
@@ -85,7 +85,7 @@ class AsyncEntryTarget:
             try:
                 session.blob_remove_if(MARKER, self._marker)
             except AliasNotFound:
-                if attempts == 1:  # else it went by an attempt that seemed to have failed
+                if attempts == 1:  # else an attempt that seemed to fail may have removed it
                     raise
 
         try:
@@ -96,7 +96,7 @@ class AsyncEntryTarget:
             ) from error
 
     async def write(self, entries: Sequence[WholeEntry]) -> None:
-        """Write entries. Raises `AliasAlreadyExists` for one that is there, and not the same."""
+        """Write entries. Raises `AliasAlreadyExists` for a different existing one."""
         writes = [partial(self._write_some, some) for some in _in_parts(entries)]
         if self._store.waits:
             await run_all(writes)
@@ -118,7 +118,7 @@ class AsyncEntryTarget:
             attempts += 1
             return store_new(session, alive)
 
-        # As safe to repeat as a read: what an attempt that seemed to fail has made is found then.
+        # As safe to repeat as a read: entries of an attempt that seemed to fail are found then.
         taken = await self._calls.call(self._operation, None, store, reads=True)
         self._tally.written += len(alive) - len(taken)
         if taken:
@@ -132,7 +132,7 @@ class AsyncEntryTarget:
         *,
         finishing: bool,
     ) -> None:
-        """Do what is to be done about each entry, given what is there."""
+        """Compare each entry with the existing one, and act accordingly."""
         to_write: list[WholeEntry] = []
         for entry, found in zip(entries, there, strict=True):
             if found is not None and is_same_entry(entry, found):
@@ -140,7 +140,7 @@ class AsyncEntryTarget:
             elif (
                 found is None
                 or (finishing and has_same_content(entry, found))
-                # Tags come to be there by being attached.
+                # Tags are created by being attached.
                 or entry.type is found.type is EntryType.TAG
                 or self._existing == "overwrite"
             ):
@@ -170,7 +170,7 @@ class AsyncEntryTarget:
         return error
 
     async def overwrite(self, entries: Sequence[WholeEntry]) -> None:
-        """Have entries be as they are here."""
+        """Overwrite entries."""
         await self._make_alike(self._tally.alive(entries))
 
     async def _make_alike(self, entries: Sequence[WholeEntry]) -> None:
@@ -178,7 +178,7 @@ class AsyncEntryTarget:
             return
 
         def change(session: Session) -> None:
-            # What is there may be something else by now, also since an earlier attempt.
+            # Existing entries may have changed, also by an earlier attempt.
             there = session.read_entries([each.alias for each in entries])
             for wanted, found in zip(entries, there, strict=True):
                 make_alike(session, wanted, found)
@@ -186,7 +186,7 @@ class AsyncEntryTarget:
         await self._calls.call(self._operation, None, change, reads=True)
 
     async def read(self, entries: Sequence[WholeEntry]) -> list[WholeEntry | None]:
-        """Return what is there of entries."""
+        """Read the existing entries of the same aliases."""
         return await self._store.read(
             [each.alias for each in entries],
             tags=self._tagged or any(each.tags for each in entries),
@@ -194,11 +194,11 @@ class AsyncEntryTarget:
         )
 
     async def look_for_tags(self) -> None:
-        """See whether entries may have tags, so that they are not asked for in vain."""
+        """Check whether the store has any tags, so that they are not read in vain."""
         self._tagged = await self._store.has_tags()
 
     async def differing(self, entries: Sequence[WholeEntry]) -> list[str]:
-        """Return the aliases of entries that are not there, or not the same."""
+        """Return the aliases of missing and different entries."""
         there = await self.read(entries)
         return [
             entry.alias
@@ -211,7 +211,7 @@ class AsyncEntryTarget:
         ]
 
     def mismatch(self, aliases: Sequence[str], count: int) -> TransferMismatch:
-        """Return the error for entries that are not the same."""
+        """Return the error for entries that differ."""
         shown = ", ".join(repr(alias)[:80] for alias in aliases[:3])
         return TransferMismatch(
             f"{count} entries in {self._calls.address} are not as they are in the source ({shown}"
@@ -222,7 +222,7 @@ class AsyncEntryTarget:
 
 
 def _in_parts(entries: Sequence[WholeEntry]) -> list[list[WholeEntry]]:
-    """Return entries in lists of what one call takes."""
+    """Split entries into lists for one call each."""
     if size_of_contents(entries) < _BYTES_AT_ONCE:
         return [
             list(entries[start : start + _AT_ONCE]) for start in range(0, len(entries), _AT_ONCE)

@@ -36,51 +36,50 @@ def copy(
     in_flight: int | None = None,
     progress: TransferCallback | None = None,
 ) -> TransferResult:
-    """Copy all entries of one store into another, and return what that came to.
+    """Copy all entries of one store into another, and return what was copied.
 
-    Entries of all types come with their content as it is, byte for byte, with their time of
-    expiry and their tags; documents with them, as they are made of entries. Codecs of the clients
-    play no part. Some megabytes are in memory at a time, or as much as the largest entries take:
-    four of them.
+    Entries of all types are copied with their content, byte for byte, their expiry and their tags;
+    this includes documents, which consist of entries. The codecs of the clients are not used.
+    Memory: some megabytes, or four times the largest entry.
 
-    At the end, every entry is read again on both sides and compared. What has changed since it was
-    copied is copied again. **An entry that nobody touches while the copy runs is the same on both
-    sides when it returns.** One that is changed meanwhile is as it was at one moment of that time;
-    one that is made meanwhile may be missing, and one that is removed may have been copied.
+    At the end, every entry is read again on both sides and compared. Entries that have changed
+    since are copied again. **An entry that is not changed while the copy runs is the same on both
+    sides when it returns.** A changed one is as it was at some moment of that time; one that is
+    created meanwhile may be missing, and one that is removed may have been copied.
 
-    While the copy runs, and until it has succeeded, the target has an entry `storekit/transfer`
-    that says that it is not whole. There is no other state: what is in the target, compared with
-    the source, says what there is left to do. The target belongs to the copy meanwhile: what
-    others change there of entries that are in the source may be overwritten.
+    Until the copy has succeeded, the target has an entry `storekit/transfer` that marks it as
+    incomplete. There is no other state: what is left to do follows from comparing target and
+    source. Changes of others to entries of the target meanwhile may be overwritten.
 
-    Cancelling stops it where it is, with the mark in place, and so does the end of the process;
-    `resume` goes on. A call that is under way then may still be made.
+    After a cancellation, or the end of the process, the mark remains, and `resume` continues. A
+    call that is in progress at a cancellation may still be executed.
 
     Args:
         source: The client of the store to copy from.
         target: The client of the one to copy into.
-        existing: What becomes of an entry that the target has already, and that is not the same:
-            `"error"` ends the copy and leaves it, `"overwrite"` and `"skip"` do what they say.
-        resume: Take over from a copy that was broken off. All is compared, and what is missing or
-            not finished is copied.
-        verify: Compare all at the end.
-        in_flight: How many calls of a store are on their way at the same time. By default 2, and
-            1 for an embedded store, which gains nothing by more. A cluster that is far away does.
+        existing: What to do if the target already has a different entry of the same alias:
+            `"error"` ends the copy and keeps that entry, `"overwrite"` replaces it, and
+            `"skip"` keeps it.
+        resume: Continue a copy that was interrupted. All entries are compared, and missing or
+            unfinished ones are copied.
+        verify: Compare all entries at the end.
+        in_flight: Number of concurrent calls for each store. The default is 2, and 1 for an
+            embedded store, where more is no faster. A cluster with high latency needs more.
         progress: Called with a `TransferProgress`.
 
     Raises:
-        AliasAlreadyExists: An entry is there, and `existing` is `"error"`.
-        TransferUnfinished: The target is marked and this is not to resume; or the source is
-            itself a copy that was broken off; or another transfer took over.
-        TransferMismatch: Entries are not the same at the end, since somebody goes on changing them.
-        QuasardbException: What the clients raise.
+        AliasAlreadyExists: The target has a different entry, and `existing` is `"error"`.
+        TransferUnfinished: The target is marked as incomplete, without `resume`; or the source
+            is; or another transfer took over.
+        TransferMismatch: Entries differ at the end, since they were changed repeatedly.
+        QuasardbException: The errors of the clients.
 
     """
     check_existing(existing)
     here, there = (EntryReader(calls_of(client), "copy", in_flight) for client in (source, target))
     report = TransferReport(progress)
     here.check_whole()
-    clock = target._clock  # noqa: SLF001 - by which the client checks times of expiry
+    clock = target._clock  # noqa: SLF001 - the client checks expiry by it
     tally = TransferTally(clock)
     marker = Marker.make("copy", here.calls.address, clock())
     sink = EntryTarget(there, marker, tally, existing=existing, resume=resume)
@@ -97,10 +96,10 @@ def copy(
 
 
 def calls_of(client: Store[Any, Any, Any, Any]) -> Caller:
-    """Return the calls of a client. Raises `TypeError` for what is none."""
+    """Return the calls of a client. Raises `TypeError` for other objects."""
     if not isinstance(client, Store):
         raise TypeError(f"a store is given as its client, not as {type(client).__name__}")
-    return client._calls  # noqa: SLF001 - content is copied as it is, past the codecs
+    return client._calls  # noqa: SLF001 - content is copied without the codecs
 
 
 def _copy_all(
@@ -139,7 +138,7 @@ def _verify_all(
 
     try:
         sink.look_for_tags()
-        # What is large is in memory on both sides, and over a cluster's library more than once.
+        # Large entries are in memory on both sides, and in a cluster's library as well.
         EntrySource(source, in_order=False).feed(
             compare, ahead=lambda size: waits != (size >= _LARGE)
         )
@@ -163,7 +162,7 @@ def _copy_again(
     aliases: AliasSpool,
     differing: AliasSpool,
 ) -> None:
-    """Copy entries that have changed meanwhile, and note those that are still not the same."""
+    """Copy entries that have changed meanwhile, and collect those that still differ."""
     for start in range(0, len(aliases), _PAGE):
         some = aliases.page(start, _PAGE)
         found = source.read(some, tags=True)

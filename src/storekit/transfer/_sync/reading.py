@@ -1,6 +1,6 @@
 # Generated from src/storekit/transfer/_async/reading.py by tools/generate_sync.py; do not edit.
 
-"""What transfers ask of a store, many entries at a time."""
+"""Reads many entries of a store at a time, for transfers."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -19,10 +19,10 @@ _TAGS = "find(type=tag)"
 
 
 class EntryReader:
-    """Reads entries of one store, in calls of which `in_flight` are made at the same time.
+    """Reads entries of one store, in up to `in_flight` concurrent calls.
 
-    None stands for 2, and 1 for an embedded store. Two threads in SQLite wait for each other and
-    for the interpreter's lock: with them, a copy between embedded stores took half as long again.
+    None stands for 2, and for 1 for an embedded store: with two threads, which wait for SQLite and
+    for the interpreter's lock, a copy between embedded stores took half as long again.
     """
 
     def __init__(self, calls: Caller, operation: str, in_flight: int | None) -> None:
@@ -35,7 +35,7 @@ class EntryReader:
 
     @property
     def waits(self) -> bool:
-        """Whether it is worth while to have other calls on their way meanwhile."""
+        """Whether concurrent calls save time."""
         return self.in_flight > 1
 
     def read(
@@ -46,10 +46,10 @@ class EntryReader:
         tags: bool,
         types: Sequence[EntryType] | None = None,
     ) -> list[WholeEntry | None]:
-        """Return entries of any type, None for those that are not there.
+        """Return entries of any type, None for missing ones.
 
-        `contents` are those of blobs that are known, `types` what entries are thought to be.
-        Without `tags`, a cluster is not asked for them.
+        `contents` are known contents of blobs, `types` the expected types. Without `tags`, tags
+        are not read from a cluster.
         """
         size = max(1, -(-len(aliases) // self.in_flight))
         reads = [
@@ -79,7 +79,7 @@ class EntryReader:
         return self.calls.call(self.operation, None, read, reads=True)
 
     def find(self, query: str) -> list[str]:
-        """Return the aliases that a query finds."""
+        """Return the aliases that match a query."""
 
         def find(session: Session) -> list[str]:
             return session.find(query)
@@ -91,14 +91,14 @@ class EntryReader:
         return bool(self.find(_TAGS))
 
     def marker(self) -> bytes | memoryview | None:
-        """Return what says that the store is not whole, None if it does not."""
+        """Return the content of the marker of an incomplete store, None if there is none."""
         try:
             return self.calls.call(self.operation, MARKER, _read_marker, reads=True)
         except AliasNotFound:
             return None
 
     def check_whole(self) -> None:
-        """Raise `TransferUnfinished` for a store that a transfer into it has left unfinished."""
+        """Raise `TransferUnfinished` if a transfer into the store is unfinished."""
         there = self.marker()
         if there is not None:
             raise TransferUnfinished(

@@ -1,6 +1,6 @@
 # Generated from src/storekit/transfer/_async/report.py by tools/generate_sync.py; do not edit.
 
-"""Telling the caller's function how far a transfer is."""
+"""Reports the progress of a transfer to a function of the caller."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ class TransferReport:
     """Calls a function, if there is one, with what was read in each phase."""
 
     def __init__(self, report: TransferCallback | None) -> None:
-        """Take the function. Raises `TypeError` if it is none, or none for this client."""
+        """Raise `TypeError` unless it is a function, async or sync as the client allows."""
         if report is not None:
             check_callback("progress", report)
         self._report = report
@@ -22,6 +22,6 @@ class TransferReport:
     def __call__(
         self, phase: Literal["checking", "copying", "verifying"], entries: int, content_bytes: int
     ) -> None:
-        """Say how many entries and bytes of content were read."""
+        """Report how many entries and bytes of content were read."""
         if self._report is not None:
             call_here(self._report, TransferProgress(phase, entries, content_bytes))

@@ -1,6 +1,6 @@
 # Generated from src/storekit/transfer/_async/source.py by tools/generate_sync.py; do not edit.
 
-"""All entries of a store, some at a time."""
+"""Yields all entries of a store, some at a time."""
 
 from collections.abc import Callable
 from functools import partial
@@ -35,9 +35,10 @@ class _Pages(Protocol):
 
 
 class EntrySource:
-    """Goes through a store: an entry that nobody touches meanwhile comes exactly once.
+    """Reads all entries of a store; those that are not changed meanwhile exactly once.
 
-    What makes documents look whole comes last, with `in_order`. What is in `without` is left out.
+    With `in_order`, entries that make documents look complete come last. Aliases in `without` are
+    left out.
     """
 
     def __init__(
@@ -47,12 +48,12 @@ class EntrySource:
         self._in_order = in_order
         self._without = without
         self._pages: _Pages | None = None
-        self._last = [AliasSpool(), AliasSpool()]  # what is to come last, one after the other
+        self._last = [AliasSpool(), AliasSpool()]  # aliases to return last, in this order
         self._over = False
-        self._given = 0  # of the first of these
+        self._given = 0  # number of entries returned of the first of these
 
     def next_page(self) -> list[WholeEntry] | None:
-        """Return some entries, perhaps none; None at the end."""
+        """Return some entries, possibly none; None at the end."""
         while not self._over:
             if self._pages is None:
                 self._pages = _open(self._store)
@@ -77,10 +78,10 @@ class EntrySource:
         *,
         ahead: Callable[[int], bool],
     ) -> None:
-        """Give all pages to a function.
+        """Pass all pages to a function.
 
-        `ahead` is told how many bytes the contents of a page have, and says whether the next one
-        is to be read while the function is at work with it.
+        `ahead` gets the size of the contents of a page in bytes, and returns whether the next
+        page is to be read while the function processes this one.
         """
         try:
             page = self.next_page()
@@ -89,7 +90,7 @@ class EntrySource:
                     page = self._use_and_read_on(use, page)
                 else:
                     use(page)
-                    page = None  # before the next one takes memory
+                    page = None  # free its memory before the next one is read
                     page = self.next_page()
         finally:
             self.close()
@@ -107,7 +108,7 @@ class EntrySource:
         return following[0]
 
     def _sorted_out(self, page: list[WholeEntry]) -> list[WholeEntry]:
-        """Return what is to come now."""
+        """Return the entries to return now, and collect the others."""
         now: list[WholeEntry] = []
         later: tuple[list[tuple[str, int]], ...] = ([], [])
         for entry in page:
@@ -125,7 +126,7 @@ class EntrySource:
         return now
 
     def close(self) -> None:
-        """End it before its end. Closing twice is fine."""
+        """Close cursor and files. May be called twice."""
         if self._pages is not None:
             self._pages.close()
         for spool in self._last:
@@ -142,7 +143,7 @@ def _open(store: EntryReader) -> _Pages:
 
 
 class _Walk:
-    """The entries of a store that gives all of them, with all that belongs to them."""
+    """The entries of a store that can list all of them completely, i.e. an embedded one."""
 
     def __init__(self, store: EntryReader) -> None:
         self._store = store
@@ -166,14 +167,14 @@ class _Walk:
         return page
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is no cursor."""
 
 
 class _Listing:
-    """The entries of a cluster, which gives blobs one by one, and lists what is of other types.
+    """The entries of a cluster, which iterates over blobs, and finds aliases of other types.
 
-    What else belongs to an entry is asked for, for many at the same time. One that changes its
-    type meanwhile could come twice; what has come is noted, so that it does not.
+    The remaining details are read for many entries at a time. An entry whose type changes meanwhile
+    could come twice, so the aliases that were returned are recorded.
     """
 
     def __init__(self, store: EntryReader) -> None:
