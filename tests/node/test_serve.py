@@ -129,7 +129,7 @@ def test_options_reach_the_node(serving):
         (("serve", "--statistics-buffer-size=-1"), "0 or more"),
         (("serve", "--statistics-buffer-size=1.5"), "must be a whole number, not '1.5'"),
         (("serve", "--host=no.such.host.invalid"), "--host no.such.host.invalid"),
-        (("serve", "--host=192.0.2.1"), "192.0.2.1:8888 cannot be had"),
+        (("serve", "--host=192.0.2.1"), "192.0.2.1:8888 can't be used"),
         (("serve", "--allow-host=http://a"), "a host is a name or address"),
         (("serve", "--allow-origin=app.example"), "an origin is SCHEME://HOST"),
         (("serve", "--auth=ann:s3cret"), "--cert-file"),
@@ -157,7 +157,7 @@ def test_a_password_from_the_environment_needs_tls_too():
 
 def test_a_port_that_is_taken(serving):
     server = serving()
-    assert f"127.0.0.1:{server.port} cannot be had" in fail("serve", f"--port={server.port}")
+    assert f"127.0.0.1:{server.port} can't be used" in fail("serve", f"--port={server.port}")
 
 
 def test_files_that_are_no_certificates(certificates: Certificates, tmp_path: Path):

@@ -11,8 +11,8 @@ __all__ = ["Answer"]
 class Answer:
     """Rows to be written.
 
-    `header` has the name of each column of `frame` as it is to be shown: a query may select
-    one column twice, which a frame cannot. `unsliced_length` is the number of rows before
+    `header` has the names of the columns of `frame` as they are shown: a query may select a
+    column twice, but names in a frame are unique. `unsliced_length` is the number of rows before
     offset and limit.
     """
 

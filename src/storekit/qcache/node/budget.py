@@ -1,9 +1,9 @@
-"""What one request may take: memory, time, and the number of things that look at all rows.
+"""Limits of one request: memory, time, and the number of operations on all rows.
 
-A request gets one `Budget` when its head is read, and all that unfolds draws on it before it
-takes memory: unpacking, reading, stand-in columns, aliases, groups, answers. So no bound can be
-multiplied by another one. Work that may be long is done in steps, and each step begins with
-`check`, which ends the work if its time is over or nobody waits for it any more.
+A request gets one `Budget` when its head is read. All that allocates memory draws on it first:
+decompression, parsing, stand-in columns, aliases, groups, responses. So no limit can be multiplied
+by another one. Long work is done in steps, and each step begins with `check`, which raises if the
+time is over or the client has disconnected.
 """
 
 import time
@@ -23,28 +23,28 @@ _OPERATIONS = 2000
 
 
 class ClientLeft(Refusal):
-    """Nobody waits for the answer any more."""
+    """The client has disconnected."""
 
 
 class NotQuick(Exception):
-    """A request was thought to be quick, and is not: it is to be served among the others."""
+    """A request took longer than `be_quick` allows: it is served again among the large ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request may take."""
+    """The limits of a request."""
 
     memory: int
-    """Bytes that it may hold at a time, beside the stored table."""
+    """Bytes that it may hold at a time, besides the stored table."""
 
     refusal: type[Refusal]
-    """What is raised beyond that."""
+    """Raised if it needs more."""
 
     bound: str
-    """How the bound is called in messages."""
+    """The limit as messages call it."""
 
     seconds: float | None = None
-    """How long the work may take; None for any time."""
+    """Seconds that the work may take; None for no limit."""
 
     conditions: int = _CONDITIONS
     """Conditions of a query, with those of its sub-queries."""
@@ -66,9 +66,9 @@ class Limits:
 
 
 class Budget:
-    """What a request has left.
+    """What is left of the limits of a request.
 
-    One thread at a time works and draws on it; any thread may `cancel`.
+    One thread at a time draws on it; any thread may `cancel`.
     """
 
     __slots__ = (
@@ -93,7 +93,7 @@ class Budget:
         self._deadline: float | None = None
 
     def start(self) -> None:
-        """Let the time that there is begin now: the content of the request has come."""
+        """Start the time limit: the content of the request is complete."""
         seconds = self.limits.seconds
         self._deadline = None if seconds is None else self._clock() + seconds
 
@@ -110,7 +110,7 @@ class Budget:
         self._left -= int(count)
 
     def expect(self, count: float, what: str) -> None:
-        """Raise the refusal of the limits if so many bytes are not there; draw nothing."""
+        """Raise the refusal of the limits unless so many bytes are left; draw nothing."""
         if count > self._left:
             limits = self.limits
             raise limits.refusal(
@@ -152,9 +152,9 @@ class Budget:
     # Time
 
     def check(self) -> None:
-        """End the work, at the beginning of a step, if it has no sense any more.
+        """Raise, at the beginning of a step, if the work is to end.
 
-        Raises `ClientLeft`; `BadQuery` if the time is over; `NotQuick`.
+        `ClientLeft` if cancelled, `BadQuery` if the time is over, `NotQuick` as `be_quick` says.
         """
         if not self._wanted:
             raise ClientLeft("The client has left")
@@ -170,22 +170,22 @@ class Budget:
             raise NotQuick
 
     def steps(self, rows: int, at_once: int) -> Iterator[slice]:
-        """Return slices of at most `at_once` rows; each time, check."""
+        """Yield slices of at most `at_once` rows, with a check before each."""
         at_once = max(at_once, 1)
         for start in range(0, rows, at_once):
             self.check()
             yield slice(start, min(start + at_once, rows))
 
     def cancel(self) -> None:
-        """End the work at its next step: nobody waits for it."""
+        """Have the next `check` raise `ClientLeft`."""
         self._wanted = False
 
     def be_quick(self, seconds: float | None) -> None:
-        """Have `check` raise `NotQuick` after so many seconds; None for never again."""
+        """Have `check` raise `NotQuick` after so many seconds; None to stop that."""
         self._quick_until = None if seconds is None else self._clock() + seconds
 
     def start_anew(self) -> None:
-        """Give back what was drawn: the work begins once more, and lets go of what it had."""
+        """Give back all that was drawn: the work begins again, and its memory is free."""
         self._left = self.limits.memory
         self._conditions = self.limits.conditions
         self._operations = self.limits.operations

@@ -1,4 +1,4 @@
-"""The tables of a node: how many bytes they may take, and which one goes first."""
+"""The tables of a node: their size, and which are evicted first."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _COLUMN = 600
 """Bytes that a column costs beside its values."""
 
 _MOST_CHARGE = 8
-"""Times the size of the cache that one table may take: with more, it would be none."""
+"""Maximum charge of one table, in sizes of the cache: more would make the limit pointless."""
 
 _SMALL = 2**20
 """Bytes that a table may take in a cache of any size."""
@@ -42,7 +42,7 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What storing a table did: it replaced one, and made others go after so many seconds."""
+    """Effects of storing a table: whether it replaced one, and ages of evicted ones in seconds."""
 
     replaced: bool
     evicted_after: tuple[float, ...]
@@ -83,7 +83,7 @@ class Cache:
         return len(self._datasets)
 
     def get(self, key: str) -> pl.DataFrame | None:
-        """Return a table, which is then the one used last."""
+        """Return a table, and mark it as the most recently used."""
         dataset = self._datasets.get(key)
         if dataset is None:
             return None
@@ -92,16 +92,16 @@ class Cache:
         return dataset.frame
 
     def peek(self, key: str) -> Dataset | None:
-        """Return a table and what is known of it. That is no use of it."""
+        """Return a table with its details, without marking it as used."""
         return self._datasets.get(key)
 
     def datasets(self) -> tuple[list[str], list[Dataset]]:
-        """Return all keys, and their tables, in any order. That is no use of them."""
-        # The methods of `dict` take a tenth of the time of those that go along the order of use.
+        """Return all keys and their tables, in any order, without marking them as used."""
+        # The methods of `dict` take a tenth of the time of those of `OrderedDict`.
         return list(dict.keys(self._datasets)), list(dict.values(self._datasets))
 
     def by_use(self) -> list[tuple[str, Dataset]]:
-        """Return all tables with their keys, the least recently used first. That is no use."""
+        """Return all tables with their keys, the least recently used first; marks none as used."""
         return list(self._datasets.items())
 
     @property
@@ -110,7 +110,7 @@ class Cache:
         return max(_MOST_CHARGE * self.size, _SMALL)
 
     def is_expired(self, dataset: Dataset) -> bool:
-        """Whether a table is too old, and goes when it is next asked for."""
+        """Whether a table is too old; it is removed on the next access."""
         return bool(self.age) and self._clock() - dataset.stored_at > self.age
 
     def charge_of(self, key: str) -> int:
@@ -119,14 +119,14 @@ class Cache:
         return 0 if dataset is None else dataset.charge
 
     def remove_expired(self, key: str) -> bool:
-        """Remove a table that is too old; whether there was one. Its use does not renew it."""
+        """Remove a table if it is too old; return whether it was. Use does not extend its age."""
         dataset = self._datasets.get(key)
         if dataset is None or not self.is_expired(dataset):
             return False
         return self.remove(key)
 
     def remove(self, key: str) -> bool:
-        """Remove a table; whether there was one."""
+        """Remove a table; return whether there was one."""
         dataset = self._datasets.pop(key, None)
         if dataset is None:
             return False
@@ -136,8 +136,8 @@ class Cache:
     def store(self, key: str, frame: pl.DataFrame, need: int, charge: int) -> Stored:
         """Store a table, or raise `TooLarge` and change nothing.
 
-        The least recently used tables go until `need` bytes are free. The table then takes
-        `charge` bytes, which may be more, but not any number of them.
+        The least recently used tables are evicted until `need` bytes are free. The table is then
+        charged `charge` bytes, which may be more, up to `most_charge`.
         """
         if need > self.size:
             raise TooLarge(f"The content needs {need} bytes; the cache has {self.size}")
@@ -158,9 +158,9 @@ class Cache:
         return Stored(replaced, tuple(evicted_after))
 
     def restore(self, key: str, frame: pl.DataFrame, charge: int, stored_at: float) -> bool:
-        """Put back a table that was used before all that are here; whether there is room.
+        """Restore a table as the least recently used one; return whether there was room.
 
-        No table goes for it. One alone may take as much as if it had been uploaded.
+        No table is evicted for it. A single table may take as much as if it had been uploaded.
         """
         if self.charged + charge > (self.size if self._datasets else self.most_charge):
             return False

@@ -1,7 +1,7 @@
-"""Text of which few values are different is stored as codes: a byte or two for each row.
+"""Text with few different values is stored as codes of one or two bytes a row.
 
-That is an inner matter of stored tables. To the query language such a column is text: what it
-asks of values is asked once of each, and answers have the text.
+This is internal to stored tables. In the query language such a column is text: conditions are
+evaluated once for each different value, and results have the text.
 """
 
 from collections.abc import Callable, Container
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 _LEAST = 10_000
-"""Rows from which on codes are worth it."""
+"""Minimum number of rows for codes."""
 
 _LEAST_CHUNK = 50_000
 """Rows that the pieces of a column have on average, or they are joined, which takes a tenth of
@@ -33,19 +33,19 @@ rows up to a third longer."""
 
 _SAMPLE = 10_000
 _MOST_BYTES = 2**8 - 1  # codes of a byte: one stands for null
-_FEW_CODES = 8  # are compared one by one faster than looked up
-_SHORT = 1_000  # rows up to which it does not matter how they are turned into text
+_FEW_CODES = 8  # up to this number, comparing each is faster than a look-up
+_SHORT = 1_000  # up to this number of rows, either way to text is fast
 
 
 def compact(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a table in the form in which it takes the least memory."""
     if frame.height >= _LEAST and TEXT in frame.dtypes:
         dtypes = [fitting(column) for column in frame]
-        try:  # all side by side
+        try:  # all columns in parallel
             frame = frame.select(
                 pl.nth(place).cast(first) for place, (first, _) in enumerate(dtypes)
             )
-        except pl.exceptions.ComputeError:  # a column has more values than its sample told
+        except pl.exceptions.ComputeError:  # a column has more different values than its sample
             columns = zip(frame.get_columns(), dtypes, strict=True)
             frame = pl.DataFrame([_cast(column, *either) for column, either in columns])
     pieces = set(frame.n_chunks("all"))
@@ -57,7 +57,7 @@ def compact(frame: pl.DataFrame) -> pl.DataFrame:
 def fitting(column: pl.Series) -> tuple[pl.DataType, pl.DataType]:
     """Return two types for a column: one that probably fits, and one if it does not.
 
-    They differ in text only, of which a short column tells nothing.
+    They differ for text only, if the column is not short.
     """
     if column.dtype != TEXT or len(column) < _LEAST:
         return column.dtype, column.dtype
@@ -65,7 +65,7 @@ def fitting(column: pl.Series) -> tuple[pl.DataType, pl.DataType]:
     different = sample.n_unique()
     if different > len(sample) // 2:
         return TEXT, TEXT
-    # categories of its own: they go when the column goes
+    # with its own categories, which are freed with the column
     wide = pl.Categorical(pl.Categories.random(physical=pl.UInt16))
     if different > _MOST_BYTES // 2:
         return wide, TEXT
@@ -82,12 +82,12 @@ def _cast(column: pl.Series, *dtypes: pl.DataType) -> pl.Series:
 
 
 def is_coded(dtype: pl.DataType) -> bool:
-    """Whether a column is text that is held as codes."""
+    """Whether a column is text that is stored as codes."""
     return isinstance(dtype, pl.Categorical)
 
 
 def as_text(column: pl.Series) -> pl.Series:
-    """Return a column with its text in the place of codes."""
+    """Return a column with text instead of codes."""
     if not is_coded(column.dtype):
         return column
     if len(column) <= _SHORT:
@@ -96,7 +96,7 @@ def as_text(column: pl.Series) -> pl.Series:
 
 
 def with_text(frame: pl.DataFrame, names: Container[str] | None = None) -> pl.DataFrame:
-    """Return a table with text in the place of codes, in all columns or those of some names."""
+    """Return a table with text instead of codes, in all columns or the named ones."""
     if not any(map(is_coded, frame.dtypes)):
         return frame
     return pl.DataFrame(
@@ -105,7 +105,7 @@ def with_text(frame: pl.DataFrame, names: Container[str] | None = None) -> pl.Da
 
 
 def by_value(column: pl.Series, function: Callable[[pl.Series], pl.Series]) -> pl.Series:
-    """Return the mask that a function makes of a column, each value by itself."""
+    """Return the mask that a function of single values gives for a column."""
     if not is_coded(column.dtype):
         return function(column)
     values = values_of(column)
@@ -126,7 +126,7 @@ def by_value(column: pl.Series, function: Callable[[pl.Series], pl.Series]) -> p
 
 
 def rank(column: pl.Series) -> pl.Series:
-    """Return numbers in the order of the text of a column that is held as codes."""
+    """Return numbers in the order of the text of a column that is stored as codes."""
     ranks = values_of(column).arg_sort().arg_sort()
     return ranks.gather(column.to_physical()).alias(column.name)
 

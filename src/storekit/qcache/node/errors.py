@@ -1,4 +1,4 @@
-"""What a node refuses. The node answers with the status, and the message as JSON."""
+"""Refusals of a node. The response has their status, and the message as JSON."""
 
 __all__ = ["BadQuery", "BadTable", "Refusal", "TooLarge"]
 
@@ -10,14 +10,14 @@ class Refusal(Exception):
 
 
 class BadTable(Refusal):
-    """Content, or a header about its columns, that makes no table."""
+    """The content, or a header about its columns, is not a valid table."""
 
 
 class BadQuery(Refusal):
-    """A query that the language does not have, or that does not fit the table."""
+    """The query is invalid, or does not fit the table."""
 
 
 class TooLarge(Refusal):
-    """More content than the node takes, or what unfolds to more."""
+    """The content is larger than the node accepts, before or after decompression."""
 
     status = 413

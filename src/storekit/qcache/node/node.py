@@ -36,10 +36,10 @@ from storekit.qcache.node.writing import to_csv, to_json
 __all__ = ["Node", "State"]
 
 _SMALL_UPLOAD = 2**16
-"""Bytes of a table up to which it is thought to be stored quickly."""
+"""Bytes: smaller tables are expected to be stored quickly."""
 
 _SMALL_WORK = 2**24
-"""Bytes of a table times those of a query up to which that is thought to be answered quickly."""
+"""Bytes of table times bytes of query: up to this, a query is expected to be quick."""
 
 _PLAIN = (("content-type", "text/html; charset=UTF-8"),)
 _DATASET_METHODS = ("GET", "POST", "DELETE")
@@ -52,8 +52,8 @@ State = Literal["starting", "ready", "draining"]
 class Node:
     """Tables in memory, and queries on them, with the limits and the answers of QCache.
 
-    Safe for threads: tables are never changed, so a query goes on with the one that it
-    found, and an upload that fails leaves the old one.
+    Thread-safe: tables are never modified, so a query uses the one that it found to its end, and
+    an upload that fails leaves the old one.
     """
 
     def __init__(
@@ -66,20 +66,20 @@ class Node:
         query_timeout: float = 30,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make a node that is empty.
+        """Make an empty node.
 
         Args:
-            size: Bytes that the tables may take, about; the least recently used go first.
-                Also the most bytes of one upload.
-            age: Seconds after which a table is gone, however much it is used; 0 for never.
-            statistics_buffer_size: How many of the newest durations the statistics keep.
+            size: Approximate limit of the tables in bytes; the least recently used are evicted
+                first. Also the limit of one upload.
+            age: Seconds after which a table is removed, even if it is used; 0 for no limit.
+            statistics_buffer_size: Number of the newest durations that the statistics keep.
             auth: User name and password that every request must have.
-            query_timeout: Seconds that a query may take; 0 for any time. It then ends with 400,
-                at the next step of its work.
-            clock: Seconds that only ever grow.
+            query_timeout: Seconds that a query may take; 0 for no limit. It then ends with 400,
+                at its next step.
+            clock: A monotonic clock, in seconds.
 
         Raises:
-            TypeError, ValueError: An option is of the wrong type, or out of range.
+            TypeError, ValueError: An option has the wrong type, or is out of range.
 
         """
         _check_whole("size", size, 1)
@@ -105,11 +105,11 @@ class Node:
 
     @property
     def state(self) -> State:
-        """What `/health` says. Requests are served in any state."""
+        """The state that `/health` reports. Requests are served in any state."""
         return self._state
 
     def enter(self, state: State) -> bool:
-        """Change the state; whether that was done: a node that drains does so to its end."""
+        """Change the state; return whether that was done: a node that is draining remains so."""
         with self._state_lock:
             if self._state != "draining":
                 self._state = state
@@ -118,25 +118,25 @@ class Node:
     # Requests
 
     def handle(self, request: Request) -> Response:
-        """Serve a request. Whatever comes in, an answer comes out.
+        """Serve a request. Every error becomes a response.
 
-        A query may take as long as its table is large: call this where that may be.
+        A query takes time in proportion to its table: do not call this in an event loop.
 
-        Raises `NotQuick` if its budget is to be quick, and it is not.
+        Raises `NotQuick` if the budget of the request says so.
         """
         path = route_of(request)
         return answered(request, partial(self._answer, request, path), completed)
 
     def budget_for(self, request: Request) -> Budget:
-        """Return what a request may take, by its head; made once for each."""
+        """Return a new budget for a request, by its head."""
         return self._budget(stores=is_upload(request, route_of(request)))
 
     def query_budget(self) -> Budget:
-        """Return what a query may take; made once for each."""
+        """Return a new budget for a query."""
         return self._budget(stores=False)
 
     def is_small(self, request: Request) -> bool:
-        """Whether serving this should take some milliseconds: little is asked of a small table."""
+        """Whether serving this is expected to take some milliseconds: a small query or upload."""
         path = route_of(request)
         if path is None or path[2] is None:
             return True
@@ -146,7 +146,7 @@ class Node:
         return charge * (len(request.query) + request.size) <= _SMALL_WORK
 
     def refuse_head(self, request: Request) -> Response | None:
-        """Return the answer if there is one without the body: no access, or no such path."""
+        """Return the response if it does not depend on the body: no access, or no such path."""
         response = self._refuse(request, route_of(request))
         return response and completed(request, response)
 
@@ -155,12 +155,12 @@ class Node:
         return self._most_content(route_of(request))
 
     def is_quick(self, request: Request) -> bool:
-        """Whether serving this takes no more than microseconds: it asks for no table."""
+        """Whether serving this takes no more than microseconds: it reads and stores no table."""
         path = route_of(request)
         return path is None or path[2] is None or request.method == "DELETE"
 
     def kind_of(self, request: Request) -> str:
-        """Return what a request is for, in a word: query, store, delete, status and the like."""
+        """Return the kind of a request for metrics: query, store, delete, status and so on."""
         path = route_of(request)
         if path is None:
             return "other"
@@ -171,12 +171,12 @@ class Node:
         return "delete" if request.method == "DELETE" else "query"
 
     def key_of(self, request: Request) -> str | None:
-        """Return the key of the table that a request is for, if it is for one."""
+        """Return the key of the table in the path of a request, None if there is none."""
         path = route_of(request)
         return path[2].decode() if path is not None and path[2] is not None else None
 
     def table_to_come(self, request: Request) -> CsvBlocks | None:
-        """Return what reads the table of an upload while it comes; None if that can't be."""
+        """Return a parser for an upload while it arrives, None if that is not possible."""
         headers = request.headers
         stores = is_upload(request, route_of(request))
         if not stores or "content-encoding" in headers:
@@ -185,7 +185,7 @@ class Node:
             if check_table_format(headers.get("content-type")) == JSON_TYPE:
                 return None
             return CsvBlocks(types_of(headers), request.budget or self.budget_for(request))
-        except Refusal:  # for which the answer waits until the content is there
+        except Refusal:  # it is raised again once the content is complete
             return None
 
     def _budget(self, *, stores: bool) -> Budget:
@@ -199,9 +199,9 @@ class Node:
     def run(self, key: str, query: object, budget: Budget, *, peek: bool = False) -> Answer:
         """Return the answer to a query about a table, without writing it as JSON or CSV.
 
-        Unless it is to `peek`, that is a use of the table, which is counted.
+        Unless `peek`, the table is marked as used, and the query is counted.
 
-        Raises `Refusal` if there can be no answer, and what `Budget.check` raises.
+        Raises `Refusal`, and what `Budget.check` raises.
         """
         budget.start()
         if peek:
@@ -215,12 +215,12 @@ class Node:
         return answer
 
     def challenge(self, request: Request) -> Response | None:
-        """Return the answer to a request without the password, None if it has it or needs none."""
+        """Return the response to a request that lacks a required password, else None."""
         if self._credentials is None or self._may_enter(request):
             return None
         return Response(401, (("www-authenticate", "Basic realm=Restricted"),))
 
-    # What needs no body
+    # Without the body
 
     def _refuse(self, request: Request, path: Route | None) -> Response | None:
         if path is None:
@@ -237,25 +237,25 @@ class Node:
         return None
 
     def _may_enter(self, request: Request) -> bool:
-        assert self._credentials is not None  # noqa: S101 - else nobody asks
+        assert self._credentials is not None  # noqa: S101 - `challenge` has checked it
         shown = _credentials(request.headers.get("authorization", ""))
         return shown is not None and compare_digest(shown, self._credentials)
 
-    # What does
+    # With the body
 
     def _answer(self, request: Request, path: Route | None) -> Response:
         return self._refuse(request, path) or self._serve(request, path)
 
     def _serve(self, request: Request, path: Route | None) -> Response:
-        assert path is not None  # noqa: S101 - it was looked at
+        assert path is not None  # noqa: S101 - `_refuse` has checked it
         if request.size > (most := self._most_content(path)):
             raise TooLarge(f"The content has {request.size} bytes; the limit is {most}")
         if path[1] == b"status":
             return Response(200, _PLAIN, b"OK")
         if path[1] == b"statistics":
-            return self._tell_statistics()
+            return self._statistics()
         if path[4]:
-            return self._tell_health() if path[4] == b"health" else self._tell_metrics()
+            return self._health() if path[4] == b"health" else self._metrics()
         key = path[2].decode()
         if request.method == "DELETE":
             self.tables.remove(key)
@@ -271,17 +271,17 @@ class Node:
             figure = "store_request_durations" if stores else "query_request_durations"
             self.tables.note(figure, started)
 
-    def _tell_statistics(self) -> Response:
+    def _statistics(self) -> Response:
         taken = self.tables.take_statistics()
         kind = ("content-type", f"{JSON_TYPE}; charset=utf-8")
         return Response(200, (kind,), json.dumps(taken).encode())
 
-    def _tell_health(self) -> Response:
+    def _health(self) -> Response:
         state = self.state
         kind = ("content-type", "text/plain; charset=utf-8")
         return Response(200 if state == "ready" else 503, (kind, _OF_THE_MOMENT), state.encode())
 
-    def _tell_metrics(self) -> Response:
+    def _metrics(self) -> Response:
         totals = self.tables.totals()
         gauges: dict[str, float] = {
             "qcache_ready": int(self.state == "ready"),
@@ -297,7 +297,7 @@ class Node:
         headers = request.headers
         is_json = check_table_format(headers.get("content-type")) == JSON_TYPE
         types = {} if is_json else types_of(headers)
-        # Of JSON, only half is taken to be needed: so much of it are names of columns.
+        # JSON is charged half of its size: about so much of it are names of columns.
         limit = 2 * self.size if is_json else self.size
         if request.table is not None:
             frame, size = request.table.table(), request.size
@@ -316,7 +316,7 @@ class Node:
         query = parse_query(query_text(request, budget), budget)
         kind = accepted_format(headers.get("accept"))
         frame = self.tables.find(key)
-        # Of this query alone: QCache writes them into the stored table, for all to see.
+        # For this query only, whereas QCache adds them to the stored table.
         frame = with_stand_ins(frame, request, budget)
         answer = run_query(frame, check_object(query), budget)
         body = to_json(answer, budget) if kind == JSON_TYPE else to_csv(answer, budget)

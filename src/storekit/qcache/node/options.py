@@ -19,7 +19,7 @@ from storekit.qcache.node.units import parse_size
 __all__ = ["AUTH_VARIABLE", "PREFIX", "ServeOptions", "add_options", "read_options"]
 
 PREFIX = "STOREKIT_SERVE_"
-"""How the variables of options begin."""
+"""Prefix of the variables of options."""
 
 AUTH_VARIABLE = "STOREKIT_QCACHE_AUTH"
 """The variable of `--auth`."""
@@ -30,7 +30,7 @@ _LONGEST_DRAIN = 3600
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
-# What options may be: each function takes text, or what a TOML file has, and returns the value.
+# Parsers of options: each takes text, or a value from a TOML file, and returns the value.
 
 
 def _text(value: object) -> str:
@@ -99,7 +99,7 @@ class _Form:
 
 
 def _option(
-    default: Any,  # noqa: ANN401 - whatever the field is
+    default: Any,  # noqa: ANN401 - the type of the field
     read: Callable[[object], Any],
     help: str,  # noqa: A002 - argparse's word
     metavar: str | None = None,
@@ -113,7 +113,7 @@ def _option(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
-    """What a served node is told. Sizes are in bytes, times in seconds."""
+    """Options of a served node. Sizes are in bytes, times in seconds."""
 
     host: str = _option("127.0.0.1", _text, "address to listen on")
     port: int = _option(8888, _port, "0 for any that is free")
@@ -188,7 +188,7 @@ class ServeOptions:
     def credentials(self) -> tuple[str, str] | None:
         """Return the user name and password that requests must have, None for none.
 
-        `ValueError` if they can't be read, or are not of the form that they must have.
+        `ValueError` if they can't be read, or are malformed.
         """
         text = self.auth
         if self.auth_file is not None:
@@ -199,12 +199,12 @@ class ServeOptions:
         if text is None:
             return None
         user, colon, password = text.partition(":")
-        if not colon or not user or not password:  # none of it is shown: it may be the password
+        if not colon or not user or not password:  # not shown, since it may be the password
             raise ValueError("the user name and password must be given as USER:PASSWORD")
         return user, password
 
     def checked(self) -> Self:
-        """Return these options, or raise `ValueError` for a pair that does not go together."""
+        """Return these options, or raise `ValueError` for options that exclude each other."""
         if self.cert_file is None and (self.ca_file or self.key_file):
             raise ValueError("--ca-file and --key-file need --cert-file")
         if self.auth is not None and self.auth_file is not None:
@@ -217,7 +217,7 @@ class ServeOptions:
                     f"{_on_command_line(name)} must be 0 to {_LONGEST_DRAIN} seconds, not {seconds}"
                 )
         if has_password and self.cert_file is None and not self.allow_plain_auth:
-            self.credentials()  # what is wrong with the password is told first
+            self.credentials()  # errors of the password come first
             raise ValueError(
                 "a password without TLS can be read on the way: give --cert-file, "
                 "or --allow-plain-auth if something before this server has TLS"
@@ -226,7 +226,7 @@ class ServeOptions:
 
 
 _EXCLUSIVE = ("auth", "auth_file")
-"""Of these, what is given in one place stands for what is given in a lower one."""
+"""Options that exclude each other: one of them overrides the other of a lower precedence."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -257,13 +257,13 @@ def read_options(given: Mapping[str, Any], environment: Mapping[str, str]) -> Se
     """Return the options of a node.
 
     Args:
-        given: What was given on the command line, by the names of fields: a namespace that was
-            made with `add_options`, as a mapping. Other names are left out.
+        given: Options from the command line, by the names of fields: a namespace that was made
+            with `add_options`, as a mapping. Other names are ignored.
         environment: Variables, of which those that begin with `PREFIX` are options.
 
     Raises:
-        ValueError: A value is wrong, or the name of a variable or of a key in the file; says
-            where it stands.
+        ValueError: A value is wrong, or the name of a variable or of a key in the file; the
+            message says where.
 
     """
     variables = _of_environment(environment)

@@ -1,4 +1,4 @@
-"""The nodes of this process that addresses stand for: `embedded:` and `embedded:NAME`."""
+"""The embedded nodes of this process, by address: `embedded:` and `embedded:NAME`."""
 
 import os
 import threading
@@ -19,7 +19,7 @@ _lock = threading.Lock()
 
 
 def _renew_after_fork() -> None:
-    global _lock  # noqa: PLW0603 - a thread that the fork does not have may hold it
+    global _lock  # noqa: PLW0603 - a thread that the child process does not have may hold it
     _lock = threading.Lock()
 
 
@@ -28,19 +28,19 @@ if hasattr(os, "register_at_fork"):
 
 
 def require_polars() -> None:
-    """Check that what a node is made with is installed: `ModuleNotFoundError`."""
+    """Raise `ModuleNotFoundError` unless the packages that a node needs are installed."""
     require("an embedded QCache node", "node", "polars")
 
 
 def node_at(address: str) -> "Node":
-    """Return a new node for `embedded:`, and for `embedded:NAME` the one of that name.
+    """Return a new node for `embedded:`, and the node of that name for `embedded:NAME`.
 
-    A named node lives for as long as somebody holds it. A process that was forked off has
-    nodes of its own.
+    A named node exists as long as there is a reference to it. A forked process has its own
+    nodes.
     """
     name = embedded_name(address)
     require(f"the address {address!r}", "embedded", "polars")
-    from storekit.qcache.node.node import Node  # noqa: PLC0415 - it loads Polars
+    from storekit.qcache.node.node import Node  # noqa: PLC0415 - it imports Polars
 
     if not name:
         return Node()

@@ -1,4 +1,4 @@
-"""The counters of a node: those that start anew when they are read, and those that never do."""
+"""The counters of a node: those that are reset when they are read, and totals."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -9,20 +9,20 @@ __all__ = ["Statistics", "Totals"]
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a node did since it was made, and what it has; reading it changes nothing."""
+    """Totals of a node since it was made, and its current state; reading changes nothing."""
 
     uptime: float
-    """Seconds since it was made."""
+    """Seconds since the node was made."""
 
     counts: Mapping[str, int]
-    """Events by the names that `/qcache/statistics` has for them, and some that it has not; those
-    that never happened may be missing."""
+    """Events by their names in `/qcache/statistics`, and some that it does not have; those that
+    never happened may be missing."""
 
     datasets: int
-    """Tables that it has."""
+    """Number of stored tables."""
 
     charged: int
-    """Bytes that they take."""
+    """Bytes that they are charged."""
 
 
 class Statistics:

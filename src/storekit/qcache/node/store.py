@@ -1,4 +1,4 @@
-"""The tables that a node holds, and the figures of what it did with them. Safe for threads."""
+"""The tables of a node, with its statistics. Thread-safe."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ __all__ = ["TableStore"]
 class TableStore:
     """The cache of a node with its statistics, under one lock.
 
-    Tables are never changed, so who has one goes on with it, whatever is stored meanwhile.
+    Tables are never modified, so one that was found can be used after it was replaced.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class TableStore:
         self._statistics = Statistics(statistics_buffer_size, clock)
         self.on_change: Callable[[str], object] = _ignore
         """Called with the key of a table that is about to be replaced or removed, by a thread that
-        has the lock: it must be quick, and ask for nothing here."""
+        holds the lock: it must be quick, and not call the store."""
 
     @property
     def size(self) -> int:
@@ -36,7 +36,7 @@ class TableStore:
 
     @property
     def age(self) -> float:
-        """Seconds after which a table is gone; 0 for never."""
+        """Seconds after which a table is removed; 0 for no limit."""
         return self._cache.age
 
     @property
@@ -49,24 +49,24 @@ class TableStore:
             return f"{len(self._cache)} datasets, {self._cache.charged} of {self.size} bytes"
 
     def now(self) -> float:
-        """Return the seconds of the clock that says when tables were stored."""
+        """Return the time of the clock of the store, in seconds."""
         return self._clock()
 
     # Tables
 
     def datasets(self) -> Iterator[tuple[str, Dataset]]:
-        """Return the tables of this moment with their keys, in any order: no use of them."""
+        """Return the current tables with their keys, in any order, without marking them as used."""
         with self._lock:
             keys, datasets = self._cache.datasets()
         return zip(keys, datasets, strict=True)
 
     def datasets_by_use(self) -> list[tuple[str, Dataset]]:
-        """Return all tables with their keys, the least recently used first. That is no use."""
+        """Return all tables with their keys, the least recently used first; marks none as used."""
         with self._lock:
             return self._cache.by_use()
 
     def peek(self, key: str) -> Dataset:
-        """Return a table and what is known of it, which is no use of it. Raises `Refusal`."""
+        """Return a table with its details, without marking it as used. Raises `Refusal`."""
         with self._lock:
             dataset = self._cache.peek(key)
         if dataset is None or self._cache.is_expired(dataset):
@@ -79,7 +79,7 @@ class TableStore:
             return self._cache.charge_of(key)
 
     def find(self, key: str) -> pl.DataFrame:
-        """Return a table, which is a use of it. Raises `Refusal`."""
+        """Return a table, and mark it as used. Raises `Refusal`."""
         with self._lock:
             if self._cache.remove_expired(key):
                 self._statistics.count("age_evict_count")
@@ -90,7 +90,7 @@ class TableStore:
         return frame
 
     def put(self, key: str, frame: pl.DataFrame, need: int, started: float) -> None:
-        """Hold a table, of which `need` bytes came, in a request that has `started`."""
+        """Store a table of `need` received bytes, for a request that began at `started`."""
         charge = charge_for(frame)
         with self._lock:
             self.on_change(key)

@@ -1,1 +1,1 @@
-"""How clients in this process reach a node; the other tree is generated from this one."""
+"""The hand-written modules, from which the other tree of the same layout is generated."""

@@ -1,4 +1,4 @@
-"""A node in this process, as an httpx transport: requests go to it without a socket."""
+"""An httpx transport to a node in this process, without a socket."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ __all__ = ["AsyncEmbeddedTransport"]
 
 
 class AsyncEmbeddedTransport(httpx.AsyncBaseTransport):
-    r"""Sends requests to a node in this process, whatever host they name.
+    r"""Sends requests for any host to a node in this process.
 
     ```python
     from storekit.qcache import AsyncQClient
@@ -25,12 +25,11 @@ class AsyncEmbeddedTransport(httpx.AsyncBaseTransport):
         await client.post("cities", "city\nUppsala\n")
     ```
 
-    Where there is an event loop, threads do the work, and the loop goes on. Cancelling
-    returns at once, and the thread ends its work at the next step: a cancelled upload may have
-    happened. Timeouts have no meaning here. Closing lets go of the node, which others may
-    go on using.
+    If there is an event loop, requests are processed in threads. Cancelling returns at once, and
+    the thread ends its work at the next step: a cancelled upload may have been stored. Timeouts
+    have no effect. Closing does not affect other users of the node.
 
-    Raises `ClientClosed`, and `OwnerMismatch` in a process that was forked off.
+    Raises `ClientClosed`, and `OwnerMismatch` in a forked process.
     """
 
     def __init__(self, node: Node) -> None:
@@ -40,7 +39,7 @@ class AsyncEmbeddedTransport(httpx.AsyncBaseTransport):
         self._forks = fork_count()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Have the node serve a request; return with the whole answer."""
+        """Serve a request by the node; return the complete response."""
         node = self._node
         if node is None:
             raise ClientClosed("the transport to an embedded node is closed; make a new one")
@@ -70,5 +69,5 @@ class AsyncEmbeddedTransport(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        """Let go of the node. Requests under way are served."""
+        """Close the transport. Requests in progress are served."""
         self._node = None

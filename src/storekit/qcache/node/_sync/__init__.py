@@ -1,3 +1,3 @@
 # Generated from src/storekit/qcache/node/_async/__init__.py by tools/generate_sync.py; do not edit.
 
-"""How clients in this process reach a node; the other tree is generated from this one."""
+"""The hand-written modules, from which the other tree of the same layout is generated."""

@@ -1,6 +1,6 @@
 # Generated from src/storekit/qcache/node/_async/transport.py by tools/generate_sync.py; do not edit.
 
-"""A node in this process, as an httpx transport: requests go to it without a socket."""
+"""An httpx transport to a node in this process, without a socket."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ __all__ = ["EmbeddedTransport"]
 
 
 class EmbeddedTransport(httpx.BaseTransport):
-    r"""Sends requests to a node in this process, whatever host they name.
+    r"""Sends requests for any host to a node in this process.
 
     ```python
     from storekit.qcache import QClient
@@ -27,12 +27,11 @@ class EmbeddedTransport(httpx.BaseTransport):
         client.post("cities", "city\nUppsala\n")
     ```
 
-    Where there is an event loop, threads do the work, and the loop goes on. Cancelling
-    returns at once, and the thread ends its work at the next step: a cancelled upload may have
-    happened. Timeouts have no meaning here. Closing lets go of the node, which others may
-    go on using.
+    If there is an event loop, requests are processed in threads. Cancelling returns at once, and
+    the thread ends its work at the next step: a cancelled upload may have been stored. Timeouts
+    have no effect. Closing does not affect other users of the node.
 
-    Raises `ClientClosed`, and `OwnerMismatch` in a process that was forked off.
+    Raises `ClientClosed`, and `OwnerMismatch` in a forked process.
     """
 
     def __init__(self, node: Node) -> None:
@@ -42,7 +41,7 @@ class EmbeddedTransport(httpx.BaseTransport):
         self._forks = fork_count()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Have the node serve a request; return with the whole answer."""
+        """Serve a request by the node; return the complete response."""
         node = self._node
         if node is None:
             raise ClientClosed("the transport to an embedded node is closed; make a new one")
@@ -72,5 +71,5 @@ class EmbeddedTransport(httpx.BaseTransport):
         )
 
     def close(self) -> None:
-        """Let go of the node. Requests under way are served."""
+        """Close the transport. Requests in progress are served."""
         self._node = None

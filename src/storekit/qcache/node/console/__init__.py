@@ -1,8 +1,8 @@
-"""The page that a node shows in a browser, and what that page asks the node for.
+"""The page of a node for browsers, and the data for it.
 
-The page is a few files below `static`, served as they are: no build step, nothing from elsewhere.
-It shows what others have stored, so it is not trusted with it: text goes into the page as text,
-and the headers of each answer forbid the browser to run or load anything but these files.
+The page consists of a few static files below `static`, without a build step or external resources.
+The tables that it shows are untrusted: their text is inserted as text, and the headers of each
+response forbid the browser to run or load anything except these files.
 """
 
 from storekit.qcache.node.console.life import Queue

@@ -1,4 +1,4 @@
-"""What the page asks of tables, from the JSON that it posts: rows of an answer, or one cell."""
+"""Queries of the page, which are posted as JSON: rows of a result, or one cell."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,27 +14,27 @@ from storekit.qcache.node.query import check_object, parse_query
 __all__ = ["Question", "rows_of"]
 
 _MOST_SQL = 20_000
-"""Characters of SQL: nobody writes more into a page, and to read it takes time."""
+"""Maximum characters of SQL, since parsing takes time."""
 
 _MOST_SLICE = 2**62
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A query about a table, and which rows, or which cell, of its answer are wanted."""
+    """A query of a table, and which rows, or which cell, of its result are wanted."""
 
     key: str
     query: Mapping[str, object]
     offset: int = 0
     limit: int = MOST_ROWS
     column: int | None = None
-    """Of which the one cell in the row `offset` is wanted."""
+    """The column of the single wanted cell, in the row `offset`; None for rows."""
     start: int = 0
-    """The character with which the text of that cell begins."""
+    """The position in the text of that cell from which on it is wanted."""
 
     @classmethod
     def of(cls, content: bytes, budget: Budget) -> "Question":
-        """Return what the content of a request asks. `BadQuery` if it makes no sense."""
+        """Parse the content of a request. `BadQuery` if it is malformed."""
         try:
             posted = check_object(parse_query(content.decode(), budget))
         except UnicodeDecodeError as error:
@@ -52,7 +52,7 @@ class Question:
 
 
 def rows_of(node: Node, question: Question, budget: Budget, *, peek: bool) -> dict[str, object]:
-    """Return the rows or the cell that a question asks for. With `peek`, it is no use of the table.
+    """Return the wanted rows or cell. With `peek`, the table is not marked as used.
 
     Raises `Refusal`, and what `Budget.check` raises.
     """
@@ -76,14 +76,14 @@ def rows_of(node: Node, question: Question, budget: Budget, *, peek: bool) -> di
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """How to get some rows of the answer to a query: by asking for those alone, if that can be."""
+    """The query for some rows of the result of a query: only those, if that is possible."""
 
     query: Mapping[str, object]
     skip: int
-    """Rows to leave out of what that answers."""
+    """Rows of that result to leave out."""
     rows: int
     own_offset: int | None
-    """The offset of the whole query; None if all that it answers comes."""
+    """The offset of the original query; None if its whole result is fetched."""
     own_limit: int | None
 
     @classmethod
@@ -92,15 +92,15 @@ class _Part:
         rows = question.limit if question.column is None else 1
         own_offset, own_limit = query.get("offset") or 0, query.get("limit") or None
         if not _is_place(own_offset) or not (own_limit is None or _is_place(own_limit)):
-            return cls(query, offset, rows, None, None)  # counted from the end, or a mistake
+            return cls(query, offset, rows, None, None)  # counted from the end, or invalid
         if own_limit is not None:
             rows = max(min(rows, own_limit - offset), 0)
-        # A limit of 0 is none, to QCache.
+        # In QCache, a limit of 0 is no limit.
         asked = {**query, "offset": own_offset + offset, "limit": max(rows, 1)}
         return cls(asked, 0, rows, own_offset, own_limit)
 
     def total(self, answer: Answer) -> int:
-        """Return how many rows the whole query has."""
+        """Return the number of rows of the result of the original query."""
         if self.own_offset is None:
             return answer.frame.height
         rows = max(answer.unsliced_length - self.own_offset, 0)
@@ -131,7 +131,7 @@ def _compiled(text: object) -> tuple[str, Mapping[str, object]]:
         raise BadQuery("sql must be text")
     if len(text) > _MOST_SQL:
         raise BadQuery(f"SQL has at most {_MOST_SQL} characters here")
-    from storekit.qcache.sql import parse  # noqa: PLC0415 - an extra; the node does without
+    from storekit.qcache.sql import parse  # noqa: PLC0415 - an extra, which the node does not need
 
     try:
         statement = parse(text)

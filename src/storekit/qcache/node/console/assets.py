@@ -1,4 +1,4 @@
-"""The files of the page, with their tags, in memory."""
+"""The files of the page, with their ETags, in memory."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +19,7 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file as it is sent."""
+    """A file of the page."""
 
     content: bytes
     content_type: str

@@ -1,7 +1,7 @@
-"""The answer to a query as the page shows it: bounded, whatever the table holds.
+"""The result of a query as the page shows it, with bounded size.
 
-Each row is a list. Long text is cut, and says so: `{"cut": TEXT, "length": CHARACTERS}` stands for
-it. Whole numbers that JavaScript would round are text, as are infinities, which JSON lacks.
+Each row is a list. Long text is cut: `{"cut": TEXT, "length": CHARACTERS}` represents it. Whole
+numbers that JavaScript would round are text, as are infinities, which JSON lacks.
 """
 
 import math
@@ -23,24 +23,24 @@ from storekit.qcache.node.tables import (
 __all__ = ["MOST_ROWS", "columns_of", "described_columns", "piece_of_cell", "shown_rows"]
 
 MOST_ROWS = 1000
-"""Rows of one answer to the page."""
+"""Maximum rows of one response to the page."""
 
 _MOST_COLUMNS = 500
-"""Columns of one answer to the page: the first."""
+"""Maximum columns of one response to the page; the others are left out."""
 
 _MOST_CELLS = 20_000
-"""Cells of one answer to the page: a browser draws these in half a second."""
+"""Maximum cells of one response to the page: a browser draws them in half a second."""
 
 _MOST_TEXT = 4_000_000  # characters of all cells together
 _LONG, _SHORTEST = 300, 32  # characters that are shown of a cell, at most and at least
 
 _MOST_PIECE = 64 * 1024
-"""Characters of one cell that are told at a time."""
+"""Maximum characters of one cell in a response."""
 
 _MOST_NAME = 300
 
 _EXACT = 2**53 - 1
-"""The largest whole number that JavaScript has, and its neighbours."""
+"""The largest whole number up to which JavaScript represents all exactly."""
 
 
 def columns_of(answer: Answer) -> list[dict[str, object]]:
@@ -62,7 +62,7 @@ def described_columns(frame: pl.DataFrame, start: int) -> list[dict[str, object]
 
 
 def _type_name(dtype: pl.DataType) -> str:
-    """Return what a type is called where people see it."""
+    """Return the name of a type as the page shows it."""
     if is_enum(dtype):
         return "enum"
     if is_bool(dtype):
@@ -75,7 +75,7 @@ def _type_name(dtype: pl.DataType) -> str:
 
 
 def shown_rows(frame: pl.DataFrame) -> list[list[object]]:
-    """Return the rows of a frame, as many as there is room for."""
+    """Return the rows of a frame, up to the limits of a response."""
     columns = frame.get_columns()[:_MOST_COLUMNS]
     if not columns:
         return []
@@ -86,7 +86,7 @@ def shown_rows(frame: pl.DataFrame) -> list[list[object]]:
 
 
 def piece_of_cell(frame: pl.DataFrame, column: int, start: int) -> dict[str, object]:
-    """Return a piece of the one cell of a column of a frame of one row, and its length."""
+    """Return a part of a cell of a frame with one row, and the length of its text."""
     if not frame.height or not 0 <= column < frame.width:
         raise BadQuery("There is no such cell")
     text = _as_text(frame.to_series(column).head(1))

@@ -1,4 +1,4 @@
-"""What a node does, in numbers that only grow: the page takes differences of them."""
+"""Activity of a node as counters, of which the page shows differences."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,14 +12,14 @@ __all__ = ["Queue", "life_of"]
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Requests that are worked on, and those that wait for that."""
+    """Numbers of requests that are being processed, and that wait."""
 
     working: int
     waiting: int
 
 
 def life_of(node: Node, queue: Queue) -> dict[str, object]:
-    """Return counters since the node was made, and its state. To read them resets nothing."""
+    """Return counters since the node was made, and its state. Reading resets nothing."""
     totals = node.tables.totals()
     counts = totals.counts
     return {

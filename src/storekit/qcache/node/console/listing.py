@@ -1,8 +1,8 @@
 """The tables of a node, a page at a time.
 
-A node may have a hundred thousand. So that others have their turn, nothing here is one long step:
-all tables are looked at one by one, and only those of the page are kept. A page begins behind the
-last table of the one before, by value and key, whatever was stored meanwhile.
+A node may have a hundred thousand tables. To let other threads run, they are processed one by one,
+and only those of the page are kept. A page begins after the last table of the previous one, by
+value and key, so that changes in between do not shift it.
 """
 
 import heapq
@@ -18,10 +18,10 @@ from storekit.qcache.node.node import Node
 __all__ = ["Order", "described_table", "table_page"]
 
 MOST_TABLES = 500
-"""Tables of one page."""
+"""Maximum tables of one page."""
 
 _MOST_KEYS = 256 * 1024
-"""Bytes of the keys of one page: one may be as long as the head of a request."""
+"""Maximum bytes of the keys of one page: a key may be as long as the head of a request."""
 
 _VALUES: Mapping[str, Callable[[Dataset], float]] = {
     "key": lambda _: 0,
@@ -33,14 +33,14 @@ _VALUES: Mapping[str, Callable[[Dataset], float]] = {
 }
 
 _Place = tuple[float, str]
-"""By what a table is sorted, and its key."""
+"""The sort value of a table, and its key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """Which tables are wanted, and in which order.
 
-    Raises `Refusal` for what makes no sense.
+    Raises `Refusal` for invalid values.
     """
 
     sort: str = "key"
@@ -57,7 +57,7 @@ class Order:
 
     @classmethod
     def of(cls, arguments: Mapping[str, str]) -> "Order":
-        """Return what the arguments of a URL ask for."""
+        """Parse the arguments of a URL."""
         limit = arguments.get("limit", "100")
         return cls(
             sort=arguments.get("sort", "key"),
@@ -69,7 +69,7 @@ class Order:
 
 
 def table_page(node: Node, order: Order) -> dict[str, object]:
-    """Return a page of the tables that contain what is searched, and where the next one begins."""
+    """Return a page of the matching tables, and where the next page begins."""
     now, age, value = node.tables.now(), node.tables.age, _VALUES[order.sort]
     matching = 0
 
@@ -93,7 +93,7 @@ def table_page(node: Node, order: Order) -> dict[str, object]:
 
 
 def described_table(node: Node, arguments: Mapping[str, str]) -> dict[str, object]:
-    """Return what is known of the table `key`, with its columns from number `start` on.
+    """Return the details of the table `key`, with its columns from number `start` on.
 
     Raises `Refusal` if there is none.
     """

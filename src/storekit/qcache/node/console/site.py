@@ -1,14 +1,14 @@
-"""The paths of the page: who may ask, for what, and with which headers it is answered.
+"""The paths of the page, access to them, and headers of responses.
 
 | path | answer |
 |---|---|
-| `/`, to what accepts `text/html` | the page |
+| `/`, to clients that accept `text/html` | the page |
 | `/console/NAME` | its other files |
-| `/console/data/life` | what the node did, and does |
+| `/console/data/life` | counters and state of the node |
 | `/console/data/tables` | its tables, a page at a time |
 | `/console/data/table?key=KEY` | one of them, with its columns |
-| `/console/data/rows`, posted | rows or a cell of a table, which is no use of it |
-| `/console/data/query`, posted | the same of the answer to a query, in SQL or JSON |
+| `/console/data/rows`, posted | rows or a cell of a table, which is not marked as used |
+| `/console/data/query`, posted | rows or a cell of the result of a query, in SQL or JSON |
 """
 
 import json
@@ -33,16 +33,16 @@ _FILES = b"/console/"
 _DATA = b"/console/data/"
 
 _METHODS = {b"life": "GET", b"tables": "GET", b"table": "GET", b"rows": "POST", b"query": "POST"}
-"""How to ask for which data."""
+"""Methods of the data paths."""
 
 _QUICK = b"life"
 _LONG = b"query"
 
 _MOST_POSTED = 2**20
-"""Bytes of what the page posts."""
+"""Maximum bytes of what the page posts."""
 
 _OWN = ("same-origin", "none")
-"""What `Sec-Fetch-Site` says of a request that the page has made, or nobody's page."""
+"""`Sec-Fetch-Site` of requests of the page itself, and of the user."""
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -60,7 +60,7 @@ _SECURITY = (
 
 
 class Console:
-    """Serves the page and what it asks for, by the methods by which a `Node` serves the rest."""
+    """Serves the page and its data, with the same methods as `Node`."""
 
     def __init__(self, node: Node, queue: Callable[[], Queue]) -> None:
         self._node = node
@@ -68,19 +68,19 @@ class Console:
         self._assets = assets()
 
     def serves(self, request: Request) -> bool:
-        """Whether a request is for the page. To others there is no such path, as in QCache."""
+        """Whether a request is for the page. For other requests the path is 404, as in QCache."""
         if request.path == b"/":
             accept = request.headers.get("accept")
             return request.method == "GET" and accepts(accept, "text/html")
         return request.path.startswith(_FILES)
 
     def refuse_head(self, request: Request) -> Response | None:
-        """Return the answer if there is one without the body: no access, or no such path."""
+        """Return the response if it does not depend on the body: no access, or no such path."""
         response = self._refuse(request)
         return response and _completed(request, response)
 
     def budget_for(self, _request: Request) -> Budget:
-        """Return what a request may take; made once for each."""
+        """Return a new budget for a request."""
         return self._node.query_budget()
 
     def most_content(self, _request: Request) -> int:
@@ -88,27 +88,27 @@ class Console:
         return _MOST_POSTED
 
     def table_to_come(self, _request: Request) -> None:
-        """Return what reads a table while it comes: none does here."""
+        """Return None: no tables are uploaded here."""
 
     def is_quick(self, request: Request) -> bool:
         """Whether serving this takes no more than microseconds."""
         return _data(request) in (None, _QUICK)
 
     def is_small(self, request: Request) -> bool:
-        """Whether serving this should take some milliseconds."""
+        """Whether serving this is expected to take some milliseconds."""
         return _data(request) != _LONG
 
     def kind_of(self, request: Request) -> str:
-        """Return what a request is for, in a word: a query is one, wherever it comes from."""
+        """Return the kind of a request for metrics; queries are counted as those of clients."""
         return "query" if _data(request) == _LONG else "console"
 
     def key_of(self, _request: Request) -> None:
-        """Return the key of the table that a request is for: the path has none."""
+        """Return None: the path has no key."""
 
     def handle(self, request: Request) -> Response:
-        """Serve a request. Whatever comes in, an answer comes out.
+        """Serve a request. Every error becomes a response.
 
-        Raises `NotQuick` if its budget is to be quick, and it is not.
+        Raises `NotQuick` if the budget of the request says so.
         """
         return answered(request, partial(self._answer, request), _completed)
 
@@ -138,17 +138,17 @@ class Console:
         if (refusal := self._refuse(request)) is not None:
             return refusal
         data = _data(request)
-        return self._file(request) if data is None else self._tell(data, request)
+        return self._file(request) if data is None else self._serve_data(data, request)
 
     def _file(self, request: Request) -> Response:
         asset = self._asset(request)
-        assert asset is not None  # noqa: S101 - it was looked at
+        assert asset is not None  # noqa: S101 - `_refuse` has checked it
         headers = (("etag", asset.etag), ("cache-control", "no-cache"), ("vary", "accept"))
         if etag_matches(request.headers.get("if-none-match", ""), asset.etag):
             return Response(304, headers)
         return Response(200, (("content-type", asset.content_type), *headers), asset.content)
 
-    def _tell(self, data: bytes, request: Request) -> Response:
+    def _serve_data(self, data: bytes, request: Request) -> Response:
         node = self._node
         told: dict[str, object]
         if data == b"life":
@@ -167,7 +167,7 @@ class Console:
 
 
 def _data(request: Request) -> bytes | None:
-    """Return the data that a request is for; None if it is for a file."""
+    """Return the name of the data in the path of a request; None for a file."""
     return request.path.removeprefix(_DATA) if request.path.startswith(_DATA) else None
 
 
@@ -179,6 +179,6 @@ def _arguments(request: Request) -> Mapping[str, str]:
 
 
 def _completed(_request: Request, response: Response) -> Response:
-    """Add what all answers have: what browsers may do with them, and the length."""
+    """Add the headers of all responses: restrictions for browsers, and the length."""
     length = ("content-length", str(len(response.body)))
     return Response(response.status, (*response.headers, *_SECURITY, length), response.body)

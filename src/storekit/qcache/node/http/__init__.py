@@ -1,1 +1,1 @@
-"""What brings requests to a node over HTTP: an ASGI application, and a server for it."""
+"""HTTP access to a node: an ASGI application, and a server for it."""

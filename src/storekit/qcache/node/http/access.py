@@ -1,20 +1,19 @@
-"""Which requests a node serves at all: none that a page of another site has made a browser send.
+"""Access control: refuses requests that a page of another site made a browser send.
 
-A node on loopback has no password by default, and a browser on the same machine connects to it
-for whatever page is open. Browsers say where a request comes from, in headers that pages cannot
-set. So these are looked at before anything else:
+A node on loopback has no password by default, and any page that is open in a browser on the same
+machine can send requests to it. Browsers state the origin of a request in headers that pages cannot
+set, so these are checked first:
 
 - `Host`. A site can have its own name resolve to 127.0.0.1 once its page is loaded (DNS
-  rebinding); the page may then read answers, for to the browser they are of its own site. Its
-  requests name that host, so only loopback and the hosts that were configured are served.
+  rebinding); the page may then read responses, since the browser takes them for its own site's.
+  Its requests name that host, so only loopback and configured hosts are served.
 - `Origin` and `Sec-Fetch-Site`. Pages of any site may send forms, blobs and images anywhere without
-  asking. They can't read the answers, but the request is made. So none that comes from another
-  site may store, remove or reset anything.
+  a preflight. They can't read the responses, but the request is made. So requests from other
+  sites may not store, remove or reset anything.
 
-A page of the node's own host is served, from whatever port: who can run a server there can reach
-the node without a browser. What is no browser sends none of the last two headers, and may leave
-out the host.
-Pages of an origin that was configured may also read answers (CORS).
+Pages of the node's own host are served, from any port: whoever can run a server there can reach
+the node without a browser. Other clients send neither of the last two headers, and may omit the
+host. Pages of a configured origin may also read responses (CORS).
 """
 
 import re
@@ -30,24 +29,24 @@ _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~%-]+)?\]|[A-Za-z0-9.
 _OWN_SITES = frozenset(("same-origin", "same-site", "none"))
 _RESETS = b"/qcache/statistics"
 _READS = ("GET", "HEAD", "OPTIONS")
-_PREFLIGHT_AGE = "600"  # seconds for which a browser need not ask again
+_PREFLIGHT_AGE = "600"  # seconds for which a browser may cache a preflight
 
 Host = str | IPv4Address | IPv6Address
 
 
 class Access:
-    """Hosts that requests may name, and origins of pages that may do what others may not.
+    """Hosts that requests may name, and origins whose pages may read and change tables.
 
-    Raises `TypeError` and `ValueError` for what is no host, or no origin.
+    Raises `TypeError` and `ValueError` for an invalid host or origin.
     """
 
     def __init__(self, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
-        """Let in what names these hosts, and pages of these origins.
+        """Allow requests to these hosts, and from pages of these origins.
 
         Args:
-            hosts: Names or addresses without a port, beside loopback. `0.0.0.0` or `::` stands
-                for all addresses, which no site can take for a name; `*` for whatever there is.
-            origins: Such as `https://app.example:8443`, or `null`; `*` for all.
+            hosts: Names or addresses without a port, in addition to loopback. `0.0.0.0` or `::`
+                stands for all addresses, which no site can use as a name; `*` for all hosts.
+            origins: E.g. `https://app.example:8443`, or `null`; `*` for all.
 
         """
         self._hosts: set[Host] = set()
@@ -68,9 +67,9 @@ class Access:
             self._all_addresses = True
 
     def refuse(self, request: Request, listens_on: str | None = None) -> Response | None:
-        """Return the answer to a request that is not let in, None for others.
+        """Return the response to a request that is refused, None for others.
 
-        `listens_on` is the address at which the request arrived: that host is served, too.
+        `listens_on` is the address at which the request arrived: that host is allowed, too.
         """
         named = request.headers.get("host")
         host = None if named is None else _host_of(named)
@@ -91,7 +90,7 @@ class Access:
         return None
 
     def preflight(self, request: Request) -> Response | None:
-        """Return the answer to a browser that asks whether a page may send a request."""
+        """Return the response to a CORS preflight, None for other requests."""
         headers = request.headers
         if request.method != "OPTIONS" or "access-control-request-method" not in headers:
             return None
@@ -108,7 +107,7 @@ class Access:
         )
 
     def shared(self, request: Request, response: Response) -> Response:
-        """Return an answer such that a page of an origin that was configured may read it."""
+        """Add the headers that let a page of a configured origin read a response."""
         origin = request.headers.get("origin")
         if origin is None or not self._is_allowed(origin):
             return response
@@ -131,7 +130,7 @@ class Access:
         return request.method not in _READS or request.path == _RESETS
 
     def _is_own(self, request: Request, host: Host | None) -> bool:
-        """Whether a request is from no page, one of the host that it is for, or one allowed."""
+        """Whether a request is from no page, a page of the same host, or an allowed origin."""
         origin = request.headers.get("origin")
         site = request.headers.get("sec-fetch-site")
         if self._is_allowed(origin):
@@ -157,7 +156,7 @@ def _each(option: str, values: Iterable[str]) -> list[str]:
 
 
 def _host_of(authority: str) -> Host | None:
-    """Return the host of `HOST[:PORT]`, without regard to case; None if it has none."""
+    """Return the host of `HOST[:PORT]` in lower case; None if it is malformed."""
     match = _AUTHORITY.fullmatch(authority.strip())
     if match is None:
         return None

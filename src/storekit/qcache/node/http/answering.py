@@ -1,4 +1,4 @@
-"""What is answered when a request can't be served, and what every answer has."""
+"""Error responses, and the headers that every response has."""
 
 import logging
 from collections.abc import Callable
@@ -23,9 +23,9 @@ def answered(
     serve: Callable[[], Response],
     complete: Callable[[Request, Response], Response],
 ) -> Response:
-    """Return what `serve` does, or why it does not, each completed.
+    """Return the response of `serve`, or an error response if it raises; both are completed.
 
-    Raises `NotQuick` where `serve` does: the request is then to be served anew.
+    Raises `NotQuick` if `serve` does: the request is then served again.
     """
     try:
         return complete(request, serve())
@@ -35,14 +35,14 @@ def answered(
         response = refused(refusal.status, str(refusal))
     except RecursionError:
         response = refused(400, "The request is nested too deeply")
-    except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - logged; an answer is due
+    except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - logged, answered 500
         _log.exception("the node failed at %s %r", request.method, request.path)
         response = refused(500, "The node failed at this; its log says why")
     return complete(request, response)
 
 
 def completed(request: Request, response: Response) -> Response:
-    """Add what depends on the answer as a whole: tag, encoding, length."""
+    """Add the headers that depend on the whole body: ETag, encoding, length."""
     headers, body = [*response.headers], response.body
     if response.status == 200:
         if request.method == "GET":
@@ -60,6 +60,6 @@ def completed(request: Request, response: Response) -> Response:
 
 
 def not_allowed(request: Request, methods: tuple[str, ...]) -> Response:
-    """Return the answer to a method that a path does not have."""
+    """Return the response to a method that a path does not support."""
     allowed = ("allow", ", ".join(methods))
     return refused(405, f"{request.method} has no meaning here", allowed)

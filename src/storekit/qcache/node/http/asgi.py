@@ -1,4 +1,4 @@
-"""A node as an ASGI 3 application, for any server that takes one."""
+"""A node as an ASGI 3 application, for any ASGI server."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -33,31 +33,31 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _PIECE = 256 * 1024
-"""Bytes of an answer to hand over at a time: of one large write, asyncio copies the rest often."""
+"""Bytes of a response to send at a time: asyncio copies the rest of a large write repeatedly."""
 
 _LEAST_ROOM = 64 * 2**20
-"""Bytes that requests on their way may take, however small the cache is."""
+"""Bytes that requests in progress may take at least, even if the cache is smaller."""
 
 _MOST_DISCARDED = 64 * 2**20
-"""Bytes of refused content to read, so that the answer is not lost to a reset connection."""
+"""Bytes of refused content to read, so that a reset does not discard the response."""
 
 _READ_EARLY = 16 * 2**20
-"""Bytes from which on a table is read while it comes: both cores have something to do then."""
+"""Bytes: larger tables are parsed while they arrive, so that parsing and receiving overlap."""
 
 _SMALL_THREADS = 2
-"""Threads for requests that ask little, so that they need not wait for large ones."""
+"""Threads for small requests, so that they need not wait for large ones."""
 
 _QUICK = 0.1
-"""Seconds after which a request that was thought to be small is done among the large ones."""
+"""Seconds after which a request that was expected to be small is moved to the large ones."""
 
 _LEAST_RATE = 100_000
-"""Bytes a second that a body must come with, or be taken with, once it takes long."""
+"""Minimum rate of a body in bytes a second, in either direction, once it takes long."""
 
 _log = logging.getLogger("storekit")
 
 
 class _BadBodyError(Exception):
-    """The body will not be had; what to answer instead, and whether more of it may come."""
+    """The body can't be read; has the response to send, and whether more of it may arrive."""
 
     def __init__(self, status: int, text: str, *, more: bool = True) -> None:
         super().__init__(text)
@@ -82,26 +82,26 @@ def application(
 
     Args:
         node: The node. Several applications may serve one.
-        threads: How many requests are worked on at the same time. Polars brings threads of
-            its own, so more of these do not help.
-        max_waiting: How many more may wait for that; the next one gets 503.
-        body_timeout: Seconds of silence after which a request that is not complete gets
-            408. It may take ten times that in all, and one more second for each 100 kB.
-        send_timeout: Seconds after which an answer is given up of which its client takes
-            nothing. It may take ten times that in all, and one more second for each 100 kB.
-        allow_hosts: Names and addresses, without a port, by which the node may be asked, beside
+        threads: Number of requests that are processed at the same time. Polars has its own
+            threads, so more of these do not help.
+        max_waiting: Number of requests that may wait for a thread; further ones get 503.
+        body_timeout: Seconds without new content after which an incomplete request gets 408.
+            In total it may take ten times that, and one more second for each 100 kB.
+        send_timeout: Seconds without progress after which sending a response is aborted. In
+            total it may take ten times that, and one more second for each 100 kB.
+        allow_hosts: Names and addresses, without a port, that requests may be sent to, besides
             loopback and the address that it is served on: others are refused, since a web site
-            can make its name stand for this machine. `0.0.0.0` stands for all addresses, `*` for
+            can make its name resolve to this machine. `0.0.0.0` stands for all addresses, `*` for
             all hosts.
-        allow_origins: Origins of web pages, such as `https://app.example`, that may read, store
-            and remove tables; `*` for all. Without them, pages of other hosts may not.
-        access_log: Whether each request is logged, when it is over: at the level INFO, by the
-            logger `storekit.access`.
-        console: Whether a browser that opens `/` is shown the node, its tables, and queries on
-            them. What is no browser finds nothing there.
+        allow_origins: Origins of web pages, e.g. `https://app.example`, that may read, store
+            and remove tables; `*` for all. Pages of other hosts may not.
+        access_log: Whether each request is logged when it ends, at level INFO by the logger
+            `storekit.access`.
+        console: Whether a browser that opens `/` gets a page with the node, its tables, and
+            queries on them. Other clients get 404.
 
     Raises:
-        TypeError, ValueError: A host or origin is none.
+        TypeError, ValueError: A host or origin is invalid.
 
     """
     access = Access(allow_hosts, allow_origins)
@@ -120,8 +120,8 @@ def application(
 class Application:
     """Reads requests, has threads serve them, and sends the answers.
 
-    It belongs to one event loop at a time. What needs no table is answered at once, so a node
-    that works on long queries still tells how it is.
+    It belongs to one event loop at a time. Requests that need no table are answered at once, so
+    `/health` responds while long queries run.
     """
 
     def __init__(
@@ -142,16 +142,16 @@ class Application:
         self._send_timeout = send_timeout
         self._large = _Lane(limits)
         self._small = _Lane(replace(limits, max_size=_SMALL_THREADS))
-        self._most = max(node.size, _LEAST_ROOM)  # bytes on their way, in each direction
+        self._most = max(node.size, _LEAST_ROOM)  # bytes in progress, in each direction
         self._console = Console(node, self._queue) if console else None
-        self._room = self._most  # what requests leave of it
-        self._sending = 0  # bytes of large answers on their way
+        self._room = self._most  # bytes that are still free for requests
+        self._sending = 0  # bytes of large responses being sent
         self._access_log = access_log
         self._in_progress = 0
         node.metrics.watch(self)
 
     def gauges(self) -> dict[str, float]:
-        """Return the figures of this moment, by their names in `/metrics`."""
+        """Return the current gauges, by their names in `/metrics`."""
         return {
             "qcache_requests_in_progress": self._in_progress,
             "qcache_requests_waiting small": self._small.calls()[1],
@@ -159,7 +159,7 @@ class Application:
         }
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Serve one request, or one event of the life of the server."""
+        """Serve one request, or one lifespan event of the server."""
         if scope["type"] == "http":
             await self._serve(scope, receive, send)
         elif scope["type"] == "lifespan":
@@ -221,7 +221,7 @@ class Application:
     def _refuse(
         self, request: Request, server: Node | Console, at: tuple[str, int | None] | None
     ) -> Response | None:
-        """Return the answer if there is one without the content. Who asks is looked at first."""
+        """Return the response if it does not depend on the content. Access is checked first."""
         listens_on = None if at is None else at[0]
         response = self._access.refuse(request, listens_on) or self._access.preflight(request)
         if response is not None:
@@ -263,7 +263,7 @@ class Application:
     async def _read(
         self, request: Request, server: Node | Console, content: RequestBody
     ) -> Request:
-        """Return the request with its content, or with the table that it is."""
+        """Return the request with its content, or with the table parsed from it."""
         transfer_coding = request.headers.get("transfer-encoding", "chunked")
         if transfer_coding.strip().lower() != "chunked":
             raise _BadBodyError(501, f"Transfer-Encoding must be chunked, not {transfer_coding!r}")
@@ -326,7 +326,7 @@ class Application:
         try:
             await self._send_pieces(send, response)
             exchange.answer(response)
-        except TimeoutError:  # the server ends the connection, since the answer is not whole
+        except TimeoutError:  # the server closes the connection, since the response is incomplete
             _log.warning("a client did not take its answer of %s bytes in time", size)
         finally:
             self._sending -= size
@@ -359,7 +359,7 @@ class _Lane:
         return self._threads
 
     def calls(self) -> tuple[int, int]:
-        """Return how many requests are worked on, and how many wait."""
+        """Return how many requests are being processed, and how many wait."""
         if self._threads is None:
             return 0, 0
         told = self._threads.statistics()
@@ -373,7 +373,7 @@ class _Lane:
 
 
 async def _cancel_when_gone(budget: Budget, receive: Receive) -> None:
-    """End the work on a request when its client leaves."""
+    """Cancel the work on a request when its client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
     budget.cancel()

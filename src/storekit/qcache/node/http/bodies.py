@@ -1,4 +1,4 @@
-"""The body of a request: how it comes from a server, and where it is gathered."""
+"""The body of a request: receiving it from a server, and buffers for it."""
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
@@ -10,32 +10,31 @@ from storekit.core.seam._async import call_within, monotonic
 __all__ = ["RECEIVE_INTO", "Body", "ClientGone", "Discarded", "Lines", "RequestBody"]
 
 RECEIVE_INTO = "storekit.receive_into"
-"""Name of the ASGI extension that an application has when content of a known length is to come:
-`await receive_into(memory)` waits for content, and returns how many bytes it put there, 0 if no
-more can come. Only after the first `receive`, which tells a client that waits to go on; and then
-no `receive` before it returned 0."""
+"""Name of an ASGI extension for content of a known length: `await receive_into(memory)` waits for
+content, and returns how many bytes it put there, 0 if no more can arrive. It may be called after
+the first `receive`, which sends 100 Continue, and then `receive` only after it returned 0."""
 
 _BLOCK = 8 * 2**20
 _LONG_LINE = 64 * 1024
 
 
 class Body:
-    """Content that comes in pieces, to be had as a whole."""
+    """Collects content that arrives in pieces."""
 
     def __init__(self) -> None:
         self._content = BytesIO()
 
     def add(self, piece: bytes) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
         self._content.write(piece)
 
     def take(self) -> bytes:
-        """Return all that came. Nothing can be added any more."""
+        """Return all content. Nothing can be added after that."""
         return self._content.getvalue()  # no copy
 
 
 class Discarded:
-    """Content that nobody wants."""
+    """Discards content."""
 
     def __init__(self) -> None:
         self._memory = memoryview(bytearray(_LONG_LINE))
@@ -45,16 +44,16 @@ class Discarded:
         return self._memory[:]
 
     def advance(self, count: int) -> None:
-        """Forget them."""
+        """Discard them."""
 
     def add(self, piece: bytes) -> None:
-        """Forget it."""
+        """Discard it."""
 
 
 class Lines:
-    """Content that comes in pieces, handed to `take` in large blocks of whole lines.
+    """Passes content that arrives in pieces to `take`, in large blocks of whole lines.
 
-    The last block need not end a line, and one that has no end of a line is handed on as it is.
+    The last block need not end with a line, and a block without a line end is passed unchanged.
     """
 
     def __init__(self, take: Callable[[bytes], object], block: int = _BLOCK) -> None:
@@ -69,11 +68,11 @@ class Lines:
         self._filled = len(start)
 
     def room(self) -> memoryview:
-        """Return memory for the next bytes; to be released before `advance` is told of them."""
+        """Return memory for the next bytes; release it before calling `advance`."""
         return self._memory[self._filled :]
 
     def advance(self, count: int) -> None:
-        """Note that so many bytes are in the memory that `room` gave."""
+        """Note that `count` bytes were written to the memory of `room`."""
         self._filled += count
         if self._filled == self._size:
             end = self._end_of_lines()
@@ -82,7 +81,7 @@ class Lines:
             self._begin(rest)
 
     def add(self, piece: bytes) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
         start = 0
         while start < len(piece):
             with self.room() as room:
@@ -92,7 +91,7 @@ class Lines:
             start += count
 
     def finish(self) -> None:
-        """Hand on what is left."""
+        """Pass on the rest."""
         if self._filled:
             self._hand_on(self._filled)
 
@@ -110,13 +109,13 @@ class Lines:
 
 
 class ClientGone(Exception):
-    """The client is not there any more."""
+    """The client has disconnected."""
 
 
 class RequestBody:
-    """The body of one request, as a server hands it over.
+    """The body of one request, received from a server.
 
-    `timeout`: seconds of silence after which it is given up.
+    `timeout`: seconds without new content after which receiving fails.
     """
 
     def __init__(
@@ -129,22 +128,22 @@ class RequestBody:
         self._receive_into = (scope.get("extensions") or {}).get(RECEIVE_INTO)
         self._timeout = timeout
         self._has_begun = False
-        self.wanted: int = 0  # bytes that came, but for those discarded
-        self.more: bool = True  # whether more may come
+        self.wanted: int = 0  # bytes received, without those discarded
+        self.more: bool = True  # whether more may arrive
 
     async def next(self, target: Body | Lines) -> int:
-        """Wait for the next bytes, and put them there; returns how many.
+        """Wait for the next bytes, and add them to the target; return how many.
 
-        Raises `TimeoutError` after silence, `ClientGone` if the client left.
+        Raises `TimeoutError` after the timeout, `ClientGone` if the client disconnected.
         """
         count = await self._next(target)
         self.wanted += count
         return count
 
     async def discard(self, most: int) -> None:
-        """Read what a client may still be sending, or it would never look at the answer.
+        """Read what a client is still sending, since it may not read the response before.
 
-        It ends after `most` bytes, or the time that silence may have.
+        It ends after `most` bytes, or after the timeout.
         """
         started, count, discarded = monotonic(), 0, Discarded()
         try:

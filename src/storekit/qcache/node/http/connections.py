@@ -1,4 +1,4 @@
-"""Connections of the HTTP server: uvicorn's, with bounds that it does not have."""
+"""Connections of the HTTP server: those of uvicorn, with additional limits."""
 
 import asyncio
 import logging
@@ -30,13 +30,13 @@ _HEAD_TIMEOUT = 30.0
 """Seconds for a head to be complete, from its first byte on; and for the first byte to come."""
 
 _WRITE_TIMEOUT = 60.0
-"""Seconds in which a client must take what is to be sent before there is more."""
+"""Seconds in which a client must read what is to be sent before more is written."""
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 def _last_answer(status: HTTPStatus, text: str) -> bytes:
-    """Return the answer to what is no request, after which the connection ends."""
+    """Return the response to a malformed request, after which the connection is closed."""
     response = refused(status, text)
     headers = [
         *response.headers,
@@ -60,19 +60,19 @@ _log = logging.getLogger("storekit")
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """A connection that ends when what comes is too large or too slow, or nobody takes answers."""
+    """A connection that is closed if input is too large or slow, or responses are not read."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*args, **kwargs)
         self._since_content = 0  # bytes of heads, trailers and between chunks, in a row
         self._head_size = 0
-        self._is_over = False  # no more requests are taken
+        self._is_over = False  # no more requests are accepted
         self._is_between = True  # no message has begun
-        self._has_head = False  # of the message that comes
+        self._has_head = False  # of the current message
         self._in_first_line = False  # of a message that began with a piece of data
-        self._content_left = 0  # bytes that the parser has not seen, where a length is announced
+        self._content_left = 0  # bytes that the parser has not seen, if a length is announced
         self._direct: DirectContent | None = None
-        self._keeps_alive = True  # what the request said of it whose content comes directly
+        self._keeps_alive = True  # keep-alive of the request whose content bypasses the parser
         self._served: RequestResponseCycle | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -104,7 +104,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._stop_write_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, and end the connection if it is no HTTP or has no end of a head."""
+        """Parse input, and close the connection if it is malformed or a head is too large."""
         if self._is_over:
             return
         self._unset_keepalive_if_required()
@@ -121,12 +121,12 @@ class BoundedConnection(HttpToolsProtocol):
     def _with_ascii_target(self, data: bytes) -> bytes:
         """Percent-encode what is not ASCII in a request line: clients send it, llhttp refuses it.
 
-        That of a request that begins in the middle of what came is left as it is.
+        Only for a request that begins at the start of the input.
         """
         start = 0
         if self._is_between:
             self._in_first_line = True
-            start = len(data) - len(data.lstrip(b"\r\n"))  # which may come before a request
+            start = len(data) - len(data.lstrip(b"\r\n"))  # which may precede a request
         if not self._in_first_line:
             return data
         end = data.find(b"\n", start)
@@ -157,7 +157,7 @@ class BoundedConnection(HttpToolsProtocol):
                 return
 
     def _decline_upgrade(self) -> None:
-        # The parser would not see the content of such a request. One that never saw the wish does.
+        # The parser would not parse the content of such a request; without the header it does.
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         head = [method + b" " + self.url + b" HTTP/" + version]
         head += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
@@ -171,7 +171,7 @@ class BoundedConnection(HttpToolsProtocol):
     # What the parser calls
 
     def on_message_begin(self) -> None:
-        """Count anew: a head begins."""
+        """Reset the count: a head begins."""
         self._since_content = self._head_size = 0
         self._is_between = self._has_head = False
         if self._head_timer is None:
@@ -184,9 +184,9 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header or trailer. Kept are headers up to the bound, and no trailers.
+        """Count a header or trailer. Headers are kept up to the limit, trailers are not.
 
-        What is in the head of a request must not depend on how much had come when it was read.
+        The head of a request must not depend on how it was split when it arrived.
         """
         self._head_size += len(name) + len(value) + 4
         if self._head_size <= MOST_HEAD and not self._has_head:
@@ -209,20 +209,20 @@ class BoundedConnection(HttpToolsProtocol):
             super().on_headers_complete()
 
     def _take_host_of_target(self) -> None:
-        """Have the host in `http://host/path`, as proxies are asked, count instead of `Host`."""
+        """Replace `Host` by the host of an absolute target `http://host/path`, as RFC 9112 says."""
         _, separator, rest = self.url.partition(b"://")
         if separator:
             others = [header for header in self.headers if header[0] != b"host"]
             self.headers[:] = [*others, (b"host", rest.partition(b"/")[0])]
 
     def on_body(self, body: bytes) -> None:
-        """Count anew."""
+        """Reset the count."""
         self._since_content = 0
         self._content_left -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note that the request is whole."""
+        """Note that the request is complete."""
         self._is_between = True
         if not self.parser.should_upgrade():
             super().on_message_complete()
@@ -243,7 +243,7 @@ class BoundedConnection(HttpToolsProtocol):
         if cycle is not self.cycle or cycle.disconnected or cycle.response_complete:
             return 0  # a request that is not the newest one has all its content
         if self.transport.is_closing():
-            return 0  # its end may be on the way to this, and would not reach who waits
+            return 0  # its end may already be queued, and a waiter would not see it
         if cycle.body:
             count = min(len(cycle.body), len(memory))
             memory[:count] = cycle.body[:count]
@@ -254,18 +254,18 @@ class BoundedConnection(HttpToolsProtocol):
         if self._direct is None:
             self._direct = DirectContent(self, self._content_left)
             self._keeps_alive = cycle.keep_alive
-            cycle.keep_alive = False  # in case that it is never complete
+            cycle.keep_alive = False  # in case it is never completed
             self.transport.set_protocol(self._direct)
         return await self._direct.receive_into(memory)
 
     def end_direct_content(self) -> None:
-        """Take over again: the content of the newest request is there."""
+        """Resume parsing: the content of the newest request is complete."""
         self._direct = None
         self._is_between = True
         if self.transport.is_closing():
             return
         self._renew_parser()
-        if not self.cycle.response_started:  # else it said that this connection ends
+        if not self.cycle.response_started:  # else the response already has `Connection: close`
             self.cycle.keep_alive = self._keeps_alive
         self.cycle.more_body = False
         self.cycle.message_event.set()
@@ -275,7 +275,7 @@ class BoundedConnection(HttpToolsProtocol):
     # What uvicorn calls, too
 
     def shutdown(self) -> None:
-        """End the connection, after the answer to the request that is being served."""
+        """Close the connection after the response to the current request."""
         self._keeps_alive = False
         super().shutdown()
 
@@ -286,13 +286,13 @@ class BoundedConnection(HttpToolsProtocol):
             self._start_write_timer()
 
     def timeout_keep_alive_handler(self) -> None:
-        """End a connection that nobody uses."""
+        """Close an idle connection."""
         self._end()
 
     # The end
 
     def _end(self, answer: bytes = b"") -> None:
-        """Take no more requests, and close after the answers to those that are whole."""
+        """Accept no more requests, and close after the responses to complete ones."""
         self._is_over = True
         cycle = self.cycle
         if self.transport.is_closing():
@@ -301,7 +301,7 @@ class BoundedConnection(HttpToolsProtocol):
             if not cycle.more_body:
                 cycle.keep_alive = False
                 return
-            if cycle.response_started or self.pipeline:  # the client would take it for content
+            if cycle.response_started or self.pipeline:  # the client would read it as content
                 answer = b""
         self.transport.write(answer)
         self.transport.close()
@@ -333,7 +333,7 @@ class BoundedConnection(HttpToolsProtocol):
     def _end_write(self) -> None:
         self._write_timer = None
         _log.warning("a client did not take its answer for %s s", _WRITE_TIMEOUT)
-        self.transport.abort()  # what is closed waits for what is to be sent, without end
+        self.transport.abort()  # `close` would wait for the write buffer without limit
 
 
 def _percent_encoded(match: re.Match[bytes]) -> bytes:
@@ -341,4 +341,4 @@ def _percent_encoded(match: re.Match[bytes]) -> bytes:
 
 
 class _StopError(Exception):
-    """Makes the parser stop."""
+    """Stops the parser."""

@@ -1,4 +1,4 @@
-"""What a request carries: its query, the types of columns, and columns that stand in."""
+"""Parts of a request: its query, the types of columns, and stand-in columns."""
 
 from collections.abc import Mapping
 
@@ -29,12 +29,12 @@ def query_text(request: Request, budget: Budget) -> str:
 
 
 def types_of(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the types of columns that the headers of an upload say."""
+    """Return the types of columns in the headers of an upload."""
     types = headers.get("x-qcache-types")
     return {} if types is None else parse_types(types)
 
 
 def with_stand_ins(frame: pl.DataFrame, request: Request, budget: Budget) -> pl.DataFrame:
-    """Return a table with the columns that a request has for those that it may lack."""
+    """Return a table, with the stand-in columns of a request in place of missing ones."""
     header = request.headers.get("x-qcache-stand-in-columns")
     return frame if header is None else add_stand_ins(frame, parse_stand_ins(header), budget)

@@ -1,4 +1,4 @@
-"""One request and its answer, as figures and in the log."""
+"""Metrics and access log of one request and its response."""
 
 import logging
 
@@ -14,9 +14,9 @@ _log = logging.getLogger("storekit.access")
 
 
 class Exchange:
-    """Counts a request among the figures of its node, and logs it, when it is over.
+    """Counts a request in the metrics of its node, and logs it, when it ends.
 
-    What is logged: who asked, method, path, status, bytes and seconds. Never the query, headers or
+    Logged are client, method, path, status, bytes and seconds. Never the query, headers or
     content, which hold data and passwords.
     """
 
@@ -51,12 +51,12 @@ class Exchange:
         self.sent: int = 0
 
     def answer(self, response: Response) -> None:
-        """Note the answer, which has been handed over."""
+        """Note the response, which was sent."""
         self.status = response.status
         self.sent = len(response.body)
 
     def end(self) -> None:
-        """Count and log. Without an answer, the client has left."""
+        """Count and log. Without a response, the client has disconnected."""
         seconds = monotonic() - self._started
         request, status = self._request, int(self.status)
         kind = self._server.kind_of(request)

@@ -10,7 +10,7 @@ BACKLOG = 2048
 
 
 class CannotServe(ValueError):
-    """The server does not start; says why, and what to do."""
+    """The server can't start; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ def listen(address: Address) -> socket.socket:
         family, kind, protocol, _, place = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        # Only where the protocol is named does asyncio set TCP_NODELAY on connections. Without it,
-        # the second piece of an answer waits for the client to acknowledge the first: 40 ms.
+        # asyncio sets TCP_NODELAY on connections only if the protocol is given. Without it, the
+        # second part of a response waits until the client acknowledges the first: 40 ms.
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
         raise CannotServe(f"--host {host}: {error}") from error
@@ -40,7 +40,7 @@ def listen(address: Address) -> socket.socket:
     except OSError as error:
         listener.close()
         raise CannotServe(
-            f"{host}:{port} cannot be had: {error.strerror}; choose another --port, or 0 for any"
+            f"{host}:{port} can't be used: {error.strerror}; choose another --port, or 0 for any"
         ) from error
     listener.setblocking(False)
     return listener

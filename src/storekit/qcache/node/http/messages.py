@@ -38,12 +38,12 @@ def may_have_body(request: Request) -> bool:
 
 
 def refused_in_full(status: int, text: str, *headers: tuple[str, str]) -> Response:
-    """Return a refusal with its length, and when to try again."""
+    """Return a refusal with its length and `Retry-After`."""
     wait = (("retry-after", "1"),) if status == 503 else ()
     return with_length(refused(status, text, *headers, *wait))
 
 
 def with_length(response: Response) -> Response:
-    """Return a response whose headers say how long it is."""
+    """Return a response with `Content-Length`."""
     length = ("content-length", str(len(response.body)))
     return replace(response, headers=(*response.headers, length))

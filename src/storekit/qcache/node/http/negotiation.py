@@ -1,6 +1,6 @@
-"""In what format, and how encoded, content comes and goes: what the headers say of it.
+"""Content negotiation: formats and encodings, by the headers.
 
-They are compared as RFC 9110 has it: names without case, lists, parameters, weights.
+They are compared as RFC 9110 says: names without case, lists, parameters, weights.
 """
 
 import re
@@ -39,13 +39,13 @@ _TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
 class NotAcceptable(Refusal):
-    """An answer in a format that the node does not have."""
+    """A response was requested in a format that the node does not support."""
 
     status = 406
 
 
 class UnsupportedType(Refusal):
-    """A table in a format that the node does not read."""
+    """A table was posted in a format that the node does not support."""
 
     status = 415
 
@@ -69,7 +69,7 @@ def _elements(header: str) -> Iterator[_Element]:
         name, _, _ = match[0].partition(";")
         if name.strip():
             found = _PARAMETER.findall(match[0].lower())
-            # Of a parameter that is there twice, the first counts.
+            # Of a repeated parameter, the first counts.
             parameters = {key: value.strip().strip('"') for key, value in reversed(found)}
             yield _Element(name.strip().lower(), parameters)
 
@@ -78,7 +78,7 @@ def _elements(header: str) -> Iterator[_Element]:
 
 
 def accepted_format(accept: str | None) -> str:
-    """Return the format that an `Accept` header prefers; JSON if it leaves the choice.
+    """Return the format that an `Accept` header prefers; JSON by default.
 
     `NotAcceptable` if it names neither JSON nor CSV, or with a weight of 0 only.
     """
@@ -167,7 +167,7 @@ def decode_body(body: bytes, header: str | None, limit: int, budget: Budget) -> 
     budget.check()
     budget.take(len(body), "the content")
     try:
-        # Twice, since it comes in pieces, which are then put together.
+        # Twice its size, since it is decompressed in pieces, which are then joined.
         content = decompress(body, encoding, min(limit, budget.left // 2))
     except ContentTooLarge as error:
         raise TooLarge(f"Content-Encoding {encoding}: {error}") from error
@@ -180,7 +180,7 @@ def decode_body(body: bytes, header: str | None, limit: int, budget: Budget) -> 
 def encoding_for(accept_encoding: str | None) -> Compression | None:
     """Return how to encode an answer: what has the most weight, lz4 before gzip; else plain.
 
-    `*` is no wish for either. Without the lz4 package there is no lz4.
+    `*` selects neither. lz4 needs the lz4 package.
     """
     if accept_encoding is None:
         return None
@@ -199,7 +199,7 @@ def _weights(accept_encoding: str) -> tuple[float, float]:
 
 
 def _has_lz4() -> bool:
-    """Whether the lz4 package is there."""
+    """Whether the lz4 package is installed."""
     try:
         require("lz4")
     except ModuleNotFoundError:

@@ -1,4 +1,4 @@
-"""Content of requests that goes from the socket straight into the memory of who wants it."""
+"""Receives content of requests from the socket directly into the memory of the application."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -9,16 +9,15 @@ if TYPE_CHECKING:
 __all__ = ["DirectContent"]
 
 _GRACE = 0.01
-"""Seconds that more may take to come before what came is told of."""
+"""Seconds to wait for more content before what arrived is reported."""
 
 
 class DirectContent(asyncio.BufferedProtocol):
-    """Takes the place of a connection until the content of a request is complete.
+    """Replaces the protocol of a connection until the content of a request is complete.
 
-    The parser sees nothing of it. On the usual way, the parser, uvicorn and the application copy
-    each byte four times.
-
-    What nobody asks for stays in the socket. `left`: how many bytes the content has from here.
+    This bypasses the parser: otherwise the parser, uvicorn and the application copy each byte
+    four times. Content stays in the socket until it is asked for. `left`: bytes of content that
+    are still to come.
     """
 
     def __init__(self, connection: "BoundedConnection", left: int) -> None:
@@ -32,7 +31,7 @@ class DirectContent(asyncio.BufferedProtocol):
     async def receive_into(self, room: memoryview) -> int:
         """Wait for content; returns how many bytes of `room` it took, 0 if no more can come.
 
-        When cancelled, what came is lost, and the connection of no more use.
+        If cancelled, received content is lost, and the connection can't be used any more.
         """
         connection = self._connection
         self._filled = 0
@@ -63,11 +62,11 @@ class DirectContent(asyncio.BufferedProtocol):
     # What the event loop calls
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's own
-        """Return where to put what comes."""
+        """Return the memory for the next bytes."""
         return self._room[self._filled :]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Note that so many bytes came."""
+        """Note that `nbytes` bytes arrived."""
         self._filled += nbytes
         if self._filled == len(self._room):
             self._stop()
@@ -76,11 +75,11 @@ class DirectContent(asyncio.BufferedProtocol):
             self._timer = self._connection.loop.call_later(_GRACE, self._wake)
 
     def eof_received(self) -> None:
-        """Let the connection end."""
+        """Let the transport close."""
         self._connection.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the connection, and who waits."""
+        """Notify the connection and the waiter."""
         self._connection.connection_lost(exc)
         self._wake()
 

@@ -1,4 +1,4 @@
-"""What goes into a node and comes out of it: plain values, whatever carried them."""
+"""Requests and responses of a node as plain values, independent of the transport."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -25,8 +25,8 @@ _CONTROL_TO_BLANK = dict.fromkeys((*range(9), *range(14, 32)), " ")
 class Request:
     """One request. `path` and `query` are as sent; names of headers are in lower case.
 
-    `table` is in the place of `body` if it was read while it came. `budget` is what it may take;
-    without one, the node gives it one.
+    `table` replaces `body` if it was parsed while it arrived. `budget` is what it may take; the
+    node makes one if there is none.
     """
 
     method: str
@@ -45,7 +45,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer. The length of its body is among the headers."""
+    """A response. Its headers include the length of the body."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
@@ -55,7 +55,7 @@ class Response:
 def fold_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return headers by name; those that are sent more than once are joined with commas.
 
-    Values are taken to be UTF-8, as clients send names of columns, and Latin-1 if they are not.
+    Values are decoded as UTF-8, in which clients send names of columns, or else as Latin-1.
     """
     headers: dict[str, str] = {}
     for raw_name, raw_value in pairs:
@@ -69,7 +69,7 @@ def fold_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def refused(status: int, text: str, *headers: tuple[str, str]) -> Response:
-    """Return the answer to a request that is not served, with the reason as JSON."""
+    """Return a response that refuses a request, with the reason as JSON."""
     body = json.dumps({"error": text}).encode()
     return Response(status, (("content-type", f"{JSON_TYPE}; charset=utf-8"), *headers), body)
 
@@ -77,7 +77,7 @@ def refused(status: int, text: str, *headers: tuple[str, str]) -> Response:
 def query_argument(query: bytes) -> str:
     """Return the last `q` of a query string; empty if there is none.
 
-    Control characters become blanks, and blanks around it go. `BadQuery` if it is no UTF-8.
+    Control characters become blanks, and it is stripped. `BadQuery` if it is not UTF-8.
     """
     found = b""
     for pair in query.split(b"&"):

@@ -1,4 +1,4 @@
-"""The paths of a node, and what a request to each of them is for."""
+"""The paths of a node."""
 
 import re
 
@@ -16,10 +16,10 @@ _PATH = re.compile(
 
 
 def route_of(request: Request) -> Route | None:
-    """Return what the path of a request says; None if there is no such path."""
+    """Match the path of a request; None if there is no such path."""
     return _PATH.fullmatch(request.path)
 
 
 def is_upload(request: Request, path: Route | None) -> bool:
-    """Whether a request brings a table."""
+    """Whether a request uploads a table."""
     return request.method == "POST" and path is not None and bool(path[2]) and not path[3]

@@ -1,4 +1,4 @@
-"""A node on a port, by uvicorn: from its start to its end."""
+"""Serves a node on a port by uvicorn, from start to shutdown."""
 
 import asyncio
 import contextlib
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 _KEEP_ALIVE = 3600
-"""Seconds that a connection may be idle: longer than clients keep theirs, for a request on one
-that is just being closed fails."""
+"""Seconds that a connection may be idle: longer than clients keep theirs, since a request on a
+connection that is being closed fails."""
 
 _MOST_FILES = 65536
-"""Open files, of which each connection is one: systems often allow a few hundred unless asked."""
+"""Limit of open files to request: each connection is one, and defaults are often a few hundred."""
 
 _TICK = 0.1
-"""Seconds after which a wait looks whether it is to end."""
+"""Seconds between two checks whether a wait is to end."""
 
 
 def serve(
@@ -44,12 +44,13 @@ def serve(
 ) -> bool:
     """Serve a node until SIGINT or SIGTERM; `ready` is called once it listens.
 
-    When told to end, the node says on `/health` that it is draining, goes on for `drain_delay`
-    seconds, takes no more requests, and gives those under way `drain_timeout` seconds. The
-    socket is then closed. Returns whether there was time for that: False if it was told twice.
+    On such a signal, `/health` reports that the node is draining; it serves for `drain_delay`
+    more seconds, then accepts no more requests, and lets those in progress run for up to
+    `drain_timeout` seconds. The socket is then closed. Returns False if a second signal cut this
+    short.
 
-    The address of the socket is among the hosts that are allowed. `TypeError` and `ValueError`
-    for a host or origin that is none.
+    The address of the socket is one of the allowed hosts. Raises `TypeError` and `ValueError`
+    for an invalid host or origin.
     """
     hosts = [*options.allow_host, options.host, listener.getsockname()[0]]
     app = application(
@@ -67,11 +68,11 @@ def serve(
         interface="asgi3",
         log_config=None,
         log_level=options.log_level,
-        access_log=False,  # it would have the text of queries
+        access_log=False,  # it would show the text of queries
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=options.drain_timeout,  # type: ignore[arg-type]  # in part seconds
+        timeout_graceful_shutdown=options.drain_timeout,  # type: ignore[arg-type]  # a float
         backlog=BACKLOG,
         ssl_context_factory=None if tls is None else lambda _config, _default: tls,
     )
@@ -82,7 +83,7 @@ def serve(
 
 
 def _quiet(app: Application) -> "ASGI3Application":
-    """Return an application whose life may be cut short: uvicorn logs that as an error."""
+    """Return an application whose lifespan may be cancelled, which uvicorn logs as an error."""
 
     async def call(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own
         try:
@@ -95,7 +96,7 @@ def _quiet(app: Application) -> "ASGI3Application":
 
 
 class _Server(uvicorn.Server):
-    """Says how it is, drains, and ends with a return, not by the signal that stopped it."""
+    """Reports its state, drains, and returns rather than raising the signal that stopped it."""
 
     def __init__(
         self, config: uvicorn.Config, node: Node, delay: float, ready: Callable[[], object]
@@ -129,7 +130,7 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         def stop(_number: int, _frame: FrameType | None) -> None:
-            self.force_exit = self.should_exit  # the second time: without further ado
+            self.force_exit = self.should_exit  # the second time: stop at once
             self.should_exit = True
 
         former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -141,7 +142,7 @@ class _Server(uvicorn.Server):
 
 
 async def _feed_watchdog(pause: float) -> None:
-    """Tell the service manager that the event loop is alive."""
+    """Notify the watchdog of the service manager while the event loop runs."""
     while True:
         notify("WATCHDOG=1")
         await asyncio.sleep(pause)
@@ -155,5 +156,5 @@ def _allow_many_files() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
+        with contextlib.suppress(OSError, ValueError):  # some systems allow less than they report
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -14,9 +14,9 @@ def server_tls(cert_file: str, key_file: str | None, ca_file: str | None) -> ssl
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     try:
-        # With no password at all, OpenSSL would ask for it at the terminal.
+        # Without a password, OpenSSL would prompt for one.
         context.load_cert_chain(cert_file, key_file, password="")
-    except OSError as error:  # ssl.SSLError is one
+    except OSError as error:  # includes ssl.SSLError
         where = cert_file if key_file is None else f"{cert_file} and {key_file}"
         raise CannotServe(
             f"--cert-file: no usable certificate with its key in {where}: {error}"
@@ -31,11 +31,11 @@ def server_tls(cert_file: str, key_file: str | None, ca_file: str | None) -> ssl
 
 
 class _TellingTLS(ssl.SSLObject):
-    """TLS that tells the client that its certificate is missing or bad.
+    """TLS that sends the client an alert if its certificate is missing or invalid.
 
-    Event loops send what is to be sent when a handshake wants to read, and drop it when it
-    fails: the client would see no more than a closed connection. So a handshake that failed
-    for that reason goes on wanting to read, until the client leaves, or talks on.
+    Event loops send pending data when a handshake wants to read, and drop it when the handshake
+    fails, so the client would only see a closed connection. So a handshake that failed for that
+    reason keeps wanting to read, until the client disconnects or sends more.
     """
 
     _PATIENCE = 16  # pieces of data

@@ -1,8 +1,7 @@
 """The query language of QCache, on Polars.
 
-A query is checked against what the language has and turned into operations on columns. No
-text of a query is ever evaluated as code, and no query takes time or memory that does not
-follow from its own length and the size of the table.
+A query is checked and translated to operations on columns. No text of a query is evaluated as
+code, and the time and memory of a query are bounded by its length and the size of the table.
 """
 
 from storekit.qcache.node.query.parse import check_object, parse_query

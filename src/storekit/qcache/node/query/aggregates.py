@@ -1,4 +1,4 @@
-"""The functions that make one value of many, as pandas has them for whole tables and groups."""
+"""Aggregate functions, as those of pandas for whole tables and groups."""
 
 import math
 import re
@@ -53,7 +53,7 @@ class _Column:
 
     series: pl.Series
     grouped: bool
-    labels: str  # the column of row numbers, for functions that answer with one
+    labels: str  # the column of row numbers, for functions that return one
 
     @property
     def dtype(self) -> pl.DataType:
@@ -72,7 +72,7 @@ class _Column:
         return is_text(self.dtype) or is_enum(self.dtype)
 
     def numbers(self, function: str) -> pl.Expr:
-        """Return the values as numbers; `BadQuery` if they are none."""
+        """Return the values as numbers; `BadQuery` if they are not."""
         if is_bool(self.dtype):
             return self.expression.cast(FLOAT if self.nullable else INT)
         if not is_number(self.dtype):
@@ -80,7 +80,7 @@ class _Column:
         return self.expression
 
     def or_null(self, result: pl.Expr) -> pl.Expr:
-        """Return a result, or null where there are nothing but nulls."""
+        """Return a result, or null if all values are null."""
         if not self.nullable:
             return result
         return pl.when(self.expression.count() > 0).then(result)
@@ -108,7 +108,7 @@ def _sum(column: _Column) -> pl.Expr:
 def _is_small(numbers: pl.Series) -> bool:
     """Whether no sum of these whole numbers can exceed 64 bits, by their extremes.
 
-    Most are that small. To see it first makes a group-by of a million rows 20 % faster.
+    Most are that small. Checking first makes a group-by of a million rows 20 % faster.
     """
     least, most = numbers.min(), numbers.max()
     if not isinstance(least, int) or not isinstance(most, int):
@@ -119,7 +119,7 @@ def _is_small(numbers: pl.Series) -> bool:
 def _prod(column: _Column) -> pl.Expr:
     numbers = column.numbers("prod")
     if is_integer(column.dtype):
-        # No product of some of them is larger than that of all but the zeros.
+        # No product of some of them is larger than the product of all except zeros.
         largest = column.series.cast(FLOAT).abs().clip(1).product()
         if largest >= LIMITS[INT][1]:
             return _large_product(column, largest)
@@ -139,7 +139,7 @@ def _large_product(column: _Column, largest: float) -> pl.Expr:
 
 
 def _min(column: _Column) -> pl.Expr:
-    # To Python 2 no text is below a number, which is what pandas puts in the place of nulls.
+    # In Python 2 text is never less than a number, and pandas replaces nulls by one.
     lowest = _extreme("min", column, pl.Expr.min)
     if column.textual and column.nullable:
         return pl.when(column.expression.null_count() == 0).then(lowest)
@@ -283,7 +283,7 @@ TABLE_FUNCTIONS: dict[str, Callable[[_Column], pl.Expr]] = {
     "kurtosis": _kurt,
     "product": _prod,
 }
-"""What a select without group_by can apply to a column."""
+"""Functions for a select without group_by."""
 
 GROUP_FUNCTIONS: dict[str, Callable[[_Column], pl.Expr]] = {
     **_BOTH,
@@ -291,7 +291,7 @@ GROUP_FUNCTIONS: dict[str, Callable[[_Column], pl.Expr]] = {
     "last": _last,
     "size": _size,
 }
-"""What a select with group_by can."""
+"""Functions for a select with group_by."""
 
 LABEL_FUNCTIONS = frozenset({"idxmax", "idxmin"})
 """Functions that need the numbers that the rows have before `where`."""
@@ -315,9 +315,9 @@ _PLAIN: dict[str, Callable[[pl.Series], object]] = {
 
 
 def plain_function(function: str, column: pl.Series) -> Callable[[pl.Series], object] | None:
-    """Return what does with some rows of a column what `function` does with those of a group.
+    """Return a function of a part of a column that gives the same as `function` of a group.
 
-    None if nothing plain does.
+    None if there is no simple one.
     """
     if not is_number(column.dtype) or column.null_count():
         return None
@@ -327,7 +327,7 @@ def plain_function(function: str, column: pl.Series) -> Callable[[pl.Series], ob
 
 
 def memory_for(frame: pl.DataFrame, names: Iterable[str]) -> int:
-    """Return how many bytes it takes at most to aggregate columns, beside the table."""
+    """Return the maximum number of bytes to aggregate columns, besides the table."""
     each = _ROW * frame.height
     return sum([each + _bytes_of_text(frame.get_column(name)) for name in names])
 
@@ -341,7 +341,7 @@ def _bytes_of_text(column: pl.Series) -> int:
 
 
 def in_table(rows: RowSelection, functions: Mapping[str, str], budget: Budget) -> pl.DataFrame:
-    """Return one row: what functions of `TABLE_FUNCTIONS` make of the columns that have one."""
+    """Return one row: the results of functions of `TABLE_FUNCTIONS`, by column."""
     if not rows.frame.height:
         if not LABEL_FUNCTIONS.isdisjoint(functions.values()):
             raise BadQuery("Aggregation of no rows: none of them has a label")
@@ -368,7 +368,7 @@ def _plain(result: pl.Series) -> pl.Series:
     """Return a result in a type that a table can have."""
     if is_text(result.dtype):
         text = result.item()
-        # pandas makes numbers of results that are numbers in text
+        # pandas converts textual results to numbers if possible
         return _single(result.name, float(text) if text and _NUMBER.fullmatch(text) else text)
     if result.dtype == FLOAT:
         return without_nan(result)

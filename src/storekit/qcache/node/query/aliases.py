@@ -30,9 +30,9 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 def with_aliases(
     frame: pl.DataFrame, aliases: Sequence[list[object]], budget: Budget
 ) -> pl.DataFrame:
-    """Return a table with more columns, or other ones of those names.
+    """Return a table with computed columns, which replace existing ones of the same names.
 
-    They are computed from left to right; later ones may be made of earlier ones.
+    They are computed from left to right; later ones may use earlier ones.
     """
     if not aliases:
         return frame
@@ -51,7 +51,7 @@ class _AliasEvaluation:
     def add(self, alias: list[object]) -> None:
         name, expression = _parsed(alias)
         operand, height = self._evaluate(expression), self._frame.height
-        # What it was made of is given back; the column itself is held until the answer is there.
+        # Its operands are given back; the column itself is held until the query ends.
         if operand.constant:
             self._budget.take(operand.size * height, _WHAT)
         elif isinstance(expression, FunctionCall):

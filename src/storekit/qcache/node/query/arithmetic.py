@@ -1,4 +1,4 @@
-"""What operators and functions of aliases do with columns, as pandas and numpy do it.
+"""The operators and functions of aliases on columns, as in pandas and numpy.
 
 Whole numbers stay whole numbers of 64 bits; where that cannot be (division, or a zero to divide
 by), the result is floats. What is not a number comes out as null.
@@ -48,8 +48,8 @@ from storekit.qcache.node.tables import (
 
 __all__ = ["OPERATORS", "Operand", "apply", "constant", "size_of_result"]
 
-_NUMBERS = 4 * 8  # bytes of a row for a result, and what it takes on the way there
-_PYTHON_ROWS = 50_000  # that are looked at one by one before others have their turn
+_NUMBERS = 4 * 8  # bytes a row for a result, and for intermediate results
+_PYTHON_ROWS = 50_000  # that are processed one by one in each step
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +66,20 @@ class Operand:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether it can be calculated with: bools can."""
+        """Whether it is a number or bool."""
         return is_number(self.column.dtype) or is_bool(self.column.dtype)
 
     def at_height(self, height: int) -> pl.Series:
-        """Return a column of as many rows as the table has."""
+        """Return a column with as many rows as the table."""
         return self.column.new_from_index(0, height) if self.constant else self.column
 
 
 Operator = Callable[[Sequence[Operand], Budget], pl.Series]
-"""What makes a column of operands. `_Unfit` if it does not take such ones."""
+"""Computes a column from operands. Raises `_Unfit` for operands of other types."""
 
 
 class _Unfit(Exception):
-    """The operands are of types that an operator does not take."""
+    """The operands have types that an operator does not support."""
 
 
 def constant(value: float | str) -> Operand:
@@ -96,7 +96,7 @@ def constant(value: float | str) -> Operand:
 
 
 def size_of_result(operands: Sequence[Operand]) -> int:
-    """Return how many bytes a result takes at most: numbers, or texts one after the other."""
+    """Return the maximum size of a result in bytes: numbers, or concatenated texts."""
     rows = max(len(operand.column) for operand in operands)
     texts = sum(operand.size for operand in operands if is_text(operand.column.dtype))
     return _NUMBERS * rows + 2 * texts
@@ -179,7 +179,7 @@ def _absolute(operands: Sequence[Operand], _: Budget) -> pl.Series:
 
 
 def _python_number(operand: Operand) -> pl.Series:
-    """Return the column; of a constant bool a number, which it is to Python."""
+    """Return the column; a constant bool as a number, as in Python."""
     column = operand.column
     return column.cast(INT) if operand.constant and is_bool(column.dtype) else column
 
@@ -218,7 +218,7 @@ def _arctan2(operands: Sequence[Operand], _: Budget) -> pl.Series:
 
 @dataclass(frozen=True, slots=True)
 class _Arithmetic:
-    """An operator on numbers: what it does with floats, whole numbers, and bools without nulls.
+    """An operator on numbers: its functions of floats, whole numbers, and bools without nulls.
 
     `whole` is None where the result is floats; `bools` is None where bools are refused.
     """
@@ -259,7 +259,7 @@ def _same_type(left: Operand, right: Operand) -> tuple[pl.Series, pl.Series]:
     if a.dtype == b.dtype:
         return a, b
     if {a.dtype, b.dtype} == {INT, UINT}:
-        # As in numpy: a constant fits in if it can, two columns become floats.
+        # As in numpy: a constant is converted if it fits, two columns become floats.
         if left.constant and a.item() >= 0 and a.item() < 2**63:
             return a.cast(b.dtype), b
         if right.constant and b.item() >= 0 and b.item() < 2**63:
@@ -282,7 +282,7 @@ def _float_power(a: pl.Series, b: pl.Series, _: Budget) -> pl.Series:
     power = a**b
     if not power.null_count():
         return power
-    # to the power of 0 even null is 1, and so is 1 to the power of null
+    # null ** 0 is 1, and 1 ** null is 1
     one = settled((b == 0) | (a == 1))
     return pl.Series([1.0]).new_from_index(0, len(power)).zip_with(one, power)
 
@@ -296,7 +296,7 @@ def _by_polars(
 def _by_python(
     function: Callable[[float, float], float], a: pl.Series, b: pl.Series, budget: Budget
 ) -> pl.Series:
-    """Apply an operator of Python: its floats are exact where those of Polars are not."""
+    """Apply an operator of Python, whose floats are exact where those of Polars are not."""
     a, b = broadcast(a, b)
     parts = [
         pl.Series(

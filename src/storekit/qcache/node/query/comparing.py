@@ -46,15 +46,15 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
-_NUMBER, _OBJECT, _TEXT = range(3)  # the order of what has no common type
+_NUMBER, _OBJECT, _TEXT = range(3)  # the order of values without a common type
 
 
 class Incomparable(Exception):
-    """A column cannot be compared with this."""
+    """The column cannot be compared with this value."""
 
 
 def mirrored(op: str) -> str:
-    """Return the comparison that does the same with its sides exchanged."""
+    """Return the comparison that is equivalent with its sides exchanged."""
     return _MIRRORED.get(op, op)
 
 
@@ -116,7 +116,7 @@ def _unequal_to_null(op: str, column: pl.Series, mask: pl.Series) -> pl.Series:
 
 
 def _apart(op: str, column: pl.Series, before: bool) -> pl.Series:
-    """Compare a column with a value of a kind that comes wholly before or after it."""
+    """Compare a column with a value of a type that is ordered before or after all its values."""
     if op in ("==", "!="):
         return everywhere(op == "!=", len(column))
     return where_known(before == (op in ("<", "<=")), column)

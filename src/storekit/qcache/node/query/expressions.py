@@ -1,8 +1,8 @@
 """The expressions of aliases, from JSON or text to a tree.
 
-The reference hands text to pandas, which evaluates it as Python. Here is a small grammar of its
-own: numbers, quoted text, columns, operators, and calls of some functions. There are no
-attributes, methods or subscripts.
+QCache passes text to pandas, which evaluates it as Python. This is a small grammar instead:
+numbers, quoted text, columns, operators, and calls of some functions, without attributes, methods
+or subscripts.
 """
 
 import keyword
@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A number, bool or text. Whole numbers may have more than 64 bits, on the way to fewer."""
+    """A number, bool or text. Intermediate whole numbers may have more than 64 bits."""
 
     value: float | str
 
@@ -54,17 +54,17 @@ KEYWORDS = frozenset(keyword.kwlist) - {"True", "False", "async", "await", "nonl
     "exec",
     "print",
 }
-"""Words of Python 2: the reference cannot assign to them, nor read columns of such names."""
+"""Keywords of Python 2: QCache cannot assign to them, nor read columns of such names."""
 
-_WORDS = frozenset({"and", "or", "not"})  # which are no functions
-_ONLY_IN_TEXT = frozenset({"arctan2"})  # a list has it not, in the reference
-_NO_NAMES = KEYWORDS - {"None"}  # which is a name to the reference, but of nothing
+_WORDS = frozenset({"and", "or", "not"})  # which are not functions
+_ONLY_IN_TEXT = frozenset({"arctan2"})  # in QCache not in lists
+_NO_NAMES = KEYWORDS - {"None"}  # a name in QCache, without a value
 _SYNONYMS = {"&": "and", "|": "or", "~": "not", "<>": "!="}
 _NAMED = {"True": True, "False": False, "inf": float("inf"), "Inf": float("inf")}
 _LENGTH = 1000  # characters of an expression in text
-_TOKENS = 200  # of it: as deep can its tree be
+_TOKENS = 200  # in it, which bounds the depth of its tree
 _DEPTH = 50  # of parentheses and signs in it
-_MOST_BITS = 10_000  # of a whole number on the way to one of 64 bits
+_MOST_BITS = 10_000  # of an intermediate whole number
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -83,7 +83,7 @@ _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
 def parse_expression(source: object) -> Expression:
     """Return the tree of an expression of JSON: a list, a number, or text.
 
-    Text is a name, a quoted text, or a whole expression. `BadQuery` if it is none.
+    Text is a name, a quoted text, or a whole expression. `BadQuery` if it is malformed.
     """
     if isinstance(source, str):
         return _Parser(source).all()
@@ -105,9 +105,9 @@ def parse_expression(source: object) -> Expression:
 
 
 def _call(name: str, operands: tuple[Expression, ...]) -> Expression:
-    """Return a call; of whole numbers alone, what it is of them, as Python has it.
+    """Return a call, or its value as in Python if all operands are whole numbers.
 
-    So the least number of 64 bits, which is the negative of one that they do not hold, is itself.
+    So -9223372036854775808 is valid, although 9223372036854775808 exceeds 64 bits.
     """
     numbers = [part.value for part in operands if isinstance(part, Constant)]
     whole = [number for number in numbers if type(number) is int]  # and no bool
@@ -143,11 +143,11 @@ _OF_WHOLE: dict[tuple[str, int], Callable[..., int | None]] = {
     ("**", 2): _power,
     **{(name, 2): function for name, function in COMPARISONS.items()},
 }
-"""What operators do with whole numbers that stand in a query; None: as with columns."""
+"""Operators on whole numbers in a query; a result of None is computed as for columns."""
 
 
 class _Parser:
-    """Reads an expression in the syntax of Python, with the precedence that pandas gives."""
+    """Parses an expression in the syntax of Python, with the precedence of pandas."""
 
     def __init__(self, text: str) -> None:
         self._source = text
@@ -183,7 +183,7 @@ class _Parser:
         return self._tokens[self._at][0] if self._at < len(self._tokens) else ""
 
     def _skip(self, *expected: str) -> str:
-        """Take a sign or word if it is next, and return it, or what it is a synonym of."""
+        """Consume the next token if it is expected; return it, or the token it is a synonym of."""
         if self._kind() not in ("sign", "name"):
             return ""
         found = self._tokens[self._at][1]

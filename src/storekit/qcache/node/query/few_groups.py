@@ -1,4 +1,4 @@
-"""Groups of many rows in few kinds: the rows of one after the other, instead of hashing them.
+"""Aggregates few large groups one after the other, instead of hashing the rows.
 
 Sums of half a million rows in 14 groups take less than half of the time.
 """
@@ -15,7 +15,7 @@ from storekit.qcache.node.tables import FLOAT, INT
 __all__ = ["few_groups"]
 
 _MOST = 16
-"""Groups up to which this is faster."""
+"""Maximum number of groups for which this is faster."""
 
 _DTYPES = {"count": INT, "mean": FLOAT}
 """Types of results that are not the type of the column."""
@@ -24,8 +24,7 @@ _DTYPES = {"count": INT, "mean": FLOAT}
 def few_groups(frame: pl.DataFrame, key: str, functions: Mapping[str, str]) -> pl.DataFrame | None:
     """Return one row for each text in a column, in no order, but for null.
 
-    None if this is not the way: unless the column is held as few codes, and the functions are
-    plain ones of plain numbers.
+    None unless the column is stored as few codes, and the functions are simple ones of numbers.
     """
     column = frame.get_column(key)
     if not is_coded(column.dtype):
@@ -53,7 +52,7 @@ def few_groups(frame: pl.DataFrame, key: str, functions: Mapping[str, str]) -> p
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What a function makes of some values, group by group."""
+    """The results of a function, group by group."""
 
     values: pl.Series
     function: Callable[[pl.Series], object]

@@ -7,5 +7,5 @@ __all__ = ["without_nan"]
 
 def without_nan(column: pl.Series) -> pl.Series:
     """Return a column of floats with null for NaN."""
-    total = column.sum()  # far quicker than to look for it, and NaN itself if there is one
+    total = column.sum()  # NaN if there is one, and far quicker than a search
     return column.fill_nan(None) if total != total else column

@@ -19,14 +19,14 @@ from storekit.qcache.node.tables import FLOAT, INT, UINT, is_mixed, unused_name
 __all__ = ["check_keys", "count_groups", "distinct", "group"]
 
 _PLACE = 24
-"""Bytes that each row takes while it is found to which group it belongs."""
+"""Bytes a row while groups are determined."""
 
 _LONG = 10_000
-"""Rows from which on the optimizer of Polars is worth its time: it halves that of sums."""
+"""Rows: from this number, the optimizer of Polars saves more time than it takes."""
 
 
 def distinct(rows: RowSelection, names: object) -> RowSelection:
-    """Return the first row of each kind. Nulls are equal. If none is named, all columns count."""
+    """Return the first of equal rows, by the named columns or else all. Nulls are equal."""
     frame = rows.frame
     if isinstance(names, str) and names:
         names = [names]
@@ -61,7 +61,7 @@ def check_keys(frame: pl.DataFrame, keys: object) -> list[str]:
 def count_groups(frame: pl.DataFrame, keys: list[str]) -> int:
     """Return how many groups pandas counts: nulls make some if there are several keys.
 
-    Null floats are NaN, and so each of them another group.
+    Null floats are NaN, so that each of them is a group.
     """
     values = frame.select(keys)
     if len(keys) == 1:
@@ -75,7 +75,7 @@ def count_groups(frame: pl.DataFrame, keys: list[str]) -> int:
 def group(
     rows: RowSelection, keys: list[str], functions: Mapping[str, str], budget: Budget
 ) -> pl.DataFrame:
-    """Return one row for each group, in the order of the keys: them, and what functions yield.
+    """Return one row for each group, in the order of the keys: the keys and the results.
 
     `functions` has a function of `GROUP_FUNCTIONS` for each column that is to be aggregated.
     Rows with a null in a key are in no group.

@@ -1,7 +1,7 @@
-"""Columns of bools that tell which rows are meant.
+"""Columns of bools that select rows.
 
-A null in a mask counts as false. It stays one as long as that makes no difference: in `and`,
-`or` and the choice of rows, but not under `not`.
+A null in a mask counts as false. It is kept where that makes no difference: in `and`, `or` and
+the selection of rows, but not in `not`.
 """
 
 import polars as pl

@@ -32,7 +32,7 @@ from storekit.qcache.node.tables import (
 
 __all__ = ["is_in_column", "is_in_values"]
 
-# So many values are compared one by one faster than looked up: always, and with few rows.
+# Up to so many values, comparing each is faster than a look-up: always, and with few rows.
 _FEW, _SOME = 3, 16
 _SMALL = 1000
 _MEMBER = 100  # bytes of a value to look for, and of its place in a hash table
@@ -134,7 +134,7 @@ def _found(column: pl.Series, values: Sequence[float | str]) -> pl.Series:
 
 
 def _whole_numbers(values: Sequence[object], dtype: pl.DataType) -> list[int]:
-    """Return the whole numbers that values are for a column of such."""
+    """Return values as whole numbers of the type of a column."""
     try:
         numbers = [_whole(value) for value in values]
     except _NoCast:
@@ -176,7 +176,7 @@ def _float(value: object) -> float:
     if isinstance(value, str) and ("_" in value or not value.isascii()):
         raise _NoCast
     try:
-        return float(value)  # type: ignore[arg-type] # no list or object is left
+        return float(value)  # type: ignore[arg-type] # lists and objects were refused
     except ValueError as error:
         raise _NoCast from error
     except OverflowError:

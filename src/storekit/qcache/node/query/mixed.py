@@ -3,7 +3,7 @@
 Such columns hold whatever a client stored as JSON. Values of different types are in the order
 that Python 2 gives them: numbers, objects, lists, text. Null is in no order.
 
-As objects, values take many times the memory of their JSON: so they are looked at in steps.
+As objects, values take many times the memory of their JSON, so they are decoded in steps.
 """
 
 import operator
@@ -22,10 +22,10 @@ _STEP = 2**20
 """Bytes of JSON that are decoded at a time."""
 
 _TIMES_JSON = 30
-"""Bytes that objects take at most for one of JSON: a list of nothing has 72, and a place."""
+"""Maximum bytes of objects for one byte of JSON: an empty list takes 72, and a reference."""
 
 _KEY = 200
-"""Bytes that the place of a value in the order takes beside its text."""
+"""Bytes of a sort key besides its text."""
 
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -58,7 +58,7 @@ def is_in_mixed(column: pl.Series, values: Iterable[object], budget: Budget) -> 
 
 
 def sort_key(column: pl.Series, budget: Budget) -> pl.Series:
-    """Return numbers that are in the order of the values of a mixed column."""
+    """Return numbers in the order of the values of a mixed column."""
     with budget.lend(_KEY * len(column) + 2 * column.estimated_size(), "the order of values"):
         keys = [None if value is None else _key(value) for value in _values(column, budget)]
         places = {
@@ -69,7 +69,7 @@ def sort_key(column: pl.Series, budget: Budget) -> pl.Series:
 
 
 def text_of(column: pl.Series, budget: Budget) -> pl.Series:
-    """Return the text in a mixed column, null for all else."""
+    """Return the text in a mixed column, null for other values."""
     budget.take(16 * len(column) + column.estimated_size(), "the text of a column")
     values = [value if isinstance(value, str) else None for value in _values(column, budget)]
     return pl.Series(column.name, values, dtype=TEXT)
@@ -82,7 +82,7 @@ def values_of_mixed(column: pl.Series, budget: Budget) -> list[object]:
 
 
 def _side(side: object, rows: int, budget: Budget) -> Iterator[object]:
-    """Return the values of a column; for all rows the same one of a value, or of a single row."""
+    """Yield the values of a column; a single value is repeated for all rows."""
     if not isinstance(side, pl.Series):
         return repeat(side)
     values = _values(side, budget)
@@ -98,7 +98,7 @@ def _values(column: pl.Series, budget: Budget) -> Iterator[object]:
     start = passed = 0
     while start < len(column):
         budget.check()
-        # the rows that one step holds, but at least one
+        # the rows of one step, at least one
         stop = max(int(ends.search_sorted(passed + _STEP, "right")), start + 1)
         end = int(ends[stop - 1])
         with budget.lend(_TIMES_JSON * (end - passed), "values of several types"):
@@ -121,7 +121,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _key(value: object) -> tuple[int, float, str]:
-    """Return what Python 2 would order values by; of lists and objects, just their text."""
+    """Return a key that orders values as Python 2 does, lists and objects by their text."""
     if isinstance(value, int | float):
         return 0, value, ""
     if isinstance(value, str):

@@ -16,7 +16,7 @@ __all__ = ["Slice", "check_order", "check_slice", "ordered"]
 Slice = tuple[int, int]
 """The first row, and the one after the last."""
 
-_WORTH_IT = 4  # times as many rows as are wanted, and the rest need not be sorted
+_WORTH_IT = 4  # if there are this many times the wanted rows, sorting only candidates is faster
 
 
 def check_order(header: Sequence[str], order: object) -> list[tuple[int, bool]]:

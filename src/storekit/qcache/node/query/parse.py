@@ -1,4 +1,4 @@
-"""From the text of a query to its object."""
+"""Parses the text of a query to an object."""
 
 import json
 from collections.abc import Mapping
@@ -11,17 +11,17 @@ from storekit.qcache.node.query.refusing import bad_query, shown
 __all__ = ["MOST_NESTED", "check_object", "parse_query"]
 
 MOST_NESTED = 200
-"""Lists and objects within each other. What runs a query goes down as deep as that."""
+"""Maximum nesting of lists and objects. Running a query recurses as deep."""
 
-_MOST_LISTS = 100_000  # more than there may be conditions, operators, and parts of a select
-_LIST = 150  # bytes of a list or object, with its place in another one
-_ITEM = 50  # bytes of a value beside its text
+_MOST_LISTS = 100_000  # more than the limits of conditions, operators, and parts of a select
+_LIST = 150  # bytes of a list or object, with a reference to it
+_ITEM = 50  # bytes of a value besides its text
 
 
 def parse_query(text: str, budget: Budget) -> object:
-    """Return what the JSON of a query has. `BadQuery` if it is none, or too large for the budget.
+    """Parse the JSON of a query. `BadQuery` if it is malformed, or too large for the budget.
 
-    Whether that is a query is for `check_object`.
+    `check_object` checks that it is an object.
     """
     lists = text.count("[") + text.count("{")
     if lists > _MOST_LISTS:

@@ -1,8 +1,8 @@
-"""The patterns of `like`: regular expressions of Python, for the engine that Polars has.
+"""The patterns of `like`: regular expressions of Python, translated for the engine of Polars.
 
-That engine takes time in proportion to the text, whatever the pattern, but it knows neither
-look-around nor back-references, and reads a few things differently. So a pattern is read here,
-checked, and written anew. Its size is limited, too: it is the other factor of the time.
+That engine takes time in proportion to the text for any pattern, but has neither look-around nor
+back-references, and a few differences of syntax. So a pattern is parsed, checked and translated.
+Its size is limited, too, since the time is also in proportion to it.
 """
 
 import re
@@ -19,12 +19,12 @@ from storekit.qcache.node.tables import BOOL
 __all__ = ["Pattern", "PatternKind", "matches", "parse_pattern"]
 
 _STEP = 20_000_000
-"""Characters times weight of a pattern to be looked at in one step: a fifth of a second, where
-the pattern is of the worst kind."""
+"""Characters times weight of a pattern that are matched in one step: a fifth of a second for the
+worst patterns."""
 
 _LENGTH = 1000  # characters
 _WEIGHT = 1000  # single characters to be matched, with all repetitions
-_DEPTH = 50  # groups in groups
+_DEPTH = 50  # nesting of groups
 _PLAIN = re.compile(r"[^\\.^$*+?{}\[\]|()]*")
 _BOUNDS = re.compile(r"\{(\d{0,5})(,?)(\d{0,5})\}", re.ASCII)
 _FLAGS = re.compile(r"\(\?([iLmsux]+)\)")
@@ -35,7 +35,7 @@ _CONTROLS = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
 class PatternKind(Enum):
-    """How a pattern is best looked for."""
+    """The fastest way to match a pattern."""
 
     WHOLE = auto()
     START = auto()
@@ -46,9 +46,9 @@ class PatternKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What to look for: a plain text, or a regular expression for Polars.
+    """A plain text, or a regular expression for Polars.
 
-    `weight` is by how much more time each character may take than with a plain text.
+    `weight` is the time of each character as a multiple of that with a plain text.
     """
 
     kind: PatternKind
@@ -57,9 +57,9 @@ class Pattern:
 
 
 def parse_pattern(pattern: str, *, ignore_case: bool) -> Pattern:
-    """Return what a pattern of `like` or `ilike` means.
+    """Translate a pattern of `like` or `ilike`.
 
-    `BadQuery` if it is no regular expression, or one that this engine does not have.
+    `BadQuery` if it is not a regular expression, or the engine does not support it.
     """
     open_start = pattern.startswith("%")
     if open_start:
@@ -76,7 +76,7 @@ def parse_pattern(pattern: str, *, ignore_case: bool) -> Pattern:
 
 
 def matches(column: pl.Series, pattern: Pattern, budget: Budget) -> pl.Series:
-    """Return where a column of text matches, step by step: nothing can end one of them."""
+    """Return where a column of text matches, in steps, since one can't be interrupted."""
     if not len(column):
         return pl.Series([], dtype=BOOL)
     work = (column.estimated_size() / len(column) + 1) * pattern.weight
@@ -111,11 +111,11 @@ _PLAIN_KINDS = {
 
 
 class _Translator:
-    """Reads a regular expression of Python and writes it for the `regex` crate."""
+    """Translates a regular expression of Python for the `regex` crate."""
 
     def __init__(self, pattern: str, ignore_case: bool) -> None:
         self._flags = {"i"} if ignore_case else set()
-        for flags in _FLAGS.findall(pattern):  # wherever they stand, they hold for all of it
+        for flags in _FLAGS.findall(pattern):  # wherever they are, they apply to all of it
             self._flags.update(flags)
         if "x" in self._flags:
             self._fail("the verbose flag is not supported")
@@ -213,7 +213,7 @@ class _Translator:
         if char == "^":
             return "^", 0, False
         if char == "$":
-            # in Python it is also before a line feed that ends the text
+            # in Python it also matches before a final line feed
             return ("$" if "m" in self._flags else r"(?:\n?\z)"), 1, False
         if char in "*+?":
             self._fail("there is nothing to repeat")
@@ -262,7 +262,7 @@ class _Translator:
     def _set(self) -> str:
         text = "[^" if self._skip("^") else "["
         first = True
-        while first or not self._skip("]"):  # right at the start, a bracket is a member
+        while first or not self._skip("]"):  # at the start, a bracket is a member
             first = False
             text += self._range()
         return text + "]"
@@ -278,7 +278,7 @@ class _Translator:
         return f"{_literal(low)}-{_literal(high)}"
 
     def _member(self) -> str:
-        """Return a character, or the text of a class of them."""
+        """Return a character, or the text of a character class."""
         char = self._take()
         if char != "\\":
             return char
@@ -289,5 +289,5 @@ class _Translator:
 
 
 def _literal(char: str) -> str:
-    # The crate has signs of its own, such as && and nested brackets in sets.
+    # The crate has more special characters, such as && and nested brackets in sets.
     return char if char.isalnum() else f"\\x{{{ord(char):x}}}"

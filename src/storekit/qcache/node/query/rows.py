@@ -1,4 +1,4 @@
-"""The rows that a query is about, with their numbers where it asks for them."""
+"""The selected rows of a query, with their row numbers if it needs them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ __all__ = ["RowSelection"]
 class RowSelection:
     """Some rows of a table.
 
-    `labels` are the numbers that they have in the table, or None if nobody asks. They are no
-    column of `frame`, or a query could name it.
+    `labels` are their row numbers in the table, or None if they are not needed. They are not a
+    column of `frame`, since a query could name it.
     """
 
     frame: pl.DataFrame
@@ -35,7 +35,7 @@ class RowSelection:
         return RowSelection(frame, None if self.labels is None else self.labels.filter(mask))
 
     def choose(self, chosen: pl.Series) -> "RowSelection":
-        """Return the rows that a mask, or a list of places, stands for."""
+        """Return the rows of a mask, or of a list of row numbers."""
         if is_bool(chosen.dtype):
             labels = None if self.labels is None else self.labels.filter(chosen)
             return RowSelection(self.frame.filter(chosen), labels)
@@ -43,7 +43,7 @@ class RowSelection:
         return RowSelection(self.frame[chosen], labels)
 
     def with_labels(self) -> tuple[pl.DataFrame, str]:
-        """Return the table with the labels as a column, and its name; for who names no more."""
+        """Return the table with the labels as a column, and the name of that column."""
         if self.labels is None:
             return self.frame, ""
         name = unused_name(self.frame.columns, "row")

@@ -20,18 +20,18 @@ from storekit.qcache.node.query.where import Conditions
 __all__ = ["CLAUSES", "run_query"]
 
 _VIEW = 16
-"""Bytes that each row of a text column takes beside the text."""
+"""Bytes of each row of a text column besides the text."""
 
 CLAUSES = frozenset(
     {"select", "where", "group_by", "distinct", "order_by", "offset", "limit", "from"}
 )
-"""What a query may have."""
+"""The clauses of a query."""
 
 
 def run_query(frame: pl.DataFrame, query: Mapping[str, object], budget: Budget) -> Answer:
-    """Return the answer to a query about a table.
+    """Return the result of a query of a table.
 
-    `BadQuery` if there can be none, or not within the budget; and what `Budget.check` raises.
+    `BadQuery` if it is invalid, or exceeds the budget; and what `Budget.check` raises.
     """
     try:
         answer = _QueryRun(frame, budget).answer(frame, query)
@@ -57,7 +57,7 @@ class _QueryRun:
         if "from" not in query:
             return self._answer(frame, query)
         frame = _as_table(self.answer(frame, query["from"]))
-        # It is held until this stage is over.
+        # It is held until this stage ends.
         with self._budget.lend(frame.estimated_size(), "the table that a query is from"):
             return self._answer(frame, query)
 
@@ -87,7 +87,7 @@ class _QueryRun:
         return Answer(chosen, result.header, length)
 
     def _where(self, rows: RowSelection, query: Mapping[str, object]) -> RowSelection:
-        """Return the chosen rows; of their columns, perhaps only those that matter."""
+        """Return the selected rows, possibly with the needed columns only."""
         condition = query.get("where")
         if not condition:
             return rows
@@ -96,7 +96,7 @@ class _QueryRun:
         names = rows.frame.columns
         needed = needed_columns(query)
         if needed is not None:
-            # one column at least: it tells the number of rows
+            # at least one column, for the number of rows
             known = {*names}
             names = [name for name in needed if name in known] or names[:1]
         return rows.filter(mask, names)

@@ -1,4 +1,4 @@
-"""`select`: the columns of an answer."""
+"""`select`: the columns of a result."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,21 +24,21 @@ __all__ = ["Projection", "needed_columns", "project", "wants_labels"]
 _COUNT = [["count"]]
 _AGGREGATE, _ALIAS = 2, 3  # the lengths of their lists
 _MORE = 1000  # parts of a select than columns of the table
-_REPEATS = 10  # of columns; each is as large as the column
+_REPEATS = 10  # of the same column; each takes as much as the column
 
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """A table whose columns are named by a header, where a name may occur twice."""
+    """A table with a header of column names, in which a name may occur twice."""
 
     frame: pl.DataFrame
     header: tuple[str, ...]
 
 
 def needed_columns(query: Mapping[str, object]) -> list[str] | None:
-    """Return the columns that matter once the rows are chosen, or None for all of them.
+    """Return the columns that are needed after rows are selected, or None for all.
 
-    Those that are selected come first, in that order.
+    The columns of `select` come first, in its order.
     """
     select, subset = query.get("select"), query.get("distinct")
     if not select or not isinstance(select, list) or not (subset or subset is None):
@@ -61,7 +61,7 @@ def _strings(part: object) -> Iterable[str]:
 
 
 def wants_labels(select: object) -> bool:
-    """Whether a select has a function that answers with the number of a row."""
+    """Whether a select has a function that returns a row number."""
     return isinstance(select, list) and any(
         isinstance(part, list)
         and len(part) == _AGGREGATE

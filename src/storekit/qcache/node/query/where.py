@@ -1,4 +1,4 @@
-"""`where`: which rows of a table are meant."""
+"""`where`: selects rows of a table."""
 
 from collections.abc import Callable, Mapping
 from functools import reduce
@@ -35,9 +35,9 @@ __all__ = ["OPERATORS", "Conditions", "is_quoted"]
 
 
 class Conditions:
-    """Turns the conditions of a query into masks.
+    """Evaluates the conditions of a query to masks.
 
-    `run` answers a sub-query; it does so on the stored table, whatever `frame` is.
+    `run` runs a sub-query, always on the stored table.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class Conditions:
         return self.mask(condition, condition)
 
     def mask(self, condition: object, parent: list[object]) -> pl.Series:
-        """Return the mask of a condition, or of a column of bools that stands for itself."""
+        """Return the mask of a condition, which may be the name of a column of bools."""
         value = self.value(condition)
         if not isinstance(value, pl.Series) or not is_bool(value.dtype):
             raise bad_query("Invalid type in argument", parent)
         return value
 
     def value(self, part: object) -> object:
-        """Return a column, or a value of JSON; of quoted text, what is in the quotes."""
+        """Return a column, or a value of JSON; quoted text without its quotes."""
         if isinstance(part, str):
             if is_quoted(part):
                 return part[1:-1]
@@ -89,7 +89,7 @@ class Conditions:
             raise bad_query("Invalid type in argument", part) from None
 
     def column(self, name: object, condition: list[object]) -> pl.Series:
-        """Return the column that a condition is about."""
+        """Return the column of a condition."""
         if isinstance(name, dict):
             raise Incomparable
         if not isinstance(name, str) or name not in self._columns:
@@ -97,7 +97,7 @@ class Conditions:
         return self.frame.get_column(name)
 
 
-# What stands first in a condition. `Incomparable`: the operator does not take such operands.
+# Operators. They raise `Incomparable` for operands that they do not support.
 
 
 def _compare(conditions: Conditions, condition: list[object]) -> pl.Series:
@@ -114,7 +114,7 @@ def _compare(conditions: Conditions, condition: list[object]) -> pl.Series:
 
 
 def _and(conditions: Conditions, condition: list[object]) -> pl.Series:
-    # A constant is a bool as a rule; of other numbers, their bits count.
+    # A constant usually is a bool; of other numbers, the lowest bit counts.
     return _joined(conditions, condition, and_, lambda number: bool(number & 1))
 
 
@@ -146,7 +146,7 @@ def _not(conditions: Conditions, condition: list[object]) -> pl.Series:
     mask = conditions.mask(condition[1], condition)
     if mask.null_count():
         if isinstance(condition[1], str):
-            raise Incomparable  # a stored column with nulls has no opposite
+            raise Incomparable  # as in QCache, a stored column with nulls can't be negated
         mask = settled(mask)
     return ~mask
 
@@ -212,7 +212,7 @@ def _all_bits(conditions: Conditions, condition: list[object]) -> pl.Series:
 
 
 def _bits(conditions: Conditions, condition: list[object]) -> tuple[pl.Series, int]:
-    """Return a column of whole numbers, and the bits to look for in it."""
+    """Return a column of whole numbers, and the bits to test in it."""
     _check_length(condition, 3)
     _, name, bits = condition
     if not isinstance(bits, int):
@@ -243,11 +243,11 @@ OPERATORS: dict[object, Callable[[Conditions, list[object]], pl.Series]] = {
     "any_bits": _any_bits,
     "all_bits": _all_bits,
 }
-"""What the first part of a condition may be."""
+"""The operators of conditions."""
 
 
 def is_quoted(text: str) -> bool:
-    """Whether text is in quotes, and so no name of a column."""
+    """Whether text is quoted, and so not the name of a column."""
     return len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
 
 

@@ -1,6 +1,6 @@
-"""Arithmetic on columns of whole numbers: exact, or refused where a result has more than 64 bits.
+"""Arithmetic on columns of whole numbers: exact, or refused if a result exceeds 64 bits.
 
-Extremes tell at once that most results fit. Where they do not, it is calculated with 128 bits.
+Mostly the extremes of columns show that all results fit. Otherwise 128 bits are used.
 """
 
 from collections.abc import Callable
@@ -31,12 +31,12 @@ __all__ = [
 WIDE = pl.Int128()
 """The type of sums that may have more than 64 bits."""
 
-_EXPONENT = 2**32  # Polars has no larger ones for whole numbers
+_EXPONENT = 2**32  # Polars supports no larger exponents of whole numbers
 _SURELY_BEYOND = 2.0**66
 
 
 def too_large() -> BadQuery:
-    """Return the refusal of a result that no column holds."""
+    """Return the refusal of a result that no column can hold."""
     return BadQuery("A whole number of the result has more than 64 bits")
 
 
@@ -59,14 +59,14 @@ def times(a: pl.Series, b: pl.Series) -> pl.Series:
 
 
 def negative(column: pl.Series) -> pl.Series:
-    """Return the numbers with the other sign."""
+    """Return the negated numbers."""
     if column.dtype == INT and column.min() != LIMITS[INT][0]:
         return -column
     return within_64_bits(pl.Series([0], dtype=WIDE) - column.cast(WIDE), INT)
 
 
 def absolute(column: pl.Series) -> pl.Series:
-    """Return the numbers without their sign."""
+    """Return the absolute values."""
     if column.dtype == UINT:
         return column
     if column.min() == LIMITS[INT][0]:
@@ -75,7 +75,7 @@ def absolute(column: pl.Series) -> pl.Series:
 
 
 def floor_divide(a: pl.Series, b: pl.Series) -> pl.Series:
-    """Return the quotients, rounded down; floats if there is a zero to divide by."""
+    """Return the quotients, rounded down; floats if a divisor is zero."""
     if a.dtype == INT and a.min() == LIMITS[INT][0] and (b == -1).any():
         quotient = within_64_bits(floordiv(a.cast(WIDE), b.cast(WIDE)), INT)
     else:
@@ -87,7 +87,7 @@ def floor_divide(a: pl.Series, b: pl.Series) -> pl.Series:
 
 
 def modulo(a: pl.Series, b: pl.Series) -> pl.Series:
-    """Return what a division leaves; floats if there is a zero to divide by, which leaves null."""
+    """Return the remainders; floats if a divisor is zero, whose remainder is null."""
     rest = a % b
     return rest.cast(FLOAT) if rest.null_count() else rest
 
@@ -99,7 +99,7 @@ def power(a: pl.Series, b: pl.Series) -> pl.Series:
         raise BadQuery("Unknown function in alias: a whole number to the power of a negative one")
     if isinstance(most, int) and most >= _EXPONENT:
         raise BadQuery("An exponent of a whole number is too large")
-    # As floats, powers that fit are below all that do not, but for those to the power of one.
+    # As floats, powers that fit are below all that do not, except those to the power of one.
     sizes = a.cast(FLOAT).abs() ** b.cast(FLOAT)
     if ((sizes >= float(LIMITS[a.dtype][1])) & (b > 1)).any():
         raise too_large()
@@ -114,7 +114,7 @@ def broadcast(a: pl.Series, b: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 
 def within_64_bits(numbers: pl.Series, *dtypes: pl.DataType) -> pl.Series:
-    """Return numbers of 128 bits as the first type that has them all. `BadQuery` if none has."""
+    """Return numbers of 128 bits as the first type that can hold them all, else `BadQuery`."""
     least, most = _extremes(numbers)
     for dtype in dtypes:
         if least is None or (LIMITS[dtype][0] <= least and most <= LIMITS[dtype][1]):
@@ -123,7 +123,7 @@ def within_64_bits(numbers: pl.Series, *dtypes: pl.DataType) -> pl.Series:
 
 
 def _exact(function: Callable[[Any, Any], Any], a: pl.Series, b: pl.Series) -> pl.Series:
-    """Return what a function of numbers or columns makes of them: its extremes are of extremes."""
+    """Apply a function whose extremes are its values at the extremes of its operands."""
     if a.len() and b.len():
         corners = [function(left, right) for left in _extremes(a) for right in _extremes(b)]
         least, most = LIMITS[a.dtype]

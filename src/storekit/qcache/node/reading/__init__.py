@@ -1,4 +1,4 @@
-"""What is uploaded, as tables."""
+"""Parses uploads to tables."""
 
 from storekit.qcache.node.reading.csv import read_csv
 from storekit.qcache.node.reading.json import read_json

@@ -1,4 +1,4 @@
-"""CSV to a table. `csv_text` has the structure of the text, `types` the types of columns."""
+"""Parses CSV to a table. `csv_text` handles the structure of the text, `types` column types."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -23,17 +23,17 @@ __all__ = ["cells_of", "check_rows", "may_have_blank_lines", "read_csv", "typed"
 
 _SAMPLE_ROWS = 1000
 _WORTH_A_GUESS = 2**18
-"""Bytes from which on it pays to guess the types of the columns from their first rows."""
+"""Bytes: for larger texts, guessing column types from the first rows saves time."""
 
 _WIDE = 16
-"""Columns up to which rows that are too short cannot blow up a table."""
+"""Up to this number of columns, short rows cannot make a table too large."""
 
 
 def read_csv(body: bytes, types: Mapping[str, str], budget: Budget) -> pl.DataFrame:
-    """Return the table that `body` has. `types`: what columns are declared to be.
+    """Parse a table. `types`: the declared types of columns.
 
-    `BadTable` if it has none: no header, rows longer than it, an open quote, text that is not
-    UTF-8, a declared float that is none. `TooLarge` if the budget has not what it takes.
+    `BadTable` if it is malformed: no header, rows longer than it, an open quote, text that is not
+    UTF-8, an invalid value in a declared float. `TooLarge` if the budget does not suffice.
     """
     names, start = header_of(body)
     budget.check()
@@ -45,7 +45,7 @@ def read_csv(body: bytes, types: Mapping[str, str], budget: Budget) -> pl.DataFr
     cells = _split(rows, names, types)
     budget.check()
     if may_have_blank_lines(cells.frame):
-        del cells  # before there are others
+        del cells  # frees memory for the next ones
         cells = _split(without_blank_lines(rows), names, types)
     columns = cells.frame.get_columns()
     if rows.quoted and b'""' in rows.text:
@@ -61,19 +61,19 @@ def check_rows(count: int, columns: int, size: int) -> None:
 
 
 class _Cells(NamedTuple):
-    """Columns of text, or of what Polars read from it, and what is known about the text."""
+    """Columns of text, or as parsed by Polars, and what is known about the text."""
 
     frame: pl.DataFrame
-    decimals: frozenset[str] = frozenset()  # columns that begin with numbers, some not whole
+    decimals: frozenset[str] = frozenset()  # columns whose first values are numbers, not all whole
 
 
 def may_have_blank_lines(frame: pl.DataFrame) -> bool:
-    """Whether there may be rows with nothing behind the first column."""
+    """Whether there may be rows with values in the first column only."""
     return all(column.null_count() for column in frame.get_columns()[1:])
 
 
 def _split(rows: CsvRows, names: list[str], types: Mapping[str, str]) -> _Cells:
-    """Return the cells as text, or as numbers or bools where Polars reads the same ones."""
+    """Return the cells as text, or as numbers or bools where Polars parses them as pandas does."""
     text: dict[str, pl.DataType] = dict.fromkeys(names, TEXT)
     if len(rows.text) < _WORTH_A_GUESS:
         return _Cells(cells_of(rows, text))
@@ -85,9 +85,9 @@ def _split(rows: CsvRows, names: list[str], types: Mapping[str, str]) -> _Cells:
 
 
 def typed_cells(rows: CsvRows, dtypes: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Return the cells as the types that columns are thought to have, where all of them have it.
+    """Return columns with their expected types if all their cells have it.
 
-    The other columns are text; all are, if cells are of another kind than their column.
+    The other columns are text; all are text if parsing with these types fails.
     """
     try:
         frame = cells_of(rows, dtypes)
@@ -101,7 +101,7 @@ def typed_cells(rows: CsvRows, dtypes: Mapping[str, pl.DataType]) -> pl.DataFram
 
 
 def _is_certain(column: pl.Series) -> bool:
-    # As numbers, Polars reads blanks as null, and "nan" and "infinity" as floats. Here they
+    # Polars parses blanks in numbers as null, and "nan" and "infinity" as floats. Here they
     # are text.
     if column.dtype not in (INT, FLOAT):
         return True
@@ -133,7 +133,7 @@ def cells_of(
 
 
 def typed(column: pl.Series, kind: str | None, *, decimal: bool) -> pl.Series:
-    """Return a column, which may be text, as what it is declared to be, or else what it is."""
+    """Return a column, which may be text, with its declared or else its inferred type."""
     if column.dtype != TEXT:
         return column
     if kind is not None:

@@ -1,8 +1,8 @@
-"""A CSV table that is read while it comes: in blocks of whole lines, by a few threads.
+"""Parses a CSV table while it arrives: in blocks of whole lines, by a few threads.
 
-Each block is read as `read_csv` reads a whole text, and in the end the columns of all blocks
-must be of one kind. Columns that are not are read again, as text; text with quotes, lone CRs or
-blank lines is read again as a whole. So the table is the same that `read_csv` makes of all.
+Each block is parsed as `read_csv` parses a whole text. Columns whose types differ between blocks
+are parsed again, as text; text with quotes, lone CRs or blank lines is parsed again as a whole. So
+the table is the same as that of `read_csv`.
 """
 
 import threading
@@ -30,55 +30,55 @@ from storekit.qcache.node.tables import BOOL, FLOAT, INT, TEXT
 __all__ = ["CsvBlocks"]
 
 _READERS = 2
-"""Threads that read one table at a time. Polars brings threads of its own."""
+"""Threads that parse one table. Polars has its own threads besides."""
 
 _SAMPLE = 2**20
-"""Bytes by which columns are seen to be text of few values."""
+"""Bytes of the sample in which text columns with few different values are detected."""
 
 _GUESSED_ROWS = 500
 
 
 class _Plan(NamedTuple):
-    """How the columns are read, by the first rows."""
+    """How columns are parsed, determined from the first rows."""
 
     dtypes: dict[str, pl.DataType]  # text of few values as categories
-    texts: frozenset[str]  # columns that are text whatever follows
-    decimals: frozenset[str]  # columns that begin with numbers, some not whole
+    texts: frozenset[str]  # columns that are text in any case
+    decimals: frozenset[str]  # columns whose first values are numbers, not all whole
 
 
 class CsvBlocks:
-    """A table that comes in blocks, of which each but the last ends with a line.
+    """A table that arrives in blocks, each of which, except the last, ends with a line.
 
-    Safe for threads: one adds blocks, any may read. `types`: what columns are declared to be.
+    Thread-safe: one thread adds blocks, any may parse. `types`: the declared types of columns.
     """
 
     def __init__(self, types: Mapping[str, str], budget: Budget) -> None:
         self._types = types
         self._budget = budget
-        self._height = 0  # of the blocks that were read, or are being
+        self._height = 0  # rows of blocks that were parsed, or are being parsed
         self._blocks: list[bytes] = []
         self._parts: dict[int, pl.DataFrame] = {}
         self._plan: _Plan | None = None
         self._claimed = 0
         self._readers = 0
-        self._is_over = False  # no more blocks are read: closed, or to be read as a whole
+        self._is_over = False  # no more blocks are parsed: closed, or to be parsed as a whole
         self._changed = threading.Condition()
 
     @property
     def size(self) -> int:
-        """Bytes that came."""
+        """Bytes that were added."""
         return sum(map(len, self._blocks))
 
     def add(self, block: bytes) -> bool:
-        """Take the next block; whether one more thread should call `read` now."""
+        """Add the next block; return whether another thread should call `read` now."""
         with self._changed:
-            if self._blocks and not self._blocks[-1].endswith(b"\n"):  # a line has two blocks
+            if self._blocks and not self._blocks[-1].endswith(b"\n"):  # a line spans two blocks
                 self._is_over = True
             self._blocks.append(block)
             return self._may_read()
 
     def read(self) -> None:
-        """Read blocks until there is none left, or others read that are enough."""
+        """Parse blocks until none is left, or enough other threads do."""
         while (claim := self._claim()) is not None:
             part = None
             try:
@@ -87,7 +87,7 @@ class CsvBlocks:
                 self._finish(claim[0], part)
 
     def table(self) -> pl.DataFrame:
-        """Return the table, once all blocks are there. `BadTable` as from `read_csv`."""
+        """Return the table, after all blocks were added. Raises as `read_csv`."""
         while True:
             self.read()
             with self._changed:
@@ -99,7 +99,7 @@ class CsvBlocks:
         return self._joined()
 
     def close(self) -> None:
-        """Have nobody read any more."""
+        """Stop parsing."""
         with self._changed:
             self._is_over = True
             self._blocks, self._parts = [], {}
@@ -107,7 +107,7 @@ class CsvBlocks:
     # Blocks
 
     def _may_read(self) -> bool:
-        """Whether there is a block for one more reader."""
+        """Whether there is a block for another thread."""
         if self._is_over or self._readers == _READERS or self._claimed == len(self._blocks):
             return False
         return self._claimed == 0 or self._plan is not None
@@ -131,7 +131,7 @@ class CsvBlocks:
             self._changed.notify_all()
 
     def _read(self, number: int, block: bytes) -> pl.DataFrame | None:
-        """Return the columns of a block; None if the text is to be read as a whole."""
+        """Return the columns of a block; None if the text is to be parsed as a whole."""
         try:
             rows = self._rows(number, block)
             if rows is None:
@@ -139,12 +139,12 @@ class CsvBlocks:
             plan = self._plan
             assert plan is not None  # noqa: S101 - the first block has made it
             frame = typed_cells(rows, plan.dtypes)
-        except (BadTable, TooLarge):  # which may have another reason in the whole text
+        except (BadTable, TooLarge):  # whose message would be another for the whole text
             return None
         if may_have_blank_lines(frame):
             return None
         known = plan.texts.union(self._types)
-        # In one piece: few large ones are faster to query, and memory is used again here.
+        # In one chunk: few large chunks are faster to query, and their memory is reused.
         return pl.DataFrame(
             [
                 column
@@ -191,7 +191,7 @@ class CsvBlocks:
     # The whole
 
     def _text(self) -> bytes:
-        """Return the whole text, which takes the place of blocks and parts."""
+        """Return the whole text, which replaces blocks and parts."""
         with self._changed:
             self._is_over = True
             self._blocks, self._parts = [b"".join(self._blocks)], {}
@@ -209,7 +209,7 @@ class CsvBlocks:
         columns = []
         for name in plan.dtypes:
             pieces = [part.get_column(name) for part in (texts if name in again else parts)]
-            if len({piece.dtype for piece in pieces}) > 1:  # too many values to be categories
+            if len({piece.dtype for piece in pieces}) > 1:  # too many values for categories
                 pieces = [as_text(piece) for piece in pieces]
             column = pl.concat(pieces)
             if name not in plan.texts:
@@ -218,7 +218,7 @@ class CsvBlocks:
         return pl.DataFrame(columns)
 
     def _is_known(self, name: str, plan: _Plan) -> bool:
-        """Whether it is known what all of a column is from what it is in the blocks."""
+        """Whether the type of a column follows from its types in the blocks."""
         dtypes = {part.schema[name] for part in self._parts.values()}
         alike = len(dtypes) == 1 and not dtypes.isdisjoint((INT, FLOAT, BOOL))
         return alike or name in plan.texts or name in self._types

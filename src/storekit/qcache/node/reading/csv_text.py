@@ -1,7 +1,7 @@
 """The structure of CSV text: its header, and rows that Polars splits as pandas does.
 
-The two agree on text whose lines end with LF or CRLF, whose quotes open and close whole fields,
-and that has no blank lines: other text is rewritten first.
+They agree if lines end with LF or CRLF, quotes enclose whole fields, and there are no blank lines:
+other text is rewritten first.
 """
 
 import re
@@ -21,19 +21,19 @@ __all__ = [
     "without_blank_lines",
 ]
 
-# Others have their turn between two calls of `re` and `bytes` only. So no call looks at more than
-# some 100 kB, but for those that just look for one byte, or copy.
+# Other threads run between calls of `re` and `bytes` only. So no call processes more than some
+# 100 kB, except those that search one byte, or copy.
 _STEP = 2**18
 
 _BOM = b"\xef\xbb\xbf"
 _COMPRESSED = (b"\x1f\x8b", b"x\x01", b"x^", b"x\x9c", b"x\xda", b"(\xb5/\xfd")
-"""How text begins that Polars would unpack, to whatever size: gzip, zlib, zstd."""
+"""Prefixes of text that Polars would decompress, to any size: gzip, zlib, zstd."""
 
 _BLANK_LINES = re.compile(rb"(?:[ \t]*+(?:\r\n|\r|\n)|[ \t]++\Z){1,10000}+")
 _BLANK_LINE = re.compile(rb"(?<=\n)[ \t]*(?:\r?\n|\Z)")
 _HAS_BLANK_LINES = re.compile(rb"\n[ \t]*+\r?(?:\n|\Z)")
 
-# None has groups that are kept: `re` would note their places for each repetition.
+# They have no capturing groups: `re` would store positions for each repetition.
 _QUOTED = re.compile(rb'(?:[^"]++|"")++')
 _UNQUOTED = re.compile(rb"[^,\r\n]++")
 _QUOTED_FIELDS = re.compile(
@@ -46,12 +46,12 @@ class CsvRows(NamedTuple):
     """Text with LF or CRLF at line ends, and quotes around whole fields only."""
 
     text: bytes
-    start: int  # where the rows begin: the header is left in place, a copy takes time
+    start: int  # where the rows begin: the header is kept, since a copy takes time
     quoted: bool  # whether there are quotes at all
 
     @property
     def lines_before(self) -> int:
-        """Lines in front of the first row."""
+        """Number of lines before the first row."""
         return _count(self.text, b"\n", 0, self.start)
 
 
@@ -76,7 +76,7 @@ def header_of(body: bytes) -> tuple[list[str], int]:
 
 
 def _field(text: bytes, start: int) -> tuple[bytes, int]:
-    """Return the field that begins there, and where it ends."""
+    """Return the field that begins at `start`, and where it ends."""
     if not text.startswith(b'"', start):
         end = _end_of_unquoted(text, start)
         return text[start:end], end
@@ -86,9 +86,9 @@ def _field(text: bytes, start: int) -> tuple[bytes, int]:
 
 
 def _end_of_quoted(text: bytes, start: int) -> int:
-    """Return where the quote is that closes a field. `BadTable` if there is none."""
+    """Return the position of the closing quote. `BadTable` if there is none."""
     closing = text.find(b'"', start)
-    if closing >= 0 and not text.startswith(b'""', closing):  # as it is in most fields
+    if closing >= 0 and not text.startswith(b'""', closing):  # as in most fields
         return closing
     while part := _QUOTED.match(text, start, start + _STEP):
         start = part.end()
@@ -128,7 +128,7 @@ def rows_of(body: bytes, start: int) -> CsvRows:
     quoted = body.find(b'"', start) >= 0
     if _has_regular_lines(body) and _is_well_quoted(body, start):
         return CsvRows(_with_last_field(body, start), start, quoted)
-    if not quoted or not _has_quoted_fields(body, start):  # quotes are text like any other
+    if not quoted or not _has_quoted_fields(body, start):  # quotes inside fields are ordinary text
         return CsvRows(_with_last_field(_with_regular_lines(body, start), 0), 0, quoted=False)
     return CsvRows(_rewritten(body, start), 0, quoted)
 
@@ -141,7 +141,7 @@ def plain_rows(body: bytes, start: int) -> CsvRows | None:
 
 
 def rows_in(rows: CsvRows) -> int:
-    """Return how many rows there are, or more: line ends in quotes are counted, too."""
+    """Return an upper bound of the number of rows: line ends in quotes are counted, too."""
     text = rows.text
     return _count(text, b"\n", rows.start, len(text)) + (not text.endswith(b"\n"))
 
@@ -160,7 +160,7 @@ def _with_regular_lines(body: bytes, start: int) -> bytes:
     lines = bytearray()
     while start < len(body):
         end = start + _STEP
-        end += body.startswith(b"\n", end)  # perhaps of a CRLF
+        end += body.startswith(b"\n", end)  # it may be part of a CRLF
         lines += body[start:end].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         start = end
     return bytes(lines)
@@ -191,14 +191,14 @@ def _is_well_quoted(body: bytes, start: int) -> bool:
             return True
         if quote > start and body[quote - 1] not in _ENDS:
             return False
-        # A field with many quotes inside, or one that is not as it should be.
+        # A field with many quotes inside, or a malformed one.
         start = _end_of_quoted(body, quote + 1) + 1
         if start < len(body) and body[start] not in _ENDS:
             return False
 
 
 def _rewritten(body: bytes, start: int) -> bytes:
-    """Return rows with LF at line ends, and quotes around all fields that have some."""
+    """Return rows with LF at line ends, and quotes around all fields that contain some."""
     text = bytearray()
     done = start
     quote, cr = body.find(b'"', start), body.find(b"\r", start)
@@ -208,7 +208,7 @@ def _rewritten(body: bytes, start: int) -> bytes:
             done = cr + 1 + body.startswith(b"\n", cr + 1)
             cr = body.find(b"\r", done)
             continue
-        # The field that the quote is in. What comes before it has been looked at.
+        # The field that contains the quote; all before it is done.
         if quote == done or body[quote - 1] in _ENDS:
             first = quote
             closing = _end_of_quoted(body, quote + 1)
@@ -228,11 +228,11 @@ def _rewritten(body: bytes, start: int) -> bytes:
 
 
 def without_blank_lines(rows: CsvRows) -> CsvRows:
-    """Return the rows without the lines that have nothing but blanks."""
+    """Return the rows without blank lines."""
     text = rows.text
     kept = bytearray()
     start = _after_blank_lines(text, rows.start)
-    inside = 0  # of quotes; one that is escaped changes sides twice
+    inside = 0  # whether inside quotes; an escaped one toggles this twice
     while start < len(text):
         end = text.rfind(b"\n", start, start + _STEP) + 1
         end = end or text.find(b"\n", start + _STEP) + 1 or len(text)
@@ -252,7 +252,7 @@ def without_blank_lines(rows: CsvRows) -> CsvRows:
 
 
 def unmarked(rows: CsvRows) -> bytes:
-    """Return the text such that Polars takes all of it for text: it drops one BOM."""
+    """Return the text, with a BOM in front if Polars would drop one, or decompress the text."""
     text, start = rows.text, rows.start
     if text.startswith(_BOM, start):
         text = text[:start] + _BOM + text[start:]

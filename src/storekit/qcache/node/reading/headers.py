@@ -1,4 +1,4 @@
-"""The two request headers about columns: what they are, and what stands in for missing ones."""
+"""The two request headers about columns: their types, and stand-ins for missing ones."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -23,11 +23,11 @@ _DECIMAL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """A column that a table is to have if it has none of that name."""
+    """A column that is added to a table if there is none of that name."""
 
     name: str
     value: str
-    """The name of a column to copy, or else a number or text that all rows get."""
+    """The name of a column to copy, or else a number or text for all rows."""
 
 
 def parse_types(header: str) -> dict[str, str]:
@@ -59,7 +59,7 @@ def _pairs(header: str, text: str) -> list[tuple[str, str]]:
 def add_stand_ins(
     frame: pl.DataFrame, stand_ins: Sequence[StandIn], budget: Budget
 ) -> pl.DataFrame:
-    """Return the table with the columns that it lacks; later ones can copy earlier ones.
+    """Add the missing columns to a table; later ones can copy earlier ones.
 
     `BadTable` for a whole number beyond int64.
     """
@@ -77,7 +77,7 @@ def _column(
     if value in columns:
         budget.take(columns[value].estimated_size(), _WHAT)
         return columns[value].alias(name)
-    # At least a view of a text is there for each row; and what is done next may repeat the text.
+    # A view for each row is needed at least, and later steps may copy the text for each row.
     budget.take((len(value.encode()) + _VIEW) * height, _WHAT)
     if _WHOLE.fullmatch(value):
         one = pl.Series(name, [_int64(stand_in)], dtype=INT)
@@ -98,7 +98,7 @@ def _int64(stand_in: StandIn) -> int:
 
 
 def _unquoted(text: str) -> str:
-    # Each end by itself: they need not match.
+    # Each end separately: they need not match.
     if text.startswith(("'", '"')):
         text = text[1:]
     if text.endswith(("'", '"')):

@@ -1,4 +1,4 @@
-"""JSON to a table: a list of objects, each of them a row."""
+"""Parses JSON to a table: a list of objects, each of which is a row."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -14,10 +14,10 @@ from storekit.qcache.node.tables import BOOL, FLOAT, INT, MIXED, TEXT, UINT, enc
 __all__ = ["read_json"]
 
 _OBJECT = 64
-"""Bytes of a value that is held as an object, with its place in a list."""
+"""Bytes of a value that is held as an object, with its reference in a list."""
 
 _AT_ONCE = 50_000
-"""Objects that become a column in one step."""
+"""Number of objects that are converted in one step."""
 
 _DTYPES: dict[type, pl.DataType] = {int: INT, float: FLOAT, bool: BOOL, str: TEXT}
 _NESTED = frozenset({list, dict})
@@ -26,19 +26,19 @@ _MAX_UINT = 2**64 - 1
 
 
 class _Absent:
-    """The type of what rows without a column have in it."""
+    """The type of missing values, in rows that do not have the column."""
 
 
 def _single(kinds: set[type]) -> pl.DataType | None:
-    """Return the dtype for values of one type that has its own; None for others."""
+    """Return the dtype for values of a single type; None if there is none."""
     return _DTYPES.get(next(iter(kinds))) if len(kinds) == 1 else None
 
 
 def read_json(body: bytes, budget: Budget) -> pl.DataFrame:
-    """Return the table that `body` has, its columns in the order of their names.
+    """Parse a table; its columns are in the order of their names.
 
-    `BadTable` if it is no list of objects, is not UTF-8, has whole numbers beyond 64 bits,
-    lone surrogates as text, or nests too deep. `TooLarge` if the budget has not what it takes.
+    `BadTable` if it is not a list of objects, is not UTF-8, has whole numbers beyond 64 bits,
+    lone surrogates in text, or is nested too deep. `TooLarge` if the budget does not suffice.
     """
     columns: dict[str, _JsonColumn] = {}
     height = cells = 0
@@ -58,7 +58,7 @@ def read_json(body: bytes, budget: Budget) -> pl.DataFrame:
 
 
 def _text(body: bytes, budget: Budget) -> str:
-    # A character takes up to four bytes, if only one of them all needs them.
+    # If a single character needs four bytes, all of them take four.
     budget.take(len(body) * (1 if body.isascii() else 4), "the text of the JSON")
     try:
         return body.decode()
@@ -67,7 +67,7 @@ def _text(body: bytes, budget: Budget) -> str:
 
 
 class _JsonColumn:
-    """One column, while rows come in. What is of one type is packed at once."""
+    """Collects one column. Values of one type are packed at once."""
 
     def __init__(self, name: str, budget: Budget) -> None:
         try:
@@ -80,7 +80,7 @@ class _JsonColumn:
         self._pieces: list[pl.Series | list[object]] = []
 
     def skip(self, height: int) -> None:
-        """Take in rows that do not have the column."""
+        """Add rows that do not have the column."""
         if height:
             self._kinds.add(_Absent)
             self._pieces.append(self._nulls(height))
@@ -101,7 +101,7 @@ class _JsonColumn:
         """Return the whole column. `BadTable` if it has a number beyond 64 bits, or the like."""
         kinds = self._kinds - {type(None), _Absent}
         if not kinds:
-            # As in the reference: null in all rows is an object, and absent is not a number.
+            # As in QCache: null in all rows is an object column, and missing values are NaN.
             return self._concatenated(FLOAT if _Absent in self._kinds else TEXT)
         if kinds == {int}:
             return self._integers()
@@ -144,7 +144,7 @@ class _JsonColumn:
             raise BadTable(f"column {self._name!r} has text with lone surrogates") from error
         except (OverflowError, TypeError):  # beyond int64
             pass
-        if not kinds.isdisjoint(_NESTED):  # then it is known what the column is
+        if not kinds.isdisjoint(_NESTED):  # then the column is mixed
             _check_values(values, MAX_DEPTH)
             column = encode_mixed(self._name, values)
             self._budget.take(column.estimated_size(), "lists and objects")
@@ -168,7 +168,7 @@ class _JsonColumn:
             return self._floats(values)
         _check_values(values, MAX_DEPTH)
         if any(isinstance(value, int) and value < 0 for value in values):
-            return encode_mixed(self._name, values)  # no type has them all
+            return encode_mixed(self._name, values)  # no single type can hold them
         return pl.concat([self._series(part, UINT) for part in self._parts(values)])
 
     def _floats(self, values: Iterable[object]) -> pl.Series:

@@ -1,8 +1,7 @@
-"""JSON text to rows, some at a time, each of which is an object.
+"""Parses JSON text to rows, each of which is an object, some at a time.
 
-`json` reads a value in one go, and meanwhile nobody else has a turn. So it gets windows of the
-text; of a row that has more than a window, strings are read in pieces, and lists and objects are
-bounded.
+`json` holds the interpreter's lock while it parses a value. So it gets windows of the text; in a
+row that exceeds a window, strings are parsed in pieces, and lists and objects are bounded.
 """
 
 import json
@@ -17,16 +16,16 @@ from storekit.qcache.node.reading.limits import MAX_DEPTH, check_columns
 __all__ = ["rows_of_json", "too_deep"]
 
 _WINDOW = 2**18
-"""Characters of rows that are looked at together."""
+"""Characters of rows that are parsed at once."""
 
 _NESTED = 2**20
-"""Characters of a list or object in a row."""
+"""Maximum characters of a list or object in a row."""
 
 _ROWS_AT_ONCE = 2000
-"""Rows that are held as objects; they take several times the room that columns do."""
+"""Rows that are held as objects, which take several times the memory of columns."""
 
 _TIMES_TEXT = 30
-"""Bytes that objects take at most for a character: a list of nothing has 72, and a place."""
+"""Maximum bytes of objects for one character: an empty list takes 72, and a reference."""
 
 _SCANNER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]{1,100000}")
@@ -37,7 +36,7 @@ _NUMBER = 5000  # characters: more than Python converts
 def rows_of_json(text: str, budget: Budget) -> Iterator[list[dict[str, object]]]:
     """Return the rows of a list of objects, some at a time.
 
-    `BadTable` if the text is no such list, or nests too deep.
+    `BadTable` if the text is not such a list, or is nested too deep.
     """
     position = _after_space(text, 0)
     if text[position : position + 1] != "[":
@@ -48,8 +47,8 @@ def rows_of_json(text: str, budget: Budget) -> Iterator[list[dict[str, object]]]
         _check_end(text, position)
         return
     rows: list[dict[str, object]] = []
-    window, begin = "", -1  # some of the text, and where it begins there
-    read = position  # where the rows that wait begin
+    window, begin = "", -1  # a part of the text, and where it begins
+    read = position  # where the pending rows begin
     held = 0  # bytes drawn for them
     end = ","
     while end == ",":
@@ -58,7 +57,7 @@ def rows_of_json(text: str, budget: Budget) -> Iterator[list[dict[str, object]]]
             after += begin
         except RecursionError as error:
             raise too_deep() from error
-        except ValueError:  # it is not whole in the window, or not well-formed
+        except ValueError:  # it exceeds the window, or is malformed
             if begin != position:
                 window, begin = text[position : position + _WINDOW], position
                 continue
@@ -84,7 +83,7 @@ def rows_of_json(text: str, budget: Budget) -> Iterator[list[dict[str, object]]]
 
 def _drawn(rows: list[dict[str, object]], size: int, budget: Budget) -> list[dict[str, object]]:
     budget.check()
-    # Of a long row, lists and objects have been drawn already, and strings are as long as text.
+    # Lists and objects of a long row are drawn already, and strings are as long as their text.
     budget.expect(_TIMES_TEXT * min(size, _WINDOW) + size, "rows of JSON")
     return rows
 
@@ -100,12 +99,12 @@ def _fail(position: int, reason: object = "") -> NoReturn:
 
 
 def too_deep() -> BadTable:
-    """Return the refusal of lists in lists without end."""
+    """Return the refusal of values that are nested too deep."""
     return BadTable(f"the JSON nests deeper than {MAX_DEPTH} levels")
 
 
 def _after_space(text: str, position: int) -> int:
-    # A search costs more than this look, and there mostly is no space.
+    # A search takes longer than this check, and mostly there is no space.
     if position < len(text) and text[position] > " ":
         return position
     while match := _SPACE.match(text, position):
@@ -117,13 +116,13 @@ def _named(value: object) -> str:
     return "null" if value is None else f"a value of type {type(value).__name__}"
 
 
-# A row that is not whole in a window
+# Rows that exceed a window
 
 
 def _long_row(text: str, start: int, budget: Budget) -> tuple[object, int, int]:
-    """Return the value that begins there, if it is an object, where it ends, and bytes drawn."""
+    """Return the object that begins at `start`, where it ends, and the bytes drawn for it."""
     if len(text) - start <= _WINDOW or text[start] != "{":
-        value, end = _short_value(text, start, _WINDOW)  # for the message of what is wrong
+        value, end = _short_value(text, start, _WINDOW)  # for the error message
         return value, end, 0
     row: dict[str, object] = {}
     drawn = 0
@@ -157,7 +156,7 @@ def _long_row(text: str, start: int, budget: Budget) -> tuple[object, int, int]:
 
 
 def _value(text: str, position: int, budget: Budget) -> tuple[object, int]:
-    """Return a value that is no string, and where it ends."""
+    """Return a value other than a string, and where it ends."""
     if not text.startswith(("[", "{"), position):
         return _short_value(text, position, _NUMBER)
     budget.expect(_TIMES_TEXT * min(_NESTED, len(text) - position), "rows of JSON")
@@ -181,7 +180,7 @@ def _short_value(text: str, position: int, most: int) -> tuple[object, int]:
 
 
 def _string(text: str, start: int, budget: Budget) -> tuple[str, int]:
-    """Return the string that begins there, and where it ends."""
+    """Return the string that begins at `start`, and where it ends."""
     if not text.startswith('"', start):
         _fail(start, "Expecting property name enclosed in double quotes")
     parts: list[str] = []
@@ -193,7 +192,7 @@ def _string(text: str, start: int, budget: Budget) -> tuple[str, int]:
         except ValueError as error:
             _fail(position, error)
         if parts and "\udc00" <= decoded[:1] <= "\udfff" and "\ud800" <= parts[-1][-1] <= "\udbff":
-            # the halves of one character
+            # a surrogate pair
             high, low = ord(parts[-1][-1]) - 0xD800, ord(decoded[0]) - 0xDC00
             parts[-1] = parts[-1][:-1]
             decoded = chr(0x10000 + (high << 10) + low) + decoded[1:]

@@ -1,4 +1,4 @@
-"""How large a table a body may unfold to: a small one could ask for all the memory there is."""
+"""Limits of the table in a body: a small body could otherwise need all memory."""
 
 from storekit.qcache.node.budget import Budget
 from storekit.qcache.node.errors import BadTable
@@ -11,19 +11,19 @@ MAX_COLUMNS = 20_000
 MAX_DEPTH = 200
 """Levels of lists and objects inside a value."""
 
-_CELL = 16  # bytes of a number or text in a column, beside what the content has of it
+_CELL = 16  # bytes of a number or text in a column, besides its content
 _FREE_CELLS = 1_000_000
 _CELLS_A_BYTE = 8
 
 
 def check_columns(columns: int) -> None:
-    """Raise `BadTable` if a table has too many columns; to be asked before all of them are."""
+    """Raise `BadTable` for too many columns; to be called before all of them are parsed."""
     if columns > MAX_COLUMNS:
         raise BadTable(f"a table of {columns} columns, or more: the most are {MAX_COLUMNS}")
 
 
 def take_cells(count: float, budget: Budget) -> None:
-    """Draw what the cells of a table take, before they are read: each may be text."""
+    """Draw the memory of cells before they are parsed: each may be text."""
     budget.take(_CELL * count, f"a table of {count} cells")
 
 

@@ -1,4 +1,4 @@
-"""What a column of CSV text is: whole numbers, floats, bools or text, as pandas 0.20 sees it."""
+"""Types of CSV columns: whole numbers, floats, bools or text, as pandas 0.20 infers them."""
 
 import math
 import re
@@ -17,9 +17,9 @@ _NUMBER = re.compile(
     rf"[{_BLANKS}]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[{_BLANKS}]*"
     r"|[+-]?[iI][nN][fF]"
 )
-_BOOLS = frozenset(("true", "false"))  # in any case: so does Polars read them
+_BOOLS = frozenset(("true", "false"))  # in any case, as Polars parses them
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
-_DECIMAL = re.compile(  # but not what begins with more than int64 holds, which may make a text
+_DECIMAL = re.compile(  # without numbers beyond int64, which may make a text
     r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]*|(?=[eE]))|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII
 )
 _INFINITY = r"^[+-]?[iI][nN][fF]$"
@@ -28,16 +28,16 @@ _MAX_UINT = 2**64 - 1
 
 
 class Guess(NamedTuple):
-    """What a column may be: INT, FLOAT, BOOL or TEXT, and what is known if it is of numbers."""
+    """The expected type of a column, INT, FLOAT, BOOL or TEXT, and details of numbers."""
 
     dtype: pl.DataType
     decimal: bool = False  # the first values are numbers, not all of them whole
 
 
 def infer(column: pl.Series, *, decimal: bool = False) -> pl.Series:
-    """Return a column of text, null where a cell was empty, as what all its values are.
+    """Convert a column of text, with null for empty cells, to the type of all its values.
 
-    `decimal`: its first values are numbers, not all of them whole, which saves some looks.
+    `decimal`: its first values are numbers, not all of them whole, which saves some checks.
     """
     if not len(column):
         return column
@@ -55,7 +55,7 @@ def infer(column: pl.Series, *, decimal: bool = False) -> pl.Series:
 
 
 def begins_with_text(column: pl.Series) -> bool:
-    """Whether the first value of a column is neither number nor bool, so that it is all text."""
+    """Whether the first value of a column is neither number nor bool: then the column is text."""
     first = _first(column)
     return first is not None and not _NUMBER.fullmatch(first) and not _is_bool(first)
 
@@ -65,9 +65,9 @@ def _is_bool(text: str) -> bool:
 
 
 def guess(column: pl.Series) -> Guess:
-    """Return what a whole column may be, by its first values.
+    """Guess the type of a column by its first values.
 
-    What is null in a column of numbers is not certain: it is read as text then.
+    If a column of numbers has nulls, they may be other values: it is then parsed as text.
     """
     values = column.drop_nulls().to_list()
     decimal = False
@@ -84,7 +84,7 @@ def guess(column: pl.Series) -> Guess:
 
 
 def declared(column: pl.Series, kind: str) -> pl.Series:
-    """Return a column of text as the type that a header gave it."""
+    """Convert a column of text to the type that a header declares."""
     if kind == "enum":
         return enum_of(column)
     if kind == "string":
@@ -126,9 +126,9 @@ def _numbers(column: pl.Series) -> pl.Series | None:
 
 
 def is_finite(floats: pl.Series) -> bool:
-    """Whether a column of floats surely has neither infinity nor NaN. A sum is the fastest look.
+    """Whether a column of floats certainly has neither infinity nor NaN, by its sum.
 
-    It may say no of numbers so large that their sum is infinite.
+    The sum is the fastest check. The result may be False for very large numbers.
     """
     return math.isfinite(floats.sum())
 
@@ -148,11 +148,10 @@ def _is_beyond(digits: str, limit: int) -> bool:
 
 
 def _beyond_int(text: pl.Series) -> pl.DataType:
-    """Return what a column is that has a number beyond int64 before any other oddity.
+    """Return the type of a column whose first irregular value is a number beyond int64.
 
-    Above int64 it is uint64 if all of it fits. Then the order of the values matters in the
-    reference: what comes first of a decimal number, which makes all floats, and a number that
-    is beyond uint64 as well, which makes all text.
+    It is uint64 if all values fit. Otherwise the order of values matters, as in QCache: the first
+    of a decimal number, which makes all floats, and a number beyond uint64, which makes all text.
     """
     negative = large = False
     for value in text.drop_nulls():
@@ -175,7 +174,7 @@ def _floats(column: pl.Series, text: pl.Series) -> pl.Series | None:
     if is_finite(floats):
         return floats
     odd = column.filter(floats.is_finite().not_())
-    # Polars takes "nan" and "infinity" as well, and what is too large becomes infinite.
+    # Polars also accepts "nan" and "infinity", and too large numbers become infinite.
     if not odd.str.contains(_INFINITY).all():
         return None
     return floats

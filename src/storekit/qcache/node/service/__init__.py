@@ -1,1 +1,1 @@
-"""What a node has for those who run it: figures, logs, the service manager, snapshots of tables."""
+"""Operation of a node: metrics, logs, checks at the start, the service manager."""

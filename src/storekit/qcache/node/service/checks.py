@@ -1,4 +1,4 @@
-"""What a node warns of when it starts: what an operator would rather know before others do."""
+"""Warnings at the start of a node, about options that are unsafe or probably not intended."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ _READ_BY_OTHERS = 0o004
 
 
 def warnings(options: ServeOptions, listener: socket.socket) -> Iterator[str]:
-    """Return what is probably not meant, one sentence each."""
+    """Yield warnings, each a sentence."""
     address = listener.getsockname()[0]
     has_password = options.auth is not None or options.auth_file is not None
     if not has_password and options.ca_file is None and not _is_loopback(address):
@@ -63,12 +63,12 @@ def _is_loopback(address: str) -> bool:
 def _mode(path: str) -> int:
     try:
         return Path(path).stat().st_mode
-    except OSError:  # whoever needs the file says so
+    except OSError:  # reported where the file is used
         return 0
 
 
 def _memory() -> int | None:
-    """Return how many bytes this process can have: of the machine, or of its control group."""
+    """Return the memory limit of this process in bytes: of the machine, or of its control group."""
     try:
         found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (OSError, ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""Figures as text, in the format that Prometheus reads (version 0.0.4). No I/O."""
+"""Metrics in the text format of Prometheus (version 0.0.4). No I/O."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ _IN_HELP = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One figure, with whatever labels: its name, what it is, and what it means."""
+    """A metric family: its name, type, and help text."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]

@@ -1,4 +1,4 @@
-"""The figures of a node for `/metrics`, which reading never resets."""
+"""The metrics of a node for `/metrics`, which reading does not reset."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ from storekit.qcache.node.service.exposition import Family, Sample, exposition
 __all__ = ["BOUNDS", "FAMILIES", "LEFT", "Metrics", "Source"]
 
 LEFT = 499
-"""The status of a request whose client left before it had an answer."""
+"""The status of a request whose client disconnected before it got a response."""
 
 BOUNDS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
@@ -32,35 +32,35 @@ FAMILIES = {
     for family in (
         Family("qcache_build_info", "gauge", "1, labelled with versions"),
         Family("qcache_ready", "gauge", "1 if the node is ready, 0 while it starts or drains"),
-        Family("qcache_tables", "gauge", "Tables that are held"),
-        Family("qcache_tables_bytes", "gauge", "Bytes that the tables take"),
-        Family("qcache_size_bytes", "gauge", "Bytes that the tables may take (--size)"),
+        Family("qcache_tables", "gauge", "Stored tables"),
+        Family("qcache_tables_bytes", "gauge", "Bytes of the stored tables"),
+        Family("qcache_size_bytes", "gauge", "Limit of the bytes of tables (--size)"),
         Family("qcache_hits_total", "counter", "Queries that were answered"),
-        Family("qcache_misses_total", "counter", "Queries of tables that are not there"),
+        Family("qcache_misses_total", "counter", "Queries of missing tables"),
         Family("qcache_stores_total", "counter", "Tables that were stored"),
         Family("qcache_replacements_total", "counter", "Of these, those that replaced one"),
         Family("qcache_deletes_total", "counter", "Requests to remove a table"),
-        Family("qcache_evictions_total", "counter", "Tables that went, for their age or for room"),
+        Family("qcache_evictions_total", "counter", "Tables evicted for their age or for space"),
         Family("qcache_stored_rows_total", "counter", "Rows of tables that were stored"),
         Family("qcache_requests_total", "counter", "Requests by kind and status"),
         Family(
             "qcache_request_duration_seconds",
             "histogram",
-            "Time from the head of a request until its answer was handed over",
+            "Time from the head of a request until its response was sent",
         ),
         Family("qcache_received_bytes_total", "counter", "Bytes of content of requests"),
-        Family("qcache_sent_bytes_total", "counter", "Bytes of content of answers"),
-        Family("qcache_requests_in_progress", "gauge", "Requests that have no answer yet"),
+        Family("qcache_sent_bytes_total", "counter", "Bytes of content of responses"),
+        Family("qcache_requests_in_progress", "gauge", "Requests without a response yet"),
         Family("qcache_requests_waiting", "gauge", "Of these, those that wait for a thread"),
         Family("qcache_snapshot_tables_total", "counter", "Tables of the snapshot, by outcome"),
-        Family("process_start_time_seconds", "gauge", "When the process began, since 1970"),
+        Family("process_start_time_seconds", "gauge", "Start of the process, since 1970"),
         Family("process_cpu_seconds_total", "counter", "Processor time of the process"),
         Family("process_resident_memory_bytes", "gauge", "Memory of the process"),
         Family("process_open_fds", "gauge", "Open files and connections"),
-        Family("process_max_fds", "gauge", "How many of them there may be"),
+        Family("process_max_fds", "gauge", "Limit of open files"),
     )
 }
-"""All figures, in the order in which they are shown."""
+"""All metrics, in the order in which they are shown."""
 
 _EVENTS = {
     "hit_count": ("qcache_hits_total", {}),
@@ -76,20 +76,20 @@ _EVENTS = {
     "snapshot_no_room": ("qcache_snapshot_tables_total", {"outcome": "no_room"}),
     "snapshot_refused": ("qcache_snapshot_tables_total", {"outcome": "refused"}),
 }
-"""What the totals of the statistics are called here."""
+"""The metrics of the totals of the statistics."""
 
 _STARTED = time.time()
 
 
 class Source(Protocol):
-    """Something that has figures of its own at the moment."""
+    """Something that has gauges."""
 
     def gauges(self) -> Mapping[str, float]:
-        """Return them; the label of the lane is behind a blank: `qcache_requests_waiting small`."""
+        """Return gauges by name, with a label after a blank: `qcache_requests_waiting small`."""
 
 
 class Metrics:
-    """Requests of a node, counted for as long as it lives. Safe for threads."""
+    """Counts the requests of a node. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -101,12 +101,12 @@ class Metrics:
         self._sent = 0
 
     def watch(self, source: Source) -> None:
-        """Show the figures of a source, for as long as it exists; those of several are added."""
+        """Show the gauges of a source, as long as it exists; those of several are added."""
         with self._lock:
             self._sources.add(source)
 
     def note(self, kind: str, status: int, seconds: float, received: int, sent: int) -> None:
-        """Count a request that is over, and the bytes of its content and of its answer."""
+        """Count a finished request, and the bytes of its content and of its response."""
         place = bisect_left(BOUNDS, seconds)
         with self._lock:
             self._requests[kind, status] += 1
@@ -120,17 +120,17 @@ class Metrics:
             self._sent += sent
 
     def durations(self, kind: str) -> tuple[int, ...]:
-        """Return how many requests of a kind took as long as each of `BOUNDS`, and longer than all.
+        """Return how many requests of a kind are in each bucket of `BOUNDS`, and above all.
 
-        Each is counted once, by the first bound that it is not above.
+        Each request is counted once, in the first bucket whose bound it does not exceed.
         """
         with self._lock:
             return tuple(self._histograms.get(kind, (0,) * (len(BOUNDS) + 1)))
 
     def text(self, totals: Mapping[str, float], gauges: Mapping[str, float]) -> str:
-        """Return all figures as text.
+        """Return all metrics as text.
 
-        `totals` are those of the statistics, by their names there; `gauges` those of the node.
+        `totals` are the counts of the statistics, by their names there; `gauges` are the node's.
         """
         samples: dict[str, list[Sample]] = {name: [] for name in FAMILIES}
         for event, (name, labels) in _EVENTS.items():
@@ -178,7 +178,7 @@ def _versions() -> dict[str, str]:
 
 def _of_process() -> dict[str, float]:
     figures = {"process_start_time_seconds": _STARTED, "process_cpu_seconds_total": _cpu_seconds()}
-    with suppress(OSError, ValueError, AttributeError):  # there is no /proc everywhere
+    with suppress(OSError, ValueError, AttributeError):  # not all systems have /proc
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         figures["process_resident_memory_bytes"] = pages * os.sysconf("SC_PAGE_SIZE")
         figures["process_open_fds"] = len(os.listdir("/proc/self/fd"))

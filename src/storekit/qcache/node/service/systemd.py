@@ -1,6 +1,6 @@
-"""What a node and systemd tell each other: readiness, the watchdog, sockets that are open already.
+"""Integration with systemd: readiness, the watchdog, socket activation.
 
-No part of this does anything where systemd has not set the variables for it.
+Nothing is done unless systemd has set the environment variables for it.
 """
 
 import os
@@ -13,9 +13,9 @@ _FIRST_DESCRIPTOR = 3
 
 
 def notify(*states: str, environment: Mapping[str, str] = os.environ) -> bool:
-    """Tell the service manager of states such as `READY=1`; whether there is one that was told.
+    """Send states such as `READY=1` to the service manager; return whether one was sent.
 
-    Never waits, and never fails: a node does its work whether or not anybody listens.
+    Never blocks or raises: the node works without a service manager, too.
     """
     place = environment.get("NOTIFY_SOCKET", "")
     if not place.startswith(("/", "@")):
@@ -31,9 +31,9 @@ def notify(*states: str, environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def watchdog_pause(environment: Mapping[str, str] = os.environ) -> float | None:
-    """Return after how many seconds each to send `WATCHDOG=1`, None if nobody waits for it.
+    """Return the interval in seconds at which to send `WATCHDOG=1`, None without a watchdog.
 
-    It is half the time after which the service manager takes the node for dead.
+    It is half of the timeout of the watchdog.
     """
     process = environment.get("WATCHDOG_PID")
     if process is not None and process != str(os.getpid()):
@@ -45,9 +45,9 @@ def watchdog_pause(environment: Mapping[str, str] = os.environ) -> float | None:
 
 
 def inherited_socket(environment: Mapping[str, str] = os.environ) -> socket.socket | None:
-    """Return the TCP socket on which the service manager listens for this process, if any.
+    """Return the listening TCP socket that the service manager passed, if any.
 
-    `ValueError` if it is not one that listens, or not one alone.
+    `ValueError` if it does not listen, or if there are several.
     """
     count = environment.get("LISTEN_FDS")
     if count is None or environment.get("LISTEN_PID") != str(os.getpid()):

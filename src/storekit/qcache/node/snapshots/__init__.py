@@ -1,14 +1,14 @@
-"""The tables of a node on disk, from its end to its next start.
+"""Saves the tables of a node when it stops, and restores them when it starts.
 
-A snapshot is a directory with a file for each table and a manifest that names them. What holds:
+A snapshot is a directory with a file for each table and a manifest that lists them. Guarantees:
 
-- The manifest is replaced in one step. After a crash, whenever it came, the next start finds the
-  former snapshot or the new one, each file of it whole.
-- No table comes back that was replaced or removed. Its file is removed before the change is
-  answered for, so the snapshot that is left after a crash is the former one without it. If the
-  whole machine went down, it may not have kept that; then there is no snapshot.
-- What is damaged, or was never written by a node, is refused with a line in the log: one table, or
-  all of them if it is the manifest. Each file has a checksum there. The directory must be this
-  user's own, so that nobody else can write files with checksums that are right.
-- Tables come back as they were: types of columns, order of use, time of their upload.
+- The manifest is replaced atomically. After a crash at any time, the next start finds the former
+  snapshot or the new one, with complete files.
+- No table is restored that was replaced or removed. Its file is removed before the change is
+  acknowledged, so the snapshot that is left after a crash is the former one without it. After a
+  crash of the machine, which may have lost such a removal, the snapshot is not used.
+- Damaged and foreign files are refused with a log message: one table, or all if it is the
+  manifest, which has a checksum of each file. The directory must be owned by this user, so that
+  nobody else can write files with valid checksums.
+- Tables are restored with their column types, order of use, and upload times.
 """

@@ -1,4 +1,4 @@
-"""The directory of a snapshot: files that appear whole or not at all, and one node that has it."""
+"""The directory of a snapshot: atomic files, locked by one node."""
 
 import contextlib
 import fcntl
@@ -23,13 +23,13 @@ _WRITTEN_BY_OTHERS = 0o022
 
 
 class SnapshotDirectory:
-    """Files below `DIR/tables`, which is made if need be, for this user alone.
+    """Files in `DIR/tables`, which is created if missing, for this user only.
 
-    Names are looked up in the directory that was opened, and links are not followed.
+    Names are resolved in the opened directory, and links are not followed.
     """
 
     def __init__(self, place: str) -> None:
-        """Take a directory for this process. `ValueError` if it can't be had, or is not safe."""
+        """Lock a directory for this process. `ValueError` if that fails, or it is not safe."""
         self.path: str = os.path.join(place, _NAME)
         try:
             Path(place).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -58,9 +58,9 @@ class SnapshotDirectory:
             )
 
     def begin(self) -> bool:
-        """Note that a node runs; whether what was removed since the snapshot is gone for sure.
+        """Record that a node runs; return whether removals since the snapshot are surely on disk.
 
-        That is not so if a node was running when the machine went down. Raises `ValueError`.
+        They may not be if a node was running when the machine crashed. Raises `ValueError`.
         """
         boot = _boot()
         try:
@@ -83,7 +83,7 @@ class SnapshotDirectory:
         return content
 
     def commit(self, manifest: bytes) -> None:
-        """Replace the manifest in one step, once all that it names is on disk."""
+        """Replace the manifest atomically, after all files that it lists are on disk."""
         os.fsync(self._place)
         self._replace(_MANIFEST, _NEW_MANIFEST, manifest)
         with contextlib.suppress(FileNotFoundError):
@@ -97,7 +97,7 @@ class SnapshotDirectory:
         os.fsync(self._place)
 
     def open(self, name: str) -> BufferedReader:
-        """Open a file to read. `OSError` if it is not there, or no file."""
+        """Open a file for reading. `OSError` if it is missing, or not a regular file."""
         descriptor = self._open(name, os.O_RDONLY | os.O_NONBLOCK)
         file = os.fdopen(descriptor, "rb")
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -107,7 +107,7 @@ class SnapshotDirectory:
 
     @contextlib.contextmanager
     def new_table(self) -> Iterator[tuple[str, IO[bytes]]]:
-        """Write a file for a table, under a name that is new. It is gone if the block fails."""
+        """Create a file for a table, with a new name. It is removed if the block fails."""
         name = f"{token_hex(16)}.table"
         descriptor = self._open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
@@ -120,7 +120,7 @@ class SnapshotDirectory:
             raise
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it exists."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._place)
 
@@ -129,12 +129,12 @@ class SnapshotDirectory:
         return {name for name in os.listdir(self._place) if _OF_TABLES.fullmatch(name)}
 
     def clean(self, kept: set[str]) -> None:
-        """Remove files of tables that nobody names."""
+        """Remove the files of tables that are not in `kept`."""
         for name in self.tables() - kept:
             self.remove(name)
 
     def close(self) -> None:
-        """Let another node have the directory."""
+        """Release the lock of the directory."""
         os.close(self._lock)
         os.close(self._place)
 
@@ -159,7 +159,7 @@ class SnapshotDirectory:
 
 
 def _boot() -> str:
-    """Return what names the time since the machine was started; always the same if unknown."""
+    """Return the ID of the current boot; always the same if unknown."""
     try:
         return _BOOT.read_text("ascii").strip()
     except OSError:

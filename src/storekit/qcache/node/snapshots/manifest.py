@@ -11,12 +11,12 @@ from typing import Any
 __all__ = ["MOST_BYTES", "BadSnapshot", "SavedTable", "decode_manifest", "encode_manifest"]
 
 MOST_BYTES = 64 * 2**20
-"""How long a manifest may be; the least recently used tables that have no room are left out."""
+"""Maximum size of a manifest; the least recently used tables beyond it are left out."""
 
 _KIND = "storekit node snapshot"
 _VERSION = 1
 _ROOM = 1024
-"""Bytes of what stands around the tables."""
+"""Bytes of a manifest besides the tables."""
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _FILE = re.compile(r"[0-9a-f]{32}\.table", re.ASCII)
@@ -25,12 +25,12 @@ _COUNT = range(2**63)
 
 
 class BadSnapshot(Exception):
-    """A file is damaged, or is no part of a snapshot; says why."""
+    """A file is damaged, or not part of a snapshot; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedTable:
-    """One table of a snapshot, and how to know that its file is the one that was written."""
+    """One table of a snapshot, with the size and checksum of its file."""
 
     key: str
     file: str
@@ -46,7 +46,7 @@ class SavedTable:
 
 
 def encode_manifest(tables: Iterable[SavedTable]) -> tuple[bytes, int]:
-    """Return a manifest and how many tables are in it, the first ones: as many as have room."""
+    """Return a manifest of as many of the first tables as fit, and how many these are."""
     written, room = [], MOST_BYTES - _ROOM
     for table in tables:
         text = json.dumps(asdict(table))

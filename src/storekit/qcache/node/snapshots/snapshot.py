@@ -1,4 +1,4 @@
-"""The snapshot of a node: read at its start, kept true meanwhile, and written at its end."""
+"""The snapshot of a node: read when it starts, kept valid meanwhile, written when it stops."""
 
 import logging
 import threading
@@ -24,7 +24,7 @@ from storekit.qcache.node.snapshots.table_file import enums_of, read_table, writ
 __all__ = ["Snapshot"]
 
 _THREADS = 4
-"""Tables to write at a time: most of it is waiting for the disk."""
+"""Tables that are written in parallel: most of the time is spent waiting for the disk."""
 
 _log = logging.getLogger("storekit.snapshot")
 
@@ -40,15 +40,15 @@ class Snapshot:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """Take the directory for this node, and keep what is there true from now on.
+        """Lock the directory for this node; from now on, files of changed tables are removed.
 
-        Raises `ValueError` if the directory can't be had, is not this user's own, or has a node.
+        Raises `ValueError` if the directory can't be used, belongs to another user, or is locked.
         """
         self._node = node
         self._clock = clock
         self._wall = wall
         self._directory = SnapshotDirectory(place)
-        self._saved = self._list()  # what is on disk and true, the most recently used first
+        self._saved = self._list()  # valid tables on disk, the most recently used first
         self._unread = dict.fromkeys(self._saved)
         self._ended = threading.Event()
         node.tables.on_change = self._forget
@@ -71,10 +71,10 @@ class Snapshot:
             directory.forget()
             tables = []
         directory.clean({table.file for table in tables})
-        present = directory.tables()  # files of tables that changed since are gone
+        present = directory.tables()  # files of tables that changed since were removed
         return {table.key: table for table in tables if table.file in present}
 
-    # What the node calls, with its lock
+    # Called by the node, which holds its lock
 
     def _forget(self, key: str) -> None:
         """Remove the file of a table that is about to be replaced or removed."""
@@ -87,13 +87,13 @@ class Snapshot:
         except OSError as error:
             _log.error("the former table %s may come back after a crash: %s", key, error)
 
-    # At the start
+    # On start
 
     def read(self) -> None:
-        """Put the tables into the node, the most recently used first, until it is full.
+        """Restore tables into the node, the most recently used first, until it is full.
 
-        Tables that clients store or remove meanwhile are left alone. Whatever is wrong with a
-        file, this goes on with the next one.
+        Tables that clients store or remove meanwhile are not touched. A file that can't be read is
+        logged and skipped.
         """
         started, restored = self._clock(), 0
         for key in list(self._unread):
@@ -126,17 +126,17 @@ class Snapshot:
         with self._directory.open(table.file) as file:
             return read_table(file, table, self._node.tables.most_charge)
 
-    # At the end
+    # On stop
 
     def stop_reading(self) -> None:
-        """End `read` after the table at hand."""
+        """End `read` after the current table."""
         self._ended.set()
 
     def write(self, seconds: float) -> None:
-        """Write what the node has, and let go of the directory. Nobody may change tables any more.
+        """Write the tables of the node, and release the directory. Tables must not change any more.
 
-        Tables that have not changed since they were read are not written again. After `seconds`,
-        no more tables are begun; the most recently used ones go first.
+        Tables that have not changed since they were read are not written again. They are written
+        in the order of use, the most recently used first; after `seconds`, no more are started.
         """
         started = self._clock()
         datasets = self._node.tables.datasets_by_use()
@@ -153,7 +153,7 @@ class Snapshot:
             _log.error("the snapshot can't be written to %s: %s", self._directory.path, error)
             return
         finally:
-            self._node.tables.on_change = _take_no_note  # of work that nobody waits for any more
+            self._node.tables.on_change = _ignore_change  # by work whose client has disconnected
             self._directory.close()
         missing = len(datasets) + len(unread) - count
         if missing:
@@ -186,5 +186,5 @@ class Snapshot:
         )
 
 
-def _take_no_note(_: str) -> None:
+def _ignore_change(_: str) -> None:
     """Leave the snapshot as it is."""

@@ -27,7 +27,7 @@ __all__ = ["enums_of", "read_table", "write_table"]
 
 _TYPES = (INT, UINT, FLOAT, BOOL, TEXT, MIXED)
 _CELL = 8
-"""Bytes of a value in memory, at least; a bool takes less, and is counted alike."""
+"""Assumed bytes of a value in memory; a bool takes less."""
 
 
 def enums_of(frame: pl.DataFrame) -> tuple[str, ...]:
@@ -44,10 +44,10 @@ def write_table(frame: pl.DataFrame, file: IO[bytes]) -> tuple[int, str]:
 
 
 def read_table(file: BufferedReader, table: SavedTable, most: int) -> pl.DataFrame:
-    """Return the table that was written, in the form in which a node holds it.
+    """Read a table, in the form in which a node stores it.
 
-    `most`: bytes that a table may take. Raises `BadSnapshot` for what is not the file that was
-    written, or has what no node stores. What no checksum covers is not looked at.
+    `most`: maximum size of a table in bytes. Raises `BadSnapshot` if the file is not the one that
+    was written, or has content that a node does not store. The checksum is checked first.
     """
     size = file.seek(0, 2)
     file.seek(0)
@@ -77,7 +77,7 @@ def _check_schema(schema: dict[str, pl.DataType], table: SavedTable) -> None:
 
 
 def _check(frame: pl.DataFrame, table: SavedTable) -> None:
-    """See that columns have what a node relies on: see `qcache/node/tables.py`."""
+    """Check what a node relies on in columns: see `qcache/node/tables.py`."""
     if frame.height != table.rows:
         raise BadSnapshot(f"it has {frame.height} rows, and not {table.rows}")
     for column in frame.get_columns():
@@ -98,7 +98,7 @@ def _check_values(column: pl.Series) -> None:
 
 
 class _Summed:
-    """A file that is written, and its checksum."""
+    """Writes a file and computes its checksum."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -236,7 +236,7 @@ function below(order, names, kind, x, height, room) {
 function reader(drawn, { order, series, names, x, y, top, bottom }) {
   const mark = svg("line", { class: "mark", y1: top, y2: bottom, visibility: "hidden" });
   const dots = series.map((_, place) => svg("circle", { class: `dot series-${place}`, r: 3.5, visibility: "hidden" }));
-  const told = h("figcaption", { class: "hint reading", "aria-live": "polite" }, "\u00a0");
+  const reading = h("figcaption", { class: "hint reading", "aria-live": "polite" }, "\u00a0");
   drawn.append(mark, ...dots);
   drawn.setAttribute("tabindex", "0");
   let place = -1;
@@ -254,7 +254,7 @@ function reader(drawn, { order, series, names, x, y, top, bottom }) {
       }
       return [h("bdi", {}, visible(brief(each.name))), ` ${value === null ? "null" : value}`];
     });
-    told.replaceChildren(h("bdi", {}, visible(brief(names[row]))), ": ", ...values.flatMap((each, number) => (number ? [", ", ...each] : each)));
+    reading.replaceChildren(h("bdi", {}, visible(brief(names[row]))), ": ", ...values.flatMap((each, number) => (number ? [", ", ...each] : each)));
   };
   drawn.addEventListener("pointermove", (event) => {
     const at = event.clientX - drawn.getBoundingClientRect().left;
@@ -267,7 +267,7 @@ function reader(drawn, { order, series, names, x, y, top, bottom }) {
     event.preventDefault();
     go(place < 0 ? 0 : place + step);
   });
-  return [drawn, told];
+  return [drawn, reading];
 }
 
 function picture(width, height, label, parts) {

@@ -45,14 +45,14 @@ function cut(text, length, open) {
 
 // What is shown of an answer, in words; without `always`, only what is not all of it.
 export function describe({ offset, rows, total, columns, width }, always = true) {
-  const told = [];
+  const parts = [];
   if (rows.length < total) {
-    told.push(rows.length ? `rows ${count(offset + 1)} to ${count(offset + rows.length)} of ${count(total)}` : `none of ${many(total, "row")}`);
+    parts.push(rows.length ? `rows ${count(offset + 1)} to ${count(offset + rows.length)} of ${count(total)}` : `none of ${many(total, "row")}`);
   } else if (always) {
-    told.push(many(total, "row"));
+    parts.push(many(total, "row"));
   }
-  if (columns.length < width) told.push(`${count(columns.length)} of ${count(width)} columns`);
-  return told;
+  if (columns.length < width) parts.push(`${count(columns.length)} of ${count(width)} columns`);
+  return parts;
 }
 
 // Previous and next rows; nothing where all are shown.

@@ -77,8 +77,8 @@ function quantile(name, part) {
 }
 
 export class Life {
-  constructor(told) {
-    this.told = told; // is called with each sample, and with null where the node does not answer
+  constructor(onSample) {
+    this.onSample = onSample; // is called with each sample, and with null where the node does not answer
     this.before = null;
     this.plots = PLOTS.map((plot) => new Plot(plot));
     $("life").replaceChildren(...this.plots.map((plot) => plot.figure));
@@ -101,7 +101,7 @@ export class Life {
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       this.before = null; // it may have been started anew: there is no difference to be taken
-      this.told(null, error);
+      this.onSample(null, error);
     } finally {
       this.timer = document.hidden ? null : setTimeout(() => this.sample(), first ? FIRST : EVERY);
     }
@@ -116,7 +116,7 @@ export class Life {
       for (const plot of this.plots) plot.add(now, before, seconds);
     }
     for (const plot of this.plots) plot.tell(now);
-    this.told(now, null);
+    this.onSample(now, null);
   }
 }
 

@@ -52,7 +52,7 @@ export class QueryView {
     return document.querySelector("input[name=language]:checked").value;
   }
 
-  // What the node tells of itself.
+  // Adapt to the state of the node.
   know(life) {
     if (life.sql === this.hasSql) return;
     this.hasSql = life.sql;
