@@ -21,6 +21,7 @@ from storekit.core.clocks import MovedClock
 from storekit.core.shortage import raise_shortage
 
 __all__ = [
+    "HAS_EVENT_LOOP",
     "BackgroundTasks",
     "Event",
     "Guard",
@@ -42,6 +43,9 @@ __all__ = [
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+HAS_EVENT_LOOP: bool = True
+"""Whether work that takes long belongs in a thread, since it would block an event loop."""
 
 monotonic = time.monotonic
 sleep = anyio.sleep

@@ -14,6 +14,7 @@ from storekit.core.clocks import MovedClock
 from storekit.core.shortage import shortages_raised
 
 __all__ = [
+    "HAS_EVENT_LOOP",
     "BackgroundTasks",
     "Event",
     "Guard",
@@ -34,6 +35,9 @@ __all__ = [
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+HAS_EVENT_LOOP: bool = False
+"""Whether work that takes long belongs in a thread, since it would block an event loop."""
 
 monotonic = time.monotonic
 sleep = time.sleep

@@ -10,7 +10,7 @@ from typing import Any
 from storekit.codecs.base import Codec, decode_value, encode_value
 from storekit.codecs.plain import as_text
 from storekit.codecs.registry import CodecRegistry
-from storekit.core.seam._sync import call_blocking
+from storekit.core.seam._sync import HAS_EVENT_LOOP, call_blocking
 from storekit.qdb.aliases import ESCAPE, dump_alias, load_alias
 from storekit.qdb.arguments import check_alias, check_content, check_writable
 from storekit.qdb.codec import (
@@ -111,7 +111,7 @@ class Conversion:
         """Return a value as content; large values are encoded in a thread."""
         if codec is STORED:  # needs no encoding: don't spend time on the choice of a thread
             return check_content(value)
-        if takes_long_to_encode(codec, value):
+        if HAS_EVENT_LOOP and takes_long_to_encode(codec, value):
             return call_blocking(encode_value, codec, value)
         return encode_value(codec, value)
 
@@ -119,6 +119,6 @@ class Conversion:
         """Return the value of content; large content is decoded in a thread."""
         if codec is STORED:
             return content if type(content) is bytes else bytes(content)
-        if takes_long_to_decode(codec, len(content)):
+        if HAS_EVENT_LOOP and takes_long_to_decode(codec, len(content)):
             return call_blocking(decode_value, codec, content, text)
         return decode_value(codec, content, text)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from storekit.codecs.base import Codec
-from storekit.core.seam._sync import call_blocking
+from storekit.core.seam._sync import HAS_EVENT_LOOP, call_blocking
 from storekit.qdb._sync.calls import Caller
 from storekit.qdb._sync.conversion import Conversion
 from storekit.qdb._typing import Alias, Items
@@ -156,9 +156,12 @@ class ManyEntries:
     ) -> tuple[list[BatchRequest], list[BatchOperation]]:
         """Check requests and encode their content; in a thread, if that takes long."""
         batch = listed(requests)
-        if len(batch) >= MANY or any(
-            takes_long_to_encode(translation.codec, getattr(request, "content", None))
-            for request in batch
+        if HAS_EVENT_LOOP and (
+            len(batch) >= MANY
+            or any(
+                takes_long_to_encode(translation.codec, getattr(request, "content", None))
+                for request in batch
+            )
         ):
             return call_blocking(translation.operations_of, batch, self._clock())
         return translation.operations_of(batch, self._clock())
@@ -170,8 +173,9 @@ class ManyEntries:
         operations: list[BatchOperation],
         outcomes: list[Outcome],
     ) -> tuple[int, list[BatchResult[Any]]]:
-        if len(operations) >= MANY or takes_long_to_decode(
-            translation.codec, size_of(operations, outcomes)
+        if HAS_EVENT_LOOP and (
+            len(operations) >= MANY
+            or takes_long_to_decode(translation.codec, size_of(operations, outcomes))
         ):
             return call_blocking(translation.results_of, requests, operations, outcomes)
         return translation.results_of(requests, operations, outcomes)
