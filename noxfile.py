@@ -50,6 +50,7 @@ def _test_all(session: nox.Session, *arguments: str) -> None:
     """Run all tests, those with the vendor's earlier clients included."""
     # In a directory of their own: what else makes temporary files has the one around it.
     found = pathlib.Path(session.create_tmp(), "clients").resolve()
+    found.mkdir(exist_ok=True)
     for version in VENDOR_CLIENTS:
         session.run(
             "python", "-m", "pip", "install", "-q", "--no-deps", "--target",
