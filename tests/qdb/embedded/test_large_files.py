@@ -179,7 +179,8 @@ def test_what_is_in_the_way_is_passed_by(session: EmbeddedSession, path: Path) -
     session.remove("a")
     session.close()
     assert files(path) == ["2", "3"]
-    assert EmbeddedEngine(f"embedded:{path}").connect().blob_get("b") == LATER
+    with closing(EmbeddedEngine(f"embedded:{path}").connect()) as other:
+        assert other.blob_get("b") == LATER
 
 
 def test_directory_that_somebody_did_not_get_ready_is_used(

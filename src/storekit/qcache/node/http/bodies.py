@@ -63,20 +63,22 @@ class Lines:
 
     def _begin(self, start: bytes) -> None:
         self._block = BytesIO(bytes(self._size))  # zeros, for which the system takes no memory yet
-        self._memory = self._block.getbuffer()
-        self._memory[: len(start)] = start
+        # No view is kept: the finalizer of a BytesIO that has one fails, which Python 3.13 reports.
+        with self._block.getbuffer() as memory:
+            memory[: len(start)] = start
         self._filled = len(start)
 
     def room(self) -> memoryview:
         """Return memory for the next bytes; release it before calling `advance`."""
-        return self._memory[self._filled :]
+        return self._block.getbuffer()[self._filled :]
 
     def advance(self, count: int) -> None:
         """Note that `count` bytes were written to the memory of `room`."""
         self._filled += count
         if self._filled == self._size:
             end = self._end_of_lines()
-            rest = bytes(self._memory[end:])
+            with self._block.getbuffer() as memory:
+                rest = bytes(memory[end:])
             self._hand_on(end)
             self._begin(rest)
 
@@ -96,14 +98,14 @@ class Lines:
             self._hand_on(self._filled)
 
     def _end_of_lines(self) -> int:
-        for length in (_LONG_LINE, self._size):
-            place = bytes(self._memory[-length:]).rfind(b"\n")
-            if place >= 0:
-                return max(self._size - length, 0) + place + 1
+        with self._block.getbuffer() as memory:
+            for length in (_LONG_LINE, self._size):
+                place = bytes(memory[-length:]).rfind(b"\n")
+                if place >= 0:
+                    return max(self._size - length, 0) + place + 1
         return self._size
 
     def _hand_on(self, end: int) -> None:
-        self._memory.release()
         self._block.truncate(end)
         self._take(self._block.getvalue())  # no copy
 
