@@ -48,9 +48,9 @@ def _test(session: nox.Session, *arguments: str) -> None:
 
 def _test_all(session: nox.Session, *arguments: str) -> None:
     """Run all tests, those with the vendor's earlier clients included."""
-    # In a directory of their own: what else makes temporary files has the one around it.
-    found = pathlib.Path(session.create_tmp(), "clients").resolve()
-    found.mkdir(exist_ok=True)
+    # Not by `create_tmp`, which has the tests make their temporary files inside the checkout.
+    found = pathlib.Path(session.cache_dir, f"clients-{session.name}").resolve()
+    found.mkdir(parents=True, exist_ok=True)
     for version in VENDOR_CLIENTS:
         session.run(
             "python", "-m", "pip", "install", "-q", "--no-deps", "--target",
