@@ -63,6 +63,14 @@ def test_a_block_is_handed_on_as_soon_as_it_is_full():
         assert len(room) == 2
 
 
+def test_a_block_that_is_never_full_can_be_freed():
+    lines = Lines(lambda _: None, 10)
+    lines.add(b"abc")
+    with lines.room() as room:
+        assert len(room) == 7
+    lines._block.close()  # as its finalizer does: BufferError while there is a view
+
+
 def test_no_content_has_no_blocks():
     assert blocks_of([(b"", False)], 10) == []
 

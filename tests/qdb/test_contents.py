@@ -2,8 +2,10 @@
 
 import pytest
 
+import storekit.qdb.codec
 from storekit.codecs import Json, Pickle, Raw, Zstd
 from storekit.codecs.sizes import LARGE
+from storekit.qdb import BatchRequest, Client, Operations
 from storekit.qdb.codec import STORED, takes_long_to_decode, takes_long_to_encode
 
 
@@ -24,3 +26,17 @@ def test_content_that_is_packed_takes_one_when_it_may_unpack_to_much():
     assert takes_long_to_decode(Zstd(Json()), 2000)
     assert not takes_long_to_decode(Zstd(Json()), 500)
     assert not takes_long_to_decode(Json(), 2000)
+
+
+def test_clients_without_an_event_loop_do_not_weigh_values(monkeypatch):
+    def weigh(value):
+        raise AssertionError(value)
+
+    monkeypatch.setattr(storekit.qdb.codec, "is_large", weigh)
+    assert takes_long_to_encode(Json(), None) is False  # plain values are not weighed at all
+    with pytest.raises(AssertionError):
+        takes_long_to_encode(Json(), {"a": 1})
+    with Client("embedded:", codec="json") as client:
+        client.put("a", {"a": 1})
+        client.run_batch([BatchRequest(Operations.update, "a", {"a": 2})])
+        assert client.get("a") == {"a": 2}
